@@ -1,0 +1,37 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Errors a user can mend; each message says what was expected, what was got, and the remedy."""
+
+from __future__ import annotations
+
+
+class SfmDepthError(Exception):
+    """Base of every error that is the input's or the installation's fault, not the program's."""
+
+
+class ConfigError(SfmDepthError):
+    """A parameter, option or configuration file is wrong."""
+
+
+class DataError(SfmDepthError):
+    """An image, message, bag or calibration cannot be used."""
+
+
+class VelocityGapError(DataError):
+    """The velocity buffer does not cover the asked interval."""
+
+
+class ModelError(SfmDepthError):
+    """A model folder is missing, damaged, or does not fit."""
+
+
+class EngineError(SfmDepthError):
+    """An inference engine is unavailable, failed, or answered something else than the model."""
+
+
+class TrainingError(SfmDepthError):
+    """Training cannot go on (diverged, nothing to learn from, disk full)."""
+
+
+class MissingDependencyError(SfmDepthError):
+    """An optional dependency is needed and absent; the message holds the command to install it."""
