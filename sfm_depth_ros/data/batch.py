@@ -1,0 +1,115 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Snippets as tensors: what one training step works on."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sfm_depth_ros.data.sample import Snippet
+
+
+@dataclass(frozen=True)
+class SnippetBatch:
+    """Several snippets of one image size, as float tensors.
+
+    Attributes:
+        target: ``(B, 3, H, W)`` in [0, 1], RGB.
+        sources: ``(B, 2, 3, H, W)`` in [0, 1], RGB, ordered (earlier, later).
+        K: ``(B, 3, 3)`` intrinsics in pixels of these images.
+        displacements: ``(B, 2)`` measured camera translation in metres between the target and
+            each source; NaN where unknown.
+        valid: ``(B, 1, H, W)`` bool, or None where every pixel is valid.
+        depth: ``(B, 1, H, W)`` true depth in metres (0 or inf = unknown), or None.
+        T_source_target: ``(B, 2, 4, 4)`` true motion (NaN = unknown for that snippet), or None.
+    """
+
+    target: Tensor
+    sources: Tensor
+    K: Tensor
+    displacements: Tensor
+    valid: Tensor | None = None
+    depth: Tensor | None = None
+    T_source_target: Tensor | None = None
+
+    def __len__(self) -> int:
+        """Return the number of snippets."""
+        return int(self.target.shape[0])
+
+    def to(self, device: torch.device | str) -> SnippetBatch:
+        """Return the same batch on another device."""
+        return self._mapped(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def select(self, rows: slice) -> SnippetBatch:
+        """Return the snippets of ``rows`` as a batch that shares memory with this one."""
+        return self._mapped(lambda tensor: tensor[rows])
+
+    def _mapped(self, function) -> SnippetBatch:
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return SnippetBatch(**{k: None if v is None else function(v) for k, v in values.items()})
+
+
+def collate(snippets: Sequence[Snippet]) -> SnippetBatch:
+    """Stack snippets into one batch.
+
+    A snippet without true depth or motion gets an unknown one (0, NaN) where others of the batch
+    have it. Image tensors keep the channels-last memory of their bytes, which is what
+    convolutions on a CPU like best.
+
+    Raises:
+        ValueError: No snippet is given, or the images differ in size.
+    """
+    sizes = {snippet.target.shape[:2] for snippet in snippets}
+    if len(sizes) != 1:
+        raise ValueError(f"expected snippets of one image size, got {sorted(sizes)}")
+    height, width = sizes.pop()
+    unknown_depth = np.zeros((height, width), np.float32)
+    everywhere = np.ones((height, width), bool)
+    unknown_motion = np.full((2, 4, 4), np.nan, np.float32)
+    depth = _stack_optional([s.depth for s in snippets], unknown_depth)
+    valid = _stack_optional([s.valid for s in snippets], everywhere)
+    return SnippetBatch(
+        target=images_to_tensor(np.stack([s.target for s in snippets])),
+        sources=images_to_tensor(np.stack([s.sources for s in snippets])),
+        K=_stack([s.intrinsics.matrix for s in snippets]),
+        displacements=_stack([s.displacements for s in snippets]),
+        valid=None if valid is None else torch.from_numpy(valid).unsqueeze(1),
+        depth=None if depth is None else torch.from_numpy(depth).unsqueeze(1),
+        T_source_target=_motions(snippets, unknown_motion),
+    )
+
+
+def images_to_tensor(images: np.ndarray) -> Tensor:
+    """Turn bytes into what networks see.
+
+    Args:
+        images: ``(..., H, W, 3)`` uint8.
+
+    Returns:
+        ``(..., 3, H, W)`` float32 in [0, 1], channels last in memory.
+    """
+    return torch.from_numpy(images).movedim(-1, -3).to(torch.float32).div_(255.0)
+
+
+def _stack(arrays: Sequence[np.ndarray]) -> Tensor:
+    return torch.from_numpy(np.stack([np.asarray(a, np.float32) for a in arrays]))
+
+
+def _motions(snippets: Sequence[Snippet], unknown: np.ndarray) -> Tensor | None:
+    motions = _stack_optional([s.T_source_target for s in snippets], unknown)
+    return None if motions is None else torch.from_numpy(motions)
+
+
+def _stack_optional(
+    arrays: Sequence[np.ndarray | None], default: np.ndarray
+) -> np.ndarray | None:
+    if all(array is None for array in arrays):
+        return None
+    filled = [default if array is None else array for array in arrays]
+    return np.stack([np.asarray(array, default.dtype) for array in filled])
