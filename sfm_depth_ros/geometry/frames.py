@@ -1,0 +1,146 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Rotations, poses and twists of rigid frames (numpy, float64; the tensor functions are in se3.py).
+
+``T_a_b`` takes points in frame b to frame a; it is the pose of b in a.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+# REP 103: optical frames look along z with x right and y down; bodies have x forward, y left, z up.
+R_BASE_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
+R_BASE_OPTICAL.setflags(write=False)
+
+_SMALL_ANGLE = 1e-4  # below it the Taylor series is exact to 1e-17
+
+
+def quaternion_to_matrix(quaternion: ArrayLike) -> np.ndarray:
+    """Rotation matrix of a quaternion, which is normalised first.
+
+    Args:
+        quaternion: ``(4,)`` as x, y, z, w (the order of ``geometry_msgs/Quaternion``).
+
+    Returns:
+        ``(3, 3)``.
+
+    Raises:
+        ValueError: The quaternion is zero or not finite.
+    """
+    q = np.asarray(quaternion, dtype=np.float64)
+    norm = float(np.linalg.norm(q)) if q.shape == (4,) else float("nan")
+    if not (np.isfinite(norm) and norm > 1e-9):
+        raise ValueError(f"expected a quaternion x, y, z, w that is not zero, got {quaternion!r}")
+    x, y, z, w = q / norm
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+
+
+def matrix_to_quaternion(rotation: ArrayLike) -> np.ndarray:
+    """Unit quaternion of a rotation matrix, accurate at every angle (Shepperd's choice).
+
+    Args:
+        rotation: ``(3, 3)``.
+
+    Returns:
+        ``(4,)`` as x, y, z, w with w >= 0.
+    """
+    r = np.asarray(rotation, dtype=np.float64)
+    # 4 q q^T, whose row with the largest diagonal gives q without cancellation.
+    outer = np.empty((4, 4))
+    outer[:3, :3] = r + r.T + (1.0 - np.trace(r)) * np.eye(3)
+    outer[3, :3] = outer[:3, 3] = (r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1])
+    outer[3, 3] = 1.0 + np.trace(r)
+    row = outer[int(np.argmax(np.diag(outer)))]
+    quaternion = row / np.linalg.norm(row)
+    return -quaternion if quaternion[3] < 0 else quaternion
+
+
+def pose_to_matrix(pose: Sequence[float]) -> np.ndarray:
+    """Transform of a pose x, y, z, qx, qy, qz, qw (metres; unit quaternion), ``(4, 4)``."""
+    values = np.asarray(pose, dtype=np.float64)
+    if values.shape != (7,):
+        raise ValueError(f"expected a pose x, y, z, qx, qy, qz, qw, got shape {values.shape}")
+    return _transform(quaternion_to_matrix(values[3:]), values[:3])
+
+
+def matrix_to_pose(transform: ArrayLike) -> np.ndarray:
+    """Pose x, y, z, qx, qy, qz, qw of a ``(4, 4)`` transform, ``(7,)``."""
+    matrix = np.asarray(transform, dtype=np.float64)
+    return np.concatenate([matrix[:3, 3], matrix_to_quaternion(matrix[:3, :3])])
+
+
+def invert(transform: ArrayLike) -> np.ndarray:
+    """``T_b_a`` of a rigid ``T_a_b``, ``(4, 4)``."""
+    matrix = np.asarray(transform, dtype=np.float64)
+    rotation = matrix[:3, :3].T
+    return _transform(rotation, -rotation @ matrix[:3, 3])
+
+
+def rotation_matrix(rotation_vector: ArrayLike) -> np.ndarray:
+    """Rotation matrix ``(3, 3)`` of an axis times its angle, ``(3,)`` radians (Rodrigues)."""
+    cross = _cross_matrix(np.asarray(rotation_vector, dtype=np.float64))
+    a, b, _ = _exponential_coefficients(float(np.linalg.norm(rotation_vector)))
+    return np.eye(3) + a * cross + b * (cross @ cross)
+
+
+def rotation_vector(rotation: ArrayLike) -> np.ndarray:
+    """Axis times angle, ``(3,)`` radians in [0, pi], of a ``(3, 3)`` rotation matrix."""
+    quaternion = matrix_to_quaternion(rotation)
+    sine = float(np.linalg.norm(quaternion[:3]))
+    if sine < 1e-12:
+        return 2.0 * quaternion[:3]
+    return quaternion[:3] * (2.0 * np.arctan2(sine, quaternion[3]) / sine)
+
+
+def twist_to_transform(linear: ArrayLike, angular: ArrayLike, seconds: float) -> np.ndarray:
+    """How a body moves under a constant twist: the exact SE(3) exponential.
+
+    Args:
+        linear: ``(3,)`` m/s in the body's own frame.
+        angular: ``(3,)`` rad/s in the body's own frame.
+        seconds: Duration; negative looks back.
+
+    Returns:
+        ``T_start_end`` ``(4, 4)``: pose of the body at the end in the body at the start.
+    """
+    omega = np.asarray(angular, dtype=np.float64) * seconds
+    cross = _cross_matrix(omega)
+    a, b, c = _exponential_coefficients(float(np.linalg.norm(omega)))
+    rotation = np.eye(3) + a * cross + b * (cross @ cross)
+    arc = np.eye(3) + b * cross + c * (cross @ cross)
+    return _transform(rotation, arc @ (np.asarray(linear, dtype=np.float64) * seconds))
+
+
+def _exponential_coefficients(angle: float) -> tuple[float, float, float]:
+    """sin x / x, (1 - cos x) / x^2 and (x - sin x) / x^3."""
+    square = angle * angle
+    if angle < _SMALL_ANGLE:
+        return 1.0 - square / 6.0, 0.5 - square / 24.0, 1.0 / 6.0 - square / 120.0
+    half = np.sin(angle / 2.0) / angle
+    return (
+        float(np.sin(angle) / angle),
+        float(2.0 * half * half),
+        float((angle - np.sin(angle)) / (square * angle)),
+    )
+
+
+def _cross_matrix(vector: np.ndarray) -> np.ndarray:
+    x, y, z = vector
+    return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+
+
+def _transform(rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
+    matrix = np.eye(4)
+    matrix[:3, :3] = rotation
+    matrix[:3, 3] = translation
+    return matrix
