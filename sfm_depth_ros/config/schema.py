@@ -15,7 +15,7 @@ class DepthNetworkConfig:
     """Shape of a depth network; written into every model folder."""
 
     name: str = option("small", "depth network", choices=("small",))
-    width: int = option(24, "channels of the first stage; later stages are multiples of it",
+    width: int = option(16, "channels of the first stage; later stages are multiples of it",
                         minimum=8, maximum=64)
     min_depth: float = option(0.1, "nearest depth the network can say, metres at the reference "
                               "focal length", minimum=0.01, maximum=10.0)

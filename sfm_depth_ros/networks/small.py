@@ -1,0 +1,111 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""SmallDepthNet: a residual U-Net for CPUs and embedded machines."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sfm_depth_ros.config.schema import DepthNetworkConfig
+from sfm_depth_ros.geometry.depth import disparity_to_depth
+from sfm_depth_ros.networks.blocks import ConvBlock, GlobalContext, ResidualBlock, normalised
+
+STAGES = (1, 2, 4, 8, 8)  # channels at 1/2, 1/4, ... 1/32, in units of config.width
+INITIAL_DISPARITY_LOGIT = -4.0  # about 5 m: the middle of what robots look at, in log depth
+
+
+class Encoder(nn.Module):
+    """Features at 1/2, 1/4, 1/8, 1/16 and 1/32 of the image's size."""
+
+    def __init__(self, channels: list[int]) -> None:
+        """Args: channels of the five stages."""
+        super().__init__()
+        self.stem = ConvBlock(3, channels[0], kernel=5, stride=2)
+        self.down = nn.ModuleList(
+            ConvBlock(a, b, stride=2) for a, b in zip(channels, channels[1:], strict=False)
+        )
+        self.refine = nn.ModuleList(ResidualBlock(c) for c in channels[1:])
+        self.context = GlobalContext(channels[-1])
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """``(B, 3, H, W)`` to five feature maps, finest first."""
+        features = [self.stem(normalised(image))]
+        for down, refine in zip(self.down, self.refine, strict=True):
+            features.append(refine(down(features[-1])))
+        features[-1] = self.context(features[-1])
+        return features
+
+
+class Decoder(nn.Module):
+    """Joins the features from coarse to fine; a disparity at 1/16, 1/8, 1/4 and 1/2."""
+
+    def __init__(self, channels: list[int]) -> None:
+        """Args: channels of the encoder's five stages."""
+        super().__init__()
+        steps = list(zip(channels[::-1], channels[-2::-1], strict=False))  # (below, here)
+        self.reduce = nn.ModuleList(ConvBlock(below, here, kernel=1) for below, here in steps)
+        self.join = nn.ModuleList(ConvBlock(2 * here, here) for _, here in steps)
+        self.heads = nn.ModuleList(nn.Conv2d(here, 1, 3, 1, 1) for _, here in steps)
+        for head in self.heads:
+            nn.init.normal_(head.weight, std=0.01)
+            nn.init.constant_(head.bias, INITIAL_DISPARITY_LOGIT)
+
+    def forward(self, features: list[Tensor]) -> list[Tensor]:
+        """Disparity logits, finest (1/2) first."""
+        x, logits = features[-1], []
+        skips = features[-2::-1]
+        for reduce, join, head, skip in zip(
+            self.reduce, self.join, self.heads, skips, strict=True
+        ):
+            up = functional.interpolate(reduce(x), scale_factor=2.0, mode="nearest")
+            x = join(torch.cat((up, skip), dim=1))
+            logits.append(head(x))
+        return logits[::-1]
+
+
+class SmallDepthNet(nn.Module):
+    """Image to depth at the reference focal length, at four scales.
+
+    The finest scale is decoded at half the image's size and enlarged bilinearly, which costs a
+    third of a full-size last stage. ``log_scale`` multiplies every depth: metric scale is one
+    number of its own, so that it can be learnt quickly without bending the shape.
+    """
+
+    def __init__(self, config: DepthNetworkConfig) -> None:
+        """Build it from its shape."""
+        super().__init__()
+        self.config = config
+        channels = [config.width * stage for stage in STAGES]
+        self.encoder = Encoder(channels)
+        self.decoder = Decoder(channels)
+        self.log_scale = nn.Parameter(torch.zeros(()))
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Depth at all scales.
+
+        Args:
+            image: ``(B, 3, H, W)`` RGB in [0, 1]; H and W are multiples of 32.
+
+        Returns:
+            Depths in metres at the reference focal length, finest first: ``(B, 1, H, W)``,
+            ``(B, 1, H/4, W/4)``, ``(B, 1, H/8, W/8)``, ``(B, 1, H/16, W/16)``.
+        """
+        logits = self.decoder(self.encoder(image))
+        return [self._to_depth(_enlarged(logits[0])), *map(self._to_depth, logits[1:])]
+
+    def depth(self, image: Tensor) -> Tensor:
+        """The finest depth alone: ``(B, 3, H, W)`` to ``(B, 1, H, W)``."""
+        return self._to_depth(_enlarged(self.decoder(self.encoder(image))[0]))
+
+    def _to_depth(self, logits: Tensor) -> Tensor:
+        config = self.config
+        depth = disparity_to_depth(torch.sigmoid(logits), config.min_depth, config.max_depth)
+        return depth * torch.exp(self.log_scale)
+
+
+def _enlarged(logits: Tensor) -> Tensor:
+    return functional.interpolate(
+        logits, scale_factor=2.0, mode="bilinear", align_corners=False
+    )
