@@ -1,0 +1,129 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Depth errors as the literature counts them (Eigen et al., NIPS 2014), unscaled and scaled."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+MIN_DEPTH = 1e-3
+MAX_DEPTH = 80.0
+
+
+@dataclass(frozen=True)
+class DepthErrors:
+    """Errors of one frame, or their mean over frames.
+
+    Attributes:
+        abs_rel: Mean of |prediction - truth| / truth.
+        sq_rel: Mean of (prediction - truth)^2 / truth, metres.
+        rmse: Root mean square error, metres.
+        rmse_log: Root mean square of the difference of logarithms.
+        a1: Share of pixels with max(prediction / truth, truth / prediction) < 1.25.
+        a2: The same below 1.25^2.
+        a3: The same below 1.25^3.
+        points: Number of pixels compared.
+    """
+
+    abs_rel: float
+    sq_rel: float
+    rmse: float
+    rmse_log: float
+    a1: float
+    a2: float
+    a3: float
+    points: int
+
+
+def depth_errors(
+    prediction: np.ndarray,
+    truth: np.ndarray,
+    min_depth: float = MIN_DEPTH,
+    max_depth: float = MAX_DEPTH,
+    median_scaled: bool = False,
+) -> DepthErrors | None:
+    """Compare a predicted depth image with the truth.
+
+    Args:
+        prediction: ``(H, W)`` metres; NaN is left out, +Inf counts as ``max_depth``.
+        truth: ``(H, W)`` metres; 0, NaN and everything outside the range is left out.
+        min_depth: Nearest truth that counts; predictions are clamped to it.
+        max_depth: Farthest truth that counts; predictions are clamped to it.
+        median_scaled: Divide the prediction by the frame's own ratio of medians first, as
+            scale-ambiguous methods are compared.
+
+    Returns:
+        The errors, or None where nothing can be compared.
+    """
+    known, said = _known_pixels(prediction, truth, min_depth, max_depth)
+    if known.size == 0:
+        return None
+    if median_scaled:
+        said = said * (np.median(known) / np.median(said))
+    return _errors(np.clip(said, min_depth, max_depth), known)
+
+
+def depth_scale_ratio(
+    prediction: np.ndarray,
+    truth: np.ndarray,
+    min_depth: float = MIN_DEPTH,
+    max_depth: float = MAX_DEPTH,
+) -> float | None:
+    """Median over pixels with truth of predicted / true depth; above 1 = predicted too large.
+
+    Args:
+        prediction: ``(H, W)`` metres; NaN is left out.
+        truth: ``(H, W)`` metres; 0, NaN and everything outside the range is left out.
+        min_depth: Nearest truth that counts.
+        max_depth: Farthest truth that counts.
+    """
+    known, said = _known_pixels(prediction, truth, min_depth, max_depth)
+    return float(np.median(said / known)) if known.size else None
+
+
+def mean_errors(frames: list[DepthErrors]) -> dict[str, float | int] | None:
+    """Mean over frames of every error, with the number of frames and of all points.
+
+    Every frame weighs the same, however many points it has, as in the published evaluations.
+
+    Returns:
+        ``{abs_rel, sq_rel, rmse, rmse_log, a1, a2, a3, points, frames}``, or None without frames.
+    """
+    if not frames:
+        return None
+    report: dict[str, float | int] = {
+        field.name: float(np.mean([getattr(errors, field.name) for errors in frames]))
+        for field in dataclasses.fields(DepthErrors)
+    }
+    report["points"] = sum(errors.points for errors in frames)
+    report["frames"] = len(frames)
+    return report
+
+
+def _known_pixels(
+    prediction: np.ndarray, truth: np.ndarray, min_depth: float, max_depth: float
+) -> tuple[np.ndarray, np.ndarray]:
+    if prediction.shape != truth.shape:
+        raise ValueError(f"prediction is {prediction.shape}, truth is {truth.shape}")
+    with np.errstate(invalid="ignore"):
+        known = (truth > min_depth) & (truth < max_depth) & (prediction > 0)
+    return truth[known].astype(np.float64), prediction[known].astype(np.float64)
+
+
+def _errors(prediction: np.ndarray, truth: np.ndarray) -> DepthErrors:
+    difference = prediction - truth
+    log_difference = np.log(prediction / truth)
+    factor = np.exp(np.abs(log_difference))
+    return DepthErrors(
+        abs_rel=float(np.mean(np.abs(difference) / truth)),
+        sq_rel=float(np.mean(difference**2 / truth)),
+        rmse=float(np.sqrt(np.mean(difference**2))),
+        rmse_log=float(np.sqrt(np.mean(log_difference**2))),
+        a1=float(np.mean(factor < 1.25)),
+        a2=float(np.mean(factor < 1.25**2)),
+        a3=float(np.mean(factor < 1.25**3)),
+        points=int(truth.size),
+    )
