@@ -1,0 +1,93 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The one description of the package that both pip and colcon read."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+PACKAGE = "sfm_depth_ros"
+ROOT = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (ROOT / PACKAGE / "__init__.py").read_text())[1]
+
+EXTRAS = {
+    "train": ["torch", "onnx", "onnxscript"],
+    "cpu": ["onnxruntime", "openvino"],
+    "bags": ["rosbags>=0.11,<0.12"],  # its API changes between minor versions
+    "demo": ["matplotlib", "tqdm"],
+    "ros": [  # ROS 2 itself as wheels, for machines without a ROS installation
+        "ros-rclpy[fastrtps]",
+        "ros-rmw-fastrtps-cpp",
+        "ros-builtin-interfaces",
+        "ros-diagnostic-msgs",
+        "ros-geometry-msgs",
+        "ros-lifecycle-msgs",
+        "ros-nav-msgs",
+        "ros-rcl-interfaces",
+        "ros-rosgraph-msgs",
+        "ros-sensor-msgs",
+        "ros-std-msgs",
+        "ros-std-srvs",
+    ],
+    "dev": [
+        "codespell",
+        "hypothesis",
+        "mypy",
+        "pytest",
+        "pytest-timeout",
+        "pytest-xdist",
+        "ruff",
+        "types-PyYAML",
+    ],
+}
+EXTRAS["all"] = sorted({name for extra in ("train", "cpu", "bags", "demo", "ros")
+                        for name in EXTRAS[extra]})
+
+
+def shared_files(folder):
+    """List (destination, files) of everything below ``folder``, for ``share/sfm_depth_ros``."""
+    folders = [ROOT / folder, *sorted(p for p in (ROOT / folder).rglob("*") if p.is_dir())]
+    found = []
+    for path in folders:
+        files = [
+            str(file.relative_to(ROOT))
+            for file in sorted(path.glob("*"))
+            if file.is_file() and "__pycache__" not in file.parts
+        ]
+        if files:
+            found.append((f"share/{PACKAGE}/{path.relative_to(ROOT).as_posix()}", files))
+    return found
+
+
+setup(
+    name=PACKAGE,
+    version=VERSION,
+    description="Metric monocular depth and ego-motion for ROS 2, learning on the robot",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    author="The sfm_depth_ros authors",
+    maintainer="The sfm_depth_ros authors",
+    maintainer_email="sfm_depth_ros@users.noreply.github.com",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
+        (f"share/{PACKAGE}", ["package.xml"]),
+        *shared_files("launch"),
+        *shared_files("config"),
+        *shared_files("models"),
+    ],
+    install_requires=["numpy", "opencv-python-headless", "pyyaml", "safetensors"],
+    extras_require=EXTRAS,
+    zip_safe=True,
+    entry_points={
+        "console_scripts": [
+            f"depth_node = {PACKAGE}.nodes.depth_node:main",
+            f"trainer_node = {PACKAGE}.nodes.trainer_node:main",
+            f"bag_player = {PACKAGE}.nodes.bag_player:main",
+            f"sfm-depth = {PACKAGE}.cli.main:main",
+        ],
+    },
+)
