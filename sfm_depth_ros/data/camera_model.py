@@ -1,0 +1,128 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a CameraInfo says of a camera, as a frozen value without ROS."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sfm_depth_ros.errors import DataError
+from sfm_depth_ros.geometry.camera import Intrinsics
+
+Numbers = Sequence[float] | np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class CameraModel:
+    """A calibrated camera with its lens (``sensor_msgs/CameraInfo`` by its fields).
+
+    Attributes:
+        K: ``(3, 3)`` float64, intrinsics of the image as the camera sends it.
+        D: ``(N,)`` float64 distortion coefficients; all zero or empty = no distortion.
+        model: Name of the distortion model, for example ``"plumb_bob"``.
+        R: ``(3, 3)`` float64 rotation into the rectified camera.
+        P: ``(3, 4)`` float64 projection of the rectified camera.
+        width: Width in pixels of the image as the camera sends it.
+        height: Height in pixels of the same.
+        frame_id: Name of the optical frame.
+    """
+
+    K: np.ndarray
+    D: np.ndarray
+    model: str
+    R: np.ndarray
+    P: np.ndarray
+    width: int
+    height: int
+    frame_id: str = ""
+
+    @classmethod
+    def from_matrices(
+        cls,
+        K: Numbers,
+        width: int,
+        height: int,
+        *,
+        D: Numbers = (),
+        model: str = "plumb_bob",
+        R: Numbers | None = None,
+        P: Numbers | None = None,
+        frame_id: str = "",
+    ) -> CameraModel:
+        """Build from flat or shaped numbers, row-major as in CameraInfo.
+
+        An all-zero R or P counts as not given (drivers without calibration send that): R is then
+        the identity and P is K.
+
+        Raises:
+            DataError: A focal length, size or count of numbers is impossible.
+        """
+        K = _shaped("K", K, (3, 3))
+        R = _shaped("R", R, (3, 3)) if _is_given(R) else np.eye(3)
+        P = _shaped("P", P, (3, 4)) if _is_given(P) else np.hstack([K, np.zeros((3, 1))])
+        D = np.asarray(D, np.float64).reshape(-1)
+        camera = cls(K, D, model or "plumb_bob", R, P, int(width), int(height), frame_id)
+        camera._check()
+        return camera
+
+    @classmethod
+    def from_intrinsics(cls, intrinsics: Intrinsics, frame_id: str = "") -> CameraModel:
+        """A camera without distortion."""
+        return cls.from_matrices(
+            intrinsics.matrix, intrinsics.width, intrinsics.height, frame_id=frame_id
+        )
+
+    @property
+    def is_distorted(self) -> bool:
+        """Whether rectifying moves pixels at all."""
+        return bool(
+            np.any(self.D != 0)
+            or not np.allclose(self.R, np.eye(3), atol=1e-9)
+            or not np.allclose(self.P[:, :3], self.K, rtol=1e-6, atol=1e-6)
+        )
+
+    @property
+    def rectified(self) -> Intrinsics:
+        """Pinhole of the rectified image of the same size, as ``image_proc`` makes it."""
+        return _intrinsics(self.P, self.width, self.height)
+
+    def is_same(self, other: CameraModel) -> bool:
+        """Whether both describe the same optics and size (a changed stamp changes nothing)."""
+        return (
+            (self.width, self.height, self.model, self.frame_id)
+            == (other.width, other.height, other.model, other.frame_id)
+            and np.array_equal(self.K, other.K)
+            and np.array_equal(self.D, other.D)
+            and np.array_equal(self.R, other.R)
+            and np.array_equal(self.P, other.P)
+        )
+
+    def _check(self) -> None:
+        _intrinsics(self.K, self.width, self.height)
+        if not np.isfinite(self.D).all():
+            raise DataError(f"distortion coefficients are {self.D.tolist()}: calibrate the camera")
+        if abs(abs(np.linalg.det(self.R)) - 1.0) > 1e-2:
+            raise DataError("R of camera_info is no rotation: calibrate the camera again")
+        _ = self.rectified
+
+
+def _intrinsics(M: np.ndarray, width: int, height: int) -> Intrinsics:
+    fx, fy, cx, cy = (float(M[i, j]) for i, j in ((0, 0), (1, 1), (0, 2), (1, 2)))
+    return Intrinsics(fx, fy, cx, cy, width, height)
+
+
+def _is_given(numbers: Numbers | None) -> bool:
+    return numbers is not None and bool(np.any(np.asarray(numbers) != 0))
+
+
+def _shaped(name: str, numbers: Numbers | None, shape: tuple[int, int]) -> np.ndarray:
+    array = np.array(numbers, np.float64)
+    if array.size != shape[0] * shape[1] or not np.isfinite(array).all():
+        raise DataError(
+            f"{name} of camera_info has {array.size} numbers or one that is not finite, expected "
+            f"{shape[0] * shape[1]} finite ones: calibrate the camera"
+        )
+    return array.reshape(shape)

@@ -1,0 +1,204 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Image encodings and compressed images to ``(H, W, 3)`` uint8 RGB, and back to bytes.
+
+Names of encodings are those of ``sensor_msgs/image_encodings``. Buffers may be anything with the
+buffer protocol: bytes, ``array.array``, memoryview, ndarray.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+
+from sfm_depth_ros.errors import DataError
+
+Decoder = Callable[[np.ndarray], np.ndarray]
+
+
+def _converted(code: int) -> Decoder:
+    return lambda image: cv2.cvtColor(image, code)
+
+
+def _to_8_bit(decoder: Decoder) -> Decoder:
+    return lambda image: decoder(cv2.convertScaleAbs(image, alpha=255.0 / 65535.0))
+
+
+# OpenCV names a Bayer pattern by its second row, ROS by its first: RGGB is OpenCV's "BG".
+_BAYER = {
+    "bayer_rggb": cv2.COLOR_BayerBG2RGB,
+    "bayer_bggr": cv2.COLOR_BayerRG2RGB,
+    "bayer_gbrg": cv2.COLOR_BayerGR2RGB,
+    "bayer_grbg": cv2.COLOR_BayerGB2RGB,
+}
+_GREY = _converted(cv2.COLOR_GRAY2RGB)
+
+# encoding -> (sample type, samples per pixel, decoder)
+_DECODERS: dict[str, tuple[type, int, Decoder]] = {
+    "rgb8": (np.uint8, 3, lambda image: image),
+    "bgr8": (np.uint8, 3, _converted(cv2.COLOR_BGR2RGB)),
+    "rgba8": (np.uint8, 4, _converted(cv2.COLOR_RGBA2RGB)),
+    "bgra8": (np.uint8, 4, _converted(cv2.COLOR_BGRA2RGB)),
+    "8UC3": (np.uint8, 3, _converted(cv2.COLOR_BGR2RGB)),
+    "mono8": (np.uint8, 1, _GREY),
+    "8UC1": (np.uint8, 1, _GREY),
+    "mono16": (np.uint16, 1, _to_8_bit(_GREY)),
+    "yuv422": (np.uint8, 2, _converted(cv2.COLOR_YUV2RGB_UYVY)),
+    "uyvy": (np.uint8, 2, _converted(cv2.COLOR_YUV2RGB_UYVY)),
+    "yuv422_yuy2": (np.uint8, 2, _converted(cv2.COLOR_YUV2RGB_YUYV)),
+    "yuyv": (np.uint8, 2, _converted(cv2.COLOR_YUV2RGB_YUYV)),
+    **{f"{name}8": (np.uint8, 1, _converted(code)) for name, code in _BAYER.items()},
+    **{f"{name}16": (np.uint16, 1, _to_8_bit(_converted(code))) for name, code in _BAYER.items()},
+}
+
+
+def decode_image(
+    encoding: str, data: Any, height: int, width: int, step: int, is_bigendian: bool = False
+) -> np.ndarray:
+    """Decode an uncompressed image.
+
+    rgb8 is not copied: the answer is then a view of ``data`` and as writable as that.
+
+    Args:
+        encoding: Name of the encoding, for example ``"bgr8"``.
+        data: Buffer of at least ``step * height`` bytes.
+        height: Rows.
+        width: Columns.
+        step: Bytes from one row to the next.
+        is_bigendian: Whether samples of two bytes have the high one first.
+
+    Returns:
+        ``(height, width, 3)`` uint8, RGB.
+
+    Raises:
+        DataError: Encoding unknown, or step and size do not fit the buffer.
+    """
+    if encoding not in _DECODERS:
+        raise DataError(
+            f"image encoding {encoding!r} is not known; have the camera driver or image_proc send "
+            f"one of: {', '.join(sorted(_DECODERS))}"
+        )
+    sample, samples, decoder = _DECODERS[encoding]
+    return decoder(_pixels(encoding, data, height, width, step, is_bigendian, sample, samples))
+
+
+def decode_compressed(format: str, data: Any) -> np.ndarray:
+    """Decode a JPEG or PNG (``sensor_msgs/CompressedImage``).
+
+    Args:
+        format: The message's format, for the error message; the bytes say what they are.
+        data: The file's bytes.
+
+    Returns:
+        ``(H, W, 3)`` uint8, RGB. An orientation in the file's EXIF is ignored: intrinsics belong
+        to the pixels as they are.
+
+    Raises:
+        DataError: The bytes are no whole image.
+    """
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    return cv2.cvtColor(_imdecode(format, data, flags), cv2.COLOR_BGR2RGB)
+
+
+def decode_depth(
+    encoding: str, data: Any, height: int, width: int, step: int, is_bigendian: bool = False
+) -> np.ndarray:
+    """Decode an uncompressed depth image (REP 118: 32FC1 metres, 16UC1 millimetres).
+
+    Returns:
+        ``(height, width)`` float32 metres, 0 where unknown (0, NaN or infinite in the message).
+    """
+    if encoding == "32FC1":
+        metres = _pixels(encoding, data, height, width, step, is_bigendian, np.float32, 1)
+        return np.where(np.isfinite(metres) & (metres > 0), metres, np.float32(0))
+    if encoding in ("16UC1", "mono16"):
+        millimetres = _pixels(encoding, data, height, width, step, is_bigendian, np.uint16, 1)
+        return millimetres.astype(np.float32) * np.float32(1e-3)
+    raise DataError(f"depth encoding {encoding!r} is not known; expected 32FC1 or 16UC1")
+
+
+def decode_compressed_depth(format: str, data: Any) -> np.ndarray:
+    """Decode a PNG of 16-bit millimetres (``"16UC1; png"``, ``"16UC1; compressedDepth png"``).
+
+    Returns:
+        ``(H, W)`` float32 metres, 0 where unknown.
+    """
+    if "16UC1" not in format:
+        raise DataError(f"compressed depth of format {format!r} is not known; expected 16UC1; png")
+    # compressed_depth_image_transport puts a header of 12 bytes before the file
+    body = memoryview(data)[12:] if "compressedDepth" in format else data
+    millimetres = _imdecode(format, body, cv2.IMREAD_UNCHANGED)
+    if millimetres.dtype != np.uint16 or millimetres.ndim != 2:
+        raise DataError(f"compressed depth {format!r} is no single channel of 16 bit")
+    return millimetres.astype(np.float32) * np.float32(1e-3)
+
+
+def encode_jpeg(image: np.ndarray, quality: int = 95) -> bytes:
+    """Compress ``(H, W, 3)`` uint8 RGB."""
+    return _imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+
+
+def encode_png(image: np.ndarray) -> bytes:
+    """Compress ``(H, W, 3)`` uint8 RGB, or ``(H, W)`` uint8 or uint16, without loss."""
+    return _imencode(".png", image[..., ::-1] if image.ndim == 3 else image, [])
+
+
+def encode_depth(depth: np.ndarray) -> bytes:
+    """Compress ``(H, W)`` metres to a PNG of 16-bit millimetres; 0 = unknown or beyond 65.5 m."""
+    known = np.isfinite(depth) & (depth > 0) & (depth < 65.535)
+    return encode_png(np.where(known, np.round(depth * 1000.0), 0).astype(np.uint16))
+
+
+def _pixels(
+    encoding: str,
+    data: Any,
+    height: int,
+    width: int,
+    step: int,
+    is_bigendian: bool,
+    sample: type,
+    samples: int,
+) -> np.ndarray:
+    """View the buffer as ``(height, width)`` or ``(height, width, samples)``."""
+    row = width * samples * np.dtype(sample).itemsize
+    if height < 1 or width < 1 or step < row:
+        raise DataError(
+            f"{encoding} image of {width}x{height} has step {step}, expected at least {row}: the "
+            "publisher fills the message wrongly"
+        )
+    buffer = np.frombuffer(data, np.uint8)
+    # the last row's padding may be missing
+    if buffer.size < step * (height - 1) + row:
+        raise DataError(
+            f"{encoding} image of {width}x{height} and step {step} has {buffer.size} bytes, "
+            f"expected {step * height}: the publisher fills the message wrongly"
+        )
+    rows = np.lib.stride_tricks.as_strided(
+        buffer, (height, row), (step, 1), writeable=buffer.flags.writeable
+    )
+    if np.dtype(sample).itemsize > 1:
+        rows = np.ascontiguousarray(rows).view(
+            np.dtype(sample).newbyteorder(">" if is_bigendian else "<")
+        ).astype(sample, copy=False)
+    return rows if samples == 1 else rows.reshape(height, width, samples)
+
+
+def _imdecode(format: str, data: Any, flags: int) -> np.ndarray:
+    buffer = np.frombuffer(data, np.uint8)
+    image = cv2.imdecode(buffer, flags) if buffer.size else None
+    if image is None:
+        raise DataError(
+            f"compressed image of format {format!r} and {buffer.size} bytes cannot be decoded; "
+            "expected a whole JPEG or PNG"
+        )
+    return image
+
+
+def _imencode(suffix: str, image: np.ndarray, parameters: list[int]) -> bytes:
+    done, buffer = cv2.imencode(suffix, np.ascontiguousarray(image), parameters)
+    if not done:
+        raise ValueError(f"cannot encode an array of {image.shape} {image.dtype} as {suffix}")
+    return buffer.tobytes()

@@ -1,0 +1,160 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Which part of the rectified image the network sees, and at which size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+
+from sfm_depth_ros.errors import DataError
+from sfm_depth_ros.geometry.camera import Intrinsics
+
+MAX_CUT_SHARE = 1 / 8
+
+
+@dataclass(frozen=True)
+class ImageLayout:
+    """A cut of the rectified image, scaled uniformly, its height fitted at the top.
+
+    The top gives where the height is no multiple of 32: it is the sky or the ceiling, while the
+    bottom rows are the ground before the robot, which carries most of the metric scale. Where
+    more than an eighth of the rows would go, rows are added instead (marked invalid).
+
+    Attributes:
+        source: Pinhole of the whole rectified image.
+        left: First column of the cut.
+        top: First row of the cut.
+        right: Column after the cut's last.
+        bottom: Row after the cut's last.
+        scaled_size: (width, height) of the scaled cut.
+        cut_rows: Rows taken off the scaled cut's top; negative = rows added there.
+    """
+
+    source: Intrinsics
+    left: int
+    top: int
+    right: int
+    bottom: int
+    scaled_size: tuple[int, int]
+    cut_rows: int
+
+    @classmethod
+    def for_camera(
+        cls,
+        source: Intrinsics,
+        area: tuple[int, int, int, int],
+        input_width: int,
+        crop: Sequence[float],
+        multiple: int,
+    ) -> ImageLayout:
+        """Lay out.
+
+        Args:
+            source: Pinhole of the whole rectified image.
+            area: (left, top, right, bottom) of the part that has a source.
+            input_width: Width of the network's image in pixels.
+            crop: Shares of the area cut off [top, bottom, left, right].
+            multiple: What width and height must be multiples of.
+        """
+        if input_width < multiple or input_width % multiple:
+            raise ValueError(f"input_width: expected a multiple of {multiple}, got {input_width}")
+        left, top, right, bottom = _cropped_area(area, crop)
+        width, height = right - left, bottom - top
+        scaled_height = round(height * input_width / width) if width > 0 else 0
+        if width < input_width or scaled_height < multiple:
+            raise DataError(
+                f"image is {source.width}x{source.height} ({width}x{height} after cropping) and "
+                f"would make a network image of {input_width}x{scaled_height}, expected at least "
+                f"{input_width} columns to begin with and {multiple} rows: lower input_width, "
+                "crop less, or use a larger image"
+            )
+        cut_rows = scaled_height % multiple
+        if cut_rows > scaled_height * MAX_CUT_SHARE:
+            cut_rows -= multiple
+        return cls(source, left, top, right, bottom, (input_width, scaled_height), cut_rows)
+
+    @property
+    def intrinsics(self) -> Intrinsics:
+        """Pinhole of the network's image."""
+        width, height = self.scaled_size
+        cut = self.source.cropped(self.left, self.top, self.right - self.left,
+                                  self.bottom - self.top)
+        return cut.resized(width, height).cropped(0, self.cut_rows, width, height - self.cut_rows)
+
+    @cached_property
+    def valid(self) -> np.ndarray:
+        """``(h, w)`` bool, False in rows that were added."""
+        width, height = self.scaled_size
+        rows = np.arange(height - self.cut_rows) >= -self.cut_rows
+        return np.repeat(rows[:, None], width, axis=1)
+
+    def fit_height(self, image: np.ndarray) -> np.ndarray:
+        """Cut or add rows at the top of the scaled image; added rows repeat the first."""
+        if self.cut_rows > 0:
+            return np.ascontiguousarray(image[self.cut_rows :])
+        if self.cut_rows < 0:
+            return cv2.copyMakeBorder(image, -self.cut_rows, 0, 0, 0, cv2.BORDER_REPLICATE)
+        return image
+
+    def scatter(self, depth: np.ndarray) -> np.ndarray:
+        """Move known depths ``(H, W)`` to ``(h, w)``; the one nearest to the centre stays."""
+        pixels, targets = self._scattering
+        values = depth.reshape(-1)[pixels]
+        known = np.isfinite(values) & (values > 0)
+        answer = np.zeros(self.valid.shape, np.float32)
+        answer.reshape(-1)[targets[known]] = values[known]
+        return answer
+
+    def to_input(self, depth: np.ndarray) -> np.ndarray:
+        """Sample ``(h, w)`` at every pixel of the whole image ``(H, W)``; NaN outside."""
+        columns, rows = self._columns_and_rows
+        height, width = self.valid.shape
+        inside_columns = (columns >= 0) & (columns < width)
+        inside_rows = (rows >= max(0, -self.cut_rows)) & (rows < height)
+        answer = np.full((self.source.height, self.source.width), np.nan, np.float32)
+        known = depth[rows[inside_rows]][:, columns[inside_columns]]
+        answer[np.ix_(inside_rows, inside_columns)] = known
+        return answer
+
+    @cached_property
+    def _columns_and_rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """Network column of each image column, and row of each row (may lie outside)."""
+        x, y = self._coordinates
+        return np.floor(x + 0.5).astype(np.int64), np.floor(y + 0.5).astype(np.int64)
+
+    @cached_property
+    def _coordinates(self) -> tuple[np.ndarray, np.ndarray]:
+        a, b = self.source, self.intrinsics
+        x = (np.arange(a.width) - a.cx) * (b.fx / a.fx) + b.cx
+        y = (np.arange(a.height) - a.cy) * (b.fy / a.fy) + b.cy
+        return x, y
+
+    @cached_property
+    def _scattering(self) -> tuple[np.ndarray, np.ndarray]:
+        """Flat image pixels with their flat network pixels, farthest from its centre first."""
+        (x, y), (columns, rows) = self._coordinates, self._columns_and_rows
+        height, width = self.valid.shape
+        inside = ((columns >= 0) & (columns < width)) & ((rows >= 0) & (rows < height))[:, None]
+        offset = (x - columns)[None, :] ** 2 + ((y - rows) ** 2)[:, None]
+        targets = rows[:, None] * width + columns[None, :]
+        pixels = np.flatnonzero(inside)
+        pixels = pixels[np.argsort(-offset.reshape(-1)[pixels], kind="stable")]
+        return pixels, targets.reshape(-1)[pixels]
+
+
+def _cropped_area(
+    area: tuple[int, int, int, int], crop: Sequence[float]
+) -> tuple[int, int, int, int]:
+    left, top, right, bottom = area
+    width, height = right - left, bottom - top
+    return (
+        left + round(crop[2] * width),
+        top + round(crop[0] * height),
+        right - round(crop[3] * width),
+        bottom - round(crop[1] * height),
+    )

@@ -1,0 +1,141 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""From the camera's image to the network's: rectify, crop, scale uniformly; and depth back.
+
+One filter for shrinking, area averaging, in training, export and live. A distorted image is
+rectified and scaled in one linear remap, which is fed an area-averaged image where the remap alone
+would shrink by more than two and alias.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import cv2
+import numpy as np
+
+from sfm_depth_ros.data.camera_model import CameraModel
+from sfm_depth_ros.data.image_layout import ImageLayout
+from sfm_depth_ros.data.rectification import Rectification
+from sfm_depth_ros.errors import DataError
+from sfm_depth_ros.geometry.camera import Intrinsics
+
+__all__ = ["CameraModel", "Preprocessor"]
+
+
+class Preprocessor:
+    """Maps images, true depth and predicted depth between one camera and one network size."""
+
+    def __init__(
+        self,
+        camera: CameraModel,
+        input_width: int,
+        crop: Sequence[float] = (0.0, 0.0, 0.0, 0.0),
+        multiple: int = 32,
+    ) -> None:
+        """Lay out the network's image for this camera.
+
+        Args:
+            camera: The camera; images must have its size.
+            input_width: Width of the network's image in pixels, a multiple of ``multiple``.
+            crop: Shares of the rectified image cut off [top, bottom, left, right].
+            multiple: What width and height must be multiples of.
+
+        Raises:
+            DataError: The image is smaller than the network needs.
+        """
+        self.camera = camera
+        self._rectification: Rectification | None = None
+        area = (0, 0, camera.width, camera.height)
+        if camera.is_distorted:
+            area = Rectification.sourced_area(camera)
+        self._layout = ImageLayout.for_camera(camera.rectified, area, input_width, crop, multiple)
+        if camera.is_distorted:
+            self._rectification = Rectification(camera, self._layout.intrinsics)
+
+    @property
+    def intrinsics(self) -> Intrinsics:
+        """Pinhole of the network's image."""
+        return self._layout.intrinsics
+
+    @property
+    def input_intrinsics(self) -> Intrinsics:
+        """Pinhole of the rectified image at the camera's size: of ``to_input``'s answer."""
+        return self.camera.rectified
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the network's image in pixels."""
+        return self.intrinsics.width, self.intrinsics.height
+
+    @property
+    def input_hw(self) -> tuple[int, int]:
+        """(height, width) of the network's image in pixels."""
+        return self.intrinsics.height, self.intrinsics.width
+
+    @cached_property
+    def valid(self) -> np.ndarray | None:
+        """``(h, w)`` bool, False where the network's image has no source; None = all valid."""
+        valid = self._layout.valid
+        if self._rectification is not None:
+            valid = valid & self._rectification.valid
+        return None if valid.all() else valid
+
+    def __call__(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Make the network's image.
+
+        Args:
+            image: ``(H, W, 3)`` uint8 RGB as the camera sends it.
+
+        Returns:
+            ``(h, w, 3)`` uint8 RGB, a copy, and ``valid`` as the property has it.
+
+        Raises:
+            DataError: The image has another size than the camera's calibration.
+        """
+        self._check_size(image)
+        if self._rectification is not None:
+            return self._rectification(image), self.valid
+        layout = self._layout
+        cut = image[layout.top : layout.bottom, layout.left : layout.right]
+        small = cv2.resize(cut, layout.scaled_size, interpolation=cv2.INTER_AREA)
+        return layout.fit_height(small), self.valid
+
+    def resize_depth(self, depth: np.ndarray) -> np.ndarray:
+        """Bring true depth to the network's image, without blending neighbours.
+
+        Each pixel takes the known depth nearest to its centre among those that fall into it, so
+        a sparse truth keeps its points and a dense one is sampled.
+
+        Args:
+            depth: ``(H, W)`` metres of the camera's own image, 0 = unknown.
+
+        Returns:
+            ``(h, w)`` float32 metres along the rectified optical axis, 0 = unknown.
+        """
+        self._check_size(depth)
+        if self._rectification is not None:
+            return self._rectification.sample_depth(depth)
+        return self._layout.scatter(depth)
+
+    def to_input(self, depth: np.ndarray) -> np.ndarray:
+        """Bring the network's depth to the rectified image at the camera's size.
+
+        Nearest neighbour: interpolation would invent depths between an object and its background.
+
+        Args:
+            depth: ``(h, w)`` float32 metres.
+
+        Returns:
+            ``(H, W)`` float32 metres, NaN where the network did not see.
+        """
+        return self._layout.to_input(depth)
+
+    def _check_size(self, image: np.ndarray) -> None:
+        height, width = image.shape[:2]
+        if (width, height) != (self.camera.width, self.camera.height):
+            raise DataError(
+                f"image is {width}x{height} but camera_info says {self.camera.width}x"
+                f"{self.camera.height}: publish the camera_info of exactly this image"
+            )

@@ -1,0 +1,100 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Undistort, rotate and scale an image in one remap, and say which pixels have a source."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from sfm_depth_ros.data.camera_model import CameraModel
+from sfm_depth_ros.errors import DataError
+from sfm_depth_ros.geometry.camera import Intrinsics
+from sfm_depth_ros.geometry.distortion import undistort_map
+
+MAX_REMAP_SHRINKING = 2.0
+
+
+class Rectification:
+    """The map from one distorted camera to one rectified pinhole image."""
+
+    def __init__(self, camera: CameraModel, destination: Intrinsics) -> None:
+        """Compute the map.
+
+        Args:
+            camera: The camera as it sends images.
+            destination: Pinhole of the wanted image, in the rectified camera's orientation.
+        """
+        self._camera = camera
+        self._destination = destination
+        self._x, self._y = _map(camera, destination)
+        self.valid = _inside(camera, self._x, self._y)
+        self._shrunk_size = self._size_before_remap()
+        x_scale = self._shrunk_size[0] / camera.width
+        y_scale = self._shrunk_size[1] / camera.height
+        self._maps = cv2.convertMaps(
+            ((self._x + 0.5) * x_scale - 0.5).astype(np.float32),
+            ((self._y + 0.5) * y_scale - 0.5).astype(np.float32),
+            cv2.CV_16SC2,
+        )
+
+    @staticmethod
+    def sourced_area(camera: CameraModel) -> tuple[int, int, int, int]:
+        """Part of the rectified image of the camera's size that has a source.
+
+        P may describe a smaller image than width x height; border rows and columns of which less
+        than half has a source are left out.
+
+        Returns:
+            (left, top, right, bottom) in pixels.
+        """
+        valid = _inside(camera, *_map(camera, camera.rectified))
+        rows = np.flatnonzero(valid.mean(axis=1) * valid.shape[1] >= 0.5 * valid.any(0).sum())
+        columns = np.flatnonzero(valid.mean(axis=0) * valid.shape[0] >= 0.5 * valid.any(1).sum())
+        if not rows.size or not columns.size:
+            raise DataError(
+                "the rectified image of this camera_info shows nothing of the camera's image: K, "
+                "D, R and P do not belong together; calibrate the camera again"
+            )
+        return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """Rectify ``(H, W, 3)`` uint8 to the destination's ``(h, w, 3)``."""
+        if self._shrunk_size != (self._camera.width, self._camera.height):
+            image = cv2.resize(image, self._shrunk_size, interpolation=cv2.INTER_AREA)
+        return cv2.remap(image, *self._maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+    def sample_depth(self, depth: np.ndarray) -> np.ndarray:
+        """Nearest depth of ``(H, W)`` metres, turned to the rectified axis; 0 = unknown."""
+        columns = np.clip(np.round(self._x), 0, self._camera.width - 1).astype(np.int64)
+        rows = np.clip(np.round(self._y), 0, self._camera.height - 1).astype(np.int64)
+        sampled = depth[rows, columns] * self._axis_factor()
+        known = self.valid & np.isfinite(sampled) & (sampled > 0)
+        return np.where(known, sampled, 0).astype(np.float32)
+
+    def _axis_factor(self) -> np.ndarray:
+        """Depth along the rectified axis over depth along the camera's, per pixel."""
+        K = self._destination
+        x = (np.arange(K.width) - K.cx) / K.fx
+        y = (np.arange(K.height) - K.cy) / K.fy
+        R = self._camera.R
+        return 1.0 / (R[0, 2] * x[None, :] + R[1, 2] * y[:, None] + R[2, 2])
+
+    def _size_before_remap(self) -> tuple[int, int]:
+        camera = self._camera
+        shrinking = camera.K[0, 0] / self._destination.fx
+        if shrinking <= MAX_REMAP_SHRINKING:
+            return camera.width, camera.height
+        factor = MAX_REMAP_SHRINKING / shrinking
+        return round(camera.width * factor), round(camera.height * factor)
+
+
+def _map(camera: CameraModel, destination: Intrinsics) -> tuple[np.ndarray, np.ndarray]:
+    return undistort_map(
+        camera.K, camera.D, camera.model, camera.R, destination.matrix,
+        (camera.width, camera.height), (destination.width, destination.height),
+    )
+
+
+def _inside(camera: CameraModel, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return (x >= 0) & (x <= camera.width - 1) & (y >= 0) & (y <= camera.height - 1)
