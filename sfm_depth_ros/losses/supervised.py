@@ -1,0 +1,62 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Losses against exact depth and motion, where a batch has them (rendered worlds, lidar)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from sfm_depth_ros.geometry.se3 import matrix_to_axis_angle
+
+# One radian weighs as ten times the travelled way: between two images of a drive, turns are
+# hundredths of a radian, so that both parts are of the same order.
+ROTATION_WEIGHT = 10.0
+SHORTEST_WAY = 0.1  # metres; translations below it are not measured relative to themselves
+
+
+def depth_supervision(depth: Tensor, truth: Tensor, max_depth: float = 100.0) -> Tensor:
+    """Mean |log depth - log truth| over the pixels whose truth is known.
+
+    The logarithm weighs near and far alike. What is farther than ``max_depth`` (sky) must only be
+    predicted as at least that far.
+
+    Args:
+        depth: ``(B, 1, H, W)`` predicted metres.
+        truth: ``(B, 1, H, W)`` metres; unknown where it is zero, negative, NaN or infinite.
+        max_depth: Cap in metres.
+
+    Returns:
+        Scalar; zero where no truth is known.
+    """
+    if depth.shape != truth.shape:
+        raise ValueError(
+            f"expected truth of depth's shape {tuple(depth.shape)}, got {tuple(truth.shape)}"
+        )
+    known = truth.isfinite() & (truth > 0)
+    capped = truth.masked_fill(~known, 1.0).clamp(max=max_depth)
+    difference = depth.log() - capped.log()
+    difference = torch.where(capped < max_depth, difference, difference.clamp(max=0))
+    return (difference.abs() * known).sum() / known.sum().clamp(min=1)
+
+
+def motion_supervision(T_predicted: Tensor, T_true: Tensor) -> Tensor:
+    """Translation error relative to the way, plus the weighted angle between the rotations.
+
+    Args:
+        T_predicted: ``(..., 4, 4)``.
+        T_true: ``(..., 4, 4)``.
+
+    Returns:
+        Scalar mean over all motions.
+    """
+    if T_predicted.shape != T_true.shape or T_true.shape[-2:] != (4, 4):
+        raise ValueError(
+            f"expected two sets of (..., 4, 4), got {tuple(T_predicted.shape)} and "
+            f"{tuple(T_true.shape)}"
+        )
+    way = torch.linalg.vector_norm(T_true[..., :3, 3], dim=-1).clamp(min=SHORTEST_WAY)
+    miss = torch.linalg.vector_norm(T_predicted[..., :3, 3] - T_true[..., :3, 3], dim=-1)
+    between = T_predicted[..., :3, :3].transpose(-1, -2) @ T_true[..., :3, :3]
+    angle = torch.linalg.vector_norm(matrix_to_axis_angle(between), dim=-1)
+    return (miss / way + ROTATION_WEIGHT * angle).mean()
