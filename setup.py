@@ -84,9 +84,9 @@ setup(
     zip_safe=True,
     entry_points={
         "console_scripts": [
-            f"depth_node = {PACKAGE}.nodes.depth_node:main",
-            f"trainer_node = {PACKAGE}.nodes.trainer_node:main",
-            f"bag_player = {PACKAGE}.nodes.bag_player:main",
+            f"depth_node = {PACKAGE}.nodes.main:depth_node",
+            f"trainer_node = {PACKAGE}.nodes.main:trainer_node",
+            f"bag_player = {PACKAGE}.nodes.main:bag_player",
             f"sfm-depth = {PACKAGE}.cli.main:main",
         ],
     },

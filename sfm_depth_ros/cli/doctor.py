@@ -1,0 +1,176 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""``sfm-depth doctor``: what would make frames get lost or a node fail, with the remedy."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sfm_depth_ros.config.schema import NodeConfig
+from sfm_depth_ros.optional import is_available
+
+RECEIVE_BUFFER = 4 * 1024 * 1024  # holds one 720p rgb8 image (2.8 MB) in flight
+SHARED_MEMORY = 192 * 1024 * 1024  # two segments of 64 MB (config/fastdds.xml), and room
+DISK = 1024**3  # a full snippet buffer and some models
+PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        name: What it is.
+        state: ``"ok"``, ``"note"`` (works, but know this) or ``"problem"`` (must be mended).
+        detail: What was found.
+        remedy: What to type or set; empty where nothing is to be done.
+    """
+
+    name: str
+    state: str
+    detail: str
+    remedy: str = ""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--models-dir", default=NodeConfig().models_dir, help="folder to check")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print every finding; 1 when something must be mended."""
+    findings = list(examine(Path(options.models_dir).expanduser(), os.environ))
+    for finding in findings:
+        print(f"{finding.state:8} {finding.name:16} {finding.detail}")
+        if finding.remedy:
+            print(f"{'':8} {'':16} -> {finding.remedy}")
+    problems = sum(finding.state == "problem" for finding in findings)
+    print(f"{problems} to mend" if problems else "nothing to mend")
+    return 1 if problems else 0
+
+
+def examine(models_dir: Path, environment: Mapping[str, str]) -> Iterator[Finding]:
+    """Look at everything, one finding after another."""
+    yield check_ros(environment)
+    yield check_receive_buffer(Path("/proc/sys/net/core/rmem_max"))
+    yield check_profile(environment)
+    yield check_shared_memory(Path("/dev/shm"))
+    yield check_domain(environment)
+    yield check_tf2()
+    yield check_engines()
+    yield check_torch()
+    yield check_models_dir(models_dir)
+
+
+def check_ros(environment: Mapping[str, str]) -> Finding:
+    """Is there a ROS 2, and which middleware."""
+    if not is_available("rclpy"):
+        return Finding(
+            "ROS 2", "problem", "rclpy cannot be found",
+            ". /opt/ros/jazzy/setup.sh, or: pip install 'sfm_depth_ros[ros]'",
+        )
+    distribution = environment.get("ROS_DISTRO", "wheels")
+    middleware = environment.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
+    return Finding("ROS 2", "ok", f"{distribution}, {middleware}")
+
+
+def check_receive_buffer(path: Path) -> Finding:
+    """Can a UDP socket hold an image: stock Ubuntu allows 212 kB."""
+    try:
+        size = int(path.read_text())
+    except (OSError, ValueError):
+        return Finding("receive buffer", "note", f"{path} cannot be read: large images may get lost")
+    if size >= RECEIVE_BUFFER:
+        return Finding("receive buffer", "ok", f"net.core.rmem_max = {size}")
+    return Finding(
+        "receive buffer", "problem",
+        f"net.core.rmem_max = {size}: images that come over UDP get lost",
+        f"sudo sysctl -w net.core.rmem_max={RECEIVE_BUFFER} (keep it: echo net.core.rmem_max="
+        f"{RECEIVE_BUFFER} | sudo tee /etc/sysctl.d/60-sfm-depth.conf), or use "
+        "image_transport:=compressed",
+    )
+
+
+def check_profile(environment: Mapping[str, str]) -> Finding:
+    """Is a Fast DDS profile set, and nothing that keeps others from discovering us."""
+    if environment.get("FASTDDS_BUILTIN_TRANSPORTS", "").startswith("LARGE_DATA"):
+        return Finding(
+            "Fast DDS", "problem",
+            "FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA: processes without it are not discovered",
+            "unset FASTDDS_BUILTIN_TRANSPORTS",
+        )
+    for name in PROFILE_VARIABLES:
+        path = environment.get(name)
+        if path and not Path(path).is_file():
+            return Finding("Fast DDS", "problem", f"{name}={path} is not a file", f"unset {name}")
+    for name in PROFILE_VARIABLES:
+        if environment.get(name):
+            return Finding("Fast DDS", "ok", f"{name}={environment[name]}")
+    return Finding(
+        "Fast DDS", "note", "no profile in this shell; the launch files set config/fastdds.xml "
+        "by themselves, a node started by hand loses large images without it",
+    )
+
+
+def check_shared_memory(path: Path) -> Finding:
+    """Is there room for the profile's shared-memory segments."""
+    if not path.is_dir() or not os.access(path, os.W_OK):
+        return Finding("shared memory", "problem", f"{path} is missing or not writable",
+                       "mount a tmpfs there (docker run --ipc=host)")
+    free = shutil.disk_usage(path).free
+    if free < SHARED_MEMORY:
+        return Finding("shared memory", "problem", f"{free >> 20} MB free on {path}",
+                       "docker run --shm-size=512m or --ipc=host; or: fastdds shm clean")
+    return Finding("shared memory", "ok", f"{free >> 20} MB free on {path}")
+
+
+def check_domain(environment: Mapping[str, str]) -> Finding:
+    """Is the domain one that every platform has ports for."""
+    domain = environment.get("ROS_DOMAIN_ID", "") or "0"
+    if not domain.isdigit() or int(domain) > 101:
+        return Finding("domain", "problem", f"ROS_DOMAIN_ID={domain}",
+                       "export ROS_DOMAIN_ID=0 (0 to 101 work everywhere)")
+    reach = environment.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET")
+    return Finding("domain", "ok", f"ROS_DOMAIN_ID={domain}, discovery {reach}")
+
+
+def check_tf2() -> Finding:
+    """Where the camera's mounting comes from."""
+    if is_available("tf2_ros"):
+        return Finding("tf2", "ok", "tf2_ros found: extrinsics come from /tf")
+    return Finding("tf2", "note", "tf2_ros not found: the parameter base_to_camera is used")
+
+
+def check_engines() -> Finding:
+    """Can anything compute depth."""
+    found = [name for name in ("openvino", "onnxruntime", "torch") if is_available(name)]
+    if found:
+        return Finding("engines", "ok", ", ".join(found))
+    return Finding("engines", "problem", "none of openvino, onnxruntime, torch is installed",
+                   "pip install 'sfm_depth_ros[cpu]'")
+
+
+def check_torch() -> Finding:
+    """Can the trainer run."""
+    if is_available("torch"):
+        return Finding("training", "ok", "torch found")
+    return Finding("training", "note", "torch not found: depth_node works, trainer_node does not "
+                   "(pip install 'sfm_depth_ros[train]')")
+
+
+def check_models_dir(models_dir: Path) -> Finding:
+    """Can accepted models be written."""
+    existing = next(path for path in (models_dir, *models_dir.absolute().parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        return Finding("models_dir", "problem", f"{existing} is not writable",
+                       f"chown or remove it, or set the parameter models_dir ({models_dir})")
+    free = shutil.disk_usage(existing).free
+    if free < DISK:
+        return Finding("models_dir", "problem", f"{free >> 20} MB free for {models_dir}",
+                       "free some disk space, or set the parameters models_dir and buffer_dir")
+    return Finding("models_dir", "ok", f"{models_dir}, {free >> 30} GB free")

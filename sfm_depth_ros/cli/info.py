@@ -1,0 +1,93 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""``sfm-depth info``: what is installed, which engines run, which model a node would take."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from sfm_depth_ros import __version__
+from sfm_depth_ros.config.schema import NodeConfig
+from sfm_depth_ros.errors import SfmDepthError
+
+PACKAGES = ("numpy", "opencv-python-headless", "safetensors", "torch", "onnx", "onnxruntime",
+            "openvino", "rosbags", "ros-rclpy", "ros-rmw-fastrtps-cpp")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the facts here as well")
+    parser.add_argument("--models-dir", default=NodeConfig().models_dir, help="folder to look in")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the facts."""
+    facts = collect(options.models_dir)
+    for title, section in facts.items():
+        print(title)
+        for name, value in section.items():
+            print(f"  {name:24} {value}")
+    if options.json:
+        options.json.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+def collect(models_dir: str) -> dict[str, dict[str, Any]]:
+    """Facts by section: package, versions, engines, devices, model."""
+    return {
+        "package": {
+            "sfm_depth_ros": __version__,
+            "python": platform.python_version(),
+            "machine": f"{platform.machine()}, {os.cpu_count()} CPUs",
+        },
+        "versions": {name: _version(name) for name in PACKAGES},
+        "engines": _engines(),
+        "devices": _devices(),
+        "model": _model(models_dir),
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _engines() -> dict[str, str]:
+    from sfm_depth_ros.engines.factory import available_engines
+
+    return dict(available_engines())
+
+
+def _devices() -> dict[str, str]:
+    from sfm_depth_ros.optional import is_available, require
+
+    devices = {}
+    if is_available("openvino"):
+        core = require("openvino").Core()
+        for name in core.available_devices:
+            devices[f"openvino {name}"] = str(core.get_property(name, "FULL_DEVICE_NAME"))
+    if is_available("torch"):
+        cuda = require("torch").cuda
+        for index in range(cuda.device_count()):
+            devices[f"torch cuda:{index}"] = cuda.get_device_name(index)
+    return devices
+
+
+def _model(models_dir: str) -> dict[str, Any]:
+    from sfm_depth_ros.networks.model_folder import resolve_model
+    from sfm_depth_ros.ros.paths import find_share
+
+    try:
+        model = resolve_model("", models_dir, find_share("models/small"))
+    except SfmDepthError as error:
+        return {"error": str(error)}
+    described = {"id": model.model_id, "path": str(model.path), "width": model.width}
+    return described | {name: model.metadata[name] for name in ("created", "licence", "steps")}

@@ -1,0 +1,77 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""``sfm-depth``: one command, one module a sub-command, imported only when it is asked for."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from sfm_depth_ros import __version__
+from sfm_depth_ros.errors import SfmDepthError
+
+COMMANDS = {
+    "info": "engines and devices found, versions, the model a node would start with",
+    "synth": "render a drive as a rosbag2 with exact ground truth",
+    "train": "train a model from bags",
+    "eval": "measure a model on bags with ground truth or odometry",
+    "replay": "write depth and ego-motion of a bag back into a bag, no ROS running",
+    "infer": "depth of single images",
+    "export": "write a model's graphs for an engine",
+    "bench": "measure transport, frame path, engines and the training step",
+    "play": "publish a bag as ROS topics where ros2 bag is not installed",
+    "demo": "play a drive to both nodes and report how the depth gets better",
+    "doctor": "look for what would make frames get lost or nodes fail, and say the remedy",
+}
+INTERRUPTED = 130  # what a shell reports of a program that SIGINT ended
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a sub-command.
+
+    Args:
+        arguments: Command line without the program's name; None = the process's own.
+
+    Returns:
+        Exit status: 0 on success, 1 on an error that the user can mend, 130 when interrupted.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        options = _build_parser(words).parse_args(words)
+        level = logging.DEBUG if options.verbose else logging.INFO
+        logging.basicConfig(level=level, format="%(levelname)s %(message)s", stream=sys.stderr)
+        return int(options.run(options))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (SfmDepthError, OSError) as error:
+        print(f"sfm-depth: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+
+
+def _build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """Describe every command, and the arguments of the one that ``words`` ask for."""
+    parser = argparse.ArgumentParser(
+        prog="sfm-depth", description="Metric monocular depth and ego-motion that learns."
+    )
+    parser.add_argument("--version", action="version", version=f"sfm_depth_ros {__version__}")
+    parser.add_argument("-v", "--verbose", action="store_true", help="say more in the log")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    chosen = next((word for word in words if not word.startswith("-")), None)
+    for name, sentence in COMMANDS.items():
+        command = commands.add_parser(name, help=sentence, description=sentence.capitalize())
+        if name == chosen:
+            module = importlib.import_module(f"sfm_depth_ros.cli.{name}")
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sfm_depth_ros.cli import doctor
+from sfm_depth_ros.cli.main import main
+
+
+def test_small_receive_buffer_names_the_sysctl(tmp_path: Path) -> None:
+    setting = tmp_path / "rmem_max"
+    setting.write_text("212992\n")
+    finding = doctor.check_receive_buffer(setting)
+    assert finding.state == "problem"
+    assert "sysctl -w net.core.rmem_max=4194304" in finding.remedy
+    setting.write_text("4194304\n")
+    assert doctor.check_receive_buffer(setting).state == "ok"
+    assert doctor.check_receive_buffer(tmp_path / "absent").state == "note"
+
+
+@pytest.mark.parametrize(
+    ("environment", "state"),
+    [
+        ({}, "note"),
+        ({"FASTDDS_DEFAULT_PROFILES_FILE": __file__}, "ok"),
+        ({"FASTRTPS_DEFAULT_PROFILES_FILE": "/nowhere.xml"}, "problem"),
+        ({"FASTDDS_BUILTIN_TRANSPORTS": "LARGE_DATA"}, "problem"),
+    ],
+)
+def test_fast_dds_profile(environment: dict[str, str], state: str) -> None:
+    assert doctor.check_profile(environment).state == state
+
+
+@pytest.mark.parametrize(
+    ("domain", "state"), [("", "ok"), ("101", "ok"), ("102", "problem"), ("x", "problem")]
+)
+def test_domain(domain: str, state: str) -> None:
+    assert doctor.check_domain({"ROS_DOMAIN_ID": domain}).state == state
+
+
+def test_models_dir_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert doctor.check_models_dir(tmp_path / "new" / "models").state == "ok"
+    assert doctor.check_models_dir(tmp_path / "file" / "models").state == "problem"
+
+
+def test_missing_shared_memory(tmp_path: Path) -> None:
+    assert doctor.check_shared_memory(tmp_path / "absent").state == "problem"
+
+
+def test_exit_status_tells_whether_something_must_be_mended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = doctor.Finding("this", "note", "fine")
+    bad = doctor.Finding("that", "problem", "broken", "mend it")
+    monkeypatch.setattr(doctor, "examine", lambda *_: iter([good]))
+    assert main(["doctor"]) == 0
+    monkeypatch.setattr(doctor, "examine", lambda *_: iter([good, bad]))
+    assert main(["doctor"]) == 1
+    assert "-> mend it" in capsys.readouterr().out

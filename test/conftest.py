@@ -1,0 +1,39 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Every test process talks in a domain of its own, on this machine alone, and writes nothing home."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def _isolate() -> None:
+    """Set the environment before anything imports rclpy."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if not worker or "SFM_DEPTH_TEST_DOMAIN" not in os.environ:
+        os.environ["SFM_DEPTH_TEST_DOMAIN"] = str(1 + os.getpid() % 80)
+    base = int(os.environ["SFM_DEPTH_TEST_DOMAIN"])
+    os.environ["ROS_DOMAIN_ID"] = str(base + (int(worker[2:]) + 1 if worker else 0) % 20)
+    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    home = Path(tempfile.mkdtemp(prefix="sfm_depth_test_"))
+    os.environ["ROS_HOME"] = str(home / "ros")
+    os.environ["XDG_CACHE_HOME"] = str(home / "cache")
+    profile = ROOT / "config" / "fastdds.xml"
+    for name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"):
+        if profile.exists():
+            os.environ.setdefault(name, str(profile))
+
+
+_isolate()
+
+
+@pytest.fixture(scope="session")
+def source_tree() -> Path:
+    """Root of the source tree."""
+    return ROOT
