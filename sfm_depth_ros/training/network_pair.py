@@ -1,0 +1,51 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The two networks that are trained together, as one module."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
+from sfm_depth_ros.networks.model import create_depth_network, create_pose_network
+from sfm_depth_ros.networks.model_folder import ModelFolder
+
+
+class NetworkPair(nn.Module):
+    """A depth and a pose network; its state is both states, under ``depth.`` and ``pose.``.
+
+    Args:
+        depth: Depth network.
+        pose: Pose network.
+    """
+
+    def __init__(self, depth: nn.Module, pose: nn.Module) -> None:
+        super().__init__()
+        self.depth = depth
+        self.pose = pose
+
+    @torch.no_grad()
+    def scale(self, depth_factor: float, translation_factor: float) -> None:
+        """Multiply every depth and every translation by a factor of its own."""
+        self.depth.log_scale += torch.log(torch.tensor(depth_factor))
+        self.pose.log_scale += torch.log(torch.tensor(translation_factor))
+
+
+def fresh_networks(depth: DepthNetworkConfig, pose: PoseNetworkConfig, seed: int) -> NetworkPair:
+    """Networks with random weights; the same seed gives the same weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        pair = NetworkPair(create_depth_network(depth), create_pose_network(pose))
+    return pair.to(memory_format=torch.channels_last)
+
+
+def networks_of(folder: ModelFolder) -> NetworkPair:
+    """Networks with the weights of a model folder."""
+    pair = fresh_networks(folder.depth_config, folder.pose_config, seed=0)
+    for module, weights in (
+        (pair.depth, folder.depth_weights()),
+        (pair.pose, folder.pose_weights()),
+    ):
+        module.load_state_dict({name: torch.from_numpy(w) for name, w in weights.items()})
+    return pair

@@ -1,0 +1,94 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""How weights move: groups of parameters, the rate over time, and what is refused."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+SCALE_PARAMETER = "log_scale"
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Learning rates of the three groups of parameters.
+
+    Attributes:
+        base: Rate of everything but the scales.
+        scale_factor: The networks' ``log_scale`` learn this many times faster.
+        weight_decay: Decoupled decay (AdamW) of convolution weights alone.
+    """
+
+    base: float
+    scale_factor: float = 20.0
+    weight_decay: float = 0.0
+
+
+def create_optimiser(networks: nn.Module, rates: Rates) -> torch.optim.AdamW:
+    """AdamW with weights, offsets (norms, biases) and metric scales in groups of their own.
+
+    Each group remembers in ``rate_factor`` how its rate follows the base rate.
+    """
+    weights, offsets, scales = [], [], []
+    for name, parameter in networks.named_parameters():
+        if name.rpartition(".")[2] == SCALE_PARAMETER:
+            scales.append(parameter)
+        else:
+            (weights if parameter.ndim > 1 else offsets).append(parameter)
+    groups = [
+        {"params": weights, "weight_decay": rates.weight_decay, "rate_factor": 1.0},
+        {"params": offsets, "weight_decay": 0.0, "rate_factor": 1.0},
+        {"params": scales, "weight_decay": 0.0, "rate_factor": rates.scale_factor},
+    ]
+    optimiser = torch.optim.AdamW([g for g in groups if g["params"]], lr=rates.base, fused=True)
+    set_rate(optimiser, rates.base)
+    return optimiser
+
+
+def set_rate(optimiser: torch.optim.Optimizer, base: float) -> None:
+    """Set the base learning rate; every group keeps its factor."""
+    for group in optimiser.param_groups:
+        group["lr"] = base * group["rate_factor"]
+
+
+def warmed_up(step: int, warmup_steps: int) -> float:
+    """Share of the learning rate at a step: linear from nothing to 1."""
+    return min(1.0, (step + 1) / max(warmup_steps, 1))
+
+
+def cosine(progress: float, final_share: float) -> float:
+    """Share of the learning rate: half a cosine from 1 down to ``final_share``.
+
+    Args:
+        progress: Share of the run that is done, 0 to 1.
+        final_share: What is left at the end.
+    """
+    return final_share + (1 - final_share) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+
+
+def take_step(optimiser: torch.optim.Optimizer, loss: torch.Tensor, clip: float) -> bool:
+    """Descend once along the clipped gradient, unless loss or gradient is NaN or infinite.
+
+    Args:
+        optimiser: Its gradients are replaced.
+        loss: Scalar.
+        clip: Largest norm of the gradient over all parameters.
+
+    Returns:
+        Whether the step was taken; a refused one leaves weights and optimiser as they were.
+    """
+    optimiser.zero_grad(set_to_none=True)
+    if not bool(torch.isfinite(loss.detach())):
+        return False
+    loss.backward()
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    norm = nn.utils.clip_grad_norm_(parameters, clip)
+    if not bool(torch.isfinite(norm)):
+        optimiser.zero_grad(set_to_none=True)
+        return False
+    optimiser.step()
+    return True

@@ -1,0 +1,115 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""How far networks are from the known truth of rendered drives, unscaled."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sfm_depth_ros.data.batch import SnippetBatch
+from sfm_depth_ros.geometry.se3 import matrix_to_axis_angle
+from sfm_depth_ros.metrics.depth import DepthErrors, depth_errors, depth_scale_ratio
+from sfm_depth_ros.networks.model import DepthNet, PoseNet
+from sfm_depth_ros.training.step import predict_depths, predict_motions
+
+SHORTEST = 0.1  # metres: relative translation errors are taken of at least this length
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Means (ratios: medians) over snippets with known truth; nothing is scaled.
+
+    Attributes:
+        abs_rel: Mean of |depth - truth| / truth.
+        a1: Share of pixels within a factor of 1.25.
+        depth_scale_ratio: Median over frames of the median of depth / truth.
+        translation_scale_ratio: Median of predicted / true length.
+        translation_error: Mean of |t - truth| / max(|truth|, 0.1 m).
+        rotation_error_deg: Mean angle between predicted and true rotation.
+        frames: Frames compared.
+    """
+
+    abs_rel: float
+    a1: float
+    depth_scale_ratio: float
+    translation_scale_ratio: float
+    translation_error: float
+    rotation_error_deg: float
+    frames: int
+
+    def as_floats(self) -> dict[str, float]:
+        """Values by name."""
+        return dataclasses.asdict(self)
+
+
+@torch.no_grad()
+def validate(
+    depth_net: DepthNet, pose_net: PoseNet, batches: Iterable[SnippetBatch]
+) -> Validation:
+    """Compare predictions with the truth of every snippet.
+
+    Args:
+        depth_net: Depth network in eval mode.
+        pose_net: Pose network in eval mode.
+        batches: Snippets with true depth and motion.
+
+    Raises:
+        ValueError: No snippet has a true depth.
+    """
+    errors: list[DepthErrors] = []
+    scales: list[float] = []
+    motions: list[Tensor] = []
+    for batch in batches:
+        depth = predict_depths(depth_net, batch.target, batch.K)[0]
+        for said, truth in zip(depth, _truth(batch), strict=True):
+            _compare_depth(said[0].cpu().numpy(), truth, errors, scales)
+        T = predict_motions(pose_net, batch.sources[:, 0], batch.target, batch.sources[:, 1],
+                            batch.K)
+        motions.append(_motion_errors(T, batch.T_source_target))
+    if not errors:
+        raise ValueError("expected snippets with true depth")
+    ratio, translation, rotation = torch.cat(motions).unbind(1)
+    return Validation(
+        abs_rel=float(np.mean([e.abs_rel for e in errors])),
+        a1=float(np.mean([e.a1 for e in errors])),
+        depth_scale_ratio=float(np.median(scales)),
+        translation_scale_ratio=float(ratio.median()),
+        translation_error=float(translation.mean()),
+        rotation_error_deg=float(rotation.mean()),
+        frames=len(errors),
+    )
+
+
+def _truth(batch: SnippetBatch) -> np.ndarray:
+    if batch.depth is None:
+        raise ValueError("expected snippets with true depth")
+    depth: np.ndarray = batch.depth[:, 0].cpu().numpy()
+    return depth
+
+
+def _compare_depth(
+    said: np.ndarray, truth: np.ndarray, errors: list[DepthErrors], scales: list[float]
+) -> None:
+    error, scale = depth_errors(said, truth), depth_scale_ratio(said, truth)
+    if error is not None and scale is not None:
+        errors.append(error)
+        scales.append(scale)
+
+
+def _motion_errors(T: Tensor, truth: Tensor | None) -> Tensor:
+    """Length ratio, relative translation error and angle in degrees, ``(n, 3)``."""
+    if truth is None:
+        return T.new_zeros(0, 3)
+    T, truth = T.flatten(0, 1), truth.flatten(0, 1)
+    known = truth.flatten(1).isfinite().all(1) & (truth[:, :3, 3].norm(dim=1) > SHORTEST / 2)
+    T, truth = T[known], truth[known]
+    length = truth[:, :3, 3].norm(dim=1)
+    off = (T[:, :3, 3] - truth[:, :3, 3]).norm(dim=1) / length.clamp(min=SHORTEST)
+    turn = matrix_to_axis_angle(truth[:, :3, :3].mT @ T[:, :3, :3]).norm(dim=1)
+    return torch.stack((T[:, :3, 3].norm(dim=1) / length, off, torch.rad2deg(turn)), dim=1)
