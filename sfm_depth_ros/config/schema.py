@@ -106,8 +106,8 @@ class OfflineTrainingConfig:
     device: str = option("cpu", "torch device, for example cpu or cuda:0")
     width: int = option(320, "width of the network's image in pixels, a multiple of 32",
                         minimum=32, maximum=4096)
-    synthetic_heights: tuple[int, ...] = option(
-        (96, 160), "heights in pixels of the rendered images, each a multiple of 32; every batch "
+    synthetic_heights: tuple[float, ...] = option(
+        (96.0, 160.0), "heights in pixels of the rendered images, each a multiple of 32; every batch "
         "has one of them", minimum=32, maximum=4096)
     synthetic_validation: int = option(96, "rendered snippets per height kept for validation",
                                        minimum=2, maximum=100000)

@@ -100,11 +100,19 @@ def load_optimiser(
     own = optimiser.state_dict()
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
     for number, moments in state.items():
-        expected = parameters[number].shape if number < len(parameters) else None
-        if expected is None or moments["exp_avg"].shape != expected:
-            raise TrainingError("the training state is of another network (parameter "
-                                f"{number}); remove it to start afresh")
+        _fit(moments, parameters[number] if number < len(parameters) else None)
     optimiser.load_state_dict({"state": state, "param_groups": own["param_groups"]})
+
+
+def _fit(moments: dict[str, Tensor], parameter: Tensor | None) -> None:
+    """Give moments their parameter's memory layout, which the fused optimiser relies on."""
+    for name, value in moments.items():
+        if value.ndim == 0:
+            continue
+        if parameter is None or value.shape != parameter.shape:
+            raise TrainingError("the training state is of another network; remove it to start "
+                                "afresh")
+        moments[name] = torch.empty_like(parameter, requires_grad=False).copy_(value)
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

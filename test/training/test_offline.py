@@ -1,0 +1,93 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The offline loop: it learns, refuses NaN, and resumes where it was."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from sfm_depth_ros.config.schema import ObjectiveConfig, OfflineTrainingConfig
+from sfm_depth_ros.data.batch import collate
+from sfm_depth_ros.errors import TrainingError
+from sfm_depth_ros.training.offline import OfflineTrainer
+
+CONFIG = OfflineTrainingConfig(
+    steps=12, batch_size=2, warmup_steps=2, validate_every=6, save_every=6, log_every=4,
+    learning_rate=3e-3, self_supervised_every=3, average_decay=0.8,
+)
+
+
+@pytest.fixture
+def make_batch(plane_snippets):
+    snippets = plane_snippets(8, with_truth=True)
+
+    def make(step: int):
+        rows = np.random.default_rng(step).integers(0, 8, 2)
+        return collate([snippets[row] for row in rows])
+
+    return make
+
+
+@pytest.fixture
+def trainer(tiny_networks, tmp_path):
+    def make(config=CONFIG):
+        return OfflineTrainer(tiny_networks(), config, ObjectiveConfig(), tmp_path / "state")
+
+    return make
+
+
+def test_supervision_lowers_the_error(trainer, make_batch) -> None:
+    run = trainer(dataclasses.replace(CONFIG, steps=60, validate_every=20, jitter=False))
+    report = run.run(make_batch, [make_batch(100), make_batch(101)])
+    errors = [validation["abs_rel"] for validation in report["validations"]]
+    assert len(errors) == 3
+    assert errors[-1] < 0.7 * errors[0]
+    assert report["steps"] == 60
+    assert report["refused"] == 0
+    assert 0 <= report["data_wait_share"] < 1
+    assert report["step_s"] > 0
+
+
+def test_interrupted_and_resumed_is_the_same_as_uninterrupted(trainer, make_batch) -> None:
+    whole = trainer()
+    whole.run(make_batch, [])
+
+    def stop(step: int):
+        if step == 9:
+            raise TrainingError("interrupted")
+        return make_batch(step)
+
+    with pytest.raises(TrainingError, match="interrupted"):
+        trainer().run(stop, [])
+    resumed = trainer()
+    resumed.resume()
+    assert resumed.progress.step == 6
+    resumed.run(make_batch, [])
+    for name, tensor in whole.networks.state_dict().items():
+        assert torch.equal(tensor, resumed.networks.state_dict()[name]), name
+    for name, tensor in whole.average.network.state_dict().items():
+        assert torch.equal(tensor, resumed.average.network.state_dict()[name]), name
+
+
+def test_nan_batches_are_refused_and_many_end_training(trainer, make_batch) -> None:
+    def poisoned(step: int):
+        batch = make_batch(step)
+        bad = torch.full_like(batch.target, float("nan"))
+        return batch if step < 3 else dataclasses.replace(batch, target=bad)
+
+    run = trainer(dataclasses.replace(CONFIG, steps=100, validate_every=1000))
+    with pytest.raises(TrainingError, match="learning_rate"):
+        run.run(poisoned, [])
+    assert run.progress.refused == 20
+    assert all(torch.isfinite(t).all() for t in run.average.network.state_dict().values())
+
+
+def test_clock_ends_training(trainer, make_batch) -> None:
+    run = trainer(dataclasses.replace(CONFIG, steps=10**6, max_minutes=0.01))
+    report = run.run(make_batch, [])
+    assert 1 < report["steps"] < 10**5
+    assert report["seconds"] == pytest.approx(0.6, abs=0.5)

@@ -1,0 +1,77 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The cache gives back what was put in, and refuses what is not its own."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from sfm_depth_ros.data.batch import collate
+from sfm_depth_ros.errors import DataError
+from sfm_depth_ros.training.snippet_cache import CacheShape, open_cache
+
+SHAPE = CacheShape(count=5, height=64, width=96, content="test")
+
+
+def test_round_trip(tmp_path, plane_snippets) -> None:
+    first, second = plane_snippets(2, with_truth=True)
+    second = dataclasses.replace(second, depth=None, T_source_target=None)
+    cache = open_cache(tmp_path / "cache", SHAPE)
+    cache.write(1, first)
+    cache.write(4, second)
+    cache.flush()
+
+    again = open_cache(tmp_path / "cache", SHAPE)
+    assert again.rows.tolist() == [1, 4]
+    assert again.missing_rows().tolist() == [0, 2, 3]
+    batch, expected = again.batch([1, 4]), collate([first, second])
+    assert torch.equal(batch.target, expected.target)
+    assert torch.equal(batch.sources, expected.sources)
+    assert torch.equal(batch.K, expected.K)
+    assert torch.equal(batch.displacements, expected.displacements)
+    assert torch.allclose(batch.depth, expected.depth, rtol=1e-3)
+    assert torch.equal(batch.T_source_target[0], expected.T_source_target[0])
+    assert batch.T_source_target[1].isnan().all()
+    assert batch.valid is None
+
+
+def test_validity_survives(tmp_path, plane_snippets) -> None:
+    valid = np.ones((64, 96), bool)
+    valid[:5] = False
+    snippet = dataclasses.replace(plane_snippets(1)[0], valid=valid)
+    cache = open_cache(tmp_path, SHAPE)
+    cache.write(0, snippet)
+    assert torch.equal(cache.batch([0]).valid, torch.from_numpy(valid)[None, None])
+
+
+def test_reading_one_row_does_not_change_another(tmp_path, plane_snippets) -> None:
+    cache = open_cache(tmp_path, SHAPE)
+    cache.write(0, plane_snippets(1)[0])
+    before = cache.batch([0]).target.clone()
+    cache.batch([0]).target.zero_()
+    assert torch.equal(cache.batch([0]).target, before)
+
+
+def test_another_cache_is_refused(tmp_path) -> None:
+    open_cache(tmp_path, SHAPE)
+    with pytest.raises(DataError, match="other snippets"):
+        open_cache(tmp_path, dataclasses.replace(SHAPE, content="something else"))
+    (tmp_path / "cache.json").write_text("{")
+    with pytest.raises(DataError, match="damaged"):
+        open_cache(tmp_path, SHAPE)
+
+
+def test_wrong_size_is_refused(tmp_path, plane_snippets) -> None:
+    cache = open_cache(tmp_path, dataclasses.replace(SHAPE, width=128))
+    with pytest.raises(ValueError, match="expected images"):
+        cache.write(0, plane_snippets(1)[0])
+
+
+def test_folder_that_cannot_be_made(tmp_path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="choose another cache folder"):
+        open_cache(tmp_path / "file" / "cache", SHAPE)
