@@ -107,8 +107,8 @@ class OfflineTrainingConfig:
     width: int = option(320, "width of the network's image in pixels, a multiple of 32",
                         minimum=32, maximum=4096)
     synthetic_heights: tuple[float, ...] = option(
-        (96.0, 160.0), "heights in pixels of the rendered images, each a multiple of 32; every batch "
-        "has one of them", minimum=32, maximum=4096)
+        (96.0, 160.0), "heights in pixels of the rendered images, each a multiple of 32; every "
+        "batch has one of them", minimum=32, maximum=4096)
     synthetic_validation: int = option(96, "rendered snippets per height kept for validation",
                                        minimum=2, maximum=100000)
     synthetic_share: float = option(0.5, "share of batches from the rendered world where bags "
@@ -228,7 +228,8 @@ class NodeConfig:
 
     def _check_shared(self) -> None:
         if len(self.base_to_camera) != 7:
-            raise ConfigError(f"base_to_camera: expected 7 numbers, got {len(self.base_to_camera)}")
+            raise ConfigError("base_to_camera: expected 7 numbers, got "
+                              f"{len(self.base_to_camera)}")
         if abs(sum(q * q for q in self.base_to_camera[3:]) - 1.0) > 1e-2:
             raise ConfigError("base_to_camera: expected a unit quaternion in its last 4 numbers, "
                               f"got {list(self.base_to_camera[3:])}")
