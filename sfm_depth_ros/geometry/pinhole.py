@@ -56,7 +56,7 @@ def project(points: Tensor, K: Tensor) -> tuple[Tensor, Tensor]:
     check_intrinsics(K, points.shape[0])
     focal, centre = _focal_and_centre(K)
     z = points[:, 2:]
-    pixels = points[:, :2] / z.clamp(min=MIN_Z) * focal + centre
+    pixels = points[:, :2] * z.clamp(min=MIN_Z).reciprocal() * focal + centre
     return pixels.permute(0, 2, 3, 1), z
 
 

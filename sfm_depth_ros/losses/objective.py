@@ -24,7 +24,7 @@ from sfm_depth_ros.losses.photometric import (
 )
 from sfm_depth_ros.losses.smoothness import edge_aware_smoothness
 from sfm_depth_ros.losses.velocity import velocity_loss
-from sfm_depth_ros.losses.window import box_mean
+from sfm_depth_ros.losses.window import box_sum
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,7 @@ def _prepare(
         )[:, :, 0]
     if valid is not None:
         # A window that touches an invalid pixel is invalid; so is a sample of the source there.
-        share = box_mean(valid.to(target.dtype))
-        valid = share > 1 - 1e-3
+        valid = box_sum(valid.to(target.dtype)) > 9 - 1e-3
         channel = valid[:, None].to(target.dtype).expand(-1, sources.shape[1], -1, -1, -1)
         sources = torch.cat([sources, channel], dim=2)
     return _View(

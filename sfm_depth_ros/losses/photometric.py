@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from sfm_depth_ros.losses.window import box_mean, box_mean_adjoint
+from sfm_depth_ros.losses.window import box_sum, box_sum_adjoint
 
 # Wang et al. 2004 for images in [0, 1]; both published objectives use these.
 C1, C2 = 0.01**2, 0.03**2
@@ -31,21 +31,21 @@ TIE_BREAK = 1e-5
 
 @dataclass(frozen=True)
 class WindowStatistics:
-    """Means over the windows around each pixel, shared by all that an image is compared with.
+    """Sums over the windows around each pixel, shared by all that an image is compared with.
 
     Attributes:
-        mean: Like the image, ``(..., C, H, W)``.
-        mean_square: Mean of the square, the same shape.
+        total: Like the image, ``(..., C, H, W)``.
+        total_square: Sum of the squares, the same shape.
     """
 
-    mean: Tensor
-    mean_square: Tensor
+    total: Tensor
+    total_square: Tensor
 
 
 @torch.no_grad()
 def window_statistics(image: Tensor, window: int = 3) -> WindowStatistics:
     """Statistics of an image ``(..., C, H, W)`` for ``photometric_error``."""
-    return WindowStatistics(box_mean(image, window), box_mean(image * image, window))
+    return WindowStatistics(box_sum(image, window), box_sum(image * image, window))
 
 
 def ssim(a: Tensor, b: Tensor, window: int = 3) -> Tensor:
@@ -84,7 +84,7 @@ def photometric_error(
     _check(image, reference, window)
     statistics = statistics or window_statistics(reference, window)
     error: Tensor = _PhotometricError.apply(
-        image, reference, statistics.mean, statistics.mean_square, ssim_weight, window
+        image, reference, statistics.total, statistics.total_square, ssim_weight, window
     )
     return error
 
@@ -130,62 +130,67 @@ def reduce_sources(
 
 
 class _PhotometricError(torch.autograd.Function):
-    """SSIM + L1 with the chain rule applied by hand (checked against finite differences)."""
+    """SSIM + L1 with the chain rule applied by hand (tests check it by finite differences).
+
+    With sums A, B, AA, BB, AB over a window of n pixels, and both constants times n^2:
+    SSIM = n1 n2 / (d1 d2), n1 = 2 A B + C1, n2 = 2 (n AB - A B) + C2, d1 = A^2 + B^2 + C1,
+    d2 = n (AA + BB) - A^2 - B^2 + C2. The clamp to [0, 1] binds by rounding alone.
+    """
 
     @staticmethod
     def forward(
         ctx: Any,
         a: Tensor,
         b: Tensor,
-        mean_b: Tensor,
+        sum_b: Tensor,
         square_b: Tensor,
         ssim_weight: float,
         window: int,
     ) -> Tensor:
-        mean_a = box_mean(a, window)
-        cross = box_mean(a * b, window)
-        mean_product = mean_a * mean_b
-        squares = mean_a * mean_a + mean_b * mean_b
-        n1 = (2 * mean_product).add_(C1)
-        n2 = cross.sub_(mean_product).mul_(2).add_(C2)
-        d2 = box_mean(a * a, window).add_(square_b).sub_(squares).add_(C2)
-        d1 = squares.add_(C1)
+        n, c1, constants = window**2, C1 * window**4, (C1 + C2) * window**4
+        sum_a = box_sum(a, window)
+        n1 = (sum_a * sum_b).mul_(2).add_(c1)
+        n2 = (constants - n1).add_(box_sum(a * b, window), alpha=2 * n)
+        d1 = (sum_b * sum_b).add(c1).addcmul(sum_a, sum_a)
+        d2 = (constants - d1).add_(box_sum(a * a, window).add_(square_b), alpha=n)
         inverse = (d1 * d2).reciprocal_()
-        similarity = n1 * n2 * inverse
+        similarity = (n1 * n2).mul_(inverse)
+        difference = a - b
+        dissimilarity = (0.5 - 0.5 * similarity.mean(-3, keepdim=True)).clamp_(0, 1)
+        absolute = difference.abs().mean(-3, keepdim=True)
+        ctx.ssim_weight, ctx.window = ssim_weight, window
         if any(ctx.needs_input_grad[:2]):
-            ctx.save_for_backward(a, b, mean_a, mean_b, n1, n2, d1, d2, inverse, similarity)
-        ctx.weights, ctx.window = (ssim_weight, 1.0 - ssim_weight), window
-        dissimilarity = (0.5 - 0.5 * similarity).clamp_(0.0, 1.0).mean(-3, keepdim=True)
-        return dissimilarity.mul_(ssim_weight) + (a - b).abs_().mean(-3, keepdim=True).mul_(
-            1.0 - ssim_weight
-        )
+            # Derivatives of SSIM by a window's sums, all but the factor 2: by A it is
+            # (n2 - n1) B - SSIM (d2 - d1) A over d1 d2, and with A and B exchanged by B.
+            other = n2.sub_(n1).mul_(inverse)
+            own = d2.sub_(d1).mul_(similarity).mul_(inverse)
+            by_a = (other * sum_b).addcmul_(own, sum_a, value=-1)
+            by_b = by_a
+            if ctx.needs_input_grad[1]:
+                by_b = (other * sum_a).addcmul_(own, sum_b, value=-1)
+            by_square, by_cross = d1.mul_(similarity).mul_(inverse), n1.mul_(inverse)
+            ctx.save_for_backward(a, b, difference, by_a, by_b, by_square, by_cross)
+        return dissimilarity.mul_(ssim_weight).add_(absolute, alpha=1.0 - ssim_weight)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        a, b, mean_a, mean_b, n1, n2, d1, d2, inverse, similarity = ctx.saved_tensors
-        ssim_weight, l1_weight = ctx.weights
-        channels = a.shape[-3]
-        upstream = gradient * (-0.5 * ssim_weight / channels)  # clamp never binds but by rounding
-        # Derivatives of SSIM by the window means of a^2 (or b^2), of a b, and of a (or b).
-        by_square = similarity.div(d2).neg_()
-        by_cross = (n1 * inverse).mul_(2)
-        other = (n2 - n1).mul_(inverse).mul_(2)
-        own = (similarity / d1).add_(by_square).mul_(-2)
-        back_square = box_mean_adjoint(by_square.mul_(upstream), ctx.window).mul_(2)
-        back_cross = box_mean_adjoint(by_cross.mul_(upstream), ctx.window)
-        back_l1 = (a - b).sign_().mul_(gradient * (l1_weight / channels))
+        a, b, difference, by_a, by_b, by_square, by_cross = ctx.saved_tensors
+        n, channels = ctx.window**2, a.shape[-3]
+        by_ssim = gradient * (-ctx.ssim_weight / channels)
+        by_l1 = gradient * ((1.0 - ctx.ssim_weight) / channels)
+        square = box_sum_adjoint(by_square * (by_ssim * -n), ctx.window)
+        cross = box_sum_adjoint(by_cross * (by_ssim * n), ctx.window)
+        sign = difference.sign()
 
-        def back(x: Tensor, y: Tensor, mean_x: Tensor, mean_y: Tensor) -> Tensor:
-            by_mean = (other * mean_y).addcmul_(own, mean_x).mul_(upstream)
-            total = box_mean_adjoint(by_mean, ctx.window)
-            return total.addcmul_(back_square, x).addcmul_(back_cross, y)
+        def back(x: Tensor, y: Tensor, by_sum: Tensor, l1: Tensor) -> Tensor:
+            total = box_sum_adjoint(by_sum * by_ssim, ctx.window)
+            total.addcmul_(square, x).addcmul_(cross, y).addcmul_(sign, l1)
+            return total.sum_to_size(x.shape)
 
-        grad_a = grad_b = None
-        if ctx.needs_input_grad[0]:
-            grad_a = back(a, b, mean_a, mean_b).add_(back_l1).sum_to_size(a.shape)
-        if ctx.needs_input_grad[1]:
-            grad_b = back(b, a, mean_b, mean_a).sub_(back_l1).sum_to_size(b.shape)
+        needs_a, needs_b = ctx.needs_input_grad[:2]
+        grad_a = back(a, b, by_a, by_l1) if needs_a else None
+        grad_b = back(b, a, by_b, -by_l1) if needs_b else None
         return grad_a, grad_b, None, None, None, None
 
 
