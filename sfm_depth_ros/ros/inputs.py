@@ -1,0 +1,181 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What both nodes listen to: images, their calibration, and the robot's velocity."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from geometry_msgs.msg import TwistStamped, TwistWithCovarianceStamped
+from nav_msgs.msg import Odometry
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.node import Node
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from sfm_depth_ros.config.schema import NodeConfig
+from sfm_depth_ros.data.camera_info_file import read_camera_info_file
+from sfm_depth_ros.data.camera_model import CameraModel
+from sfm_depth_ros.data.sample import Velocity
+from sfm_depth_ros.ros import qos
+from sfm_depth_ros.ros.complaints import Complaints
+from sfm_depth_ros.ros.conversions import camera_info_to_model, velocity_frame, velocity_of
+from sfm_depth_ros.ros.losses import LossCounter
+
+_log = logging.getLogger(__name__)
+_IMAGE_TYPES: dict[str, Any] = {"raw": Image, "compressed": CompressedImage}
+_VELOCITY_TYPES: dict[str, tuple[Any, str]] = {
+    "odom": (Odometry, "odom"),
+    "twist": (TwistStamped, "twist"),
+    "twist_with_covariance": (TwistWithCovarianceStamped, "twist"),
+}
+SILENCE_S = 3.0
+
+
+@dataclass
+class InputState:
+    """What has come so far.
+
+    Attributes:
+        received: Images that reached the callback.
+        losses: Images that did not.
+        velocities: Velocities that were taken.
+        image_at: Monotonic time of the newest image, or None.
+        camera: The newest calibration, or None.
+    """
+
+    received: int = 0
+    losses: LossCounter = field(default_factory=LossCounter)
+    velocities: int = 0
+    image_at: float | None = None
+    camera: CameraModel | None = None
+
+
+@dataclass(frozen=True)
+class InputHandlers:
+    """Who takes what comes; called in the executor's thread, so they only hand over.
+
+    Attributes:
+        on_image: Takes a raw or compressed image message.
+        on_camera: Takes a calibration that is new or has changed.
+        on_velocity: Takes a body velocity.
+    """
+
+    on_image: Callable[[Any], None]
+    on_camera: Callable[[CameraModel], None]
+    on_velocity: Callable[[Velocity], None]
+
+
+class Inputs:
+    """Subscriptions of a node; bad messages are counted, said, and passed over."""
+
+    def __init__(
+        self,
+        node: Node,
+        config: NodeConfig,
+        handlers: InputHandlers,
+        state: InputState,
+        complaints: Complaints,
+    ) -> None:
+        """Subscribe.
+
+        Raises:
+            DataError: ``camera_info_file`` cannot be used.
+        """
+        self._node, self._config, self._handlers = node, config, handlers
+        self._state, self._complaints = state, complaints
+        self._warned_frame = ""
+        if config.camera_info_file:
+            self._set_camera(read_camera_info_file(config.camera_info_file))
+        velocity_type, velocity_topic = _VELOCITY_TYPES[config.velocity_source]
+        image_type = _IMAGE_TYPES[config.image_transport]
+        events = SubscriptionEventCallbacks(message_lost=state.losses.on_event)
+        self._subscriptions = [
+            self._subscribe(image_type, "image", self._on_image, qos.image_input(), events),
+            self._subscribe(velocity_type, velocity_topic, self._on_velocity, qos.small_input()),
+        ]
+        if not config.camera_info_file:
+            self._subscriptions.append(
+                self._subscribe(CameraInfo, "camera_info", self._on_camera, qos.small_input())
+            )
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions = []
+
+    def why_silent(self) -> str | None:
+        """Why nothing can be computed for lack of input, or None."""
+        state = self._state
+        topic = self._subscriptions[0].topic_name if self._subscriptions else "image"
+        if state.image_at is None:
+            return f"no image has come on {topic}{self._publishers_hint(topic)}"
+        silence = time.monotonic() - state.image_at
+        if silence > SILENCE_S:
+            return f"no image on {topic} for {silence:.0f} s"
+        if state.camera is None:
+            return "no camera_info has come: publish it beside the image, or set camera_info_file"
+        return None
+
+    def _subscribe(
+        self, kind: Any, topic: str, callback: Any, profile: Any, events: Any = None
+    ) -> Subscription:
+        return self._node.create_subscription(
+            kind,
+            topic,
+            callback,
+            profile,
+            event_callbacks=events,
+            qos_overriding_options=qos.overrides(),
+        )
+
+    def _on_image(self, message: Any, info: Any) -> None:
+        state, stamp = self._state, message.header.stamp
+        state.received += 1
+        state.image_at = time.monotonic()
+        state.losses.take(info, stamp.sec * 10**9 + stamp.nanosec)
+        self._handlers.on_image(message)
+
+    def _on_camera(self, message: CameraInfo) -> None:
+        try:
+            self._set_camera(camera_info_to_model(message))
+            self._complaints.clear("camera_info")
+        except Exception as error:
+            self._complaints.add("camera_info", error)
+
+    def _set_camera(self, camera: CameraModel) -> None:
+        if self._state.camera is None or not camera.is_same(self._state.camera):
+            self._state.camera = camera
+            self._handlers.on_camera(camera)
+
+    def _on_velocity(self, message: Any) -> None:
+        try:
+            self._handlers.on_velocity(velocity_of(message))
+            self._state.velocities += 1
+            self._check_frame(velocity_frame(message))
+            self._complaints.clear("velocity")
+        except Exception as error:
+            self._complaints.add("velocity", error)
+
+    def _check_frame(self, frame: str) -> None:
+        if frame and frame not in (self._config.base_frame, self._warned_frame):
+            self._warned_frame = frame
+            _log.warning(
+                "velocities are given in %s, base_frame is %s: taken as if they were the same",
+                frame,
+                self._config.base_frame,
+            )
+
+    def _publishers_hint(self, topic: str) -> str:
+        publishers = self._node.get_publishers_info_by_topic(topic)
+        if not publishers:
+            return " (nobody publishes it: remap image to your camera's topic)"
+        kinds = sorted({publisher.topic_type for publisher in publishers})
+        return f" (its type there is {', '.join(kinds)}; image_transport is " + (
+            f"{self._config.image_transport})"
+        )

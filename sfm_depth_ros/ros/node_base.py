@@ -1,0 +1,142 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What both nodes are: lifecycle nodes that start themselves, speak, and always say why not."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.signals import SignalHandlerOptions
+
+from sfm_depth_ros.config.schema import NodeConfig
+from sfm_depth_ros.errors import SfmDepthError
+from sfm_depth_ros.ros import log_bridge
+from sfm_depth_ros.ros.parameters import Parameters
+
+
+class SfmNode(LifecycleNode):
+    """A lifecycle node whose parameters are one dataclass.
+
+    A node overrides ``configure``, ``activate``, ``deactivate``, ``cleanup`` and ``apply``; each
+    may raise: the transition then fails and the reason is logged and kept in ``problem``.
+
+    Attributes:
+        problem: Why the last transition failed, else None.
+        is_active: Whether the node is in the state ``active``.
+    """
+
+    def __init__(self, name: str, config_class: type[NodeConfig]) -> None:
+        super().__init__(name)
+        self.problem: str | None = None
+        self.is_active = False
+        self._bridge = log_bridge.install(self.get_logger())
+        self._options = Parameters(self, config_class, self.apply)
+
+    @property
+    def config(self) -> Any:
+        """The parameters as they are now."""
+        return self._options.config
+
+    def configure(self) -> None:
+        """Take resources that last from configured to cleaned up."""
+
+    def activate(self) -> None:
+        """Begin to listen and to publish."""
+
+    def deactivate(self) -> None:
+        """Stop listening and publishing."""
+
+    def cleanup(self) -> None:
+        """Give back what ``configure`` took; harmless when there is nothing."""
+
+    def apply(self, config: Any) -> None:
+        """A dynamic parameter has changed."""
+
+    def autostart(self) -> None:
+        """Configure and activate, where the parameter of that name says so."""
+        if not self.config.autostart:
+            self.get_logger().info("waiting to be configured (autostart is false)")
+            return
+        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+            self.trigger_activate()
+
+    def close(self) -> None:
+        """Stop everything, from whatever state."""
+        if self.is_active:
+            self.is_active = False
+            self.deactivate()
+        self.cleanup()
+        log_bridge.remove(self._bridge)
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Lifecycle: unconfigured to inactive."""
+        return self._transition("configure", self.is_active)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Lifecycle: inactive to active."""
+        super().on_activate(state)
+        return self._transition("activate", True)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Lifecycle: active to inactive."""
+        super().on_deactivate(state)
+        return self._transition("deactivate", False)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Lifecycle: inactive to unconfigured."""
+        return self._transition("cleanup", False)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Lifecycle: any state to finalized."""
+        if self.is_active:
+            self._transition("deactivate", False)
+        return self._transition("cleanup", False)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Lifecycle: after a failed transition, back to unconfigured."""
+        return self._transition("cleanup", False)
+
+    def _transition(self, step: str, is_active_after: bool) -> TransitionCallbackReturn:
+        try:
+            getattr(self, step)()
+        except SfmDepthError as error:
+            self.problem = f"{step} failed: {error}"
+            self.get_logger().error(self.problem)
+            return TransitionCallbackReturn.FAILURE
+        except Exception as error:  # rclpy would swallow it without a word
+            self.problem = f"{step} failed: {type(error).__name__}: {error}"
+            self.get_logger().error(f"{self.problem}\n{traceback.format_exc()}")
+            return TransitionCallbackReturn.ERROR
+        self.problem, self.is_active = None, is_active_after
+        self.get_logger().info(f"{step}: done")
+        return TransitionCallbackReturn.SUCCESS
+
+
+def spin(make_node: Callable[[], SfmNode], stop: threading.Event) -> int:
+    """Make a node, start it and serve it until ``stop`` is set.
+
+    Signals belong to ``process.run_process``, so rclpy installs no handlers.
+
+    Returns:
+        Exit status.
+    """
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node = make_node()
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        node.autostart()
+        while not stop.is_set():
+            executor.spin_once(timeout_sec=0.1)
+        node.close()
+        executor.shutdown(timeout_sec=0.2)
+        node.destroy_node()
+    finally:
+        rclpy.try_shutdown()
+    return 0

@@ -1,0 +1,84 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A process that answers SIGINT and SIGTERM at any moment (standard library only).
+
+The heavy work (imports, loading, compiling, spinning) runs in a thread beside the main thread,
+which only waits: Python runs signal handlers in the main thread alone, so nothing may keep it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import queue
+import signal
+import sys
+import threading
+from typing import NoReturn
+
+from sfm_depth_ros.errors import SfmDepthError
+
+GRACE_S = 1.4
+_log = logging.getLogger(__name__)
+
+
+def run_process(target: str) -> NoReturn:
+    """Run ``target`` until it returns or a signal asks for the end; then leave the process.
+
+    The process is left by ``os._exit``: a thread that sits in a compiler or in an inference call
+    cannot be interrupted, and finalising the interpreter under it crashes.
+
+    Args:
+        target: ``"package.module:function"``; the function takes a ``threading.Event`` that is set
+            when a signal has come, and returns the exit status.
+    """
+    # A SimpleQueue may be filled from a signal handler at any moment; an Event may not.
+    wake: queue.SimpleQueue[str] = queue.SimpleQueue()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: wake.put("signal"))
+    stop = threading.Event()
+    status: list[int] = []
+    worker = threading.Thread(
+        target=_call, args=(target, stop, status, wake), name="main-work", daemon=True
+    )
+    worker.start()
+    if wake.get() == "signal":
+        stop.set()
+        worker.join(GRACE_S)
+        status = [0]
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status[0])
+
+
+def _call(
+    target: str, stop: threading.Event, status: list[int], wake: queue.SimpleQueue[str]
+) -> None:
+    code = 1
+    try:
+        module, _, function = target.partition(":")
+        code = getattr(importlib.import_module(module), function)(stop)
+    except SfmDepthError as error:
+        sys.stderr.write(f"error: {error}\n")
+    except ModuleNotFoundError as error:
+        sys.stderr.write(f"error: {_missing(error)}\n")
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int) else 1
+    except Exception:
+        # What breaks while the process is being taken down is not the user's concern.
+        level = logging.DEBUG if stop.is_set() else logging.ERROR
+        _log.log(level, "%s failed", target, exc_info=True)
+    finally:
+        status.append(code)
+        wake.put("done")
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    if (error.name or "").split(".")[0] in ("rclpy", "sensor_msgs", "rcl_interfaces"):
+        return (
+            f"{error.name} is needed and not installed: source a ROS 2 installation "
+            "(. /opt/ros/jazzy/setup.sh), or type: pip install 'sfm_depth_ros[ros]'"
+        )
+    return str(error)

@@ -1,0 +1,47 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Quality-of-service profiles, named by purpose; every one can be overridden by ``qos_overrides``.
+
+We publish reliably and subscribe best effort, so that both sides match everybody (REP 2003).
+"""
+
+from __future__ import annotations
+
+from rclpy.qos import DurabilityPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+
+
+def image_input() -> QoSProfile:
+    """Images in: best effort; a few may wait while Python is busy, the mailbox has the newest."""
+    return QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+def small_input() -> QoSProfile:
+    """Calibration and velocities in: best effort, deep enough for a second of 200 Hz odometry."""
+    return QoSProfile(depth=200, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+def output() -> QoSProfile:
+    """Results out: reliable, which both reliable and best-effort subscribers take."""
+    return QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
+
+
+def latched() -> QoSProfile:
+    """The last value also for those who join late."""
+    return QoSProfile(
+        depth=1,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL,
+    )
+
+
+def overrides() -> QoSOverridingOptions:
+    """What a user may set as ``qos_overrides.<topic>.<publisher|subscription>.<policy>``."""
+    return QoSOverridingOptions(
+        policy_kinds=(
+            QoSPolicyKind.HISTORY,
+            QoSPolicyKind.DEPTH,
+            QoSPolicyKind.RELIABILITY,
+            QoSPolicyKind.DURABILITY,
+        )
+    )

@@ -1,0 +1,72 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Time that jumps (a bag's loop, a reset simulation) clears what depends on its order."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from rclpy.clock import JumpThreshold, TimeJump
+from rclpy.duration import Duration
+from rclpy.node import Node
+
+_log = logging.getLogger(__name__)
+
+
+class StampGuard:
+    """Watches the stamps of one stream.
+
+    Attributes:
+        jumps: How often time went backwards.
+    """
+
+    def __init__(self, stream: str, tolerance_s: float, on_jump: Callable[[], None]) -> None:
+        """Watch a stream.
+
+        Args:
+            stream: Name of the stream, for the log.
+            tolerance_s: Messages this many seconds late are out of order, not a jump.
+            on_jump: Called before the message that jumped is used.
+        """
+        self.jumps = 0
+        self._stream, self._on_jump = stream, on_jump
+        self._tolerance_ns = round(tolerance_s * 1e9)
+        self._newest_ns: int | None = None
+
+    def check(self, stamp_ns: int) -> bool:
+        """Take the next stamp in nanoseconds; whether it jumped back."""
+        newest = self._newest_ns
+        if newest is None or stamp_ns >= newest - self._tolerance_ns:
+            self._newest_ns = stamp_ns if newest is None else max(newest, stamp_ns)
+            return False
+        _log.warning(
+            "stamps of %s went back by %.3f s: history cleared, weights kept",
+            self._stream,
+            (newest - stamp_ns) * 1e-9,
+        )
+        self.jumps += 1
+        self._newest_ns = stamp_ns
+        self._on_jump()
+        return True
+
+    def forget(self) -> None:
+        """Accept any stamp next."""
+        self._newest_ns = None
+
+
+def watch_clock(node: Node, on_jump: Callable[[], None]) -> object:
+    """Call ``on_jump`` when the node's clock goes backwards or changes its source.
+
+    Returns:
+        A handle; the watch lasts as long as somebody holds it.
+    """
+
+    def jumped(jump: TimeJump) -> None:
+        _log.warning("the clock jumped by %.3f s: history cleared", jump.delta.nanoseconds * 1e-9)
+        on_jump()
+
+    threshold = JumpThreshold(
+        min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True
+    )
+    return node.get_clock().create_jump_callback(threshold, post_callback=jumped)

@@ -1,0 +1,97 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+WORK = """
+import sys, time
+from sfm_depth_ros.errors import DataError
+
+def returns(stop): return 3
+def refuses(stop): raise DataError("no such bag: give a path")
+def breaks(stop): return 1 / 0
+def lacks(stop): import rclpy.no_such_thing
+def exits(stop): sys.exit(2)
+
+def waits(stop):
+    print("ready", flush=True)
+    stop.wait()
+    print("clean", flush=True)
+    return 0
+
+def hangs(stop):
+    print("ready", flush=True)
+    time.sleep(60)
+
+def breaks_when_stopped(stop):
+    print("ready", flush=True)
+    stop.wait()
+    raise RuntimeError("the context is gone")
+"""
+
+
+@pytest.fixture
+def start(tmp_path):
+    (tmp_path / "work_module.py").write_text(WORK)
+    code = "import sys; from sfm_depth_ros.ros import process; process.run_process(sys.argv[1])"
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+
+    def run(function):
+        return subprocess.Popen(
+            [sys.executable, "-c", code, f"work_module:{function}"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("function", "status", "said"),
+    [
+        ("returns", 3, ""),
+        ("refuses", 1, "error: no such bag: give a path\n"),
+        ("exits", 2, ""),
+    ],
+)
+def test_status_and_one_line_errors(start, function, status, said):
+    process = start(function)
+    _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (status, said)
+
+
+def test_a_bug_is_shown_with_its_trace(start):
+    process = start("breaks")
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "ZeroDivisionError" in errors
+
+
+def test_without_ros_the_remedy_is_named(start):
+    process = start("lacks")
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "source a ROS 2 installation" in errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("function", ["waits", "hangs", "breaks_when_stopped"])
+def test_a_signal_ends_it_within_two_seconds_without_a_trace(start, function, number):
+    process = start(function)
+    assert process.stdout.readline() == "ready\n"
+    sent = time.monotonic()
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=20)
+    assert time.monotonic() - sent < 2.0
+    assert (process.returncode, errors) == (0, "")
+    assert output == ("clean\n" if function == "waits" else "")
