@@ -18,7 +18,15 @@ class DataError(SfmDepthError):
 
 
 class VelocityGapError(DataError):
-    """The velocity buffer does not cover the asked interval."""
+    """The velocity buffer does not cover the asked interval.
+
+    Attributes:
+        pending: Whether only newer velocities are missing, so that asking later may succeed.
+    """
+
+    def __init__(self, message: str, pending: bool = False) -> None:
+        super().__init__(message)
+        self.pending = pending
 
 
 class ModelError(SfmDepthError):

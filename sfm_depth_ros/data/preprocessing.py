@@ -18,6 +18,7 @@ import numpy as np
 from sfm_depth_ros.data.camera_model import CameraModel
 from sfm_depth_ros.data.image_layout import ImageLayout
 from sfm_depth_ros.data.rectification import Rectification
+from sfm_depth_ros.data.sample import Frame
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.geometry.camera import Intrinsics
 
@@ -46,6 +47,7 @@ class Preprocessor:
             DataError: The image is smaller than the network needs.
         """
         self.camera = camera
+        self._arguments = (input_width, tuple(crop), multiple)
         self._rectification: Rectification | None = None
         area = (0, 0, camera.width, camera.height)
         if camera.is_distorted:
@@ -101,6 +103,15 @@ class Preprocessor:
         cut = image[layout.top : layout.bottom, layout.left : layout.right]
         small = cv2.resize(cut, layout.scaled_size, interpolation=cv2.INTER_AREA)
         return layout.fit_height(small), self.valid
+
+    def frame(self, image: np.ndarray, stamp_ns: int, frame_id: str = "") -> Frame:
+        """The same as a Frame; ``frame_id`` falls back to the calibration's."""
+        small, valid = self(image)
+        return Frame(stamp_ns, small, self.intrinsics, valid, frame_id or self.camera.frame_id)
+
+    def for_camera(self, camera: CameraModel) -> Preprocessor:
+        """This one where the calibration is the same, else a new one for the new calibration."""
+        return self if camera.is_same(self.camera) else Preprocessor(camera, *self._arguments)
 
     def resize_depth(self, depth: np.ndarray) -> np.ndarray:
         """Bring true depth to the network's image, without blending neighbours.

@@ -1,0 +1,182 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A bag as frames with their truth, and as snippets: what feeds everything that runs offline."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from sfm_depth_ros.data.bag_reader import BagReader
+from sfm_depth_ros.data.bag_rig import BagRig, read_rig
+from sfm_depth_ros.data.bag_topics import BagTopics, require_topics
+from sfm_depth_ros.data.camera_model import CameraModel
+from sfm_depth_ros.data.events import CameraInfoEvent, DepthTruthEvent, ImageEvent
+from sfm_depth_ros.data.preprocessing import Preprocessor
+from sfm_depth_ros.data.sample import Frame, Snippet
+from sfm_depth_ros.data.snippets import SnippetBuilder
+from sfm_depth_ros.data.velocity import VelocityBuffer
+from sfm_depth_ros.errors import DataError
+
+MAX_TRUTH_DELAY = 4  # images that may come between an image and its true depth
+MAX_TRUTHS_KEPT = 8
+
+_logger = logging.getLogger(__name__)
+
+
+class BagFrame(NamedTuple):
+    """One image of a bag at the network's size, with what is known of it.
+
+    Attributes:
+        frame: The image.
+        depth: ``(h, w)`` float32 true metres, 0 = unknown; None without truth.
+        T_world_camera: ``(4, 4)`` true pose of the optical frame; None without truth.
+    """
+
+    frame: Frame
+    depth: np.ndarray | None
+    T_world_camera: np.ndarray | None
+
+
+class BagFrames:
+    """The frames of one bag, to iterate any number of times.
+
+    Attributes:
+        path: The bag.
+        rig: Camera, extrinsics, velocities and true poses.
+        preprocessor: From the bag's images to the network's, for the first calibration.
+        dropped: Images of the last iteration that could not be decoded.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        rig: BagRig,
+        preprocessor: Preprocessor,
+        frame_count: int,
+        topics: BagTopics,
+        follows_info: bool = True,
+    ) -> None:
+        self.path = path
+        self.rig = rig
+        self.preprocessor = preprocessor
+        self.dropped = 0
+        self._frame_count = frame_count
+        self._topics = topics
+        self._follows_info = follows_info
+
+    def __len__(self) -> int:
+        return self._frame_count
+
+    @property
+    def velocities(self) -> VelocityBuffer:
+        """All velocities of the bag, carried to the camera."""
+        return self.rig.velocities
+
+    def __iter__(self) -> Iterator[BagFrame]:
+        """Yield frames in the order of bag time."""
+        self.dropped = 0
+        preprocessor = self.preprocessor
+        delay = MAX_TRUTH_DELAY if self._topics.depth_truth else 0
+        waiting: deque[tuple[ImageEvent, Preprocessor]] = deque()
+        truths: dict[int, DepthTruthEvent] = {}
+        with BagReader(self.path, self._topics) as reader:
+            for event in reader.events(ImageEvent, CameraInfoEvent, DepthTruthEvent):
+                if isinstance(event, CameraInfoEvent) and self._follows_info:
+                    preprocessor = preprocessor.for_camera(event.camera)
+                elif isinstance(event, DepthTruthEvent):
+                    truths[event.stamp_ns] = event
+                    _drop_oldest(truths)
+                elif isinstance(event, ImageEvent):
+                    waiting.append((event, preprocessor))
+                while waiting and (len(waiting) > delay or waiting[0][0].stamp_ns in truths):
+                    yield from self._prepare(*waiting.popleft(), truths)
+            for image, its_preprocessor in waiting:
+                yield from self._prepare(image, its_preprocessor, truths)
+
+    def _prepare(
+        self, event: ImageEvent, preprocessor: Preprocessor, truths: dict[int, DepthTruthEvent]
+    ) -> Iterator[BagFrame]:
+        truth = truths.pop(event.stamp_ns, None)
+        try:
+            image = event.decode()
+        except DataError as error:
+            self.dropped += 1
+            _logger.warning("image at %d ns left out: %s", event.stamp_ns, error)
+            return
+        frame = preprocessor.frame(image, event.stamp_ns, event.frame_id)
+        depth = None if truth is None else preprocessor.resize_depth(truth.depth)
+        T_world_base = self.rig.poses.at(event.stamp_ns)
+        T_world_camera = None if T_world_base is None else T_world_base @ self.rig.T_base_camera
+        yield BagFrame(frame, depth, T_world_camera)
+
+
+def read_frames(
+    path: str | Path,
+    input_width: int,
+    crop: Sequence[float] = (0.0, 0.0, 0.0, 0.0),
+    *,
+    topics: BagTopics | None = None,
+    camera: CameraModel | None = None,
+    base_to_camera: np.ndarray | None = None,
+    max_velocity_gap_s: float = 0.3,
+    needs_velocity: bool = False,
+) -> BagFrames:
+    """Open a bag for iteration.
+
+    Args:
+        path: The rosbag2.
+        input_width: Width of the network's image in pixels, a multiple of 32.
+        crop: Shares of the rectified image cut off [top, bottom, left, right].
+        topics: Names for roles that shall not be chosen by type.
+        camera: Calibration to use instead of the bag's.
+        base_to_camera: ``(4, 4)`` pose of the optical frame in the base to use instead of the
+            bag's ``/tf_static``.
+        max_velocity_gap_s: Longest time in seconds between two velocities that is interpolated.
+        needs_velocity: Refuse a bag without an odometer.
+
+    Raises:
+        DataError: The bag lacks something; the message says what it has and the remedy.
+    """
+    with BagReader(path, topics) as reader:
+        roles = ["image", *(["velocity"] if needs_velocity else [])]
+        roles += [] if camera is not None else ["camera_info"]
+        require_topics(reader.topics, reader.recorded, *roles)
+        rig = read_rig(reader, max_velocity_gap_s, camera, base_to_camera)
+        count = reader.message_count(reader.topics.image)
+        chosen = reader.topics
+    preprocessor = Preprocessor(rig.camera, input_width, crop)
+    return BagFrames(Path(path), rig, preprocessor, count, chosen, follows_info=camera is None)
+
+
+def read_snippets(
+    frames: BagFrames,
+    min_displacement: float,
+    max_displacement: float,
+    max_image_gap_s: float,
+) -> Iterator[Snippet]:
+    """Snippets of a bag, by the same builder that serves the live trainer.
+
+    Args:
+        frames: The bag; read with ``needs_velocity``.
+        min_displacement: Camera translation in metres between neighbours, at least.
+        max_displacement: The same, at most.
+        max_image_gap_s: Seconds between neighbours, at most.
+    """
+    builder = SnippetBuilder(
+        frames.velocities, min_displacement, max_displacement, max_image_gap_s
+    )
+    for bag_frame in frames:
+        yield from builder.add(bag_frame.frame)
+    _logger.info("%s: refused frames %s", frames.path, builder.counts)
+
+
+def _drop_oldest(truths: dict[int, DepthTruthEvent]) -> None:
+    """Truths whose image never comes must not pile up."""
+    while len(truths) > MAX_TRUTHS_KEPT:
+        del truths[min(truths)]

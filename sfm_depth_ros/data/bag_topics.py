@@ -1,0 +1,119 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Which topic of a bag is the camera, its calibration, the odometer and the truth."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from sfm_depth_ros.errors import DataError
+
+IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
+CAMERA_INFO_TYPES = ("sensor_msgs/msg/CameraInfo",)
+# in the order of preference
+VELOCITY_TYPES = (
+    "nav_msgs/msg/Odometry",
+    "geometry_msgs/msg/TwistWithCovarianceStamped",
+    "geometry_msgs/msg/TwistStamped",
+)
+_NOT_A_CAMERA = ("ground_truth", "depth", "mask", "disparity", "confidence")
+_NOT_AN_ODOMETER = ("ground_truth", "ego_motion", "cmd_vel")
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class BagTopics:
+    """Topic names by role; empty = not recorded.
+
+    Attributes:
+        image: The camera's images, raw or compressed.
+        camera_info: The camera's calibration.
+        velocity: Odometry, TwistStamped or TwistWithCovarianceStamped.
+        tf_static: Fixed transforms.
+        depth_truth: True depth.
+        pose_truth: True poses.
+    """
+
+    image: str = ""
+    camera_info: str = ""
+    velocity: str = ""
+    tf_static: str = ""
+    depth_truth: str = ""
+    pose_truth: str = ""
+
+
+def choose_topics(recorded: Mapping[str, str], wanted: BagTopics | None = None) -> BagTopics:
+    """Choose by type and name; what ``wanted`` names is taken as it is.
+
+    Args:
+        recorded: Topic name -> type name, as the bag has them.
+        wanted: Names that the user gave.
+
+    Raises:
+        DataError: A wanted topic is not in the bag.
+    """
+    wanted = wanted or BagTopics()
+    for field in fields(wanted):
+        name = getattr(wanted, field.name)
+        if name and name not in recorded:
+            raise DataError(f"the bag has no topic {name!r}; it has {describe(recorded)}")
+    image = wanted.image or _choose(recorded, IMAGE_TYPES, _NOT_A_CAMERA, "image")
+    return BagTopics(
+        image=image,
+        camera_info=wanted.camera_info or _camera_info_of(image, recorded),
+        velocity=wanted.velocity
+        or _choose(recorded, VELOCITY_TYPES, _NOT_AN_ODOMETER, "velocity"),
+        tf_static=wanted.tf_static or _if_recorded("/tf_static", recorded),
+        depth_truth=wanted.depth_truth or _if_recorded("/ground_truth/depth", recorded),
+        pose_truth=wanted.pose_truth or _if_recorded("/ground_truth/odom", recorded),
+    )
+
+
+def require_topics(topics: BagTopics, recorded: Mapping[str, str], *roles: str) -> None:
+    """Refuse a bag that lacks a role.
+
+    Raises:
+        DataError: Names the missing roles and what the bag has.
+    """
+    missing = [role for role in roles if not getattr(topics, role)]
+    if missing:
+        raise DataError(
+            f"the bag has no topic for {', '.join(missing)}; it has {describe(recorded)}: record "
+            "the missing topics too"
+        )
+
+
+def describe(recorded: Mapping[str, str]) -> str:
+    """All topics with their types, for a message."""
+    return ", ".join(f"{name} ({kind})" for name, kind in sorted(recorded.items())) or "no topics"
+
+
+def _choose(
+    recorded: Mapping[str, str], types: tuple[str, ...], unfit: tuple[str, ...], role: str
+) -> str:
+    candidates = [
+        name
+        for kind in types
+        for name in recorded
+        if recorded[name] == kind and not any(word in name for word in unfit)
+    ]
+    if len(candidates) > 1:
+        _logger.info("%s: chose %s among %s", role, candidates[0], ", ".join(candidates))
+    return candidates[0] if candidates else ""
+
+
+def _camera_info_of(image: str, recorded: Mapping[str, str]) -> str:
+    """The calibration beside the image (``<camera>/camera_info``), else the only one."""
+    infos = [name for name, kind in recorded.items() if kind in CAMERA_INFO_TYPES]
+    camera = image.removesuffix("/compressed").rpartition("/")[0]
+    if f"{camera}/camera_info" in infos:
+        return f"{camera}/camera_info"
+    infos = [name for name in infos if not any(word in name for word in _NOT_A_CAMERA)]
+    return infos[0] if len(infos) == 1 else ""
+
+
+def _if_recorded(name: str, recorded: Mapping[str, str]) -> str:
+    return name if name in recorded else ""

@@ -1,0 +1,92 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What comes out of a bag, typed; images are decoded only when asked for.
+
+``time_ns`` is bag time (when it was recorded), ``stamp_ns`` the header's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sfm_depth_ros.data.camera_model import CameraModel
+from sfm_depth_ros.data.sample import Velocity
+
+
+@dataclass(frozen=True)
+class ImageEvent:
+    """A camera image, raw or compressed (``encoding`` is then the message's format)."""
+
+    time_ns: int
+    stamp_ns: int
+    frame_id: str
+    topic: str
+    encoding: str
+    decoder: Callable[[], np.ndarray] = field(repr=False, compare=False)
+
+    def decode(self) -> np.ndarray:
+        """``(H, W, 3)`` uint8, RGB; raises DataError where the message is damaged."""
+        return self.decoder()
+
+
+@dataclass(frozen=True)
+class CameraInfoEvent:
+    """A calibration."""
+
+    time_ns: int
+    camera: CameraModel
+
+
+@dataclass(frozen=True)
+class VelocityEvent:
+    """A body velocity, given in ``frame_id``."""
+
+    time_ns: int
+    velocity: Velocity
+    frame_id: str
+
+
+@dataclass(frozen=True)
+class TransformEvent:
+    """A static transform: ``T_parent_child`` ``(4, 4)`` metres, pose of child in parent."""
+
+    time_ns: int
+    parent: str
+    child: str
+    T_parent_child: np.ndarray
+
+
+@dataclass(frozen=True)
+class DepthTruthEvent:
+    """True depth of the image with the same stamp."""
+
+    time_ns: int
+    stamp_ns: int
+    decoder: Callable[[], np.ndarray] = field(repr=False, compare=False)
+
+    @property
+    def depth(self) -> np.ndarray:
+        """``(H, W)`` float32 metres, 0 = unknown; decoded at each call."""
+        return self.decoder()
+
+
+@dataclass(frozen=True)
+class PoseTruthEvent:
+    """True pose of the base in a world frame, ``(4, 4)`` metres."""
+
+    time_ns: int
+    stamp_ns: int
+    T_world_base: np.ndarray
+
+
+Event = (
+    ImageEvent
+    | CameraInfoEvent
+    | VelocityEvent
+    | TransformEvent
+    | DepthTruthEvent
+    | PoseTruthEvent
+)
