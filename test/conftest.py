@@ -1,10 +1,12 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Every test process talks in a domain of its own, on this machine alone, and writes nothing home."""
+"""Every test process talks in a domain of its own, on this machine alone; nothing goes home."""
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -22,6 +24,7 @@ def _isolate() -> None:
     os.environ["ROS_DOMAIN_ID"] = str(base + (int(worker[2:]) + 1 if worker else 0) % 20)
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     home = Path(tempfile.mkdtemp(prefix="sfm_depth_test_"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
     os.environ["ROS_HOME"] = str(home / "ros")
     os.environ["XDG_CACHE_HOME"] = str(home / "cache")
     profile = ROOT / "config" / "fastdds.xml"

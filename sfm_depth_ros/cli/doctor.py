@@ -84,7 +84,7 @@ def check_receive_buffer(path: Path) -> Finding:
     try:
         size = int(path.read_text())
     except (OSError, ValueError):
-        return Finding("receive buffer", "note", f"{path} cannot be read: large images may get lost")
+        return Finding("receive buffer", "note", f"{path} cannot be read")
     if size >= RECEIVE_BUFFER:
         return Finding("receive buffer", "ok", f"net.core.rmem_max = {size}")
     return Finding(

@@ -1,0 +1,134 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the nodes say while they run: read from the monitor's JSON lines, shown as one line."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from sfm_depth_ros.errors import SfmDepthError
+
+NODES = ("depth_node", "trainer_node")
+
+
+@dataclass
+class LiveState:
+    """The newest of everything, and the history of what is plotted.
+
+    Attributes:
+        states: Lifecycle state by node.
+        depth: Newest facts of depth_node's diagnostics.
+        training: Newest facts of trainer_node's status.
+        models: Paths of accepted models, in order.
+        outputs: Depth images seen, and how many had a stamp that no input had.
+        history: One row per training status: seconds since start and its facts.
+        depth_history: The same of depth_node's diagnostics.
+        answers: Answers of services, newest last.
+    """
+
+    states: dict[str, str] = field(default_factory=dict)
+    depth: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    models: list[str] = field(default_factory=list)
+    outputs: dict[str, int] = field(default_factory=lambda: {"count": 0, "foreign_stamps": 0})
+    history: list[dict[str, Any]] = field(default_factory=list)
+    depth_history: list[dict[str, Any]] = field(default_factory=list)
+    answers: list[dict[str, Any]] = field(default_factory=list)
+
+    def take(self, event: dict[str, Any], seconds: float) -> None:
+        """Take one event of ``nodes/demo_monitor``."""
+        kind = event["event"]
+        if kind == "state":
+            self.states[event["node"]] = event["state"]
+        elif kind == "depth":
+            self.depth = event["facts"] | {"message": event["message"]}
+            self.depth_history.append({"seconds": seconds, **event["facts"]})
+        elif kind == "training":
+            self.training = event["facts"] | {"message": event["message"]}
+            self.history.append({"seconds": seconds, **event["facts"]})
+        elif kind == "model" and event["path"] not in self.models:
+            self.models.append(event["path"])
+        elif kind == "outputs":
+            self.outputs = {name: event[name] for name in ("count", "foreign_stamps")}
+        elif kind == "called":
+            self.answers.append(event)
+
+    @property
+    def are_active(self) -> bool:
+        """Whether both nodes report ``active``."""
+        return all(self.states.get(name) == "active" for name in NODES)
+
+
+class Monitor:
+    """Reads the events beside the main thread and sends commands."""
+
+    def __init__(self, events: IO[str], commands: IO[str]) -> None:
+        self.state = LiveState()
+        self._commands = commands
+        self._started = time.monotonic()
+        self._changed = threading.Condition()
+        threading.Thread(target=self._read, args=(events,), daemon=True).start()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._started
+
+    def wait_until(self, is_reached: Any, timeout_s: float, what: str) -> None:
+        """Wait until ``is_reached(state)``.
+
+        Raises:
+            SfmDepthError: It was not reached in time.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: is_reached(self.state), timeout_s):
+                raise SfmDepthError(f"{what} did not happen within {timeout_s:.0f} s; states: "
+                                    f"{self.state.states or 'none reported'}")
+
+    def set_training(self, is_wanted: bool) -> None:
+        """Pause or resume the trainer and wait for its answer.
+
+        Raises:
+            SfmDepthError: No answer, or a refusal.
+        """
+        count = len(self.state.answers)
+        self._commands.write(json.dumps({"set_training": is_wanted}) + "\n")
+        self._commands.flush()
+        self.wait_until(lambda state: len(state.answers) > count, 15.0, "the trainer's answer")
+        answer = self.state.answers[-1]
+        if not answer["success"]:
+            raise SfmDepthError(f"set_training was refused: {answer['message']}")
+
+    def _read(self, events: IO[str]) -> None:
+        for line in events:
+            with self._changed:
+                self.state.take(json.loads(line), self.seconds)
+                self._changed.notify_all()
+
+
+def progress_line(state: LiveState, seconds: float) -> str:
+    """One line of plain text on how it goes."""
+    depth, training = state.depth, state.training
+    parts = [
+        f"{seconds:4.0f} s",
+        f"images {_number(depth.get('received'), '.0f')}",
+        f"{_number(depth.get('rate_hz'), '.1f')} fps",
+        f"{_number(depth.get('latency_ms_p50'), '.0f')} ms",
+        f"dropped {_number(depth.get('dropped'), '.0f')}",
+        f"lost {_number(depth.get('lost'), '.0f')}",
+        f"| {training.get('state') or 'training'} step {_number(training.get('steps'), '.0f')}",
+        f"photo {_number(training.get('photometric'), '.3f')}",
+        f"velocity {_number(training.get('velocity'), '.3f')}",
+        f"| scale depth {_number(depth.get('depth_scale_ratio'), '.3f')}",
+        f"motion {_number(depth.get('translation_scale_ratio'), '.3f')}",
+        f"| models {len(state.models)}",
+    ]
+    return "  ".join(parts)
+
+
+def _number(value: Any, style: str) -> str:
+    return format(value, style) if isinstance(value, (int, float)) else "-"

@@ -1,0 +1,147 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Nodes as processes of their own: an environment apart from the user's, and an orderly end."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from sfm_depth_ros.errors import SfmDepthError
+from sfm_depth_ros.ros.paths import find_share
+
+STOP_WITHIN_S = 10.0
+DOMAINS = range(1, 102)  # ports of higher domains overlap with ephemeral ones on Linux
+CONSOLE_SCRIPTS = ("depth_node", "trainer_node", "bag_player")
+PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+
+
+def ros_environment(log_dir: Path, with_profile: bool = True) -> dict[str, str]:
+    """An environment in which nodes find each other on this machine and nobody else.
+
+    Args:
+        log_dir: Where ROS writes its own logs.
+        with_profile: Whether Fast DDS uses ``config/fastdds.xml``, or its defaults.
+    """
+    environment = dict(os.environ)
+    environment |= {
+        "ROS_DOMAIN_ID": str(random.choice(DOMAINS)),
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+        "ROS_LOG_DIR": str(log_dir.absolute()),
+        "PYTHONUNBUFFERED": "1",
+    }
+    environment.pop("FASTDDS_BUILTIN_TRANSPORTS", None)
+    for name in PROFILE_VARIABLES:
+        environment.pop(name, None)
+        if with_profile:
+            environment[name] = str(find_share("config/fastdds.xml"))
+    return environment
+
+
+def node_arguments(parameters: Mapping[str, Any]) -> list[str]:
+    """``--ros-args -p name:=value`` for every parameter; YAML flow style, as rcl reads it."""
+    arguments = ["--ros-args"]
+    for name, value in parameters.items():
+        arguments += ["-p", f"{name}:={json.dumps(value)}"]
+    return arguments
+
+
+class NodeProcess:
+    """One node running; a context manager that ends it by SIGINT.
+
+    Attributes:
+        name: Program in ``sfm_depth_ros.nodes``.
+        seconds_to_stop: How long the end took, after ``stop``.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        log: Path,
+        **pipes: Any,
+    ) -> None:
+        """Start the process.
+
+        Args:
+            name: ``depth_node``, ``trainer_node``, ``bag_player``, or another module of ``nodes``.
+            arguments: Its command line.
+            environment: From ``ros_environment``.
+            log: File that takes what it says on stderr (and stdout, unless piped).
+            pipes: ``stdin`` and ``stdout`` of ``subprocess.Popen``.
+        """
+        self.name = name
+        self.log = log
+        self.seconds_to_stop: float | None = None
+        self._log_file = log.open("ab")
+        program = ["main", name] if name in CONSOLE_SCRIPTS else [name]
+        command = [sys.executable, "-m", f"sfm_depth_ros.nodes.{program[0]}", *program[1:]]
+        pipes.setdefault("stdout", self._log_file)
+        self.process = subprocess.Popen(
+            [*command, *arguments], env=dict(environment), stderr=self._log_file,
+            start_new_session=True, **pipes,
+        )
+
+    def __enter__(self) -> NodeProcess:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(STOP_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self._log_file.close()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process has not ended."""
+        return self.process.poll() is None
+
+    def check_running(self) -> None:
+        """Raise when the process has ended by itself."""
+        if not self.is_running:
+            raise SfmDepthError(f"{self.name} ended with status {self.process.returncode}: "
+                                f"{self.last_words()}")
+
+    def stop(self) -> None:
+        """End by SIGINT and check that it was a clean end.
+
+        Raises:
+            SfmDepthError: The process had ended before, did not end, or said an error status.
+        """
+        self.check_running()
+        started = time.monotonic()
+        self.process.send_signal(signal.SIGINT)
+        try:
+            status = self.process.wait(STOP_WITHIN_S)
+        except subprocess.TimeoutExpired as error:
+            raise SfmDepthError(f"{self.name} did not end within {STOP_WITHIN_S:.0f} s of SIGINT; "
+                                f"its log is {self.log}") from error
+        self.seconds_to_stop = time.monotonic() - started
+        if status != 0:
+            raise SfmDepthError(f"{self.name} ended with status {status} on SIGINT: "
+                                f"{self.last_words()}")
+
+    def last_words(self) -> str:
+        """The last lines of the log, for an error message."""
+        self._log_file.flush()
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return f"{' | '.join(lines[-3:]) or 'it said nothing'} (log: {self.log})"
