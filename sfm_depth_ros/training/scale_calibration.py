@@ -1,0 +1,169 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Metric scale by measurement instead of by gradient: one number for each network.
+
+The pose network's scale is read off directly: predicted length against measured displacement. The
+depth network's own scale shows when the images are asked: with the translation stretched to the
+length that the odometer measured, the target is rebuilt from its sources with all depths times a
+common factor; the factor at which the photometric error is smallest is the one that is missing.
+This is a line search over one parameter of the training objective, no more: it takes a second
+where gradient descent takes minutes, and it leaves the shape of the depth as it is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sfm_depth_ros.config.schema import ObjectiveConfig
+from sfm_depth_ros.data.batch import SnippetBatch
+from sfm_depth_ros.geometry.pinhole import backproject
+from sfm_depth_ros.geometry.warping import warp_sources
+from sfm_depth_ros.losses.photometric import (
+    photometric_error,
+    reduce_sources,
+    window_statistics,
+)
+from sfm_depth_ros.networks.model import DepthNet, PoseNet
+from sfm_depth_ros.training.step import predict_depths, predict_motions
+
+WIDE = tuple(np.linspace(-0.7, 0.7, 15))  # log factors: half to double
+NARROW = tuple(np.linspace(-0.12, 0.12, 7))
+SHORTEST = 0.02  # metres: a shorter displacement says nothing about scale
+
+
+@dataclass(frozen=True)
+class ScaleMeasurement:
+    """What the scales lack; both are 1 for networks that speak in metres.
+
+    Attributes:
+        depth_factor: Depths must be multiplied by this; NaN where the images do not say.
+        translation_factor: Translations must be multiplied by this; NaN without displacements.
+        photometric: Photometric error at the networks' own depth and measured translation.
+        translation_deviation: Median over pairs of |predicted / measured length - 1|.
+    """
+
+    depth_factor: float
+    translation_factor: float
+    photometric: float
+    translation_deviation: float
+
+
+def calibrate_scale(
+    depth_net: DepthNet, pose_net: PoseNet, batches: Sequence[SnippetBatch],
+    config: ObjectiveConfig,
+) -> tuple[float, float]:
+    """Factors that make both networks metric on these snippets: (depth, translation).
+
+    Searches from half to double, then finely around what was found.
+
+    Args:
+        depth_net: Depth network in eval mode.
+        pose_net: Pose network in eval mode.
+        batches: Snippets with measured displacements; nothing else is needed.
+        config: Weights of the photometric error.
+
+    Returns:
+        ``(depth_factor, translation_factor)``; 1 where nothing could be measured.
+    """
+    coarse = measure_scale(depth_net, pose_net, batches, config, WIDE)
+    around = math.log(coarse.depth_factor) if math.isfinite(coarse.depth_factor) else 0.0
+    fine = measure_scale(
+        depth_net, pose_net, batches, config, tuple(around + step for step in NARROW)
+    )
+    depth, translation = fine.depth_factor, fine.translation_factor
+    return (depth if math.isfinite(depth) else 1.0,
+            translation if math.isfinite(translation) else 1.0)
+
+
+@torch.no_grad()
+def measure_scale(
+    depth_net: DepthNet, pose_net: PoseNet, batches: Sequence[SnippetBatch],
+    config: ObjectiveConfig, log_factors: Sequence[float] = NARROW,
+) -> ScaleMeasurement:
+    """Measure what both scales lack, without changing anything.
+
+    Args:
+        depth_net: Depth network in eval mode.
+        pose_net: Pose network in eval mode.
+        batches: Snippets with measured displacements.
+        config: Weights of the photometric error.
+        log_factors: Evenly spaced logarithms of the depth factors that are tried.
+    """
+    ratios, curve, weight, own = [], np.zeros(len(log_factors)), 0, 0.0
+    for batch in batches:
+        depth = predict_depths(depth_net, batch.target, batch.K)[0]
+        T = predict_motions(pose_net, batch.sources[:, 0], batch.target, batch.sources[:, 1],
+                            batch.K)
+        T, ratio, known = _with_measured_length(T, batch.displacements)
+        ratios.append(ratio)
+        if known.any():
+            errors = _error_curve(batch, depth, T, known, config, [0.0, *log_factors])
+            own += errors[0] * int(known.sum())
+            curve += errors[1:] * int(known.sum())
+            weight += int(known.sum())
+    ratio = torch.cat(ratios) if ratios else torch.zeros(0)
+    if not weight:
+        return ScaleMeasurement(math.nan, math.nan, math.nan, math.nan)
+    return ScaleMeasurement(
+        depth_factor=math.exp(_minimum(np.asarray(log_factors), curve)),
+        translation_factor=1.0 / max(float(ratio.median()), 1e-6),
+        photometric=own / weight,
+        translation_deviation=float((ratio - 1).abs().median()),
+    )
+
+
+def _with_measured_length(T: Tensor, displacements: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Stretch translations to their measured lengths.
+
+    Returns:
+        The stretched ``(B, 2, 4, 4)``; predicted / measured length of every known pair; and
+        ``(B,)`` bool, whether both pairs of a snippet are known.
+    """
+    length = T[..., :3, 3].norm(dim=-1).clamp(min=1e-9)
+    known = displacements.isfinite() & (displacements > SHORTEST)
+    stretch = torch.where(known, displacements / length, torch.ones_like(length))
+    stretched = T.clone()
+    stretched[..., :3, 3] *= stretch.unsqueeze(-1)
+    return stretched, (length / displacements)[known], known.all(dim=1)
+
+
+def _error_curve(
+    batch: SnippetBatch, depth: Tensor, T: Tensor, known: Tensor, config: ObjectiveConfig,
+    log_factors: Sequence[float],
+) -> np.ndarray:
+    """Photometric error at each depth factor, over the pixels that are usable at all of them."""
+    target = batch.target[known].contiguous().unsqueeze(1)
+    sources = batch.sources[known].contiguous()
+    statistics = window_statistics(target)
+    identity = photometric_error(sources, target, config.ssim_weight, statistics=statistics)
+    points = backproject(depth[known], batch.K[known])
+    errors, usable = [], None
+    for log_factor in log_factors:
+        warped = warp_sources(sources, points * math.exp(log_factor), batch.K[known], T[known])
+        inside = warped.valid[:, :, 0]
+        error = photometric_error(warped.image, target, config.ssim_weight,
+                                  statistics=statistics)[:, :, 0]
+        errors.append(reduce_sources(error, inside, identity[:, :, 0], config.reduction)[0])
+        seen = inside.any(dim=1, keepdim=True)
+        usable = seen if usable is None else usable & seen
+    if batch.valid is not None:
+        usable = usable & batch.valid[known]
+    count = usable.sum().clamp(min=1)
+    return np.array([float((error * usable).sum() / count) for error in errors])
+
+
+def _minimum(positions: np.ndarray, values: np.ndarray) -> float:
+    """Position of the smallest value, refined by the parabola through its neighbours."""
+    best = int(np.argmin(values))
+    if best in (0, len(values) - 1):
+        return float(positions[best])
+    left, middle, right = values[best - 1 : best + 2]
+    bend = left - 2 * middle + right
+    shift = 0.5 * (left - right) / bend if bend > 0 else 0.0
+    return float(positions[best] + shift * (positions[1] - positions[0]))
