@@ -1,0 +1,59 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What one image gave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sfm_depth_ros.data.sample import Frame
+from sfm_depth_ros.geometry.camera import Intrinsics
+from sfm_depth_ros.pipeline.alignment import DepthScale
+from sfm_depth_ros.pipeline.ego_motion import EgoMotion
+from sfm_depth_ros.pipeline.point_cloud import depth_to_points
+
+
+@dataclass(frozen=True)
+class DepthResult:
+    """Depth and ego-motion of one image, with its stamp and frame.
+
+    Attributes:
+        stamp_ns: Stamp of the input image.
+        frame_id: Optical frame of the input image.
+        depth: ``(H, W)`` float32 metres, NaN invalid, +Inf beyond range (REP 117), at the size
+            that is published.
+        intrinsics: Pinhole of ``depth``.
+        frame: The network's image with its camera.
+        frame_depth: ``(h, w)`` float32, ``depth`` at the network's size.
+        ego_motion: Motion of the camera since the image before, or None where there is no pair.
+        depth_scale: Depth's own scale against the odometer, of the newest pair that velocities
+            cover (the pair before this one, as a rule), or None.
+        translation_ratio: Predicted over measured translation of the same pair, or None.
+        model_id: Model that answered.
+        timings_ms: Duration of every stage in milliseconds, and ``total``.
+        remarks: Why there is no ego-motion or no scale, for diagnostics.
+    """
+
+    stamp_ns: int
+    frame_id: str
+    depth: np.ndarray
+    intrinsics: Intrinsics
+    frame: Frame
+    frame_depth: np.ndarray
+    ego_motion: EgoMotion | None
+    depth_scale: DepthScale | None
+    translation_ratio: float | None
+    model_id: str
+    timings_ms: dict[str, float] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def image(self) -> np.ndarray:
+        """The network's image, ``(h, w, 3)`` uint8 RGB."""
+        return self.frame.image
+
+    def points(self, stride: int = 1) -> np.ndarray:
+        """Coloured points of every ``stride``-th network pixel, see ``point_cloud``."""
+        return depth_to_points(self.frame_depth, self.frame.image, self.frame.intrinsics, stride)

@@ -1,0 +1,26 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Times the stages of one frame."""
+
+from __future__ import annotations
+
+import time
+
+
+class StageClock:
+    """A stop watch with named laps."""
+
+    def __init__(self) -> None:
+        self._start = self._last = time.perf_counter()
+        self._laps: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        """End the stage that ran until now."""
+        now = time.perf_counter()
+        self._laps[name] = 1e3 * (now - self._last)
+        self._last = now
+
+    @property
+    def timings_ms(self) -> dict[str, float]:
+        """Milliseconds of every lap, and ``total`` from the start to the last lap."""
+        return {**self._laps, "total": 1e3 * (self._last - self._start)}

@@ -1,0 +1,67 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Corners followed from one image to the next, kept only where the way back agrees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+_WINDOW = (15, 15)  # pixels that must look alike around a corner
+_MAX_RETURN_ERROR = 0.5  # pixels between a corner and where tracking back ends
+_FLOW_CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01)
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """Where the same things are seen in two images.
+
+    Attributes:
+        earlier: ``(N, 2)`` float64 pixels (column, row).
+        later: ``(N, 2)`` float64 pixels.
+    """
+
+    earlier: np.ndarray
+    later: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.earlier)
+
+
+def track_corners(
+    earlier: np.ndarray,
+    later: np.ndarray,
+    mask: np.ndarray | None = None,
+    max_corners: int = 300,
+) -> Tracks:
+    """Follow corners by pyramidal Lucas-Kanade, forwards and back.
+
+    Args:
+        earlier: ``(H, W)`` uint8 grey image.
+        later: ``(H, W)`` uint8 grey image of the same camera.
+        mask: ``(H, W)`` uint8, 0 where no corner may lie in the earlier image.
+        max_corners: How many corners are followed.
+    """
+    spacing = max(4.0, 0.5 * (earlier.size / max_corners) ** 0.5)
+    corners = cv2.goodFeaturesToTrack(earlier, max_corners, 0.005, spacing, mask=mask)
+    if corners is None or len(corners) == 0:
+        return Tracks(np.zeros((0, 2)), np.zeros((0, 2)))
+    start = corners.reshape(-1, 1, 2)
+    end, found = _flow(earlier, later, start)
+    back, found_back = _flow(later, earlier, end)
+    error = np.linalg.norm((back - start).reshape(-1, 2), axis=1)
+    kept = found & found_back & (error < _MAX_RETURN_ERROR)
+    return Tracks(
+        start.reshape(-1, 2)[kept].astype(np.float64), end.reshape(-1, 2)[kept].astype(np.float64)
+    )
+
+
+def _flow(
+    first: np.ndarray, second: np.ndarray, points: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    end, status, _ = cv2.calcOpticalFlowPyrLK(
+        first, second, points, None, winSize=_WINDOW, maxLevel=3, criteria=_FLOW_CRITERIA
+    )
+    return end, status.ravel().astype(bool)

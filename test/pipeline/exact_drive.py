@@ -1,0 +1,163 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A small exact world for these tests: textured ground and walls, and engines that know it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
+from sfm_depth_ros.data.sample import Frame, Velocity
+from sfm_depth_ros.data.velocity import VelocityBuffer
+from sfm_depth_ros.geometry.camera import Intrinsics
+from sfm_depth_ros.geometry.frames import (
+    R_BASE_OPTICAL,
+    invert,
+    rotation_vector,
+    twist_to_transform,
+)
+
+CAMERA = Intrinsics.from_hfov(80.0, 320, 96)
+HEIGHT_M = 1.2
+PERIOD_NS = 100_000_000
+_TEXELS_PER_M = 12.0
+
+
+def base_to_camera() -> np.ndarray:
+    """Camera looking forward, ahead of and above the base."""
+    T_base_camera = np.eye(4)
+    T_base_camera[:3, :3] = R_BASE_OPTICAL
+    T_base_camera[:3, 3] = (0.5, 0.0, HEIGHT_M)
+    return T_base_camera
+
+
+@dataclass(frozen=True)
+class Drive:
+    """A drive at constant speed and turn rate between two walls."""
+
+    frames: list[Frame]
+    depths: list[np.ndarray]
+    poses: list[np.ndarray]  # T_world_camera
+    velocities: VelocityBuffer
+
+    def __iter__(self) -> Iterator[tuple[Frame, np.ndarray, np.ndarray]]:
+        return iter(zip(self.frames, self.depths, self.poses, strict=True))
+
+    def motion(self, later: int) -> np.ndarray:
+        """True ``T_earlier_later`` of the camera that ends at frame ``later``."""
+        return invert(self.poses[later - 1]) @ self.poses[later]
+
+
+def make_drive(frames: int, speed: float = 6.0, yaw_rate: float = 0.0) -> Drive:
+    """Render ``frames`` images at 10 Hz, with exact depth, poses and 50 Hz velocities."""
+    twist = np.array([speed, 0.0, 0.0]), np.array([0.0, 0.0, yaw_rate])
+    poses = [
+        twist_to_transform(*twist, 0.1 * index) @ base_to_camera() for index in range(frames)
+    ]
+    rendered = [_render(pose) for pose in poses]
+    velocities = VelocityBuffer(base_to_camera(), max_gap_s=0.3)
+    for index in range(5 * frames + 1):
+        velocities.add(Velocity(index * 20_000_000, *twist))
+    images = [
+        Frame(index * PERIOD_NS, image, CAMERA, None, "camera")
+        for index, (image, _) in enumerate(rendered)
+    ]
+    return Drive(images, [depth for _, depth in rendered], poses, velocities)
+
+
+def _render(T_world_camera: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    rows, columns = np.mgrid[: CAMERA.height, : CAMERA.width].astype(np.float64)
+    rays = np.stack([(columns - CAMERA.cx) / CAMERA.fx, (rows - CAMERA.cy) / CAMERA.fy,
+                     np.ones_like(rows)], -1) @ T_world_camera[:3, :3].T
+    origin = T_world_camera[:3, 3]
+    depth, image = np.full(rows.shape, np.inf), np.full((*rows.shape, 3), 200, np.uint8)
+    texture = _texture()
+    # plane: (axis, place, the two axes along it)
+    for axis, place, along in ((2, 0.0, (0, 1)), (1, 6.0, (0, 2)), (1, -5.0, (0, 2)),
+                               (0, 90.0, (1, 2))):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            z = (place - origin[axis]) / rays[..., axis]
+        hit = (z > 0.1) & (z < depth)
+        points = origin + rays[hit] * z[hit][:, None]
+        texels = (points[:, along] * _TEXELS_PER_M).astype(np.float32)[None]
+        image[hit] = cv2.remap(texture, texels, None, cv2.INTER_LINEAR,
+                               borderMode=cv2.BORDER_WRAP)[0]
+        depth[hit] = z[hit]
+    return image, depth.astype(np.float32)
+
+
+def _texture() -> np.ndarray:
+    """Noise at several sizes, so that corners are found near and far."""
+    rng = np.random.default_rng(3)
+    texture = np.zeros((1024, 1024), np.float32)
+    for size in (16, 32, 64, 128, 256, 512):
+        noise = rng.random((size, size), np.float32) - 0.5
+        texture += cv2.resize(noise, (1024, 1024), interpolation=cv2.INTER_CUBIC)
+    grey = np.clip(128 + 120 * texture, 0, 255).astype(np.uint8)
+    return cv2.merge([grey, grey, grey])
+
+
+@dataclass
+class OracleEngine:
+    """Answers what it was given, one answer a call; counts its calls."""
+
+    answers: list[np.ndarray]
+    input_shape: tuple[int, int, int, int]
+    name: str = "oracle"
+    precision: str = "fp32"
+    calls: int = 0
+    closed: bool = False
+    inputs: list[np.ndarray] = field(default_factory=list)
+
+    def infer(self, image: np.ndarray) -> np.ndarray:
+        """The next answer, the last one for ever."""
+        assert image.shape == self.input_shape
+        assert not self.closed
+        self.inputs.append(image.copy())
+        answer = self.answers[min(self.calls, len(self.answers) - 1)]
+        self.calls += 1
+        return answer.astype(np.float32)
+
+    def close(self) -> None:
+        """Remember it."""
+        self.closed = True
+
+
+@dataclass(frozen=True)
+class OracleFolder:
+    """What a pipeline needs to know of a model folder, and its engines' answers."""
+
+    depths: list[np.ndarray]
+    motions: list[np.ndarray]
+    model_id: str = "oracle"
+    width: int = CAMERA.width
+    depth_config: DepthNetworkConfig = field(default_factory=DepthNetworkConfig)
+    pose_config: PoseNetworkConfig = field(default_factory=PoseNetworkConfig)
+
+
+def oracle(drive: Drive, depth_factor: float = 1.0, motion_factor: float = 1.0) -> OracleFolder:
+    """A model that knows the drive, in its own canonical unit, times two factors."""
+    stretch = CAMERA.fx / DepthNetworkConfig().reference_focal
+    depths = [np.nan_to_num(depth, posinf=500.0) * (depth_factor / stretch)
+              for depth in drive.depths]
+    motions = []
+    for later in range(1, len(drive.frames)):
+        motion = drive.motion(later)
+        translation = motion_factor * motion[:3, 3] / [1.0, 1.0, stretch]
+        rotation = rotation_vector(motion[:3, :3]) * [stretch, stretch, 1.0]
+        motions.append(np.concatenate([translation, rotation])[None])
+    return OracleFolder([depth[None, None] for depth in depths], motions)
+
+
+def create_oracle_engine(
+    folder: OracleFolder, network: str, input_hw: tuple[int, int], **options: object
+) -> OracleEngine:
+    """Stands for ``engines.factory.create_engine``."""
+    del options
+    if network == "depth":
+        return OracleEngine(folder.depths, (1, 3, *input_hw))
+    return OracleEngine(folder.motions, (1, 6, *input_hw))
