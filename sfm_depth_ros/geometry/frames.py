@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Rotations, poses and twists of rigid frames (numpy, float64; the tensor functions are in se3.py).
+"""Rotations, poses and twists of rigid frames in numpy float64 (se3.py is for tensors).
 
 ``T_a_b`` takes points in frame b to frame a; it is the pose of b in a.
 """
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-# REP 103: optical frames look along z with x right and y down; bodies have x forward, y left, z up.
+# REP 103: optical frames have z forward, x right, y down; bodies have x forward, y left, z up.
 R_BASE_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 R_BASE_OPTICAL.setflags(write=False)
 
@@ -122,7 +122,7 @@ def twist_to_transform(linear: ArrayLike, angular: ArrayLike, seconds: float) ->
 
 
 def _exponential_coefficients(angle: float) -> tuple[float, float, float]:
-    """sin x / x, (1 - cos x) / x^2 and (x - sin x) / x^3."""
+    """Return sin x / x, (1 - cos x) / x^2 and (x - sin x) / x^3."""
     square = angle * angle
     if angle < _SMALL_ANGLE:
         return 1.0 - square / 6.0, 0.5 - square / 24.0, 1.0 / 6.0 - square / 120.0

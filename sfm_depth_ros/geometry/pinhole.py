@@ -33,7 +33,7 @@ def backproject(depth: Tensor, K: Tensor) -> Tensor:
     if depth.ndim != 4 or depth.shape[1] != 1:
         raise ValueError(f"expected depth (B, 1, H, W), got {tuple(depth.shape)}")
     check_intrinsics(K, depth.shape[0])
-    columns, rows = pixel_grid(*depth.shape[-2:], like=depth)
+    columns, rows = pixel_grid(depth.shape[-2], depth.shape[-1], like=depth)
     focal, centre = _focal_and_centre(K)
     x = (columns - centre[:, 0]) / focal[:, 0]  # (B, 1, W)
     y = (rows - centre[:, 1]) / focal[:, 1]  # (B, H, 1)

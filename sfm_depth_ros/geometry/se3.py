@@ -95,7 +95,7 @@ def compose(T_a_b: Tensor, T_b_c: Tensor) -> Tensor:
 
 
 def _rodrigues_coefficients(square: Tensor) -> tuple[Tensor, Tensor]:
-    """sin x / x and (1 - cos x) / x^2 of x^2."""
+    """Return sin x / x and (1 - cos x) / x^2 of x^2."""
     small = square < _SMALL_SQUARE
     angle = torch.where(small, torch.ones_like(square), square).sqrt()
     half = torch.sin(angle / 2) / angle
