@@ -1,0 +1,196 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Exact ray casting of a scene for a batch of cameras: images and depths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sfm_depth_ros.data.synthetic.ground import Ground
+from sfm_depth_ros.data.synthetic.intersection import HOLES
+from sfm_depth_ros.data.synthetic.light import ShadowMaps
+from sfm_depth_ros.data.synthetic.scene import Scene
+from sfm_depth_ros.data.synthetic.shading import (
+    SolidShader,
+    Surface,
+    illuminate,
+    sky_colours,
+)
+from sfm_depth_ros.data.synthetic.visibility import (
+    RayGrid,
+    Visible,
+    bounds,
+    from_tiles,
+    nearest,
+    pair_with_tiles,
+)
+
+FAR_M = 220.0
+HORIZON_M = 1500.0
+SKY, GROUND = -2, -1
+
+
+@dataclass(frozen=True)
+class Views:
+    """Cameras at one time each.
+
+    Attributes:
+        T_world_camera: ``(B, 4, 4)`` float64 poses of the optical frames.
+        times: ``(B,)`` seconds.
+    """
+
+    T_world_camera: np.ndarray
+    times: np.ndarray
+
+
+class Renderer:
+    """Renders one scene on one device."""
+
+    def __init__(self, scene: Scene, device: str = "cpu") -> None:
+        self._scene = scene
+        self._device = torch.device(device)
+        self._atlas = scene.atlas.to(device)
+        self._solids = scene.solids.to(device)
+        self._ground = Ground(scene.ground, scene.ground_map, self._atlas)
+        self._holes = foliage_holes(scene.seed).to(device)
+        self._shadows = ShadowMaps(scene.light, self._solids, self._holes)
+        self._shader = SolidShader(self._solids, self._atlas, scene.light)
+        signs = torch.tensor([[(k >> a & 1) * 2.0 - 1 for a in range(3)] for k in range(8)])
+        self._signs = signs.to(device)
+
+    @torch.inference_mode()
+    def render(self, views: Views, grid: RayGrid) -> tuple[Tensor, Tensor]:
+        """Render every view.
+
+        Args:
+            views: ``B`` cameras.
+            grid: Their rays, on the renderer's device.
+
+        Returns:
+            Image ``(B, H, W, 3)`` float32 (1 = white, may exceed it), and depth ``(B, H, W)``
+            float32 in metres along the optical axis, inf in the sky.
+        """
+        R = self._tensor(views.T_world_camera[:, :3, :3])
+        position = self._tensor(views.T_world_camera[:, :3, 3])
+        visible, rectangles = self._visible(views, R, position, grid)
+        t, hit = self._background(R, position, grid)
+        pairs = pair_with_tiles(rectangles, grid)
+        kinds = self._solids.kinds[visible.solid]
+        nearest(t, hit, visible, kinds, pairs, grid, self._holes)
+        colour = self._colours(t.reshape(-1), hit.reshape(-1), visible, R, position, grid)
+        return from_tiles(colour, grid), from_tiles(t.reshape(-1), grid)
+
+    def _tensor(self, values: np.ndarray) -> Tensor:
+        return torch.as_tensor(values, dtype=torch.float32).to(self._device)
+
+    def _background(self, R: Tensor, position: Tensor, grid: RayGrid) -> tuple[Tensor, Tensor]:
+        """Depth and code of ground and sky, ``(B * tiles, S)``."""
+        row = R[:, 2, :, None, None]
+        slope = row[:, 0] * grid.x + row[:, 1] * grid.y + row[:, 2]
+        t = -position[:, 2, None, None] / slope
+        sky = ~((t > 0) & (t < HORIZON_M))
+        t = t.masked_fill_(sky, torch.inf).reshape(-1, grid.x.shape[1])
+        return t, torch.where(sky, SKY, GROUND).reshape(t.shape)
+
+    def _visible(
+        self, views: Views, R: Tensor, position: Tensor, grid: RayGrid
+    ) -> tuple[Visible, Tensor]:
+        solids, batch = self._solids, len(position)
+        centres = solids.centres.expand(batch, -1, -1)
+        turn = self._moved(views.times)
+        if turn is not None:
+            movers = solids.movers.clamp(min=0)
+            still = (solids.movers < 0)[:, None]
+            carried = torch.einsum("bnij,nj->bni", turn[0][:, movers], solids.centres)
+            centres = torch.where(still, centres, carried + turn[1][:, movers])
+        local = torch.einsum("bnk,bkj->bnj", centres - position[:, None], R)
+        z, r = local[..., 2], solids.radii
+        keep = (z + r > 0) & (z - r < FAR_M)
+        for axis, limits in ((0, grid.columns), (1, grid.rows)):
+            reach = float(limits.abs().max())
+            slack = r * (1 + reach**2) ** 0.5
+            keep &= local[..., axis].abs() < reach * z.clamp(min=0) + slack
+        solid, camera = torch.nonzero(keep.T, as_tuple=True)
+        to_unit, axes = solids.to_unit[solid], solids.axes[solid]
+        if turn is not None:
+            rotation = self._rotations(turn[0], camera, solid)
+            to_unit, axes = to_unit @ rotation.transpose(1, 2), rotation @ axes
+        middle = local[camera, solid]
+        half = R[camera].transpose(1, 2) @ axes
+        corners = middle[:, None] + torch.einsum("ck,qik->qci", self._signs, half)
+        unit = to_unit @ R[camera]
+        origin = -torch.einsum("qij,qj->qi", unit, middle)
+        return Visible(camera, solid, unit, origin), bounds(corners)
+
+    def _moved(self, times: np.ndarray) -> tuple[Tensor, Tensor] | None:
+        """Rotation ``(B, G, 3, 3)`` and position ``(B, G, 3)`` of every moving group."""
+        if not self._scene.movers:
+            return None
+        poses = np.stack([[mover.pose(t) for mover in self._scene.movers] for t in times])
+        return self._tensor(poses[..., :3, :3]), self._tensor(poses[..., :3, 3])
+
+    def _rotations(self, turn: Tensor, camera: Tensor, solid: Tensor) -> Tensor:
+        mover = self._solids.movers[solid]
+        rotation = turn[camera, mover.clamp(min=0)]
+        return torch.where((mover < 0)[:, None, None], torch.eye(3, device=turn.device), rotation)
+
+    def _colours(
+        self,
+        t: Tensor,
+        hit: Tensor,
+        visible: Visible,
+        R: Tensor,
+        position: Tensor,
+        grid: RayGrid,
+    ) -> Tensor:
+        """``(B * tiles * S, 3)`` float32."""
+        pixel = float(grid.columns[0, -1] - grid.columns[0, 0]) / (grid.width - 1)
+        x, y = (value.reshape(-1).repeat(len(R)) for value in (grid.x, grid.y))
+        rays = torch.stack([x, y, torch.ones_like(x)], 1).reshape(len(R), -1, 3)
+        direction = torch.bmm(rays, R.transpose(1, 2))
+        points = (position[:, None] + direction * t.reshape(len(R), -1, 1)).reshape(-1, 3)
+        direction = direction.reshape(-1, 3)
+        colour = torch.empty_like(points)
+        solid, ground, sky = (torch.nonzero(m).squeeze(1) for m in _split(hit))
+        around = (position[0] + 20.0 * R[0, :, 2])[:2].cpu().numpy().astype(float)
+        if len(solid):
+            args = hit[solid], x[solid], y[solid], t[solid]
+            surface = self._shader.shade(visible, *args, pixel)
+            colour[solid] = self._lit(surface, points[solid], around)
+        if len(ground):
+            surface = self._ground_surface(points[ground], direction[ground], t[ground], pixel)
+            colour[ground] = self._lit(surface, points[ground], around)
+        if len(sky):
+            colour[sky] = sky_colours(direction[sky], self._atlas, self._scene.light, pixel)
+        return colour
+
+    def _lit(self, surface: Surface, points: Tensor, around: np.ndarray) -> Tensor:
+        return illuminate(surface, self._shadows.lit(points, around), self._scene.light)
+
+    def _ground_surface(
+        self, points: Tensor, direction: Tensor, t: Tensor, pixel: float
+    ) -> Surface:
+        wide = t * pixel
+        grazing = direction[:, 2].abs() / direction.norm(dim=1)
+        long = wide / grazing.clamp(min=1e-3)
+        colour = self._ground.colours(points[:, 0], points[:, 1], long, wide)
+        up = torch.ones_like(t)
+        return Surface(colour, up * self._scene.light.to_sun[2], up)
+
+
+def _split(hit: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return hit >= 0, hit == GROUND, hit == SKY
+
+
+def foliage_holes(seed: int) -> Tensor:
+    """``(HOLES ** 3,)`` bool, False where foliage is open: smooth noise above a threshold."""
+    rng = np.random.default_rng([seed, 0x40])
+    spectrum = np.fft.rfftn(rng.standard_normal((HOLES,) * 3))
+    whole, half = np.fft.fftfreq(HOLES) * HOLES, np.fft.rfftfreq(HOLES) * HOLES
+    radius = np.sqrt(whole[:, None, None] ** 2 + whole[:, None] ** 2 + half**2)
+    field = np.fft.irfftn(spectrum / (1 + radius) ** 1.2, s=(HOLES,) * 3)
+    return torch.from_numpy(field > np.quantile(field, 0.3)).reshape(-1)
