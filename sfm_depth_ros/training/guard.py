@@ -36,7 +36,8 @@ class HeldOutError:
         depth_deviation: |log| of the depth factor at which the images would fit best.
         translation_scale_ratio: Median of predicted / measured length.
         depth_scale_ratio: The inverse of that depth factor.
-        rehearsal_abs_rel: abs_rel on held-out rendered drives; NaN without any.
+        rehearsal_abs_rel: Median-scaled abs_rel on held-out rendered drives; NaN without any.
+            Scaled, because metric scale is the camera's: giving it up for another is no loss.
     """
 
     photometric: float
@@ -86,7 +87,7 @@ def held_out_error(
     scale = measure_scale(networks.depth, networks.pose, held_out, objective, LOG_FACTORS)
     abs_rel = math.nan
     if rehearsal:
-        abs_rel = validate(networks.depth, networks.pose, rehearsal).abs_rel
+        abs_rel = validate(networks.depth, networks.pose, rehearsal).abs_rel_scaled
     return _from_measurement(scale, abs_rel)
 
 

@@ -157,7 +157,8 @@ class OfflineTrainer:
             batch = random_flip(batch, generator)
             jitter = PhotometricJitter(JitterStrength(), generator)
         every = config.self_supervised_every
-        options = StepOptions(jitter, every > 0 and step % every == 0, config.mixed_precision)
+        photometric_rows = None if every > 0 and step % every == 0 else 0
+        options = StepOptions(jitter, photometric_rows, config.mixed_precision)
         result = training_step(
             self.networks.depth, self.networks.pose, batch, self._objective, options
         )

@@ -15,6 +15,7 @@ import torch
 from sfm_depth_ros.data.batch import SnippetBatch, images_to_tensor
 from sfm_depth_ros.data.sample import Snippet
 from sfm_depth_ros.errors import DataError
+from sfm_depth_ros.geometry.camera import Intrinsics
 
 FORMAT_VERSION = 1
 _DESCRIPTION = "cache.json"
@@ -99,6 +100,22 @@ class SnippetCache:
             valid=None if valid.all() else torch.from_numpy(valid).unsqueeze(1),
             depth=torch.from_numpy(self._depth[rows].astype(np.float32)).unsqueeze(1),
             T_source_target=torch.from_numpy(self._motions[rows]),
+        )
+
+    def snippet(self, row: int) -> Snippet:
+        """Read one row (a copy, in memory)."""
+        valid, motion = np.array(self._valid[row]), np.array(self._motions[row])
+        focal_and_centre = self._cameras[row][[0, 1, 0, 1], [0, 1, 2, 2]]
+        camera = Intrinsics(*map(float, focal_and_centre), self.shape.width, self.shape.height)
+        return Snippet(
+            target=np.array(self._images[row, 0]),
+            sources=np.array(self._images[row, 1:]),
+            intrinsics=camera,
+            displacements=np.array(self._displacements[row]),
+            stamps_ns=np.zeros(3, np.int64),
+            valid=None if valid.all() else valid,
+            depth=self._depth[row].astype(np.float32),
+            T_source_target=None if np.isnan(motion).any() else motion,
         )
 
     def flush(self) -> None:

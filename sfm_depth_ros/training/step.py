@@ -28,13 +28,14 @@ class StepOptions:
 
     Attributes:
         jitter: Changes light and colour of ``(B, 3, 3, H, W)`` frames alike, or None.
-        self_supervised: Whether photometric error and smoothness are computed; without them a
-            step costs only what the networks do.
+        photometric_rows: How many leading snippets are judged by the self-supervised objective;
+            None = all. The others are judged by their truth alone; with 0 a step costs only what
+            the networks do.
         mixed_precision: Whether the networks compute in bfloat16 (losses stay in float32).
     """
 
     jitter: Callable[[Tensor], Tensor] | None = None
-    self_supervised: bool = True
+    photometric_rows: int | None = None
     mixed_precision: bool = False
 
 
@@ -75,13 +76,12 @@ def training_step(
     with torch.autocast(target.device.type, torch.bfloat16, enabled=options.mixed_precision):
         depths = predict_depths(depth_net, target, batch.K)
         T_source_target = predict_motions(pose_net, earlier, target, later, batch.K)
-    if options.self_supervised:
-        terms = self_supervised_objective(
-            batch.target.contiguous(), batch.sources.contiguous(), depths, batch.K,
-            T_source_target, batch.displacements, batch.valid, config,
-        )
-    else:
+    if options.photometric_rows == 0:
         terms = _velocity_alone(T_source_target, batch.displacements, config)
+    else:
+        terms = _self_supervised(
+            batch, depths, T_source_target, slice(options.photometric_rows), config
+        )
     terms = _with_supervision(terms, batch, depths, T_source_target, config)
     return StepResult(terms, depths, T_source_target)
 
@@ -131,6 +131,16 @@ def _frames_for_networks(
         return batch.target, batch.sources[:, 0], batch.sources[:, 1]
     frames = jitter(torch.cat((batch.target.unsqueeze(1), batch.sources), dim=1))
     return frames[:, 0], frames[:, 1], frames[:, 2]
+
+
+def _self_supervised(
+    batch: SnippetBatch, depths: list[Tensor], T: Tensor, rows: slice, config: ObjectiveConfig
+) -> LossTerms:
+    batch = batch.select(rows)
+    return self_supervised_objective(
+        batch.target.contiguous(), batch.sources.contiguous(), [d[rows] for d in depths],
+        batch.K, T[rows], batch.displacements, batch.valid, config,
+    )
 
 
 def _velocity_alone(T: Tensor, displacements: Tensor, config: ObjectiveConfig) -> LossTerms:

@@ -23,10 +23,11 @@ SHORTEST = 0.1  # metres: relative translation errors are taken of at least this
 
 @dataclass(frozen=True)
 class Validation:
-    """Means (ratios: medians) over snippets with known truth; nothing is scaled.
+    """Means (ratios: medians) over snippets with known truth; unscaled but for one row.
 
     Attributes:
         abs_rel: Mean of |depth - truth| / truth.
+        abs_rel_scaled: The same with each frame's median scaled to the truth's: shape alone.
         a1: Share of pixels within a factor of 1.25.
         depth_scale_ratio: Median over frames of the median of depth / truth.
         translation_scale_ratio: Median of predicted / true length.
@@ -36,6 +37,7 @@ class Validation:
     """
 
     abs_rel: float
+    abs_rel_scaled: float
     a1: float
     depth_scale_ratio: float
     translation_scale_ratio: float
@@ -46,6 +48,13 @@ class Validation:
     def as_floats(self) -> dict[str, float]:
         """Values by name."""
         return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class _Frame:
+    errors: DepthErrors
+    scaled: DepthErrors
+    scale: float
 
 
 @torch.no_grad()
@@ -62,27 +71,27 @@ def validate(
     Raises:
         ValueError: No snippet has a true depth.
     """
-    errors: list[DepthErrors] = []
-    scales: list[float] = []
+    frames: list[_Frame] = []
     motions: list[Tensor] = []
     for batch in batches:
         depth = predict_depths(depth_net, batch.target, batch.K)[0]
         for said, truth in zip(depth, _truth(batch), strict=True):
-            _compare_depth(said[0].cpu().numpy(), truth, errors, scales)
+            frames += _compare_depth(said[0].cpu().numpy(), truth)
         T = predict_motions(pose_net, batch.sources[:, 0], batch.target, batch.sources[:, 1],
                             batch.K)
         motions.append(_motion_errors(T, batch.T_source_target))
-    if not errors:
+    if not frames:
         raise ValueError("expected snippets with true depth")
     ratio, translation, rotation = torch.cat(motions).unbind(1)
     return Validation(
-        abs_rel=float(np.mean([e.abs_rel for e in errors])),
-        a1=float(np.mean([e.a1 for e in errors])),
-        depth_scale_ratio=float(np.median(scales)),
+        abs_rel=float(np.mean([frame.errors.abs_rel for frame in frames])),
+        abs_rel_scaled=float(np.mean([frame.scaled.abs_rel for frame in frames])),
+        a1=float(np.mean([frame.errors.a1 for frame in frames])),
+        depth_scale_ratio=float(np.median([frame.scale for frame in frames])),
         translation_scale_ratio=float(ratio.median()),
         translation_error=float(translation.mean()),
         rotation_error_deg=float(rotation.mean()),
-        frames=len(errors),
+        frames=len(frames),
     )
 
 
@@ -93,13 +102,13 @@ def _truth(batch: SnippetBatch) -> np.ndarray:
     return depth
 
 
-def _compare_depth(
-    said: np.ndarray, truth: np.ndarray, errors: list[DepthErrors], scales: list[float]
-) -> None:
-    error, scale = depth_errors(said, truth), depth_scale_ratio(said, truth)
-    if error is not None and scale is not None:
-        errors.append(error)
-        scales.append(scale)
+def _compare_depth(said: np.ndarray, truth: np.ndarray) -> list[_Frame]:
+    """The comparison of one frame, or nothing where no truth is known."""
+    errors, scale = depth_errors(said, truth), depth_scale_ratio(said, truth)
+    scaled = depth_errors(said, truth, median_scaled=True)
+    if errors is None or scaled is None or scale is None:
+        return []
+    return [_Frame(errors, scaled, scale)]
 
 
 def _motion_errors(T: Tensor, truth: Tensor | None) -> Tensor:

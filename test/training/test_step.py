@@ -43,11 +43,21 @@ def test_every_parameter_gets_a_gradient(tiny_networks, batch) -> None:
 
 
 def test_supervision_alone_skips_the_photometric_part(tiny_networks, batch) -> None:
-    terms = step(tiny_networks(), batch, self_supervised=False).terms
+    terms = step(tiny_networks(), batch, photometric_rows=0).terms
     assert terms.photometric.item() == 0
     assert terms.smoothness.item() == 0
     assert terms.velocity.item() > 0
     assert terms.depth_supervision.item() > 0
+
+
+def test_the_objective_may_judge_some_snippets_only(tiny_networks, batch) -> None:
+    networks = tiny_networks().eval()
+    first = step(networks, batch, photometric_rows=1).terms
+    alone = step(networks, batch.select(slice(0, 1))).terms
+    assert first.photometric.item() == pytest.approx(alone.photometric.item(), rel=1e-4)
+    assert first.velocity.item() == pytest.approx(alone.velocity.item(), rel=1e-4)
+    both = step(networks, batch, photometric_rows=0).terms
+    assert first.depth_supervision.item() == pytest.approx(both.depth_supervision.item())
 
 
 def test_without_truth_there_is_no_supervision(tiny_networks, plane_snippets) -> None:
