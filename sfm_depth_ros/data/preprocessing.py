@@ -3,8 +3,8 @@
 """From the camera's image to the network's: rectify, crop, scale uniformly; and depth back.
 
 One filter for shrinking, area averaging, in training, export and live. A distorted image is
-rectified and scaled in one linear remap, which is fed an area-averaged image where the remap alone
-would shrink by more than two and alias.
+rectified and scaled in one linear remap, which is fed an area-averaged image (by a whole factor)
+where the remap alone would shrink by two or more and alias.
 """
 
 from __future__ import annotations
