@@ -33,6 +33,7 @@ from sfm_depth_ros.networks.model_metadata import (
     check_hash,
     check_types,
     damaged,
+    model_id_of,
     read_metadata,
     sha256,
     without_nan,
@@ -75,8 +76,7 @@ class ModelFolder:
     @property
     def model_id(self) -> str:
         """Twelve hexadecimal digits that stand for both networks' weights."""
-        hashes = self.metadata["files"]
-        return sha256((hashes[DEPTH_WEIGHTS] + hashes[POSE_WEIGHTS]).encode())[:12]
+        return model_id_of(self.metadata["files"])
 
     @property
     def parent(self) -> str | None:

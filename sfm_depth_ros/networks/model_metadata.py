@@ -7,10 +7,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sfm_depth_ros.config.loading import from_mapping
 from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
 from sfm_depth_ros.errors import ConfigError, ModelError
 
@@ -80,12 +80,12 @@ def check_hash(folder: Path, name: str, expected: str) -> None:
 
 
 def architecture_config(
-    folder: Path, metadata: dict[str, Any], network: str, config: Callable[..., _Config]
+    folder: Path, metadata: dict[str, Any], network: str, config: type[_Config]
 ) -> _Config:
     """Rebuild the configuration of one network from ``model.json``."""
     try:
-        return config(**metadata["architecture"][network])
-    except (KeyError, TypeError, ConfigError) as error:
+        return from_mapping(config, metadata["architecture"][network])
+    except (KeyError, AttributeError, ConfigError) as error:
         raise ModelError(f"{folder}: unknown architecture of the {network} network ({error}); "
                          "update sfm_depth_ros or choose another model") from error
 
@@ -97,6 +97,11 @@ def without_nan(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [without_nan(entry) for entry in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def model_id_of(hashes: dict[str, str]) -> str:
+    """Twelve hexadecimal digits that stand for both networks' weights, from the files' hashes."""
+    return sha256((hashes[DEPTH_WEIGHTS] + hashes[POSE_WEIGHTS]).encode())[:12]
 
 
 def damaged(folder: Path, what: str) -> ModelError:

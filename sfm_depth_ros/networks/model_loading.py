@@ -1,0 +1,41 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Networks in torch from a model folder."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from sfm_depth_ros.errors import ModelError
+from sfm_depth_ros.networks.model import create_depth_network, create_pose_network
+from sfm_depth_ros.networks.model_folder import ModelFolder
+
+
+def load_network(folder: ModelFolder, kind: str) -> nn.Module:
+    """Build one network and give it the folder's weights, in eval mode.
+
+    Args:
+        folder: Model folder.
+        kind: ``"depth"`` or ``"pose"``.
+
+    Raises:
+        ModelError: The weights do not fit the architecture.
+    """
+    if kind == "depth":
+        network, weights = create_depth_network(folder.depth_config), folder.depth_weights()
+    elif kind == "pose":
+        network, weights = create_pose_network(folder.pose_config), folder.pose_weights()
+    else:
+        raise ValueError(f"kind: expected 'depth' or 'pose', got {kind!r}")
+    try:
+        network.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
+    except RuntimeError as error:
+        raise ModelError(f"{folder.path}: the {kind} weights do not fit the architecture that "
+                         f"model.json names ({error}); choose another model") from error
+    return network.eval()
+
+
+def load_networks(folder: ModelFolder) -> tuple[nn.Module, nn.Module]:
+    """Depth and pose network of a model folder, in eval mode."""
+    return load_network(folder, "depth"), load_network(folder, "pose")
