@@ -1,12 +1,16 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The protocol every inference engine follows."""
+"""The protocol every inference engine follows, and the checks they share."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 import numpy as np
+
+from sfm_depth_ros.errors import EngineError
+
+CHANNELS = {"depth": 3, "pose": 6}
 
 
 class Engine(Protocol):
@@ -39,3 +43,37 @@ class Engine(Protocol):
     def close(self) -> None:
         """Free what the engine holds; calling it twice is harmless."""
         ...
+
+
+def check_input(engine: Engine, image: np.ndarray) -> np.ndarray:
+    """Image as a contiguous array, if it is what the engine was built for.
+
+    Raises:
+        ValueError: Another shape or type.
+        EngineError: NaN or infinity in the image; some engines would answer it with plausible
+            numbers (OpenVINO's ReLU turns NaN to 0).
+    """
+    if image.shape != engine.input_shape or image.dtype != np.float32:
+        raise ValueError(f"{engine.name}: expected float32 {engine.input_shape}, "
+                         f"got {image.dtype} {image.shape}")
+    if not np.isfinite(image.sum()):
+        raise EngineError(f"{engine.name}: the image holds NaN or infinity; check the camera "
+                          "driver and the preprocessing")
+    return np.ascontiguousarray(image)
+
+
+def check_output(engine: Engine, output: np.ndarray) -> np.ndarray:
+    """Output as a float32 array of its own, if all of it is finite.
+
+    Raises:
+        EngineError: NaN or infinity in the output.
+    """
+    if not np.isfinite(output).all():
+        raise EngineError(f"{engine.name} answered NaN or infinity at {engine.precision}; "
+                          "choose another model or engine, or precision fp32")
+    return np.array(output, dtype=np.float32)
+
+
+def closed(engine: Engine) -> EngineError:
+    """Error for an engine that is used after ``close``."""
+    return EngineError(f"{engine.name} was closed; create a new engine")

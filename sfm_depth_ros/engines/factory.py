@@ -1,0 +1,234 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Engines by name, and the choice among them: checked first, then the fastest.
+
+To add an engine, write a class that follows :class:`~sfm_depth_ros.engines.base.Engine` and give
+it a line in ``ENGINES``.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import logging
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sfm_depth_ros.engines.base import CHANNELS, Engine
+from sfm_depth_ros.engines.choice_cache import (
+    default_cache_file,
+    processor_name,
+    recall_latencies,
+    remember_latencies,
+)
+from sfm_depth_ros.engines.onnxruntime_engine import OnnxRuntimeEngine
+from sfm_depth_ros.engines.openvino_engine import OpenVinoEngine
+from sfm_depth_ros.engines.verification import (
+    RelativeError,
+    check_shape,
+    measure_error,
+    verify_engine,
+)
+from sfm_depth_ros.errors import EngineError, MissingDependencyError
+from sfm_depth_ros.networks.model_folder import ModelFolder
+from sfm_depth_ros.optional import EXTRAS, is_available, require
+
+Shape = tuple[int, int, int, int]
+
+MEASURE_S, MEASURE_RUNS, WARM_UP_RUNS = 0.7, 30, 3
+LAST_RESORT = "torch"  # seconds and 200 MB to import: only where nothing lighter serves
+
+_log = logging.getLogger(__name__)
+
+
+def _torch_engine(
+    folder: ModelFolder, network: str, input_shape: Shape, precision: str, threads: int
+) -> Engine:
+    require("torch")
+    from sfm_depth_ros.engines.torch_engine import TorchEngine
+
+    return TorchEngine(folder, network, input_shape, precision, threads)
+
+
+# In the order in which they are tried; each is named as the module that it needs.
+ENGINES: dict[str, Callable[[ModelFolder, str, Shape, str, int], Engine]] = {
+    "openvino": OpenVinoEngine,
+    "onnxruntime": OnnxRuntimeEngine,
+    "torch": _torch_engine,
+}
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What is wanted of an engine."""
+
+    folder: ModelFolder
+    network: str
+    input_shape: Shape
+    precision: str
+    threads: int
+
+    def build(self, name: str, input_shape: Shape) -> Engine:
+        """Build the engine for a shape, without any check."""
+        if name not in ENGINES:
+            raise EngineError(f"engine: expected auto, {', '.join(ENGINES)}, got {name!r}")
+        try:
+            return ENGINES[name](
+                self.folder, self.network, input_shape, self.precision, self.threads
+            )
+        except MissingDependencyError as error:
+            raise EngineError(str(error)) from error
+
+    def __str__(self) -> str:
+        """For the log line."""
+        shape = "x".join(map(str, self.input_shape))
+        return f"{self.network} network, {self.precision}, {shape}, {self.threads} thread(s)"
+
+
+def available_engines() -> dict[str, str]:
+    """Version of every engine's runtime, or why there is none; nothing is imported."""
+    return {name: _version(name) for name in ENGINES}
+
+
+def create_engine(
+    folder: ModelFolder,
+    network: str,
+    input_hw: tuple[int, int],
+    name: str = "auto",
+    precision: str = "fp32",
+    threads: int = 1,
+    cache_file: Path | None = None,
+) -> Engine:
+    """Build an engine that has passed the model's check frames.
+
+    Args:
+        folder: Model.
+        network: ``"depth"`` or ``"pose"``.
+        input_hw: Height and width of the image, multiples of 32.
+        name: Engine, or ``"auto"``: the fastest of those that are installed and pass.
+        precision: ``"fp32"`` or ``"bf16"``; never changed behind the caller's back.
+        threads: CPU threads.
+        cache_file: Where ``auto`` remembers what it measured; None = in the user's cache.
+
+    Raises:
+        EngineError: The named engine, or every one, is absent or does not pass.
+    """
+    if network not in CHANNELS or min(input_hw) < 32 or any(size % 32 for size in input_hw):
+        raise ValueError("expected 'depth' or 'pose' and multiples of 32, got "
+                         f"{network!r} and {input_hw}")
+    request = _Request(folder, network, (1, CHANNELS[network], *input_hw), precision, threads)
+    if name == "auto":
+        return _fastest(request, cache_file or default_cache_file())
+    engine = _checked(name, request)
+    _log.info("engine %s as asked: %s", name, request)
+    return engine
+
+
+def engine_error(
+    name: str, folder: ModelFolder, network: str, precision: str = "fp32", threads: int = 1
+) -> RelativeError:
+    """How far an engine is from torch on the check frames, without judging it."""
+    shape = check_shape(folder, network)
+    engine = _Request(folder, network, shape, precision, threads).build(name, shape)
+    try:
+        return measure_error(engine, folder, network)
+    finally:
+        engine.close()
+
+
+def measure_latency(engine: Engine) -> float:
+    """Median time of one run in milliseconds, after a warm-up, in less than a second or so."""
+    image = np.random.default_rng(0).random(engine.input_shape, dtype=np.float32)
+    for _ in range(WARM_UP_RUNS):
+        engine.infer(image)
+    times: list[float] = []
+    while len(times) < MEASURE_RUNS and sum(times) < MEASURE_S:
+        start = time.perf_counter()
+        engine.infer(image)
+        times.append(time.perf_counter() - start)
+    return float(np.median(times)) * 1e3
+
+
+def _checked(name: str, request: _Request) -> Engine:
+    """Build an engine that answers as the check frames say, at their shape."""
+    shape = check_shape(request.folder, request.network)
+    engine = request.build(name, shape)
+    verify_engine(engine, request.folder, request.network)
+    if shape == request.input_shape:
+        return engine
+    engine.close()
+    return request.build(name, request.input_shape)
+
+
+def _fastest(request: _Request, cache_file: Path) -> Engine:
+    key = _cache_key(request)
+    latencies = recall_latencies(cache_file, key)
+    refused: dict[str, str] = {}
+    if latencies:
+        fastest = min(latencies, key=lambda name: latencies[name])
+        try:
+            return _announced(_checked(fastest, request), request, latencies, refused)
+        except EngineError as error:
+            _log.warning("engine %s, the fastest so far, is not used: %s", fastest, error)
+    engines = _candidates(request, refused)
+    latencies = {name: measure_latency(engine) for name, engine in engines.items()}
+    fastest = min(latencies, key=lambda name: latencies[name])
+    if len(latencies) > 1:
+        remember_latencies(cache_file, key, latencies)
+    for name, engine in engines.items():
+        if name != fastest:
+            engine.close()
+    return _announced(engines[fastest], request, latencies, refused)
+
+
+def _candidates(request: _Request, refused: dict[str, str]) -> dict[str, Engine]:
+    """Every engine that passes the check; the reasons of the others go into ``refused``."""
+    engines: dict[str, Engine] = {}
+    for name in ENGINES:
+        if name == LAST_RESORT and engines:
+            continue
+        try:
+            engines[name] = _checked(name, request)
+        except EngineError as error:
+            refused[name] = str(error)
+    if not engines:
+        reasons = "; ".join(f"{name}: {why}" for name, why in refused.items())
+        raise EngineError(f"no engine serves ({request}): {reasons}")
+    return engines
+
+
+def _announced(
+    engine: Engine, request: _Request, latencies: dict[str, float], refused: dict[str, str]
+) -> Engine:
+    """Say in one line what was chosen, and why not the others."""
+    others = {name: f"{ms:.1f} ms" for name, ms in latencies.items() if name != engine.name}
+    others.update(refused)
+    if engine.name != LAST_RESORT:
+        others.setdefault(LAST_RESORT, "not tried, for it is slow to load")
+    _log.info("engine %s chosen (%.1f ms): %s; not %s", engine.name, latencies[engine.name],
+              request, ", ".join(f"{name} ({why})" for name, why in others.items()))
+    return engine
+
+
+def _cache_key(request: _Request) -> str:
+    config = (request.folder.depth_config if request.network == "depth"
+              else request.folder.pose_config)
+    return json.dumps([
+        platform.machine(), processor_name(), os.cpu_count(), available_engines(), request.network,
+        asdict(config), request.input_shape, request.precision, request.threads,
+    ])
+
+
+def _version(name: str) -> str:
+    if not is_available(name):
+        return f"not installed; type: pip install 'sfm_depth_ros[{EXTRAS[name]}]'"
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "installed, of an unknown version"

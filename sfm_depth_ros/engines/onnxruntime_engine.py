@@ -1,0 +1,84 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Inference by ONNX Runtime on the CPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sfm_depth_ros.engines.base import check_input, check_output, closed
+from sfm_depth_ros.errors import EngineError
+from sfm_depth_ros.networks.model_folder import ModelFolder
+from sfm_depth_ros.optional import require
+
+
+class OnnxRuntimeEngine:
+    """A network in ONNX Runtime, fp32."""
+
+    name = "onnxruntime"
+
+    def __init__(
+        self,
+        folder: ModelFolder,
+        network: str,
+        input_shape: tuple[int, int, int, int],
+        precision: str = "fp32",
+        threads: int = 1,
+    ) -> None:
+        """Build a session for one shape.
+
+        Args:
+            folder: Model with the graph.
+            network: ``"depth"`` or ``"pose"``.
+            input_shape: ``(1, C, H, W)``.
+            precision: ``"fp32"``; this engine has no other on a CPU.
+            threads: CPU threads.
+
+        Raises:
+            EngineError: The precision or the graph is not supported.
+            MissingDependencyError: ONNX Runtime is not installed.
+        """
+        if precision != "fp32":
+            raise EngineError(f"onnxruntime has no {precision} on a CPU; set precision: fp32 or "
+                              "engine: openvino")
+        self.precision = precision
+        self.input_shape = input_shape
+        runtime = require("onnxruntime")
+        try:
+            self._session: Any = runtime.InferenceSession(
+                folder.onnx(network), _options(runtime, input_shape, threads),
+                providers=["CPUExecutionProvider"],
+            )
+        except Exception as error:  # its errors have no common base but Exception
+            raise EngineError(f"onnxruntime cannot load {folder.onnx(network)} at {input_shape} "
+                              f"({error}); choose another engine") from error
+        self._input_name: str = self._session.get_inputs()[0].name
+
+    def infer(self, image: np.ndarray) -> np.ndarray:
+        """Run the network, see :class:`~sfm_depth_ros.engines.base.Engine`."""
+        if self._session is None:
+            raise closed(self)
+        try:
+            (output,) = self._session.run(None, {self._input_name: check_input(self, image)})
+        except RuntimeError as error:
+            raise EngineError(f"onnxruntime failed ({error}); choose another engine") from error
+        return check_output(self, output)
+
+    def close(self) -> None:
+        """Free the session."""
+        self._session = None
+
+
+def _options(runtime: Any, input_shape: tuple[int, int, int, int], threads: int) -> Any:
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = runtime.ExecutionMode.ORT_SEQUENTIAL
+    # Several nodes share a small machine: waiting threads must not burn its cores.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_free_dimension_override_by_name("height", input_shape[2])
+    options.add_free_dimension_override_by_name("width", input_shape[3])
+    options.log_severity_level = 3  # errors; they come as exceptions too
+    return options

@@ -1,0 +1,75 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Does an engine answer what torch answered when the model was saved?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sfm_depth_ros.engines.base import Engine
+from sfm_depth_ros.errors import EngineError
+from sfm_depth_ros.networks.model_folder import ModelFolder
+
+TOLERANCES = {"fp32": 1e-3, "bf16": 2e-2}  # of the 99th percentile of the relative error
+SMALLEST_MOTION = 0.01  # metres or radians: less is compared as if it were this much
+
+
+@dataclass(frozen=True)
+class RelativeError:
+    """Distribution of |found - expected| / |expected|."""
+
+    p50: float
+    p99: float
+    max: float
+
+
+def check_shape(folder: ModelFolder, network: str) -> tuple[int, int, int, int]:
+    """Input shape ``(1, C, H, W)`` at which an engine is compared with the check frames."""
+    frames = folder.check_frames()
+    _, channels, height, width = (frames.image if network == "depth" else frames.pair).shape
+    return 1, channels, height, width
+
+
+def measure_error(engine: Engine, folder: ModelFolder, network: str) -> RelativeError:
+    """Compare an engine with the check frames.
+
+    Args:
+        engine: Built for :func:`check_shape`.
+        folder: Model that the engine was built from.
+        network: ``"depth"`` (error relative to each pixel's depth) or ``"pose"`` (relative to
+            the largest component of each translation and rotation).
+    """
+    frames = folder.check_frames()
+    if network == "depth":
+        inputs, expected = frames.image, frames.depth
+        size = np.abs(expected)
+    else:
+        inputs, expected = frames.pair, frames.motion
+        parts = np.abs(expected).reshape(-1, 2, 3).max(axis=2, keepdims=True)  # (N, 2, 1)
+        size = np.maximum(parts, SMALLEST_MOTION).repeat(3, axis=2).reshape(expected.shape)
+    found = np.concatenate([engine.infer(frame[None]) for frame in inputs])
+    if found.shape != expected.shape:
+        raise EngineError(f"{engine.name} answers {found.shape} where {expected.shape} is right")
+    error = np.abs(found - expected) / np.maximum(size, 1e-9)
+    p50, p99 = np.percentile(error, (50, 99))
+    return RelativeError(float(p50), float(p99), float(error.max()))
+
+
+def verify_engine(engine: Engine, folder: ModelFolder, network: str) -> RelativeError:
+    """Compare an engine with the check frames and refuse it beyond the tolerance.
+
+    Raises:
+        EngineError: The 99th percentile of the relative error is beyond the precision's
+            tolerance.
+    """
+    error = measure_error(engine, folder, network)
+    tolerance = TOLERANCES[engine.precision]
+    if not error.p99 <= tolerance:
+        raise EngineError(
+            f"{engine.name} at {engine.precision} answers something else than the {network} "
+            f"network of model {folder.model_id}: relative error p99 {error.p99:.1e}, allowed "
+            f"{tolerance:.0e}; choose another engine or precision: fp32"
+        )
+    return error
