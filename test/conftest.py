@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,3 +41,22 @@ _isolate()
 def source_tree() -> Path:
     """Root of the source tree."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Model folder with random weights, exported once; its check frames are 96x32 pixels."""
+    torch = pytest.importorskip("torch")
+    from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
+    from sfm_depth_ros.networks.model import create_depth_network, create_pose_network
+    from sfm_depth_ros.pipeline.model_saving import save_model
+
+    torch.manual_seed(0)
+    models_dir: Path = tmp_path_factory.mktemp("models")
+    return save_model(
+        models_dir,
+        create_depth_network(DepthNetworkConfig(width=8)),
+        create_pose_network(PoseNetworkConfig(width=8)),
+        metadata={"preprocessing": {"width": 96}, "licence": "Apache-2.0", "steps": 0,
+                  "trained_on": [{"name": "noise", "licence": "Apache-2.0"}], "metrics": {}},
+    )
