@@ -64,16 +64,24 @@ class BagMessages:
             angular=self.vector(velocity.angular),
         )
 
-    def twist_with_covariance(self, velocity: Velocity) -> Any:
-        """``geometry_msgs/TwistWithCovariance``; covariance 0 = unknown."""
+    def twist_with_covariance(
+        self, velocity: Velocity, covariance: np.ndarray | None = None
+    ) -> Any:
+        """``geometry_msgs/TwistWithCovariance``; no ``(6, 6)`` covariance = zeros = unknown."""
         return self.new(
             "geometry_msgs/msg/TwistWithCovariance",
             twist=self.twist(velocity),
-            covariance=np.zeros(36),
+            covariance=_flat(covariance),
         )
 
-    def pose_with_covariance(self, T: np.ndarray) -> Any:
-        """``geometry_msgs/PoseWithCovariance``; covariance 0 = unknown."""
+    def pose_with_covariance(self, T: np.ndarray, covariance: np.ndarray | None = None) -> Any:
+        """``geometry_msgs/PoseWithCovariance``; no ``(6, 6)`` covariance = zeros = unknown."""
         return self.new(
-            "geometry_msgs/msg/PoseWithCovariance", pose=self.pose(T), covariance=np.zeros(36)
+            "geometry_msgs/msg/PoseWithCovariance",
+            pose=self.pose(T),
+            covariance=_flat(covariance),
         )
+
+
+def _flat(covariance: np.ndarray | None) -> np.ndarray:
+    return np.zeros(36) if covariance is None else np.asarray(covariance, np.float64).reshape(36)

@@ -147,6 +147,9 @@ class BagWriter:
         odom_frame: str = "odom",
         base_frame: str = "base_link",
         topic: str = "/odom",
+        *,
+        pose_covariance: np.ndarray | None = None,
+        twist_covariance: np.ndarray | None = None,
     ) -> None:
         """Write ``nav_msgs/Odometry``: the twist in ``base_frame``, and the pose where known.
 
@@ -156,6 +159,8 @@ class BagWriter:
             odom_frame: The header's frame.
             base_frame: The child frame.
             topic: Topic name.
+            pose_covariance: ``(6, 6)`` of the pose; None = unknown.
+            twist_covariance: ``(6, 6)`` of the twist; None = unknown.
         """
         pose = np.eye(4) if T_odom_base is None else T_odom_base
         self._write(
@@ -164,8 +169,8 @@ class BagWriter:
             velocity.stamp_ns,
             header=self._messages.header(velocity.stamp_ns, odom_frame),
             child_frame_id=base_frame,
-            pose=self._messages.pose_with_covariance(pose),
-            twist=self._messages.twist_with_covariance(velocity),
+            pose=self._messages.pose_with_covariance(pose, pose_covariance),
+            twist=self._messages.twist_with_covariance(velocity, twist_covariance),
         )
 
     def write_twist(
@@ -228,15 +233,33 @@ class BagWriter:
         still = Velocity(stamp_ns, np.zeros(3), np.zeros(3))
         self.write_odometry(still, T_world_base, world_frame, base_frame, topic)
 
+    def write_serialized(self, topic: str, type_name: str, time_ns: int, cdr: bytes) -> None:
+        """Write a message that another bag holds, as it is.
+
+        Args:
+            topic: Topic name.
+            type_name: ROS type, for example ``"sensor_msgs/msg/Image"``.
+            time_ns: Bag time in nanoseconds.
+            cdr: The serialised message.
+
+        Raises:
+            DataError: The type is none of ROS 2's own, so its definition is not known here.
+        """
+        if type_name not in self._store.types:
+            raise DataError(f"{topic} of type {type_name} cannot be copied: its definition is not "
+                            "known here; copy it with: ros2 bag convert")
+        self._writer.write(self._connection(topic, type_name), time_ns, cdr)
+
     def _write(self, topic: str, type_name: str, time_ns: int, **fields: Any) -> None:
-        connection = self._connections.get(topic)
-        if connection is None:
-            connection = self._writer.add_connection(
+        data = self._store.serialize_cdr(self._messages.new(type_name, **fields), type_name)
+        self._writer.write(self._connection(topic, type_name), time_ns, data)
+
+    def _connection(self, topic: str, type_name: str) -> Any:
+        if topic not in self._connections:
+            self._connections[topic] = self._writer.add_connection(
                 topic, type_name, typestore=self._store, offered_qos_profiles=_offered_qos(topic)
             )
-            self._connections[topic] = connection
-        data = self._store.serialize_cdr(self._messages.new(type_name, **fields), type_name)
-        self._writer.write(connection, time_ns, data)
+        return self._connections[topic]
 
 
 def _offered_qos(topic: str) -> list[Any]:

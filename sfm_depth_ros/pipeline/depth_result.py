@@ -54,6 +54,21 @@ class DepthResult:
         """The network's image, ``(h, w, 3)`` uint8 RGB."""
         return self.frame.image
 
+    def depth_as(self, encoding: str) -> np.ndarray:
+        """``depth`` as an image message holds it.
+
+        Args:
+            encoding: ``"32FC1"``: float32 metres as they are; ``"16UC1"``: uint16 millimetres,
+                0 where invalid, out of range or beyond 65.5 m (REP 118).
+        """
+        if encoding == "32FC1":
+            return self.depth
+        if encoding != "16UC1":
+            raise ValueError(f"encoding: expected '32FC1' or '16UC1', got {encoding!r}")
+        with np.errstate(invalid="ignore"):
+            known = self.depth < 65.535
+        return np.where(known, np.round(1e3 * self.depth), 0).astype(np.uint16)
+
     def points(self, stride: int = 1) -> np.ndarray:
         """Coloured points of every ``stride``-th network pixel, see ``point_cloud``."""
         return depth_to_points(self.frame_depth, self.frame.image, self.frame.intrinsics, stride)

@@ -6,11 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import cv2
 import numpy as np
 
 from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
+from sfm_depth_ros.data.bag_writer import BagWriter
+from sfm_depth_ros.data.preprocessing import CameraModel
 from sfm_depth_ros.data.sample import Frame, Velocity
 from sfm_depth_ros.data.velocity import VelocityBuffer
 from sfm_depth_ros.geometry.camera import Intrinsics
@@ -161,3 +164,21 @@ def create_oracle_engine(
     if network == "depth":
         return OracleEngine(folder.depths, (1, 3, *input_hw))
     return OracleEngine(folder.motions, (1, 6, *input_hw))
+
+
+def write_bag(path: Path, drive: Drive, sparse: bool = False) -> Path:
+    """Write the drive as a rosbag2 with its truth, of 1 % of the pixels where ``sparse``."""
+    with BagWriter(path) as bag:
+        bag.write_static_transform(0, "base_link", "camera", base_to_camera())
+        for index in range(5 * len(drive.frames)):
+            bag.write_odometry(drive.velocities.at(index * 20_000_000))
+        for frame, depth, pose in drive:
+            bag.write_camera_info(frame.stamp_ns, CameraModel.from_intrinsics(CAMERA, "camera"))
+            bag.write_image(frame.stamp_ns, frame.image, "camera")
+            truth = np.where(depth < 60, depth, 0.0)
+            if sparse:
+                kept = np.random.default_rng(0).random(depth.shape) < 0.01
+                truth = np.where(kept, truth, 0.0)
+            bag.write_depth_truth(frame.stamp_ns, truth, "camera")
+            bag.write_pose_truth(frame.stamp_ns, pose @ invert(base_to_camera()))
+    return path

@@ -7,22 +7,18 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from exact_drive import (
     CAMERA,
     Drive,
-    base_to_camera,
     create_oracle_engine,
     make_drive,
     oracle,
+    write_bag,
 )
 
 from sfm_depth_ros.config.schema import DepthNodeConfig
-from sfm_depth_ros.data.bag_writer import BagWriter
-from sfm_depth_ros.data.preprocessing import CameraModel
 from sfm_depth_ros.errors import DataError
-from sfm_depth_ros.geometry.frames import invert
 from sfm_depth_ros.pipeline.evaluation import evaluate, evaluate_frames, summarize_drives
 
 CONFIG = DepthNodeConfig()
@@ -90,26 +86,9 @@ def test_a_gap_in_time_breaks_the_path(straight: Drive) -> None:
     assert [len(path.stamps_ns) for path in drive.paths] == [10, 15]
 
 
-def _write_bag(path: Path, drive: Drive, sparse: bool = False) -> Path:
-    with BagWriter(path) as bag:
-        bag.write_static_transform(0, "base_link", "camera", base_to_camera())
-        for index in range(5 * len(drive.frames)):
-            bag.write_odometry(drive.velocities.at(index * 20_000_000))
-        for frame, depth, pose in drive:
-            bag.write_camera_info(frame.stamp_ns, CameraModel.from_intrinsics(CAMERA, "camera"))
-            bag.write_image(frame.stamp_ns, frame.image, "camera")
-            truth = np.where(depth < 60, depth, 0.0)
-            if sparse:
-                kept = np.random.default_rng(0).random(depth.shape) < 0.01
-                truth = np.where(kept, truth, 0.0)
-            bag.write_depth_truth(frame.stamp_ns, truth, "camera")
-            bag.write_pose_truth(frame.stamp_ns, pose @ invert(base_to_camera()))
-    return path
-
-
 def test_a_bag_gives_the_same_numbers(tmp_path: Path, straight: Drive) -> None:
-    bag = _write_bag(tmp_path / "drive", straight)
-    sparse = _write_bag(tmp_path / "sparse", straight, sparse=True)
+    bag = write_bag(tmp_path / "drive", straight)
+    sparse = write_bag(tmp_path / "sparse", straight, sparse=True)
     counted: list[int] = []
     report = evaluate(oracle(straight, 1.1, 0.9), [bag, sparse], CONFIG,
                       create_engine=create_oracle_engine, on_frame=counted.append)
