@@ -1,0 +1,92 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Supervision by exact depth and motion."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from sfm_depth_ros.geometry.se3 import motion_to_transform
+from sfm_depth_ros.losses.supervised import (
+    ROTATION_WEIGHT,
+    depth_supervision,
+    motion_supervision,
+)
+
+NAN, INF = float("nan"), float("inf")
+
+
+def _image(*values: float) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64).view(1, 1, 1, -1)
+
+
+def test_mean_log_error_over_known_pixels() -> None:
+    depth = _image(2.0, 5.0, 1.0, 1.0, 1.0, 1.0)
+    truth = _image(1.0, 10.0, 0.0, -1.0, NAN, INF)
+    assert float(depth_supervision(depth, truth)) == pytest.approx(math.log(2))
+
+
+def test_sky_must_only_be_far() -> None:
+    truth = _image(500.0, 500.0)
+    assert float(depth_supervision(_image(120.0, 300.0), truth)) == 0.0
+    half = depth_supervision(_image(50.0, 300.0), truth)
+    assert float(half) == pytest.approx(math.log(2) / 2)
+
+
+def test_near_truth_pulls_back_what_is_beyond_the_cap() -> None:
+    assert float(depth_supervision(_image(200.0), _image(50.0))) == pytest.approx(math.log(4))
+
+
+def test_no_truth_is_zero_with_zero_gradient() -> None:
+    depth = _image(2.0, 3.0).requires_grad_()
+    loss = depth_supervision(depth, _image(NAN, 0.0))
+    loss.backward()
+    assert loss.item() == 0.0
+    assert depth.grad is not None and (depth.grad == 0).all()
+
+
+def test_depth_gradients() -> None:
+    depth, truth = _image(2.0, 5.0, 50.0, 3.0).requires_grad_(), _image(1.0, 10.0, 500.0, NAN)
+    assert torch.autograd.gradcheck(lambda d: depth_supervision(d, truth), (depth,))
+
+
+def test_motion_error_by_hand() -> None:
+    predicted = motion_to_transform(torch.tensor([[0, 0, 1.1, 0, 0.02, 0]], dtype=torch.float64))
+    truth = motion_to_transform(torch.tensor([[0, 0, 1.0, 0, 0.05, 0]], dtype=torch.float64))
+    expected = 0.1 + ROTATION_WEIGHT * 0.03
+    assert float(motion_supervision(predicted, truth)) == pytest.approx(expected)
+
+
+def test_standing_still_is_not_divided_by_zero() -> None:
+    predicted = motion_to_transform(torch.tensor([[[0, 0, 0.05, 0, 0, 0]]], dtype=torch.float64))
+    still = torch.eye(4, dtype=torch.float64).view(1, 1, 4, 4)
+    assert float(motion_supervision(predicted, still)) == pytest.approx(0.5)
+
+
+def test_exact_motion_has_no_error_and_finite_gradients() -> None:
+    for dtype in (torch.float32, torch.float64):
+        motion = torch.tensor([[0.1, 0, 1.0, 0.01, 0.02, 0.03]], dtype=dtype, requires_grad=True)
+        predicted = motion_to_transform(motion)
+        loss = motion_supervision(predicted, predicted.detach())
+        loss.backward()
+        assert loss.item() == pytest.approx(0.0, abs=1e-5)
+        assert motion.grad is not None and motion.grad.isfinite().all()
+
+
+def test_motion_gradients() -> None:
+    truth = motion_to_transform(torch.tensor([[0.1, 0, 1.0, 0.01, 0.02, 0.03]]).double())
+    motion = torch.tensor([[0.2, 0.1, 0.7, 0.05, -0.02, 0.0]]).double().requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda m: motion_supervision(motion_to_transform(m), truth), (motion,)
+    )
+
+
+def test_wrong_shapes_are_refused() -> None:
+    with pytest.raises(ValueError, match="truth"):
+        depth_supervision(torch.ones(1, 1, 2, 2), torch.ones(1, 1, 2, 3))
+    with pytest.raises(ValueError, match="4, 4"):
+        motion_supervision(torch.eye(4)[None], torch.eye(3)[None])
