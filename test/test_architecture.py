@@ -1,0 +1,218 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Which room may know which: the two laws, the arrows between rooms, and life without torch."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "sfm_depth_ros"
+
+ROS_ROOMS = {"ros", "nodes"}
+ROS_MODULES = {
+    "rclpy", "launch", "launch_ros", "tf2_ros", "tf2_py", "cv_bridge", "message_filters",
+    "ament_index_python", "rosbag2_py", "sensor_msgs_py",
+}  # fmt: skip
+ROS_ENDINGS = ("_msgs", "_srvs", "_interfaces")
+BACKENDS = ["tensorrt", "tensorrt_rtx", "onnxruntime", "openvino", "rosbags", "cv2"]
+
+# Each room and the rooms that its arrows reach.
+GROUND = {"config", "errors", "optional"}
+LEARNT = {"networks", "losses", "geometry"} | GROUND
+CORE = {"pipeline", "engines", "training", "data", "metrics"} | LEARNT
+ARROWS = {
+    "errors": set(),
+    "optional": {"errors"},
+    "config": {"errors", "optional"},
+    "geometry": GROUND,
+    "networks": {"geometry"} | GROUND,
+    "losses": {"geometry"} | GROUND,
+    "data": {"metrics"} | LEARNT,
+    "metrics": {"data"} | LEARNT,
+    "engines": LEARNT,
+    "training": {"data", "metrics"} | LEARNT,
+    "pipeline": CORE - {"pipeline"},
+    "ros": CORE,
+    "nodes": {"ros"} | CORE,
+    "cli": CORE,
+}
+# Finding share/ is asked by commands too, and needs no ROS.
+EXCEPTIONS = {("cli", "sfm_depth_ros.ros.paths")}
+
+# What computes with tensors. Everything else runs on a robot that has no torch.
+NEEDS_TORCH = (
+    "geometry.depth", "geometry.pinhole", "geometry.se3", "geometry.warping", "losses",
+    "networks", "data.synthetic", "data.batch", "data.augmentation", "training",
+    "engines.export", "engines.torch_engine", "pipeline.model_saving", "nodes.trainer_node", "cli",
+)  # fmt: skip
+TORCH_FREE = ("networks.model_folder", "networks.model_metadata", "cli.main", "cli.info")
+
+IMPORT_ALL = """
+import importlib, json, sys, traceback
+blocked, endings, modules = json.loads(sys.argv[1])
+
+class Without:
+    def __init__(self, finder):
+        self.finder = finder
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        if top in blocked or top.endswith(tuple(endings) or ("\\0",)):
+            return None
+        return self.finder.find_spec(name, path, target)
+
+sys.meta_path = [Without(finder) for finder in sys.meta_path]
+failures = {}
+for module in modules:
+    try:
+        importlib.import_module(module)
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        failures[module] = f"{type(error).__name__}: {error} ({place.filename}:{place.lineno})"
+loaded = [m for m in sys.modules if m in blocked or m.endswith(tuple(endings) or ("\\0",))]
+print(json.dumps([failures, loaded]))
+"""
+
+
+def _modules() -> dict[str, Path]:
+    """Name of every module of the package, and its file."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        parts = parts[:-1] if parts[-1] == "__init__" else parts
+        if parts[-1] != "__main__":
+            found[".".join(parts)] = path
+    return found
+
+
+MODULES = _modules()
+
+
+def _room(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """Full names of everything a file imports, inside functions and by name too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and node.args and _imports_by_name(node.func):
+            argument = node.args[0]
+            if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+                yield argument.value
+
+
+def _imports_by_name(function: ast.expr) -> bool:
+    name = getattr(function, "attr", getattr(function, "id", ""))
+    return name in ("import_module", "__import__", "require")
+
+
+def _is_ros(module: str) -> bool:
+    top = module.partition(".")[0]
+    return top in ROS_MODULES or top.endswith(ROS_ENDINGS)
+
+
+def _needs_torch(module: str) -> bool:
+    def among(names: Iterable[str]) -> bool:
+        full = [f"sfm_depth_ros.{name}" for name in names]
+        return any(module == name or module.startswith(f"{name}.") for name in full)
+
+    return among(NEEDS_TORCH) and not among(TORCH_FREE)
+
+
+def _import_without(
+    blocked: Iterable[str], modules: Iterable[str], endings: Iterable[str] = ()
+) -> None:
+    """Import modules in a fresh process in which some others cannot be found."""
+    question = json.dumps([list(blocked), list(endings), list(modules)])
+    answer = subprocess.run(
+        [sys.executable, "-c", IMPORT_ALL, question],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr
+    failures, loaded = json.loads(answer.stdout.splitlines()[-1])
+    assert not failures, "\n".join(f"{name}: {error}" for name, error in failures.items())
+    assert not loaded
+
+
+def test_the_tree_is_found() -> None:
+    assert {_room(module) for module in MODULES} - {""} == set(ARROWS)
+    assert len(MODULES) > len(ARROWS)
+
+
+@pytest.mark.parametrize("module", sorted(m for m in MODULES if _room(m) not in ROS_ROOMS))
+def test_law_1_ros_is_imported_in_its_rooms_alone(module: str) -> None:
+    assert not [name for name in _imports(MODULES[module]) if _is_ros(name)]
+
+
+def test_law_1_launch_files_and_nodes_do_import_ros() -> None:
+    """The parser sees what it looks for."""
+    nodes = [path for module, path in MODULES.items() if _room(module) in ROS_ROOMS]
+    assert any(_is_ros(name) for path in nodes for name in _imports(path))
+    for path in (ROOT / "launch").glob("*.py"):
+        assert any(_is_ros(name) for name in _imports(path)), path
+
+
+def test_law_2_other_rooms_import_without_ros() -> None:
+    pytest.importorskip("torch")
+    modules = [module for module in MODULES if _room(module) not in ROS_ROOMS]
+    _import_without(ROS_MODULES, modules, ROS_ENDINGS)
+
+
+def test_law_2_foundations_import_without_backends() -> None:
+    pytest.importorskip("torch")
+    rooms = {"config", "geometry", "networks", "losses", "errors", "optional"}
+    modules = [module for module in MODULES if _room(module) in rooms]
+    _import_without([*BACKENDS, *ROS_MODULES], modules, ROS_ENDINGS)
+
+
+def test_a_robot_without_torch_imports_what_it_runs() -> None:
+    has_ros = importlib.util.find_spec("rclpy") is not None
+    modules = [
+        module for module in MODULES
+        if not _needs_torch(module) and (has_ros or _room(module) not in ROS_ROOMS)
+    ]  # fmt: skip
+    expected = {
+        "geometry.camera", "geometry.frames", "geometry.distortion", "data.velocity",
+        "networks.model_folder", "engines.factory", "pipeline.depth_estimator",
+    }  # fmt: skip
+    assert {f"sfm_depth_ros.{name}" for name in expected} <= set(modules)
+    _import_without(["torch", "torchvision"], modules)
+
+
+@pytest.mark.parametrize("module", sorted(m for m in MODULES if _room(m)))
+def test_arrows_point_down(module: str) -> None:
+    room = _room(module)
+    allowed = ARROWS[room] | {room}
+    for name in _imports(MODULES[module]):
+        if name.startswith("sfm_depth_ros.") and _room(name) not in (allowed | {"__version__"}):
+            excused = any(room == r and name.startswith(m) for r, m in EXCEPTIONS)
+            assert excused, f"{module} imports {name}"
+
+
+def test_rosbags_is_known_to_two_files() -> None:
+    importers = {
+        module for module, path in MODULES.items()
+        if any(name.partition(".")[0] == "rosbags" for name in _imports(path))
+    }  # fmt: skip
+    assert importers <= {"sfm_depth_ros.data.bag_reader", "sfm_depth_ros.data.bag_writer"}
+
+
+def test_every_file_names_its_licence() -> None:
+    head = "# Copyright 2026 The sfm_depth_ros authors\n# SPDX-License-Identifier: Apache-2.0\n"
+    folders = (PACKAGE, ROOT / "launch", ROOT / "test")
+    files = [path for folder in folders for path in folder.rglob("*.py")]
+    assert not [str(path) for path in files if not path.read_text().startswith(head)]
