@@ -91,7 +91,7 @@ def update_onnx(onnx_bytes: bytes, state: Mapping[str, Tensor | np.ndarray]) -> 
         ModelError: The weights belong to another network; the message lists their names.
     """
     onnx = require("onnx")
-    proto = onnx.load_model_from_string(onnx_bytes)
+    proto = _parsed(onnx, onnx_bytes)
     pairs = {name: FoldedNorm(**norm) for name, norm in _read_note(proto, FOLDED_NORMS).items()}
     tensors = {name: torch.as_tensor(value).detach().cpu() for name, value in state.items()}
     folded = fold_state(tensors, pairs)
@@ -155,6 +155,15 @@ def _weights_in_use(proto: Any, module: _Exported, kind: str) -> dict[str, bool]
         raise ModelError(f"the exporter of torch {torch.__version__} renamed {lost}; export with "
                          "the torch version of constraints.txt")
     return {name: name in names for name in sorted(module.network.state_dict())}
+
+
+def _parsed(onnx: Any, content: bytes) -> Any:
+    from google.protobuf.message import DecodeError  # onnx brings protobuf
+
+    try:
+        return onnx.load_model_from_string(content)
+    except DecodeError as error:
+        raise ModelError(f"this .onnx cannot be read ({error}); export it again") from error
 
 
 def _write_note(proto: Any, key: str, value: Any) -> None:

@@ -177,10 +177,12 @@ def _fastest(request: _Request, cache_file: Path) -> Engine:
         except EngineError as error:
             _log.warning("engine %s, the fastest so far, is not used: %s", fastest, error)
     engines = _candidates(request, refused)
+    if len(engines) == 1:
+        (engine,) = engines.values()
+        return _announced(engine, request, {}, refused)
     latencies = {name: measure_latency(engine) for name, engine in engines.items()}
+    remember_latencies(cache_file, key, latencies)
     fastest = min(latencies, key=lambda name: latencies[name])
-    if len(latencies) > 1:
-        remember_latencies(cache_file, key, latencies)
     for name, engine in engines.items():
         if name != fastest:
             engine.close()
@@ -207,12 +209,13 @@ def _announced(
     engine: Engine, request: _Request, latencies: dict[str, float], refused: dict[str, str]
 ) -> Engine:
     """Say in one line what was chosen, and why not the others."""
-    others = {name: f"{ms:.1f} ms" for name, ms in latencies.items() if name != engine.name}
-    others.update(refused)
+    measured = {name: f"{ms:.1f} ms" for name, ms in latencies.items()}
+    why = measured.pop(engine.name, "the only one")
+    others = {**measured, **refused}
     if engine.name != LAST_RESORT:
         others.setdefault(LAST_RESORT, "not tried, for it is slow to load")
-    _log.info("engine %s chosen (%.1f ms): %s; not %s", engine.name, latencies[engine.name],
-              request, ", ".join(f"{name} ({why})" for name, why in others.items()))
+    _log.info("engine %s chosen (%s): %s; not %s", engine.name, why, request,
+              ", ".join(f"{name} ({reason})" for name, reason in others.items()))
     return engine
 
 

@@ -9,6 +9,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+ASIDE = ".writing-"  # how the names of unfinished folders begin
+
 
 def write_folder(destination: Path, files: dict[str, bytes]) -> None:
     """Write a folder aside, flush it to disk and rename it.
@@ -21,7 +23,7 @@ def write_folder(destination: Path, files: dict[str, bytes]) -> None:
         OSError: The disk is full, the place not writable, or the folder exists.
     """
     destination.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=".writing-", dir=destination.parent))
+    aside = Path(tempfile.mkdtemp(prefix=ASIDE, dir=destination.parent))
     try:
         for name, data in files.items():
             with open(aside / name, "xb") as file:

@@ -71,7 +71,7 @@ def fold_state(
     for convolution, norm in pairs.items():
         try:
             weight = folded[f"{convolution}.weight"].double()
-            bias = folded.get(f"{convolution}.bias", torch.zeros(len(weight))).double()
+            bias = folded.get(f"{convolution}.bias", weight.new_zeros(len(weight))).double()
             gamma, beta, mean, variance = (
                 folded.pop(f"{norm.name}.{part}").double()
                 for part in ("weight", "bias", "running_mean", "running_var")

@@ -7,27 +7,31 @@ from __future__ import annotations
 import logging
 import re
 import shutil
+import time
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from sfm_depth_ros.errors import ModelError
+from sfm_depth_ros.networks.atomic_folder import ASIDE
 from sfm_depth_ros.networks.model_folder import CURRENT, ModelFolder
 from sfm_depth_ros.networks.model_metadata import read_metadata
 
 _NAME = re.compile(r"\d{8}T\d{6}\.\d{3}Z-[0-9a-f]{12}")
 
+ABANDONED_S = 3600.0  # nobody writes a folder for an hour
+
 _log = logging.getLogger(__name__)
 
 
-def model_folder_name(model_id: str, time: datetime | None = None) -> str:
+def model_folder_name(model_id: str, created: datetime | None = None) -> str:
     """Name that sorts by time: ``<UTC time>-<model id>``."""
-    utc = (time or datetime.now(timezone.utc)).astimezone(timezone.utc)
+    utc = (created or datetime.now(timezone.utc)).astimezone(timezone.utc)
     return f"{utc:%Y%m%dT%H%M%S}.{utc.microsecond // 1000:03d}Z-{model_id}"
 
 
 def prune_models(models_dir: Path, keep: int) -> list[Path]:
-    """Remove the oldest accepted models.
+    """Remove the oldest accepted models, and what a crash left half-written.
 
     Folders whose names are not of ``model_folder_name`` belong to the user and are left alone,
     and so are the model that ``current`` points at and its parent (the way back).
@@ -51,6 +55,9 @@ def prune_models(models_dir: Path, keep: int) -> list[Path]:
     for path in removable:
         shutil.rmtree(path, ignore_errors=True)
         _log.info("removed the old model %s", path.name)
+    for path in root.glob(f"{ASIDE}*"):
+        if time.time() - path.stat().st_mtime > ABANDONED_S:
+            shutil.rmtree(path, ignore_errors=True)
     return removable
 
 

@@ -68,12 +68,13 @@ def save_model(
     content = _complete(metadata, networks, parent)
     if check_images is None:
         check_images = procedural_check_images(content["preprocessing"]["width"])
+    check_frames = _check_frames(networks, *check_images)
     files = {
         DEPTH_WEIGHTS: save_tensors(_state(networks["depth"])),
         POSE_WEIGHTS: save_tensors(_state(networks["pose"])),
         DEPTH_ONNX: _graph(networks["depth"], "depth", parent),
         POSE_ONNX: _graph(networks["pose"], "pose", parent),
-        CHECK_FRAMES: save_tensors(_check_frames(networks, *check_images)),
+        CHECK_FRAMES: save_tensors(check_frames),
     }
     model_id = model_id_of({name: sha256(data) for name, data in files.items()})
     folder = Path(models_dir).expanduser() / (name or model_folder_name(model_id))

@@ -142,7 +142,9 @@ def test_torch_serves_where_nothing_else_does(
     bench: Bench, tiny_model: ModelFolder, tmp_path: Path
 ) -> None:
     bench.absent = {"openvino", "onnxruntime"}
-    assert create_engine(tiny_model, "depth", (64, 96), cache_file=tmp_path / "c").name == "torch"
+    engine = create_engine(tiny_model, "depth", (64, 96), cache_file=tmp_path / "c")
+    assert engine.name == "torch"
+    assert bench.measured == [], "with one engine there is nothing to measure"
     bench.absent.add("torch")
     with pytest.raises(EngineError, match=r"no engine serves.*openvino: type: pip.*torch: type"):
         create_engine(tiny_model, "depth", (64, 96), cache_file=tmp_path / "c")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -219,10 +220,13 @@ def test_prune_keeps_current_its_parent_and_the_users_own(tmp_path: Path) -> Non
         name = f"2026112{index}T120000.000Z-{index:012x}"
         accepted.append(write(tmp_path / name, float(index), parent=parent))
     mine = write(tmp_path / "mine", 9.0)
+    for name in (".writing-old", ".writing-new"):
+        (tmp_path / name).mkdir()
+    os.utime(tmp_path / ".writing-old", (0, 0))
     point_current(tmp_path, accepted[1])
     removed = prune_models(tmp_path, keep=2)
     assert removed == [accepted[2].path, accepted[3].path]
-    left = [*(accepted[i].path.name for i in (0, 1, 4, 5)), "current", "mine"]
+    left = [*(accepted[i].path.name for i in (0, 1, 4, 5)), "current", "mine", ".writing-new"]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(left)
     assert read_model_folder(mine.path) == mine
 
