@@ -5,17 +5,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from sfm_depth_ros.data.synthetic.intersection import MISS
 from sfm_depth_ros.data.synthetic.objects import Solids
 from sfm_depth_ros.data.synthetic.visibility import (
+    NearestHits,
     RayGrid,
     Visible,
-    nearest,
+    cast,
     pair_with_tiles,
     to_tiles,
 )
@@ -24,6 +26,7 @@ CELL_M = 0.3
 WINDOW_M = 48.0  # half the side of a shadow map
 STRIDE_M = 24.0  # maps are centred on multiples of this
 BIAS_M = 0.25
+Points = tuple[Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -54,55 +57,58 @@ class Light:
         return np.stack([across, np.cross(down, across), down])
 
 
-@dataclass
 class ShadowMaps:
     """Depth of the first surface along the light, rendered where the camera comes by."""
 
-    light: Light
-    solids: Solids
-    holes: Tensor
-    _maps: dict[tuple[int, int], Tensor] = field(default_factory=dict)
+    def __init__(self, light: Light, solids: Solids, holes: Tensor) -> None:
+        self._solids, self._holes = solids, holes
+        self._is_used = max(light.sun) > 0 and light.shadows
+        self._frame = light.frame()
+        self._rows = torch.tensor(self._frame, dtype=torch.float32, device=holes.device)
+        self._maps: dict[tuple[int, int], Tensor] = {}
 
-    def lit(self, points: Tensor, around: np.ndarray) -> Tensor:
+    def lit(self, points: Points, around: np.ndarray) -> Tensor | float:
         """Share of sun light that arrives.
 
         Args:
-            points: ``(P, 3)`` world positions, float32.
+            points: World x, y, z, each ``(P,)`` float32.
             around: ``(2,)`` world position that the map should be centred on.
 
         Returns:
             ``(P,)`` in [0, 1]; 1 outside the map.
         """
-        if max(self.light.sun) <= 0 or not self.light.shadows:
-            return torch.ones_like(points[:, 0])
-        frame = self.light.frame()
-        middle = frame[:2, :2] @ around
+        if not self._is_used:
+            return 1.0
+        middle = self._frame[:2, :2] @ around
         key = int(round(middle[0] / STRIDE_M)), int(round(middle[1] / STRIDE_M))
         if key not in self._maps:
             if len(self._maps) >= 6:
                 self._maps.pop(next(iter(self._maps)))
             self._maps[key] = self._render(key)
-        rows = torch.tensor(frame, dtype=torch.float32, device=points.device)
-        local = points @ rows.T
+        rows = self._frame.tolist()
+        local = [sum(p * k for p, k in zip(points, row, strict=True)) for row in rows]
         return _compare(self._maps[key], local, key)
 
     def _render(self, key: tuple[int, int]) -> Tensor:
-        """One map, ``(cells, cells)`` float32 along the light, inf where nothing is hit."""
-        device = self.solids.centres.device
+        """One map, ``(cells, cells)`` float32 metres along the light."""
+        device = self._holes.device
         grid = _light_grid(key, device)
         visible, rectangles = self._candidates(key)
         pairs = pair_with_tiles(rectangles, grid)
-        t = torch.full((grid.tiles, grid.x.shape[1]), torch.inf, device=device)
-        hit = torch.zeros_like(t, dtype=torch.int64)
-        kinds = self.solids.kinds[visible.solid]
-        nearest(t, hit, visible, kinds, pairs, grid, self.holes, parallel=True)
+        t = torch.full(grid.x.shape, MISS, device=device)
+        hits = NearestHits(t, torch.zeros_like(t, dtype=torch.int64))
+        kinds = self._solids.kinds[visible.solid]
+        cast(hits, visible, kinds, pairs, grid, self._holes, parallel=True)
         cells = grid.width
-        blocks = t.reshape(cells // 8, cells // 8, 8, 8).transpose(1, 2)
-        return blocks.reshape(cells, cells) - 500.0
+        blocks = hits.t.reshape(cells // 8, cells // 8, 8, 8).transpose(1, 2)
+        depths = blocks.reshape(cells, cells) - 500.0
+        for border in (depths[0], depths[-1], depths[:, 0], depths[:, -1]):
+            border.fill_(MISS)
+        return depths
 
     def _candidates(self, key: tuple[int, int]) -> tuple[Visible, Tensor]:
-        solids = self.solids
-        frame = torch.tensor(self.light.frame(), dtype=torch.float32, device=solids.radii.device)
+        solids = self._solids
+        frame = self._rows
         centres = solids.centres @ frame.T
         half = torch.einsum("ij,njk->nik", frame, solids.axes).abs().sum(-1)
         low, high = centres - half, centres + half
@@ -126,19 +132,25 @@ def _light_grid(key: tuple[int, int], device: torch.device) -> RayGrid:
     return RayGrid(to_tiles(image_x), to_tiles(image_y), *both, cells, cells)
 
 
-def _compare(depths: Tensor, local: Tensor, key: tuple[int, int]) -> Tensor:
+def _compare(depths: Tensor, local: list[Tensor], key: tuple[int, int]) -> Tensor:
     """Bilinear share of the four nearest cells that do not hide the point."""
     cells = depths.shape[0]
-    where = [(local[:, k] - key[k] * STRIDE_M + WINDOW_M) / CELL_M for k in (0, 1)]
-    inside = (where[0] > 0) & (where[0] < cells - 2) & (where[1] > 0) & (where[1] < cells - 2)
-    column, row = (value.clamp(0, cells - 2) for value in where)
-    x0, y0 = column.long(), row.long()
-    fx, fy = column - x0, row - y0
-    flat, limit = depths.reshape(-1), local[:, 2] - BIAS_M
+    # Beyond the map its border is repeated; the map is kept free of shadows there.
+    column, row = (
+        local[k].sub_(key[k] * STRIDE_M - WINDOW_M).div_(CELL_M).clamp_(0, cells - 1.001)
+        for k in (0, 1)
+    )
+    x0, y0 = column.int(), row.int()
+    fx, fy = column.sub_(x0), row.sub_(y0)
+    flat, limit = depths.reshape(-1), local[2].sub_(BIAS_M)
     corner = y0 * cells + x0
-    seen = [(flat[corner + step] >= limit).float() for step in (0, 1, cells, cells + 1)]
+    seen = [
+        # A step function by arithmetic: selection by masks is slow on a CPU.
+        flat.index_select(0, corner + step).sub_(limit).mul_(1e4).clamp_(0, 1)
+        for step in (0, 1, cells, cells + 1)
+    ]
     low = torch.lerp(seen[0], seen[1], fx)
-    return torch.lerp(low, torch.lerp(seen[2], seen[3], fx), fy).masked_fill_(~inside, 1.0)
+    return torch.lerp(low, torch.lerp(seen[2], seen[3], fx), fy)
 
 
 def random_light(rng: np.random.Generator, indoor: bool = False) -> Light:

@@ -4,34 +4,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from sfm_depth_ros.data.synthetic.foliage import foliage_holes
 from sfm_depth_ros.data.synthetic.ground import Ground
-from sfm_depth_ros.data.synthetic.intersection import HOLES
+from sfm_depth_ros.data.synthetic.intersection import MISS
 from sfm_depth_ros.data.synthetic.light import ShadowMaps
 from sfm_depth_ros.data.synthetic.scene import Scene
 from sfm_depth_ros.data.synthetic.shading import (
+    PixelRays,
     SolidShader,
     Surface,
     illuminate,
     sky_colours,
 )
 from sfm_depth_ros.data.synthetic.visibility import (
+    NearestHits,
     RayGrid,
     Visible,
     bounds,
+    cast,
     from_tiles,
-    nearest,
     pair_with_tiles,
 )
 
 FAR_M = 220.0
 HORIZON_M = 1500.0
 SKY, GROUND = -2, -1
+Triple = tuple[Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -77,24 +82,25 @@ class Renderer:
         R = self._tensor(views.T_world_camera[:, :3, :3])
         position = self._tensor(views.T_world_camera[:, :3, 3])
         visible, rectangles = self._visible(views, R, position, grid)
-        t, hit = self._background(R, position, grid)
+        hits = self._background(R, position, grid)
         pairs = pair_with_tiles(rectangles, grid)
         kinds = self._solids.kinds[visible.solid]
-        nearest(t, hit, visible, kinds, pairs, grid, self._holes)
-        colour = self._colours(t.reshape(-1), hit.reshape(-1), visible, R, position, grid)
-        return from_tiles(colour, grid), from_tiles(t.reshape(-1), grid)
+        cast(hits, visible, kinds, pairs, grid, self._holes)
+        colour = self._colours(hits, visible, R, position, grid)
+        depth = hits.t.masked_fill_(hits.hit == SKY, torch.inf).reshape(-1)
+        return from_tiles(colour, grid), from_tiles(depth, grid)
 
     def _tensor(self, values: np.ndarray) -> Tensor:
         return torch.as_tensor(values, dtype=torch.float32).to(self._device)
 
-    def _background(self, R: Tensor, position: Tensor, grid: RayGrid) -> tuple[Tensor, Tensor]:
-        """Depth and code of ground and sky, ``(B * tiles, S)``."""
+    def _background(self, R: Tensor, position: Tensor, grid: RayGrid) -> NearestHits:
+        """Ground and sky."""
         row = R[:, 2, :, None, None]
         slope = row[:, 0] * grid.x + row[:, 1] * grid.y + row[:, 2]
         t = -position[:, 2, None, None] / slope
         sky = ~((t > 0) & (t < HORIZON_M))
-        t = t.masked_fill_(sky, torch.inf).reshape(-1, grid.x.shape[1])
-        return t, torch.where(sky, SKY, GROUND).reshape(t.shape)
+        t = t.masked_fill_(sky, MISS).reshape(-1, grid.x.shape[1])
+        return NearestHits(t, torch.where(sky, SKY, GROUND).reshape(t.shape))
 
     def _visible(
         self, views: Views, R: Tensor, position: Tensor, grid: RayGrid
@@ -139,58 +145,52 @@ class Renderer:
         return torch.where((mover < 0)[:, None, None], torch.eye(3, device=turn.device), rotation)
 
     def _colours(
-        self,
-        t: Tensor,
-        hit: Tensor,
-        visible: Visible,
-        R: Tensor,
-        position: Tensor,
-        grid: RayGrid,
+        self, hits: NearestHits, visible: Visible, R: Tensor, position: Tensor, grid: RayGrid
     ) -> Tensor:
         """``(B * tiles * S, 3)`` float32."""
         pixel = float(grid.columns[0, -1] - grid.columns[0, 0]) / (grid.width - 1)
+        t, hit = hits.t.view(-1), hits.hit.view(-1)
         x, y = (value.reshape(-1).repeat(len(R)) for value in (grid.x, grid.y))
-        rays = torch.stack([x, y, torch.ones_like(x)], 1).reshape(len(R), -1, 3)
-        direction = torch.bmm(rays, R.transpose(1, 2))
-        points = (position[:, None] + direction * t.reshape(len(R), -1, 1)).reshape(-1, 3)
-        direction = direction.reshape(-1, 3)
-        colour = torch.empty_like(points)
-        solid, ground, sky = (torch.nonzero(m).squeeze(1) for m in _split(hit))
+        direction = [
+            (R[:, k, 0:1] * grid.x.view(1, -1) + R[:, k, 1:2] * grid.y.view(1, -1) + R[:, k, 2:3])
+            for k in range(3)
+        ]
+        depth = t.view(len(R), -1)
+        points = [
+            torch.addcmul(position[:, k : k + 1], depth, direction[k]).view(-1) for k in range(3)
+        ]
+        direction = [component.view(-1) for component in direction]
+        colour = torch.empty(len(t), 3, device=t.device)
         around = (position[0] + 20.0 * R[0, :, 2])[:2].cpu().numpy().astype(float)
+        solid, ground, sky = (torch.nonzero(m).squeeze(1) for m in _split(hit))
         if len(solid):
-            args = hit[solid], x[solid], y[solid], t[solid]
-            surface = self._shader.shade(visible, *args, pixel)
-            colour[solid] = self._lit(surface, points[solid], around)
+            rays = PixelRays(*_pick((x, y, t), solid), pixel)
+            surface = self._shader.shade(visible, hit.index_select(0, solid), rays)
+            lit = self._shadows.lit(_pick(points, solid), around)
+            colour.index_copy_(0, solid, illuminate(surface, lit, self._scene.light).T)
         if len(ground):
-            surface = self._ground_surface(points[ground], direction[ground], t[ground], pixel)
-            colour[ground] = self._lit(surface, points[ground], around)
+            at = _pick(points, ground)
+            surface = self._ground_surface(at, _pick(direction, ground), t[ground] * pixel)
+            lit = self._shadows.lit(at, around)
+            colour.index_copy_(0, ground, illuminate(surface, lit, self._scene.light).T)
         if len(sky):
-            colour[sky] = sky_colours(direction[sky], self._atlas, self._scene.light, pixel)
+            light = self._scene.light
+            shade = sky_colours(_pick(direction, sky), self._atlas, light, pixel)
+            colour.index_copy_(0, sky, shade.T)
         return colour
 
-    def _lit(self, surface: Surface, points: Tensor, around: np.ndarray) -> Tensor:
-        return illuminate(surface, self._shadows.lit(points, around), self._scene.light)
+    def _ground_surface(self, points: Triple, direction: Triple, wide: Tensor) -> Surface:
+        x, y, z = direction
+        length = (x * x + y * y + z * z).sqrt_()
+        long = wide * length / z.abs().clamp_(min=1e-3)
+        colour = self._ground.colours(points[0], points[1], long, wide)
+        return Surface(colour, self._scene.light.to_sun[2], 1.0)
 
-    def _ground_surface(
-        self, points: Tensor, direction: Tensor, t: Tensor, pixel: float
-    ) -> Surface:
-        wide = t * pixel
-        grazing = direction[:, 2].abs() / direction.norm(dim=1)
-        long = wide / grazing.clamp(min=1e-3)
-        colour = self._ground.colours(points[:, 0], points[:, 1], long, wide)
-        up = torch.ones_like(t)
-        return Surface(colour, up * self._scene.light.to_sun[2], up)
+
+def _pick(values: Sequence[Tensor], index: Tensor) -> Triple:
+    a, b, c = (value.index_select(0, index) for value in values)
+    return a, b, c
 
 
 def _split(hit: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return hit >= 0, hit == GROUND, hit == SKY
-
-
-def foliage_holes(seed: int) -> Tensor:
-    """``(HOLES ** 3,)`` bool, False where foliage is open: smooth noise above a threshold."""
-    rng = np.random.default_rng([seed, 0x40])
-    spectrum = np.fft.rfftn(rng.standard_normal((HOLES,) * 3))
-    whole, half = np.fft.fftfreq(HOLES) * HOLES, np.fft.rfftfreq(HOLES) * HOLES
-    radius = np.sqrt(whole[:, None, None] ** 2 + whole[:, None] ** 2 + half**2)
-    field = np.fft.irfftn(spectrum / (1 + radius) ** 1.2, s=(HOLES,) * 3)
-    return torch.from_numpy(field > np.quantile(field, 0.3)).reshape(-1)

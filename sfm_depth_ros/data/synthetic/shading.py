@@ -20,137 +20,168 @@ class Surface:
     """Points to be lit.
 
     Attributes:
-        colour: ``(P, 3)`` square root of reflectance.
-        sun: ``(P,)`` cosine between normal and sun, at least 0.
-        up: ``(P,)`` vertical component of the normal.
+        colour: ``(3, P)`` square root of reflectance.
+        sun: ``(P,)`` (or one number) cosine between normal and sun, at least 0.
+        up: ``(P,)`` (or one number) vertical component of the normal.
     """
 
     colour: Tensor
-    sun: Tensor
-    up: Tensor
+    sun: Tensor | float
+    up: Tensor | float
+
+
+@dataclass(frozen=True)
+class PixelRays:
+    """Some of the pixels of a batch.
+
+    Attributes:
+        x: ``(P,)`` ray coordinate on the image plane.
+        y: ``(P,)`` likewise.
+        t: ``(P,)`` depth in metres.
+        pixel: Width of a pixel on the image plane.
+    """
+
+    x: Tensor
+    y: Tensor
+    t: Tensor
+    pixel: float
+
+    def slope(self, row: Tensor) -> Tensor:
+        """Change with depth of the unit coordinate that ``row`` ``(P, 4)`` describes."""
+        return torch.addcmul(torch.addcmul(row[:, 2], row[:, 0], self.x), row[:, 1], self.y)
 
 
 class SolidShader:
     """Looks up faces of solids."""
 
     def __init__(self, solids: Solids, atlas: Atlas, light: Light) -> None:
-        self._solids, self._atlas = solids, atlas
-        sun = torch.tensor(light.to_sun, device=solids.radii.device)
-        normals = solids.to_unit / solids.to_unit.norm(dim=2, keepdim=True)
-        self._face_light = torch.stack([normals @ sun, normals[..., 2]], -1).reshape(-1, 2)
-        towards = solids.to_unit @ sun
-        self._round_sun = towards / towards.norm(dim=1, keepdim=True)
+        self._atlas = atlas
+        self._faces = _face_table(solids, light)
+        self._kinds = solids.kinds
 
-    def shade(self, visible: Visible, hit: Tensor, x: Tensor, y: Tensor, t: Tensor, pixel: float):
+    def shade(self, visible: Visible, hit: Tensor, rays: PixelRays) -> Surface:
         """Surface at each hit.
 
         Args:
             visible: Candidates that ``hit`` indexes.
             hit: ``(P,)`` row of ``visible``.
-            x: ``(P,)`` ray coordinate on the image plane.
-            y: ``(P,)`` likewise.
-            t: ``(P,)`` depth in metres.
-            pixel: Width of a pixel on the image plane.
+            rays: The pixels.
         """
         table = torch.cat([visible.to_unit, visible.origin[..., None]], 2).reshape(-1, 4)
-        solid = visible.solid[hit]
-        kind = self._solids.kinds[solid]
-        whole = table.reshape(-1, 12)[hit]
-        local = [_along(whole[:, k : k + 4], x, y, t) for k in (0, 4, 8)]
-        axis = _dominant(local, kind)
-        u_row, v_row, n_row = _axes(table, hit, axis)
-        u, v = _along(u_row, x, y, t), _along(v_row, x, y, t)
-        face = self._solids.faces[solid * 3 + axis]
-        spread = t * pixel
-        wide, high = _footprint(u_row, v_row, n_row, x, y)
+        is_cylinder = (self._kinds[visible.solid] == CYLINDER).float()
+        whole = torch.cat([table.reshape(-1, 12), is_cylinder[:, None]], 1).index_select(0, hit)
+        local = [_local(whole[:, k : k + 4], rays) for k in (0, 4, 8)]
+        axis = _dominant(local, whole[:, 12])
+        rows = _axes(table, hit, axis)
+        slopes = [rays.slope(row) for row in rows]
+        u, v, n = (
+            torch.addcmul(row[:, 3], slope, rays.t) for row, slope in zip(rows, slopes, strict=True)
+        )
+        face = self._faces.index_select(0, visible.solid.index_select(0, hit) * 3 + axis)
+        wide, high = _footprint(rows, slopes)
+        spread = rays.t * rays.pixel
         colour = sample(
             self._atlas,
-            face[:, 0].long(),
+            face[:, 0].int(),
             torch.addcmul(face[:, 3], face[:, 1], u),
             torch.addcmul(face[:, 4], face[:, 2], v),
-            wide * spread * face[:, 1],
-            high * spread * face[:, 2],
+            wide.mul_(spread).mul_(face[:, 1]),
+            high.mul_(spread).mul_(face[:, 2]),
         )
-        sun, up = self._normals(solid, kind, axis, local)
-        return Surface(colour.mul_(face[:, 5:8]), sun, up)
-
-    def _normals(
-        self, solid: Tensor, kind: Tensor, axis: Tensor, local: list[Tensor]
-    ) -> tuple[Tensor, Tensor]:
-        stacked = torch.stack(local, 1)
-        side = torch.sign(stacked.gather(1, axis[:, None]))
-        flat = self._face_light[solid * 3 + axis] * side
-        round_sun = (self._round_sun[solid] * stacked).sum(1)
-        is_flat = (kind == BOX) | ((kind == CYLINDER) & (axis == 2))
-        sun = torch.where(is_flat, flat[:, 0], round_sun)
-        # Leaves scatter light through: half of it arrives on the side away from the sun.
-        sun = torch.where(kind == FOLIAGE, 0.5 + 0.5 * sun, sun)
-        up = torch.where(is_flat, flat[:, 1], stacked[:, 2] * (kind != CYLINDER))
-        return sun.clamp_(min=0), up
+        sun, up = _normals(face, n.sign_(), local)
+        return Surface(colour.mul_(face[:, 5:8].T), sun, up)
 
 
-def _along(row: Tensor, x: Tensor, y: Tensor, t: Tensor) -> Tensor:
-    """One unit coordinate of the points at depth ``t``."""
-    slope = torch.addcmul(torch.addcmul(row[:, 2], row[:, 0], x), row[:, 1], y)
-    return torch.addcmul(row[:, 3], slope, t)
+def _face_table(solids: Solids, light: Light) -> Tensor:
+    """``(N * 3, 16)``: the faces' textures, then what ``_normals`` needs."""
+    sun = torch.tensor(light.to_sun, device=solids.radii.device)
+    normals = solids.to_unit / solids.to_unit.norm(dim=2, keepdim=True)
+    towards = solids.to_unit @ sun
+    towards = (towards / towards.norm(dim=1, keepdim=True))[:, None].expand(-1, 3, -1)
+    kinds = solids.kinds[:, None].expand(-1, 3)
+    is_cap = torch.arange(3, device=kinds.device) == 2
+    is_flat = (kinds == BOX) | ((kinds == CYLINDER) & is_cap)
+    is_leaf, has_top = kinds == FOLIAGE, kinds > CYLINDER
+    flags = torch.stack([is_flat, is_leaf, has_top], 2).float()
+    lights = torch.stack([normals @ sun, normals[..., 2]], 2)
+    table = torch.cat([solids.faces.reshape(-1, 3, 8), lights, towards, flags], 2)
+    return table.reshape(-1, table.shape[2]).contiguous()
 
 
-def _dominant(local: list[Tensor], kind: Tensor) -> Tensor:
+def _normals(face: Tensor, side: Tensor, local: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Cosine to the sun and vertical component of the normal."""
+    is_flat, is_leaf, has_top = face[:, 13], face[:, 14], face[:, 15]
+    round_sun = face[:, 10] * local[0] + face[:, 11] * local[1] + face[:, 12] * local[2]
+    sun = torch.lerp(round_sun, face[:, 8] * side, is_flat)
+    # Leaves scatter light through: half of it arrives on the side away from the sun.
+    sun = torch.lerp(sun, 0.5 + 0.5 * sun, is_leaf)
+    up = torch.lerp(local[2] * has_top, face[:, 9] * side, is_flat)
+    return sun.clamp_(min=0), up
+
+
+def _local(row: Tensor, rays: PixelRays) -> Tensor:
+    """One unit coordinate of the points."""
+    return torch.addcmul(row[:, 3], rays.slope(row), rays.t)
+
+
+def _dominant(local: list[Tensor], is_cylinder: Tensor) -> Tensor:
     """Axis of the face that a point lies on; a cylinder's cap only where z is at its end."""
     a, b, c = (value.abs() for value in local)
-    cap = torch.where(kind == CYLINDER, (c > 0.9995) * 9.0, c)
-    return torch.where(cap > torch.maximum(a, b), 2, (b > a).long())
+    c = c.add_(is_cylinder * (c - 0.9995), alpha=1e6)
+    is_second = (b > a).long()
+    return is_second + (c > torch.maximum(a, b)).long() * (2 - is_second)
 
 
 def _axes(table: Tensor, hit: Tensor, axis: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows of the two coordinates in the face, and of the one across it."""
     base = hit * 3
-    horizontal = (axis == 0).long()
-    vertical = 2 - (axis == 2).long()
-    return table[base + horizontal], table[base + vertical], table[base + axis]
+    horizontal, vertical = (axis == 0).long(), 2 - (axis == 2).long()
+    first, second, third = (table.index_select(0, base + k) for k in (horizontal, vertical, axis))
+    return first, second, third
 
 
-def _footprint(
-    u_row: Tensor, v_row: Tensor, n_row: Tensor, x: Tensor, y: Tensor
-) -> tuple[Tensor, Tensor]:
+def _footprint(rows: tuple[Tensor, ...], slopes: list[Tensor]) -> tuple[Tensor, Tensor]:
     """Extent of a pixel of unit width at unit depth, in unit coordinates of the face."""
-    slopes = []
-    for row in (u_row, v_row, n_row):
-        slopes.append(torch.addcmul(torch.addcmul(row[:, 2], row[:, 0], x), row[:, 1], y))
-    inverse = 1.0 / torch.where(slopes[2].abs() < 1e-6, 1e-6, slopes[2])
+    inverse = slopes[2].add(1e-9).reciprocal_()
     extents = []
-    for row, slope in ((u_row, slopes[0]), (v_row, slopes[1])):
+    for row, slope in zip(rows[:2], slopes[:2], strict=True):
         ratio = slope * inverse
-        across = (row[:, 0] - ratio * n_row[:, 0]).abs()
-        extents.append(torch.maximum(across, (row[:, 1] - ratio * n_row[:, 1]).abs()))
+        across = torch.addcmul(row[:, 0], ratio, rows[2][:, 0], value=-1).abs_()
+        down = torch.addcmul(row[:, 1], ratio, rows[2][:, 1], value=-1).abs_()
+        extents.append(torch.maximum(across, down))
     return extents[0], extents[1]
 
 
-def illuminate(surface: Surface, lit: Tensor, light: Light) -> Tensor:
-    """Image values in [0, 1], ``(P, 3)``: square root of radiance, so colours multiply."""
-    device = surface.colour.device
-    sun = torch.tensor(light.sun, device=device) * light.exposure
-    ambient = torch.tensor(light.ambient, device=device) * light.exposure
-    direct = (surface.sun * lit).unsqueeze(1)
-    shade = (0.75 + 0.25 * surface.up).unsqueeze(1)
-    return torch.sqrt(direct * sun + shade * ambient).mul_(surface.colour)
+def illuminate(surface: Surface, lit: Tensor | float, light: Light) -> Tensor:
+    """Image values, ``(3, P)``: square roots of radiance, so that colours multiply."""
+    direct, shade = surface.sun * lit, 0.75 + 0.25 * surface.up
+    for channel in range(3):
+        sun, sky = light.sun[channel] * light.exposure, light.ambient[channel] * light.exposure
+        radiance = direct * sun + shade * sky
+        if isinstance(radiance, Tensor):
+            surface.colour[channel].mul_(radiance.sqrt_())
+        else:
+            surface.colour[channel].mul_(radiance**0.5)
+    return surface.colour
 
 
-def sky_colours(direction: Tensor, atlas: Atlas, light: Light, pixel: float) -> Tensor:
-    """Clouds over a gradient that brightens towards the horizon.
+def sky_colours(
+    direction: tuple[Tensor, Tensor, Tensor], atlas: Atlas, light: Light, pixel: float
+) -> Tensor:
+    """Clouds over a gradient that brightens towards the horizon, ``(3, P)``.
 
     Args:
-        direction: ``(P, 3)`` world directions.
+        direction: World directions, three ``(P,)``.
         atlas: The tiles.
         light: Illumination.
         pixel: Width of a pixel on the image plane.
     """
-    flat = direction[:, :2].norm(dim=1)
-    elevation = direction[:, 2] / flat.clamp(min=1e-6)
-    azimuth = torch.atan2(direction[:, 1], direction[:, 0])
-    u, v = azimuth * (1.5 / torch.pi), 1.2 * elevation
-    tile = torch.full_like(u, atlas.names["clouds"], dtype=torch.int64)
+    x, y, z = direction
+    elevation = z / (x * x + y * y).clamp_(min=1e-9).sqrt_()
+    u, v = torch.atan2(y, x).mul_(1.5 / torch.pi), 1.2 * elevation
+    tile = torch.full_like(u, atlas.names["clouds"], dtype=torch.int32)
     footprint = torch.full_like(u, pixel)
     colour = sample(atlas, tile, u, v, footprint, footprint)
-    haze = torch.exp(-6.0 * elevation.clamp(min=0)).unsqueeze(1)
+    haze = elevation.clamp_(min=0).mul_(-6.0).exp_()
     gain = (light.sky * light.exposure) ** 0.5
-    return torch.lerp(colour, torch.full_like(colour, 0.95), haze).mul_(gain)
+    return colour.add_((0.95 - colour).mul_(haze)).mul_(gain)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 TILE = 256
 LEVELS = 9  # 256, 128, ..., 1
+TILE_STRIDE = (2 * TILE - 1) ** 2
 
 
 @dataclass(frozen=True)
@@ -38,19 +39,6 @@ class Atlas:
         return Atlas(self.texels.to(device), self.names, self.sizes)
 
 
-def _level_offsets() -> tuple[list[list[int]], int]:
-    offsets, total = [], 0
-    for j in range(LEVELS):
-        offsets.append([])
-        for i in range(LEVELS):
-            offsets[j].append(total)
-            total += (TILE >> j) * (TILE >> i)
-    return offsets, total
-
-
-LEVEL_OFFSETS, TILE_STRIDE = _level_offsets()
-
-
 def build_ripmap(tile: np.ndarray) -> np.ndarray:
     """All reductions of one tile.
 
@@ -58,7 +46,7 @@ def build_ripmap(tile: np.ndarray) -> np.ndarray:
         tile: ``(TILE, TILE, 3)`` float in [0, 1].
 
     Returns:
-        ``(TILE_STRIDE,)`` int32 of packed RGBA bytes, levels in the order of ``LEVEL_OFFSETS``.
+        ``(TILE_STRIDE,)`` int32 of packed RGBA bytes, horizontal reductions within vertical ones.
     """
     parts = []
     rows = tile.astype(np.float32)
@@ -96,36 +84,44 @@ def sample(
 
     Args:
         atlas: The tiles.
-        tile: ``(P,)`` int64 tile index.
+        tile: ``(P,)`` int32 tile index.
         u: ``(P,)`` horizontal position, one unit a tile, wraps.
         v: ``(P,)`` vertical position, likewise.
         footprint_u: ``(P,)`` width of the pixel on the texture, in tiles.
         footprint_v: ``(P,)`` its height, in tiles.
 
     Returns:
-        ``(P, 3)`` float32 colour in [0, 1].
+        ``(3, P)`` float32 colour in [0, 1].
     """
     level_u, level_v = _level(footprint_u), _level(footprint_v)
-    offsets = torch.tensor(LEVEL_OFFSETS, device=u.device).reshape(-1)
-    base = tile * TILE_STRIDE + offsets[level_v * LEVELS + level_u]
-    nu, nv = TILE >> level_u, TILE >> level_v
-    x, y = u * nu - 0.5, v * nv - 0.5
+    width, height = TILE >> level_u, TILE >> level_v
+    # Levels are stored row by row: offset of level (v, u) in closed form.
+    base = tile * TILE_STRIDE + (2 * TILE - 1) * 2 * (TILE - height) + 2 * height * (TILE - width)
+    x, y = u * width - 0.5, v * height - 0.5
     x0, y0 = torch.floor(x), torch.floor(y)
-    fx, fy = (x - x0).unsqueeze(1), (y - y0).unsqueeze(1)
-    x0, y0 = x0.long(), y0.long()
-    left, right = x0 & (nu - 1), (x0 + 1) & (nu - 1)
-    low, high = base + (y0 & (nv - 1)) * nu, base + ((y0 + 1) & (nv - 1)) * nu
-    bottom = torch.lerp(_fetch(atlas, low + left), _fetch(atlas, low + right), fx)
-    top = torch.lerp(_fetch(atlas, high + left), _fetch(atlas, high + right), fx)
-    return torch.lerp(bottom, top, fy)
+    fx, fy = x.sub_(x0).mul_(256), y.sub_(y0)
+    x0, y0 = x0.int(), y0.int()
+    left, right = x0 & (width - 1), (x0 + 1) & (width - 1)
+    low, high = base + (y0 & (height - 1)) * width, base + ((y0 + 1) & (height - 1)) * width
+    index = torch.cat([low + left, low + right, high + left, high + right])
+    words = atlas.texels.index_select(0, index).view(4, -1)
+    return _blend(words, _weights(fx, fy))
+
+
+def _weights(fx: Tensor, fy: Tensor) -> Tensor:
+    """Bilinear weights ``(4, P)`` int32 that sum to 256, from fx * 256 and fy."""
+    both, right, top = (fx * fy).int(), fx.int(), (fy * 256).int()
+    return torch.stack([256 - right - top + both, right - both, top - both, both])
+
+
+def _blend(words: Tensor, weights: Tensor) -> Tensor:
+    """Weighted sum of packed colours, two channels to an integer multiplication."""
+    pair = ((words & 0xFF00FF) * weights).sum(0, dtype=torch.int32)
+    green = (((words >> 8) & 0xFF) * weights).sum(0, dtype=torch.int32)
+    return torch.stack([pair & 0xFFFF, green, (pair >> 16) & 0xFFFF]).float().mul_(1 / 65280)
 
 
 def _level(footprint: Tensor) -> Tensor:
-    """Ripmap level whose texel is nearest to the footprint."""
-    texels = (footprint * TILE).clamp_(1.0, float(TILE))
-    return torch.log2(texels).add_(0.5).long().clamp_(0, LEVELS - 1)
-
-
-def _fetch(atlas: Atlas, index: Tensor) -> Tensor:
-    words = torch.index_select(atlas.texels, 0, index)
-    return words.view(torch.uint8).view(-1, 4)[:, :3].float().mul_(1 / 255)
+    """Ripmap level whose texel is nearest to the footprint: the exponent of a float, rounded."""
+    texels = (footprint * (TILE * 2**0.5)).clamp_(1.0, float(TILE))
+    return (texels.view(torch.int32) >> 23) - 127

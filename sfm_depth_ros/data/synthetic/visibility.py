@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sfm_depth_ros.data.synthetic.foliage import pass_holes
 from sfm_depth_ros.data.synthetic.intersection import Rays, intersect
-from sfm_depth_ros.data.synthetic.objects import BOX
+from sfm_depth_ros.data.synthetic.objects import BOX, FOLIAGE
 
 SIDE = 8  # pixels along a screen tile's edge
 NEAR = 0.03  # metres
-CHUNK = 4096  # (solid, tile) pairs intersected at once: they fit the cache of a core
+CHUNK = 2048  # (solid, tile) pairs intersected at once: they fit the cache of a core
 
 
 @dataclass(frozen=True)
@@ -143,9 +144,50 @@ def pair_with_tiles(rectangles: Tensor, grid: RayGrid) -> tuple[Tensor, Tensor]:
     return owner, (first_y[owner] + row) * grid.tiles_across + first_x[owner] + local - row * width
 
 
-def nearest(
-    t: Tensor,
-    hit: Tensor,
+@dataclass
+class NearestHits:
+    """What has been hit so far.
+
+    Attributes:
+        t: ``(B * tiles, SIDE * SIDE)`` float32 ray parameter, ``MISS`` where nothing was hit.
+        hit: Likewise int64, row of ``Visible`` that was hit; negative codes elsewhere.
+    """
+
+    t: Tensor
+    hit: Tensor
+
+    def update(self, found: Tensor, slot: Tensor, owner: Tensor) -> None:
+        """Merge ``(P, S)`` intersections of solids ``owner`` with tiles ``slot``."""
+        self.t.scatter_reduce_(0, slot.unsqueeze(1).expand_as(found), found, "amin")
+        pair, pixel = torch.nonzero(found == self.t.index_select(0, slot)).unbind(1)
+        self.hit[slot[pair], pixel] = owner[pair]
+
+    def update_leaves(
+        self, rays: tuple[Rays, Rays], found: Tensor, slot: Tensor, owner: Tensor, holes: Tensor
+    ) -> None:
+        """The same for foliage, whose holes are looked up only where it is nearest."""
+        pair, pixel = torch.nonzero(found < self.t.index_select(0, slot)).unbind(1)
+        entry = pair * found.shape[1] + pixel
+        chosen = [
+            tuple(_choose(component, pair, entry) for component in vectors) for vectors in rays
+        ]
+        near = found.reshape(-1).index_select(0, entry)
+        leaf = pass_holes(chosen[0], chosen[1], near, holes)
+        place = slot.index_select(0, pair) * found.shape[1] + pixel
+        flat_t, flat_hit = self.t.view(-1), self.hit.view(-1)
+        flat_t.scatter_reduce_(0, place, leaf, "amin")
+        first = torch.nonzero(leaf == flat_t.index_select(0, place)).squeeze(1)
+        flat_hit[place.index_select(0, first)] = owner.index_select(0, pair.index_select(0, first))
+
+
+def _choose(component: Tensor, pair: Tensor, entry: Tensor) -> Tensor:
+    if component.shape[1] == 1:
+        return component.reshape(-1).index_select(0, pair)
+    return component.reshape(-1).index_select(0, entry)
+
+
+def cast(
+    nearest: NearestHits,
     visible: Visible,
     kinds: Tensor,
     pairs: tuple[Tensor, Tensor],
@@ -153,11 +195,10 @@ def nearest(
     holes: Tensor,
     parallel: bool = False,
 ) -> None:
-    """Intersect every pair and keep the nearest hit, in place.
+    """Intersect every pair and keep the nearest hits.
 
     Args:
-        t: ``(B * tiles, SIDE * SIDE)`` ray parameter of the nearest hit so far.
-        hit: Likewise int64, row of ``visible`` that was hit; negative codes elsewhere.
+        nearest: Updated in place.
         visible: The candidates.
         kinds: ``(Q,)`` kind of each candidate, ascending.
         pairs: From ``pair_with_tiles``.
@@ -165,24 +206,27 @@ def nearest(
         holes: Table of holes in foliage.
         parallel: Rays are parallel to the optical axis and start at (x, y, 0) (sun light).
     """
-    owner, tile = pairs
-    chunk = CHUNK if t.device.type == "cpu" else 1 << 20
-    for kind in range(BOX, 4):
-        inside = torch.searchsorted(kinds, torch.tensor([kind, kind + 1], device=kinds.device))
-        begin, end = torch.searchsorted(owner, inside).tolist()
-        for start in range(begin, end, chunk):
-            part = slice(start, min(start + chunk, end))
-            rays = _unit_rays(visible, owner[part], tile[part], grid, parallel)
-            found = intersect(kind, *rays, holes)
-            slot = tile[part] + visible.camera[owner[part]] * grid.tiles
-            _keep_nearest(t, hit, found, slot, owner[part])
+    chunk = CHUNK if kinds.device.type == "cpu" else 1 << 20
+    limits = torch.searchsorted(kinds, torch.arange(FOLIAGE + 2, device=kinds.device))
+    limits = torch.searchsorted(pairs[0], limits).tolist()
+    for kind in range(BOX, FOLIAGE + 1):
+        for start in range(limits[kind], limits[kind + 1], chunk):
+            part = slice(start, min(start + chunk, limits[kind + 1]))
+            owner, tile = pairs[0][part], pairs[1][part]
+            rays = _unit_rays(visible, owner, tile, grid, parallel)
+            found = intersect(kind, *rays)
+            slot = tile + visible.camera.index_select(0, owner) * grid.tiles
+            if kind == FOLIAGE:
+                nearest.update_leaves(rays, found, slot, owner, holes)
+            else:
+                nearest.update(found, slot, owner)
 
 
 def _unit_rays(
     visible: Visible, owner: Tensor, tile: Tensor, grid: RayGrid, parallel: bool
 ) -> tuple[Rays, Rays]:
-    x, y = grid.x[tile], grid.y[tile]
-    matrix, start = visible.to_unit[owner], visible.origin[owner]
+    x, y = grid.x.index_select(0, tile), grid.y.index_select(0, tile)
+    matrix, start = visible.to_unit.index_select(0, owner), visible.origin.index_select(0, owner)
     swept, constant = [], []
     for axis in range(3):
         row, offset = matrix[:, axis], start[:, axis, None]
@@ -191,10 +235,3 @@ def _unit_rays(
         constant.append(row[:, 2:3] if parallel else offset)
     first, second = (swept, constant) if parallel else (constant, swept)
     return (first[0], first[1], first[2]), (second[0], second[1], second[2])
-
-
-def _keep_nearest(t: Tensor, hit: Tensor, found: Tensor, slot: Tensor, owner: Tensor) -> None:
-    index = slot.unsqueeze(1).expand_as(found)
-    t.scatter_reduce_(0, index, found, "amin")
-    pair, pixel = torch.nonzero((found == t[slot]) & (found < torch.inf), as_tuple=True)
-    hit[slot[pair], pixel] = owner[pair]
