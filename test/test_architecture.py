@@ -52,9 +52,10 @@ EXCEPTIONS = {("cli", "sfm_depth_ros.ros.paths")}
 NEEDS_TORCH = (
     "geometry.depth", "geometry.pinhole", "geometry.se3", "geometry.warping", "losses",
     "networks", "data.synthetic", "data.batch", "data.augmentation", "training",
-    "engines.export", "engines.torch_engine", "pipeline.model_saving", "nodes.trainer_node", "cli",
+    "engines.export", "engines.torch_engine", "pipeline.model_saving", "nodes.trainer_node",
+    "cli.benchmarks",
 )  # fmt: skip
-TORCH_FREE = ("networks.model_folder", "networks.model_metadata", "cli.main", "cli.info")
+TORCH_FREE = ("networks.model_folder", "networks.model_metadata")
 
 IMPORT_ALL = """
 import importlib, json, sys, traceback
