@@ -71,7 +71,7 @@ def draw_history(
     top.set_ylabel("predicted / measured")
     top.set_ylim(0.5, 1.5)
     for name in LOSSES:
-        _plot(bottom, training, name, name)
+        _plot(bottom, training, f"loss.{name}", name)
     bottom.set_yscale("log")
     bottom.set_ylabel("loss")
     bottom.set_xlabel("seconds of the demo")

@@ -47,11 +47,13 @@ def ros_environment(log_dir: Path, with_profile: bool = True) -> dict[str, str]:
     return environment
 
 
-def node_arguments(parameters: Mapping[str, Any]) -> list[str]:
-    """``--ros-args -p name:=value`` for every parameter; YAML flow style, as rcl reads it."""
+def node_arguments(parameters: Mapping[str, Any], remappings: Mapping[str, str]) -> list[str]:
+    """``--ros-args`` for parameters (YAML flow style, as rcl reads it) and remapped topics."""
     arguments = ["--ros-args"]
     for name, value in parameters.items():
         arguments += ["-p", f"{name}:={json.dumps(value)}"]
+    for name, topic in remappings.items():
+        arguments += ["-r", f"{name}:={topic}"]
     return arguments
 
 

@@ -1,0 +1,90 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""``sfm-depth bench``: transport, frame path, engines, training step; measured on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sfm_depth_ros.networks.model_folder import ModelFolder
+
+PARTS = ("transport", "frame_path", "engines", "training")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("model", nargs="?", metavar="MODEL", help="model folder; default: shipped")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART",
+                        help=f"measure these alone: {', '.join(PARTS)}")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
+    parser.add_argument("--size", default="640x192", metavar="WxH", help="the network's image")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here as well")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure part by part; each is printed when it is done."""
+    from sfm_depth_ros.networks.model_folder import read_model_folder
+    from sfm_depth_ros.ros.paths import find_share
+
+    folder = read_model_folder(options.model or find_share("models/small"))
+    figures: dict[str, Any] = {}
+    for part in PARTS:
+        if part in options.only:
+            print(f"measuring {part} ...", flush=True)
+            figures[part] = _measure(part, folder, options)
+            print(_lines(part, figures[part]), flush=True)
+            if options.json:
+                text = json.dumps(figures, indent=2, allow_nan=False)
+                options.json.write_text(text + "\n", encoding="utf-8")
+    return 0
+
+
+def _measure(part: str, folder: ModelFolder, options: argparse.Namespace) -> dict[str, Any]:
+    width, height = (int(number) for number in options.size.split("x"))
+    if part == "engines":
+        from sfm_depth_ros.cli.benchmarks.engines import measure_engines
+
+        return measure_engines(folder, (height, width), options.threads)
+    if part == "training":
+        from sfm_depth_ros.cli.benchmarks.training import StepSetting, measure_training
+
+        return measure_training(StepSetting(folder.path, width=width, height=height,
+                                            threads=options.threads))
+    with tempfile.TemporaryDirectory(prefix="sfm_depth_bench_") as scratch:
+        if part == "transport":
+            from sfm_depth_ros.cli.benchmarks.transport import measure_transport
+
+            return measure_transport(Path(scratch))
+        from sfm_depth_ros.cli.benchmarks.frame_path import measure_frame_path
+
+        return measure_frame_path(folder, Path(scratch), options.threads)
+
+
+def _lines(part: str, figures: dict[str, Any]) -> str:
+    """One part's figures as indented text."""
+    if part == "transport":
+        rows = [f"  {row['publisher']:8} -> {row['subscriber']:8} {row['received']:4} of "
+                f"{row['sent']}  {_ms(row['latency_ms_p50'])}" for row in figures["rows"]]
+        return "\n".join(rows)
+    if part == "engines":
+        return "\n".join(f"  {name:12} {_engine(row)}" for name, row in figures.items())
+    return "\n".join(f"  {name:24} {value:.4g}" for name, value in figures.items()
+                     if isinstance(value, (int, float)))
+
+
+def _engine(row: dict[str, Any]) -> str:
+    if "unavailable" in row:
+        return str(row["unavailable"])
+    error = row["relative_error"]
+    said = (f"{row['precision']} {_ms(row['latency_ms_p50'])} {row['frames_per_s']:6.1f} images/s "
+            f"relative error p50 {error['p50']:.0e} p99 {error['p99']:.0e} max {error['max']:.0e}")
+    return f"{said} | {_engine(row['bf16'])}" if "bf16" in row else said
+
+
+def _ms(value: float | None) -> str:
+    return "     - ms" if value is None else f"{value:6.1f} ms"

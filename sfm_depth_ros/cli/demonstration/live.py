@@ -1,0 +1,195 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The live part: both nodes as processes, the drive played to them, learning, then held out."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sfm_depth_ros.cli.demonstration.bag_facts import BagFacts
+from sfm_depth_ros.cli.demonstration.monitor import LiveState, Monitor, progress_line
+from sfm_depth_ros.cli.demonstration.processes import (
+    NodeProcess,
+    node_arguments,
+    ros_environment,
+)
+from sfm_depth_ros.cli.demonstration.report import LiveFigures
+from sfm_depth_ros.errors import SfmDepthError
+
+START_WITHIN_S = 60.0
+DRAIN_WITHIN_S = 10.0
+PROGRESS_S = 2.0
+
+
+@dataclass(frozen=True)
+class LivePlan:
+    """What is played, and how.
+
+    Attributes:
+        bag: The drive.
+        held_out_from_s: From this time of the drive on, the trainer is paused.
+        loops: How often the part before is played.
+        out: Folder for models, logs and counts.
+    """
+
+    bag: BagFacts
+    held_out_from_s: float
+    loops: int
+    out: Path
+
+
+@dataclass(frozen=True)
+class LiveResult:
+    """What the nodes did.
+
+    Attributes:
+        figures: Counts for the report.
+        state: Everything they said.
+        newest_model: Folder of the last model that was handed over, or None.
+    """
+
+    figures: LiveFigures
+    state: LiveState
+    newest_model: Path | None
+
+
+@dataclass(frozen=True)
+class _Session:
+    """The processes while they run."""
+
+    plan: LivePlan
+    environment: dict[str, str]
+    monitor: Monitor
+    nodes: tuple[NodeProcess, ...]
+
+    def play(self, name: str, *arguments: str) -> int:
+        """Play a part of the bag, say how it goes, and return how many images were sent."""
+        counts, bag = self.plan.out / f"{name}.json", self.plan.bag
+        counts.unlink(missing_ok=True)
+        command = [str(bag.path), "--topics", *bag.topics, "--wait-for", "2",
+                   "--json", str(counts), *arguments]
+        log = self.plan.out / "log" / f"{name}.log"
+        with NodeProcess("bag_player", command, self.environment, log) as player:
+            while player.is_running:
+                self.tell()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    player.process.wait(PROGRESS_S)
+            if player.process.returncode != 0:
+                player.check_running()
+        images: int = json.loads(counts.read_text(encoding="utf-8"))["images"]
+        return images
+
+    def tell(self) -> None:
+        """Print one line, and make sure that nobody has died."""
+        for node in self.nodes:
+            node.check_running()
+        print(progress_line(self.monitor.state, self.monitor.seconds), flush=True)
+
+    def drain(self, played: int) -> None:
+        """Wait until every image is accounted for, or nothing changes any more."""
+        deadline = time.monotonic() + DRAIN_WITHIN_S
+        while time.monotonic() < deadline:
+            depth = self.monitor.state.depth
+            done = sum(int(depth.get(name) or 0) for name in ("published", "dropped", "failed"))
+            if done + int(depth.get("lost") or 0) >= played:
+                break
+            time.sleep(0.2)
+        time.sleep(1.2)  # one more round of diagnostics
+
+
+def drive_live(plan: LivePlan) -> LiveResult:
+    """Run the nodes, play the drive to them, and stop them.
+
+    Raises:
+        SfmDepthError: A node did not start, died, lost its connection or did not stop cleanly.
+    """
+    started = time.monotonic()
+    with _start(plan) as session:
+        print("waiting for depth_node and trainer_node to become active", flush=True)
+        session.monitor.wait_until(
+            lambda state: state.are_active, START_WITHIN_S, "activation of both nodes"
+        )
+        learnt = session.play("learning", "--loop", str(plan.loops),
+                              "--duration", f"{plan.held_out_from_s:.3f}")
+        session.monitor.set_training(False)
+        snippets = session.monitor.state.training.get("snippets")
+        print("trainer paused: the rest of the drive is held out", flush=True)
+        held_out = session.play("held_out", "--start", f"{plan.held_out_from_s:.3f}")
+        session.drain(learnt + held_out)
+        session.tell()
+        _check_untouched(session.monitor.state, snippets)
+        for node in session.nodes:
+            node.stop()
+        state = session.monitor.state
+    seconds = time.monotonic() - started
+    return LiveResult(
+        _figures(plan, state, learnt + held_out, seconds, session.nodes), state, _newest(state)
+    )
+
+
+@contextlib.contextmanager
+def _start(plan: LivePlan) -> Iterator[_Session]:
+    """Start the monitor and both nodes; whatever happens, all of them end."""
+    logs = plan.out / "log"
+    logs.mkdir(parents=True, exist_ok=True)
+    environment = ros_environment(logs / "ros")
+    parameters = {"models_dir": str(plan.out.absolute() / "models"), **plan.bag.parameters}
+    arguments = node_arguments(parameters, plan.bag.remappings)
+    watched = node_arguments({}, plan.bag.remappings)
+    pipe = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with (
+        NodeProcess("demo_monitor", watched, environment, logs / "monitor.log", **pipe) as eyes,
+        NodeProcess("trainer_node", arguments, environment, logs / "trainer_node.log") as trainer,
+        NodeProcess("depth_node", arguments, environment, logs / "depth_node.log") as depth,
+    ):
+        assert eyes.process.stdin is not None and eyes.process.stdout is not None
+        monitor = Monitor(eyes.process.stdout, eyes.process.stdin)
+        yield _Session(plan, environment, monitor, (depth, trainer))
+
+
+def _check_untouched(state: LiveState, snippets_before: object) -> None:
+    """The trainer must not have taken anything of the held-out part."""
+    snippets = state.training.get("snippets")
+    if snippets != snippets_before:
+        raise SfmDepthError(f"the paused trainer took snippets of the held-out drive: "
+                            f"{snippets_before} before, {snippets} after")
+
+
+def _figures(
+    plan: LivePlan, state: LiveState, played: int, seconds: float, nodes: tuple[NodeProcess, ...]
+) -> LiveFigures:
+    depth = state.depth
+    count = {name: int(depth.get(name) or 0)
+             for name in ("received", "dropped", "published", "failed", "lost")}
+    frames = {
+        "played": played, "received": count["received"], "dropped": count["dropped"],
+        "lost": played - count["received"], "published": count["published"],
+        "failed": count["failed"],
+    }
+    return LiveFigures(
+        frames=frames,
+        latency_ms={"p50": depth.get("latency_ms_p50"), "p95": depth.get("latency_ms_p95")},
+        models_deployed=len(state.models),
+        seconds=seconds,
+        details={
+            "bag": str(plan.bag.path),
+            "loops": plan.loops,
+            "held_out_from_s": plan.held_out_from_s,
+            "lost_by_dds_count": count["lost"],
+            "outputs_seen": state.outputs["count"],
+            "outputs_with_foreign_stamp": state.outputs["foreign_stamps"],
+            "seconds_to_stop": {node.name: node.seconds_to_stop for node in nodes},
+            "depth_node": depth,
+            "trainer_node": state.training,
+        },
+    )
+
+
+def _newest(state: LiveState) -> Path | None:
+    return Path(state.models[-1]) if state.models else None
