@@ -52,7 +52,7 @@ class Progress:
 
     Attributes:
         step: Steps done.
-        seconds: Time spent in steps and validations.
+        seconds: Time spent in steps, waiting for data included.
         refused: Steps refused because loss or gradient was not finite.
         history: Validations so far, each with its step.
     """
@@ -122,31 +122,39 @@ class OfflineTrainer:
             Report: steps, seconds, step_s, data_wait_share, peak_mib, refused, validations.
         """
         config, progress = self._config, self.progress
-        terms, first_step, begin = RunningTerms(), progress.step, time.perf_counter()
+        first_step, first_seconds = progress.step, progress.seconds
         with BatchLoader(make_batch, progress.step) as loader:
-            while self._share_done() < 1.0:
-                step_begin = time.perf_counter()
-                terms.add(self._step(loader.next()))
-                progress.seconds += time.perf_counter() - step_begin
-                if progress.step % config.log_every == 0:
-                    self._log(terms.take(), loader)
-                if progress.step % config.validate_every == 0:
-                    self._validate(validation)
-                if progress.step % config.save_every == 0:
-                    self.save()
-            steps, seconds = progress.step - first_step, time.perf_counter() - begin
-            waited = loader.waited
+            try:
+                self._loop(loader, validation)
+            except KeyboardInterrupt:
+                self.save()
+                _logger.warning("interrupted at step %d; --resume goes on there", progress.step)
+                raise
+            seconds = progress.seconds - first_seconds
         self._validate(validation)
         self.save()
         return {
             "steps": progress.step,
             "seconds": round(progress.seconds, 1),
-            "step_s": seconds / max(steps, 1),
-            "data_wait_share": waited / max(seconds, 1e-9),
+            "step_s": seconds / max(progress.step - first_step, 1),
+            "data_wait_share": loader.waited / max(seconds, 1e-9),
             "peak_mib": peak_memory_mib(config.device),
             "refused": progress.refused,
             "validations": progress.history,
         }
+
+    def _loop(self, loader: BatchLoader, validation: Sequence[SnippetBatch]) -> None:
+        config, progress, terms = self._config, self.progress, RunningTerms()
+        while self._share_done() < 1.0:
+            begin = time.perf_counter()
+            terms.add(self._step(loader.next()))
+            progress.seconds += time.perf_counter() - begin
+            if progress.step % config.log_every == 0:
+                self._log(terms.take(), loader)
+            if progress.step % config.validate_every == 0:
+                self._validate(validation)
+            if progress.step % config.save_every == 0:
+                self.save()
 
     def _step(self, batch: SnippetBatch) -> dict[str, float]:
         config, step = self._config, self.progress.step
@@ -156,8 +164,7 @@ class OfflineTrainer:
         if config.jitter:
             batch = random_flip(batch, generator)
             jitter = PhotometricJitter(JitterStrength(), generator)
-        every = config.self_supervised_every
-        photometric_rows = None if every > 0 and step % every == 0 else 0
+        photometric_rows = None if self._is_photometric(batch) else 0
         options = StepOptions(jitter, photometric_rows, config.mixed_precision)
         result = training_step(
             self.networks.depth, self.networks.pose, batch, self._objective, options
@@ -165,6 +172,12 @@ class OfflineTrainer:
         set_rate(self._optimiser, config.learning_rate * self._rate_share())
         self._count(take_step(self._optimiser, result.terms.total, config.gradient_clip))
         return result.terms.as_floats()
+
+    def _is_photometric(self, batch: SnippetBatch) -> bool:
+        """Every n-th step is, and every one whose snippets have no truth to learn from."""
+        every = self._config.self_supervised_every
+        has_truth = batch.depth is not None and bool((batch.depth > 0).any())
+        return not has_truth or (every > 0 and self.progress.step % every == 0)
 
     def _count(self, is_taken: bool) -> None:
         self.progress.step += 1
@@ -202,12 +215,10 @@ class OfflineTrainer:
         if not batches or (self.progress.history
                            and self.progress.history[-1]["step"] == self.progress.step):
             return None
-        begin = time.perf_counter()
         average = self.average.network
         on_device = (batch.to(self._config.device) for batch in batches)
         found = validate(average.depth, average.pose, on_device)
         self.progress.history.append({"step": self.progress.step, **dataclasses.asdict(found)})
-        self.progress.seconds += time.perf_counter() - begin
         _logger.info("validation at step %d: %s", self.progress.step,
                      "  ".join(f"{k} {v:.4g}" for k, v in found.as_floats().items()))
         return found
