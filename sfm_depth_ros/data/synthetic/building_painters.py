@@ -13,7 +13,7 @@ def plaster(rng: Generator) -> np.ndarray:
     """Painted wall with weather stains."""
     stains = noise(rng, 1.6, stretch=(2.0, 1.0))
     value = rng.uniform(0.62, 0.9) + 0.02 * noise(rng, 0.5) + 0.035 * stains
-    return coloured(rng, value, 0.06)
+    return coloured(rng, value, 0.035)
 
 
 def brick(rng: Generator) -> np.ndarray:
@@ -63,9 +63,9 @@ class _WindowStyle:
 
     def __init__(self, rng: Generator) -> None:
         self.frame = rng.uniform(0.5, 0.95)
-        self.glass = rng.uniform(0.08, 0.35, 3) * np.array([0.9, 1.0, 1.1])
+        self.glass = rng.uniform(0.08, 0.35) * (np.array([0.92, 1.0, 1.08]) + rng.normal(0, 0.05, 3))
         self.shutters = rng.random() < 0.35
-        self.shutter_colour = rng.uniform(0.15, 0.6, 3)
+        self.shutter_colour = rng.uniform(0.15, 0.6) * (1 + rng.normal(0, 0.25, 3))
 
     def paint(
         self, wall: np.ndarray, x0: float, y0: float, x1: float, y1: float, rng: Generator
@@ -89,7 +89,7 @@ class _WindowStyle:
 def garage(rng: Generator) -> np.ndarray:
     """Two metal garage doors in a wall."""
     wall = plaster(rng)
-    door = rng.uniform(0.3, 0.85, 3) * (1 + 0.02 * rng.standard_normal(3))
+    door = rng.uniform(0.3, 0.85) * (1 + 0.12 * rng.standard_normal(3))
     ribs = 1 - 0.2 * (np.arange(190) % 12 < 2)
     for left in (14, 142):
         wall[60:250, left : left + 100] = door * ribs[:, None, None]

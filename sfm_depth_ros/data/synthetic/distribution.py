@@ -99,7 +99,7 @@ def random_effects(rng: np.random.Generator) -> EffectsSpec:
         exposure_drift=float(rng.uniform(0.0, 0.04)),
         gamma=float(rng.uniform(0.7, 1.5)),
         contrast=float(rng.uniform(0.8, 1.35)),
-        white_balance=tuple(float(v) for v in rng.uniform(0.88, 1.12, 3)),
+        white_balance=tuple(float(v) for v in rng.uniform(0.92, 1.08, 3)),
         vignette=float(rng.choice([0.0, rng.uniform(0.0, 0.35)])),
         blur_px=float(rng.choice([0.0, rng.uniform(0.3, 0.9)], p=[0.3, 0.7])),
         noise=float(rng.uniform(0.0, 0.02)),

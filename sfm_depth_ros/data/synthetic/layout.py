@@ -24,11 +24,13 @@ class Layout:
         ground: Bands and markings.
         half_width: Half the width of the roadway in metres.
         lane_m: Lateral position in which the robot drives.
+        has_traffic: Whether vehicles drive here.
     """
 
     ground: GroundStyle
     half_width: float
     lane_m: float
+    has_traffic: bool = False
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ def street(props: Props, road: Road) -> Layout:
         _street_trees(props, side, sign, half + rng.uniform(0.5, walk), rng.uniform(8, 30))
         _poles(props, side, sign, half + 0.5, rng.uniform(15, 40))
     _backdrop(props, side, 60.0)
-    return Layout(_street_ground(rng, half, walk, road), half, _lane(rng, half))
+    return Layout(_street_ground(rng, half, walk, road), half, _lane(rng, half), True)
 
 
 def _lane(rng: Rng, half: float) -> float:
@@ -176,7 +176,7 @@ def country(props: Props, road: Road) -> Layout:
         if rng.random() < 0.25:
             _park_cars(props, side, sign, half, rng.uniform(0, 0.25), 2.0)
     _backdrop(props, side, rng.uniform(35, 80))
-    return Layout(_country_ground(rng, half, verge), half, _lane(rng, half))
+    return Layout(_country_ground(rng, half, verge), half, _lane(rng, half), True)
 
 
 def _country_ground(rng: Rng, half: float, verge: float) -> GroundStyle:

@@ -43,7 +43,7 @@ def slabs(rng: Generator) -> np.ndarray:
     tone = np.kron(rng.normal(0, 0.04, (count, count)), np.ones((256 // count,) * 2))
     value = rng.uniform(0.45, 0.62) + tone + 0.03 * noise(rng, 0.5) + 0.04 * noise(rng, 1.8)
     joints = np.minimum(*np.meshgrid(*[np.arange(256) % (256 // count)] * 2)) < 1
-    return coloured(rng, value * (1 - 0.3 * joints), 0.06)
+    return coloured(rng, value * (1 - 0.3 * joints), 0.04)
 
 
 def grass(rng: Generator) -> np.ndarray:
@@ -57,7 +57,7 @@ def grass(rng: Generator) -> np.ndarray:
 def gravel(rng: Generator) -> np.ndarray:
     """Stones of several sizes."""
     value = rng.uniform(0.4, 0.58) + 0.08 * noise(rng, 0.2) + 0.05 * noise(rng, 1.0)
-    return coloured(rng, value + 0.08 * spots(rng, 900, 1, 4), 0.08)
+    return coloured(rng, value + 0.08 * spots(rng, 900, 1, 4), 0.04)
 
 
 def soil(rng: Generator) -> np.ndarray:
@@ -77,7 +77,7 @@ def leaves(rng: Generator) -> np.ndarray:
 def bark(rng: Generator) -> np.ndarray:
     """Vertical furrows."""
     furrows = noise(rng, 1.0, stretch=(6.0, 1.0))
-    return coloured(rng, 0.33 + 0.09 * furrows + 0.04 * noise(rng, 0.5), 0.06)
+    return coloured(rng, 0.33 + 0.09 * furrows + 0.04 * noise(rng, 0.5), 0.04)
 
 
 def planks(rng: Generator) -> np.ndarray:

@@ -15,14 +15,15 @@ LONGEST_WAY = 1.5  # metres between two images of a snippet
 LARGEST_STEP = 4  # frames between them
 
 
-def random_sequence(seed: int, size: tuple[int, int], count: int) -> list[Snippet]:
-    """Overlapping snippets of a random drive at a random place of it.
+def random_snippets(seed: int, size: tuple[int, int], places: int, count: int) -> list[Snippet]:
+    """Snippets from random places of one random drive.
 
     Args:
         seed: Equal seeds give equal pixels.
         size: ``(height, width)`` of the images, multiples of 32.
-        count: Number of snippets; rendering one takes three images, each further one a single
-            image more.
+        places: Number of places; they share the scene, whose making costs as much as ten images.
+        count: Overlapping snippets at a place; the first takes three images, each further one a
+            single image more.
     """
     rng = np.random.default_rng(seed)
     height, width = size
@@ -30,11 +31,14 @@ def random_sequence(seed: int, size: tuple[int, int], count: int) -> list[Snippe
     drive = SyntheticDrive(spec)
     fastest = spec.motion.speed_mps * (1 + spec.motion.variation) / spec.rate_hz  # metres a frame
     steps = [s for s in range(1, LARGEST_STEP + 1) if s == 1 or s * fastest <= LONGEST_WAY]
-    step = int(rng.choice(steps))
-    start = int(rng.integers(len(drive) - (count + 1) * step))
-    return drive.render_sequence(start, step, count)
+    snippets = []
+    for _ in range(places):
+        step = int(rng.choice(steps))
+        start = int(rng.integers(len(drive) - (count + 1) * step))
+        snippets += drive.render_sequence(start, step, count)
+    return snippets
 
 
 def random_snippet(seed: int, size: tuple[int, int]) -> Snippet:
-    """One snippet of a random drive; see :func:`random_sequence`."""
-    return random_sequence(seed, size, 1)[0]
+    """One snippet of a random drive; see :func:`random_snippets`."""
+    return random_snippets(seed, size, 1, 1)[0]

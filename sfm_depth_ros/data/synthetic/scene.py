@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sfm_depth_ros.data.synthetic.ground import GroundStyle
+from sfm_depth_ros.data.synthetic.layout import Layout
 from sfm_depth_ros.data.synthetic.light import Light, random_light
 from sfm_depth_ros.data.synthetic.objects import SolidList, Solids
 from sfm_depth_ros.data.synthetic.props import Place, Props
@@ -30,14 +31,12 @@ class Mover:
         along: Position along the road at time zero, metres.
         lateral: Position across it, left positive.
         speed: Metres per second along the road; negative comes towards the robot.
-        crossing: Metres per second across the road.
     """
 
     road: Road
     along: float
     lateral: float
     speed: float
-    crossing: float = 0.0
 
     def pose(self, t: float) -> np.ndarray:
         """``(4, 4)`` float64 pose of the group in the world at ``t`` seconds."""
@@ -45,7 +44,7 @@ class Mover:
         yaw = float(self.road.yaw(s)) + (np.pi if self.speed < 0 else 0.0)
         T = np.eye(4)
         T[:3, :3] = rotation_from_euler(0, 0, yaw)
-        T[:2, 3] = self.road.position(s, self.lateral + self.crossing * t)
+        T[:2, 3] = self.road.position(s, self.lateral)
         return T
 
 
@@ -96,7 +95,9 @@ def build_scene(
     road = make_road(rng, length_m + VIEW_M, recipe.bend * rng.uniform(0, 1))
     props = Props(SolidList(atlas, rng), rng)
     layout = recipe.build(props, road)
-    movers = _add_movers(props, road, layout.half_width, moving_objects, length_m, speed_mps)
+    count = int(np.ceil(moving_objects * (length_m + VIEW_M) / 100.0))
+    traffic = _Traffic(road, layout, length_m, speed_mps)
+    movers = tuple(traffic.add(props, group) for group in range(count))
     light = random_light(rng, recipe.indoor)
     return Scene(
         seed,
@@ -111,25 +112,36 @@ def build_scene(
     )
 
 
-def _add_movers(
-    props: Props, road: Road, half_width: float, density: int, length_m: float, speed: float
-) -> tuple[Mover, ...]:
-    rng = props.rng
-    movers: list[Mover] = []
-    for _ in range(int(np.ceil(density * (length_m + VIEW_M) / 100.0))):
-        place = Place(0.0, 0.0, 0.0, len(movers))
-        along = rng.uniform(8.0, length_m + VIEW_M)
-        if half_width > 2.5 and rng.random() < 0.6:
-            (props.van if rng.random() < 0.25 else props.car)(place)
-            ahead = rng.random() < 0.4
-            velocity = speed * rng.uniform(0.9, 1.3) if ahead else -speed * rng.uniform(0.6, 1.3)
-            lateral = -0.5 * half_width if ahead else 0.5 * half_width
-            movers.append(Mover(road, along, lateral, velocity))
-        else:
-            props.person(place)
-            lateral = rng.uniform(-1, 1) * (half_width + 1.5)
-            walk = rng.uniform(0.5, 1.6) * rng.choice([-1.0, 1.0])
-            crosses = rng.random() < 0.3
-            pace = (0.05, walk) if crosses else (walk, 0.0)
-            movers.append(Mover(road, along, lateral, *map(float, pace)))
-    return tuple(movers)
+@dataclass(frozen=True)
+class _Traffic:
+    """Adds moving things that keep out of the robot's way."""
+
+    road: Road
+    layout: Layout
+    length_m: float
+    speed_mps: float
+
+    def add(self, props: Props, group: int) -> Mover:
+        """Add the solids of one moving group in the group's own frame."""
+        rng = props.rng
+        place = Place(0.0, 0.0, 0.0, group)
+        if self.layout.has_traffic and rng.random() < 0.6:
+            (props.van if rng.random() < 0.2 else props.car)(place)
+            return self._vehicle(rng)
+        props.person(place)
+        along = rng.uniform(8.0, self.length_m + VIEW_M)
+        clear = self.layout.half_width + rng.uniform(0.3, 2.0)
+        lateral = float(rng.choice([-1.0, 1.0]) * clear)
+        walk = float(rng.uniform(0.5, 1.6) * rng.choice([-1.0, 1.0]))
+        return Mover(self.road, along, lateral, walk)
+
+    def _vehicle(self, rng: np.random.Generator) -> Mover:
+        """Faster ahead in the robot's lane, or oncoming beside it."""
+        if rng.random() < 0.35:
+            speed = self.speed_mps * rng.uniform(1.2, 1.6)
+            return Mover(self.road, rng.uniform(12.0, 40.0), self.layout.lane_m, float(speed))
+        side = 1.0 if self.layout.lane_m <= 0 else -1.0
+        lateral = self.layout.lane_m + side * rng.uniform(2.6, 3.4)
+        speed = -max(self.speed_mps, 4.0) * rng.uniform(0.6, 1.3)
+        reach = self.length_m + 2 * VIEW_M
+        return Mover(self.road, rng.uniform(20.0, reach), float(lateral), float(speed))

@@ -63,9 +63,9 @@ def build_ripmap(tile: np.ndarray) -> np.ndarray:
     return flat.view(np.int32).reshape(-1)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def build_atlas(seed: int) -> Atlas:
-    """Paint every tile for a seed (about a second); the last eight are remembered."""
+    """Paint every tile for a seed (about a second); the last sixteen are remembered."""
     from sfm_depth_ros.data.synthetic.painters import PAINTERS
 
     rng = np.random.default_rng([seed, 0x7E])
