@@ -164,17 +164,6 @@ class SyntheticDrive:
         """
         return self._snippet(self._render([index - step, index, index + step]))
 
-    def render_sequence(self, start: int, step: int, count: int) -> list[Snippet]:
-        """``count`` overlapping snippets that share their frames: two images more than snippets.
-
-        Args:
-            start: First frame.
-            step: Distance of neighbouring images in frames.
-            count: Number of snippets.
-        """
-        frames = self._render(range(start, start + (count + 1) * step + 1, step))
-        return [self._snippet(frames[k : k + 3]) for k in range(count)]
-
     def _render(self, indices: Sequence[int]) -> list[RenderedFrame]:
         for index in indices:
             if not 0 <= index < len(self):
