@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-_WINDOW = (15, 15)  # pixels that must look alike around a corner
+_WINDOW = (11, 11)  # pixels that must look alike around a corner
+_DETECTION_WIDTH = 400  # a wider image is searched for corners at half its size, 4 times as fast
 _MAX_RETURN_ERROR = 0.5  # pixels between a corner and where tracking back ends
 _FLOW_CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01)
 
@@ -34,7 +35,7 @@ def track_corners(
     earlier: np.ndarray,
     later: np.ndarray,
     mask: np.ndarray | None = None,
-    max_corners: int = 300,
+    max_corners: int = 150,
 ) -> Tracks:
     """Follow corners by pyramidal Lucas-Kanade, forwards and back.
 
@@ -44,11 +45,9 @@ def track_corners(
         mask: ``(H, W)`` uint8, 0 where no corner may lie in the earlier image.
         max_corners: How many corners are followed.
     """
-    spacing = max(4.0, 0.5 * (earlier.size / max_corners) ** 0.5)
-    corners = cv2.goodFeaturesToTrack(earlier, max_corners, 0.005, spacing, mask=mask)
-    if corners is None or len(corners) == 0:
+    start = _corners(earlier, mask, max_corners)
+    if len(start) == 0:
         return Tracks(np.zeros((0, 2)), np.zeros((0, 2)))
-    start = corners.reshape(-1, 1, 2)
     end, found = _flow(earlier, later, start)
     back, found_back = _flow(later, earlier, end)
     error = np.linalg.norm((back - start).reshape(-1, 2), axis=1)
@@ -56,6 +55,18 @@ def track_corners(
     return Tracks(
         start.reshape(-1, 2)[kept].astype(np.float64), end.reshape(-1, 2)[kept].astype(np.float64)
     )
+
+
+def _corners(image: np.ndarray, mask: np.ndarray | None, count: int) -> np.ndarray:
+    """``(N, 1, 2)`` float32 pixels, spread over the image."""
+    if image.shape[1] > _DETECTION_WIDTH:
+        size = image.shape[1] // 2, image.shape[0] // 2
+        half_mask = None if mask is None else cv2.resize(mask, size, None, 0, 0, cv2.INTER_NEAREST)
+        half = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        return (_corners(half, half_mask, count) + 0.5) * 2.0 - 0.5
+    spacing = max(4.0, 0.5 * (image.size / count) ** 0.5)
+    corners = cv2.goodFeaturesToTrack(image, count, 0.005, spacing, mask=mask)
+    return np.zeros((0, 1, 2), np.float32) if corners is None else corners.reshape(-1, 1, 2)
 
 
 def _flow(
