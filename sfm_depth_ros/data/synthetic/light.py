@@ -25,7 +25,7 @@ from sfm_depth_ros.data.synthetic.visibility import (
 CELL_M = 0.3
 WINDOW_M = 48.0  # half the side of a shadow map
 STRIDE_M = 24.0  # maps are centred on multiples of this
-BIAS_M = 0.25
+BIAS_M = 0.1
 Points = tuple[Tensor, Tensor, Tensor]
 
 
@@ -67,11 +67,12 @@ class ShadowMaps:
         self._rows = torch.tensor(self._frame, dtype=torch.float32, device=holes.device)
         self._maps: dict[tuple[int, int], Tensor] = {}
 
-    def lit(self, points: Points, around: np.ndarray) -> Tensor | float:
+    def lit(self, points: Points, sun: Tensor | float, around: np.ndarray) -> Tensor | float:
         """Share of sun light that arrives.
 
         Args:
             points: World x, y, z, each ``(P,)`` float32.
+            sun: Cosine between normal and sun; grazing light is compared with more tolerance.
             around: ``(2,)`` world position that the map should be centred on.
 
         Returns:
@@ -87,6 +88,9 @@ class ShadowMaps:
             self._maps[key] = self._render(key)
         rows = self._frame.tolist()
         local = [sum(p * k for p, k in zip(points, row, strict=True)) for row in rows]
+        # A cell's depth varies by its size over the slope: without this, grazed walls get spots.
+        slope = 1.0 / sun.clamp(min=0.12) if isinstance(sun, Tensor) else 1.0 / max(sun, 0.12)
+        local[2] = local[2] - slope * (0.6 * CELL_M)
         return _compare(self._maps[key], local, key)
 
     def _render(self, key: tuple[int, int]) -> Tensor:

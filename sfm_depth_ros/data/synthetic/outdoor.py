@@ -11,11 +11,14 @@ from sfm_depth_ros.data.synthetic.layout import Layout, Rng, Roadside, random_ti
 from sfm_depth_ros.data.synthetic.props import Place, Props
 from sfm_depth_ros.data.synthetic.road import Road
 
+PARKING_HALF_M = 3.6  # roads of at least twice this have room for parked cars
+
 
 def street(props: Props, road: Road) -> Layout:
     """A street between houses, with parked cars, trees, gardens, poles."""
     rng = props.rng
     half, walk = rng.uniform(2.6, 4.8), rng.uniform(1.2, 3.2)
+    parks_on_road = half > PARKING_HALF_M
     side = Roadside(road, half)
     density, tall = rng.uniform(0.0, 1.0), int(rng.integers(1, 5))
     setback = rng.uniform(0.0, 8.0)
@@ -26,7 +29,9 @@ def street(props: Props, road: Road) -> Layout:
         _street_trees(props, side, sign, half + rng.uniform(0.5, walk), rng.uniform(8, 30))
         _poles(props, side, sign, half + 0.5, rng.uniform(15, 40))
     _backdrop(props, side, 60.0)
-    return Layout(_street_ground(rng, half, walk, road), half, _lane(rng, half), True)
+    # Robots and cars keep off the parked cars (2 m wide with their gap to the kerb).
+    lane = _lane(rng, half - 2.0 if parks_on_road else half)
+    return Layout(_street_ground(rng, half, walk, road), half, lane, True)
 
 
 def _lane(rng: Rng, half: float) -> float:
@@ -61,7 +66,7 @@ def _park_cars(
     props: Props, side: Roadside, sign: int, half: float, share: float, walk: float
 ) -> None:
     rng = props.rng
-    lateral = half - 0.95 if half > 3.6 else half + min(0.9, walk / 2)
+    lateral = half - 0.95 if half > PARKING_HALF_M else half + min(0.9, walk / 2)
     for along in np.arange(side.road.start + 5, side.road.end - 5, rng.uniform(5.6, 7.5)):
         if rng.random() > share:
             continue
@@ -143,13 +148,17 @@ def _backdrop(props: Props, side: Roadside, lateral: float) -> None:
     if rng.random() < 0.25:
         return
     tint = rng.uniform(0.5, 1.0)
-    for along in np.arange(side.road.start, side.road.end + 60, 14.0):
+    height, density = rng.uniform(5, 16), rng.uniform(0.3, 1.0)
+    for along in np.arange(side.road.start, side.road.end + 60, 9.0):
         for sign in (-1, 1):
             away = sign * lateral * rng.uniform(0.7, 1.4)
             place = side.place(min(along, side.road.end - 1), away)
-            radius = rng.uniform(5, 13)
-            if rng.random() < 0.6 and side.is_clear(place, radius + 12):
-                props.foliage((place.x, place.y, radius * 0.3), radius, tint, "leaves")
+            if rng.random() < density and side.is_clear(place, height + 8):
+                props.thicket(place, height * rng.uniform(0.7, 1.3), tint)
+    for sideways in np.arange(-70.0, 70.0, 8.0):
+        place = side.place(side.road.end - 1, sideways)
+        if rng.random() < density:
+            props.thicket(place, height * rng.uniform(0.7, 1.3), tint)
 
 
 def country(props: Props, road: Road) -> Layout:

@@ -127,7 +127,7 @@ class Props:
         c, s = math.cos(yaw), math.sin(yaw)
         turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
         w, rise = (span / 2 + 0.4) / 2, span * self.rng.uniform(0.3, 0.5) / 2
-        axes = np.array([[ridge / 2 + 0.05, 0, 0], [0, w, -w], [0, rise, rise]])
+        axes = np.array([[ridge / 2 - 0.02, 0, 0], [0, w, -w], [0, rise, rise]])
         tiles = ("plaster", "roof", "roof")
         self.solids.add_affine(BOX, (place.x, place.y, height), turn @ axes, tiles, tint)
 
@@ -140,13 +140,22 @@ class Props:
         half = (radius, radius, trunk / 2)
         self.solids.add(CYLINDER, (place.x, place.y, trunk / 2), half, 0.0, "bark")
         tint = rng.uniform(0.55, 1.15) * (1 + rng.normal(0, 0.08, 3))
-        spread = crown * rng.uniform(0.25, 0.45)
+        spread = crown * rng.uniform(0.3, 0.6)
         for _ in range(clumps):
             direction = rng.normal(0, 1, 3)
-            direction *= rng.uniform(0.3, 0.8) / np.linalg.norm(direction)
+            direction *= rng.uniform(0.3, 0.95) / np.linalg.norm(direction)
             x, y = place.x + direction[0] * spread, place.y + direction[1] * spread
             z = height - crown / 2 + direction[2] * crown / 2
-            self.foliage((x, y, z), rng.uniform(0.4, 0.65) * spread, tint, "leaves")
+            self.foliage((x, y, z), rng.uniform(0.3, 0.6) * spread, tint, "leaves")
+
+    def thicket(self, place: Place, height: float, tint: float) -> None:
+        """Dense far trees: overlapping clumps without holes."""
+        for _ in range(3):
+            x, y = place.offset(*(self.rng.normal(0, 0.35, 2) * height))
+            half = height * self.rng.uniform(0.25, 0.5, 3)
+            shade = tint * self.rng.uniform(0.8, 1.2)
+            centre = (x, y, half[2] * self.rng.uniform(0.6, 1.4))
+            self.solids.add(BALL, centre, half, self.rng.uniform(0, 6.28), "leaves", shade)
 
     def conifer(self, place: Place, height: float) -> None:
         """A spruce: foliage narrowing upwards."""

@@ -166,12 +166,12 @@ class Renderer:
         if len(solid):
             rays = PixelRays(*_pick((x, y, t), solid), pixel)
             surface = self._shader.shade(visible, hit.index_select(0, solid), rays)
-            lit = self._shadows.lit(_pick(points, solid), around)
+            lit = self._shadows.lit(_pick(points, solid), surface.sun, around)
             colour.index_copy_(0, solid, illuminate(surface, lit, self._scene.light).T)
         if len(ground):
             at = _pick(points, ground)
             surface = self._ground_surface(at, _pick(direction, ground), t[ground] * pixel)
-            lit = self._shadows.lit(at, around)
+            lit = self._shadows.lit(at, surface.sun, around)
             colour.index_copy_(0, ground, illuminate(surface, lit, self._scene.light).T)
         if len(sky):
             light = self._scene.light
