@@ -21,6 +21,7 @@ from sfm_depth_ros.data.snippet_file import read_feature, read_snippet, write_sn
 from sfm_depth_ros.errors import DataError, TrainingError
 
 MAX_SIMILARITY = 0.98
+NEIGHBOUR_SIMILARITY = 0.9  # half a second of driving apart, thumbnails are less alike than this
 _SCHEDULE = "schedule.json"
 
 _logger = logging.getLogger(__name__)
@@ -99,12 +100,10 @@ class ReplayBuffer:
         feature = snippet_feature(snippet)
         with self._lock:
             role = self._role(snippet)
-            if role is None:
-                self.refused["guard"] += 1
-                return False
             self._shape = snippet.target.shape
-            if self._is_known(feature):
-                self.refused["duplicate"] += 1
+            reason = self._refusal(feature, role)
+            if role is None or reason:
+                self.refused[reason] += 1
                 return False
             self._make_room(role)
             self._entries.append(self._write(snippet, feature, role))
@@ -199,12 +198,25 @@ class ReplayBuffer:
                 raise self._disk_error(error) from error
         return self._schedule.role(snippet.stamps_ns)
 
-    def _is_known(self, feature: np.ndarray) -> bool:
-        """Compared with both roles: a place seen again must not leak into training."""
-        features = [entry.feature for entry in self._entries if entry.shape == self._shape]
-        if not features:
-            return False
-        return bool(similarity(feature[None], np.stack(features)).max() > MAX_SIMILARITY)
+    def _refusal(self, feature: np.ndarray, role: Role | None) -> str:
+        """Why a snippet is not kept; empty = it is.
+
+        Compared with both roles, and kept from training where it looks more like a held-out one
+        than like any that is trained on: a place seen again must not leak.
+        """
+        if role is None:
+            return "guard"
+        trained = self._similarity_to(feature, Role.TRAINING)
+        held_out = self._similarity_to(feature, Role.HOLDOUT)
+        if max(trained, held_out) > MAX_SIMILARITY:
+            return "duplicate"
+        leaks = role is Role.TRAINING and held_out > max(trained, NEIGHBOUR_SIMILARITY)
+        return "guard" if leaks else ""
+
+    def _similarity_to(self, feature: np.ndarray, role: Role) -> float:
+        """Similarity to the nearest kept one; -1 where there is none."""
+        features = [e.feature for e in self._entries if e.role is role and e.shape == self._shape]
+        return float(similarity(feature[None], np.stack(features)).max()) if features else -1.0
 
     def _make_room(self, role: Role) -> None:
         """Below capacity afterwards; images of another size leave first."""

@@ -142,7 +142,8 @@ def test_topics_are_chosen_by_type_and_name():
     recorded = {
         "/right/image_raw": IMAGE, "/front/image/compressed": COMPRESSED,
         "/front/camera_info": INFO, "/right/camera_info": INFO, "/front/depth/image": IMAGE,
-        "/ground_truth/odom": ODOMETRY, "/wheel/odometry": ODOMETRY, "/twist": "geometry_msgs/msg/TwistStamped",
+        "/ground_truth/odom": ODOMETRY, "/wheel/odometry": ODOMETRY,
+        "/twist": "geometry_msgs/msg/TwistStamped",
     }
     topics = choose_topics(recorded)
     assert topics.image == "/right/image_raw"
