@@ -87,8 +87,8 @@ def warp_sources(
     shift = projection[..., 3].reshape(batch, 3 * count, 1)
     projected = torch.baddbmm(shift, turn, points.flatten(2))  # (B, 3 S, H W)
     projected = projected.view(batch * count, 3, height, width)
-    z = projected[:, 2:]
-    grid = projected[:, :2] * z.clamp(min=MIN_Z).reciprocal()
+    xy, z = projected.split((2, 1), dim=1)
+    grid = xy * z.clamp(min=MIN_Z).reciprocal()
     image = functional.grid_sample(
         sources.flatten(0, 1), grid.permute(0, 2, 3, 1),
         mode="bilinear", padding_mode=padding, align_corners=True,
