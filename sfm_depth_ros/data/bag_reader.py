@@ -39,8 +39,17 @@ class RawMessage:
 
     @property
     def message(self) -> Any:
-        """The message's fields; deserialised at each call."""
-        return self._store.deserialize_cdr(self.cdr, self.type_name)
+        """The message's fields; deserialised at each call.
+
+        Raises:
+            DataError: The bytes are no such message.
+        """
+        try:
+            return self._store.deserialize_cdr(self.cdr, self.type_name)
+        except Exception as error:  # generated code: damaged bytes raise whatever they hit
+            raise DataError(
+                f"message of {self.topic} at {self.time_ns} ns is no {self.type_name}: {error}"
+            ) from error
 
 
 class BagReader:
@@ -62,7 +71,7 @@ class BagReader:
         try:
             self._reader = rosbag2.Reader(self.path)
             self._reader.open()
-        except (OSError, rosbag2.ReaderError, ValueError, AssertionError) as error:
+        except Exception as error:  # damaged files raise whatever they hit, not ReaderError alone
             raise DataError(
                 f"{path} is no readable rosbag2 ({error}): give the folder that holds "
                 "metadata.yaml; a bag that was not closed is mended by: ros2 bag reindex"
@@ -109,12 +118,21 @@ class BagReader:
         return sum(c.msgcount for c in self._reader.connections if c.topic == topic)
 
     def raw_messages(self, *topics: str) -> Iterator[RawMessage]:
-        """All messages in the order of bag time; of the named topics alone where any is named."""
+        """All messages in the order of bag time; of the named topics alone where any is named.
+
+        Raises:
+            DataError: The bag is damaged from here on.
+        """
         wanted = [c for c in self._reader.connections if not topics or c.topic in topics]
         if not wanted:
             return
-        for connection, time_ns, data in self._reader.messages(wanted):
-            yield RawMessage(connection.topic, connection.msgtype, time_ns, data, self._store)
+        try:
+            for connection, time_ns, data in self._reader.messages(wanted):
+                yield RawMessage(connection.topic, connection.msgtype, time_ns, data, self._store)
+        except Exception as error:  # rosbags, sqlite3, zstd and struct each have their own
+            raise DataError(
+                f"{self.path} is damaged ({error}): mend it with ros2 bag reindex, or record again"
+            ) from error
 
     def events(self, *kinds: type) -> Iterator[Event]:
         """Typed events in the order of bag time.

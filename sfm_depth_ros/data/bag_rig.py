@@ -84,8 +84,7 @@ def read_extrinsics(reader: BagReader) -> tuple[np.ndarray, str]:
     Returns:
         ``T_base_camera`` ``(4, 4)`` metres, and the name of the base frame.
     """
-    velocities, base_frame = _read_velocities(reader)
-    del velocities
+    _, base_frame = _read_velocities(reader)
     return _find_extrinsics(reader, None, base_frame), base_frame
 
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -160,3 +161,24 @@ def test_missing_topics_are_named_with_what_is_there():
     recorded = {"/scan": "sensor_msgs/msg/LaserScan"}
     with pytest.raises(DataError, match=r"image, velocity; it has /scan \(sensor_msgs"):
         require_topics(choose_topics(recorded), recorded, "image", "velocity")
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+@pytest.mark.parametrize("keep", [0.0, 0.3, 0.9])
+def test_a_truncated_bag_says_so(tmp_path, storage, keep):
+    path = write_small_bag(tmp_path / "bag", storage)
+    file = next(p for p in path.iterdir() if p.suffix in (".mcap", ".db3"))
+    file.write_bytes(file.read_bytes()[: int(keep * file.stat().st_size)])
+    with pytest.raises(DataError, match="bag"), BagReader(path) as reader:
+        list(reader.events())
+
+
+def test_a_damaged_message_is_left_out(tmp_path, caplog):
+    with BagWriter(tmp_path / "bag", "sqlite3") as bag:
+        bag.write_camera_info(START, CAMERA)
+        bag.write_camera_info(START + 1, CAMERA)
+    with sqlite3.connect(next((tmp_path / "bag").glob("*.db3"))) as database:
+        database.execute("UPDATE messages SET data = ? WHERE id = 1", (bytes(20),))
+    with BagReader(tmp_path / "bag") as reader:
+        assert [event.time_ns for event in reader.events()] == [START + 1]
+    assert "left out" in caplog.text
