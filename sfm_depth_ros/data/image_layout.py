@@ -114,11 +114,11 @@ class ImageLayout:
         """Sample ``(h, w)`` at every pixel of the whole image ``(H, W)``; NaN outside."""
         columns, rows = self._columns_and_rows
         height, width = self.valid.shape
-        inside_columns = (columns >= 0) & (columns < width)
-        inside_rows = (rows >= max(0, -self.cut_rows)) & (rows < height)
+        left, right = np.searchsorted(columns, (0, width))
+        top, bottom = np.searchsorted(rows, (max(0, -self.cut_rows), height))
         answer = np.full((self.source.height, self.source.width), np.nan, np.float32)
-        known = depth[rows[inside_rows]][:, columns[inside_columns]]
-        answer[np.ix_(inside_rows, inside_columns)] = known
+        known = depth[rows[top:bottom]].take(columns[left:right], axis=1)
+        answer[top:bottom, left:right] = known
         return answer
 
     @cached_property

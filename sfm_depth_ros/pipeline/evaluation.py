@@ -45,6 +45,21 @@ def evaluate(
     create_engine: CreateEngine = create_engine_for,
     on_frame: OnFrame | None = None,
 ) -> dict[str, Any]:
+    """Measure a model on one or more bags and report; the arguments are ``evaluate_bags``'."""
+    drives = evaluate_bags(folder, bags, config, max_depth=max_depth,
+                           create_engine=create_engine, on_frame=on_frame)
+    return report_of(folder, drives, max_depth)
+
+
+def evaluate_bags(
+    folder: ModelFolder,
+    bags: Sequence[str | Path],
+    config: DepthNodeConfig,
+    *,
+    max_depth: float = MAX_DEPTH,
+    create_engine: CreateEngine = create_engine_for,
+    on_frame: OnFrame | None = None,
+) -> dict[str, DriveEvaluation]:
     """Measure a model on one or more bags.
 
     Args:
@@ -53,10 +68,10 @@ def evaluate(
         config: Engine, network size, crop and gates.
         max_depth: Farthest truth that counts, metres.
         create_engine: What makes engines.
-        on_frame: Called with the number of frames done, for progress.
+        on_frame: Called with the number of frames of the bag that are done, for progress.
 
     Returns:
-        The report of all frames together; ``bags`` holds one report for each bag.
+        What was measured, by the bag's name.
 
     Raises:
         DataError: A bag lacks images or calibration.
@@ -66,6 +81,13 @@ def evaluate(
         name = _unique_name(Path(bag), drives)
         drives[name] = evaluate_bag(folder, bag, config, max_depth=max_depth,
                                     create_engine=create_engine, on_frame=on_frame)
+    return drives
+
+
+def report_of(
+    folder: ModelFolder, drives: dict[str, DriveEvaluation], max_depth: float = MAX_DEPTH
+) -> dict[str, Any]:
+    """The report of all drives together; ``bags`` holds one for each drive."""
     report = summarize_drives(list(drives.values()))
     report["bags"] = {name: summarize_drives([drive]) for name, drive in drives.items()}
     return {"model": folder.model_id, "max_depth": max_depth, **report}
@@ -80,7 +102,7 @@ def evaluate_bag(
     create_engine: CreateEngine = create_engine_for,
     on_frame: OnFrame | None = None,
 ) -> DriveEvaluation:
-    """Measure a model on one bag; the arguments are those of ``evaluate``."""
+    """Measure a model on one bag; the arguments are those of ``evaluate_bags``."""
     frames = read_frames(bag, config.input_width or folder.width, config.crop,
                          max_velocity_gap_s=config.max_velocity_gap)
     return evaluate_frames(folder, frames, config, velocities=frames.velocities,

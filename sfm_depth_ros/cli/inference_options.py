@@ -1,0 +1,41 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Arguments that every command which runs a model has; their defaults are depth_node's."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from sfm_depth_ros.config.schema import DepthNodeConfig
+
+NAMES = ("engine", "precision", "engine_threads", "input_width", "crop")
+
+
+def add_inference_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare MODEL and how it is run."""
+    parser.add_argument("model", metavar="MODEL", help="model folder")
+    fields = DepthNodeConfig.__dataclass_fields__
+    for name in NAMES:
+        _add_option(parser, name, fields[name])
+
+
+def node_config(options: argparse.Namespace, **others: Any) -> DepthNodeConfig:
+    """The configuration that the arguments ask for.
+
+    Args:
+        options: Parsed arguments.
+        others: Further fields of DepthNodeConfig.
+    """
+    values = {name: getattr(options, name) for name in NAMES}
+    return DepthNodeConfig(**{**values, "crop": tuple(values["crop"])}, **others)
+
+
+def _add_option(parser: argparse.ArgumentParser, name: str, field: Any) -> None:
+    default = field.default
+    several = isinstance(default, tuple)
+    kind = type(default[0]) if several else type(default)
+    parser.add_argument(
+        f"--{name.replace('_', '-')}", type=kind, default=default, help=field.metadata["doc"],
+        choices=field.metadata["choices"], nargs=len(default) if several else None,
+    )

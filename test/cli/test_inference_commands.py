@@ -1,0 +1,124 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""eval, replay and infer by their command lines, with engines that know the answer."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "pipeline"))
+
+from exact_drive import CAMERA, Drive, create_oracle_engine, make_drive, oracle, write_bag
+
+from sfm_depth_ros.cli.main import main
+from sfm_depth_ros.data.bag_reader import BagReader
+from sfm_depth_ros.networks import model_folder
+from sfm_depth_ros.pipeline import depth_estimator
+
+
+@pytest.fixture(scope="module")
+def drive() -> Drive:
+    return make_drive(40, speed=8.0)
+
+
+@pytest.fixture(autouse=True)
+def _know_the_answer(monkeypatch: pytest.MonkeyPatch, drive: Drive) -> None:
+    """Every model folder is read as the oracle, and every engine is its."""
+    real: Callable[..., Any] = depth_estimator.prepare_model
+
+    def prepare(folder: Any, camera: Any, config: Any, create_engine: Any) -> Any:
+        return real(folder, camera, config, create_oracle_engine)
+
+    monkeypatch.setattr(depth_estimator, "prepare_model", prepare)
+    monkeypatch.setattr(model_folder, "read_model_folder", lambda path: oracle(drive, 1.1))
+
+
+@pytest.fixture(scope="module")
+def bag(tmp_path_factory: pytest.TempPathFactory, drive: Drive) -> Path:
+    return write_bag(tmp_path_factory.mktemp("bags") / "drive", drive)
+
+
+def test_eval_prints_and_writes(
+    bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report, paths = tmp_path / "report.json", tmp_path / "paths"
+    words = ["eval", "model", str(bag), "--json", str(report), "--trajectories", str(paths)]
+    assert main(words) == 0
+    content = json.loads(report.read_text(encoding="utf-8"))
+    assert content["depth"]["abs_rel"] == pytest.approx(0.1, abs=2e-3)
+    assert content["depth_scale_ratio"]["median"] == pytest.approx(1.1, rel=1e-3)
+    assert content["ego_motion"]["segments"] >= 1
+    shown = capsys.readouterr().out
+    assert "0.100" in shown
+    assert "1.100 (" in shown
+    assert (paths / "drive_0_predicted.tum").read_text(encoding="utf-8").count("\n") == 40
+    assert (paths / "drive_0_truth.tum").is_file()
+
+
+def test_eval_of_nothing_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["eval", "model", str(tmp_path / "none")]) == 1
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1
+    assert "no readable rosbag2" in shown
+
+
+def test_replay_writes_a_bag(
+    bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    words = ["replay", "model", str(bag), "--out", str(out), "--depth-encoding", "16UC1"]
+    assert main(words) == 0
+    assert "40 depth images of 40 images, 39 motions" in capsys.readouterr().out
+    with BagReader(out) as reader:
+        assert reader.message_count("/depth/image_rect") == 40
+        assert next(reader.raw_messages("/depth/image_rect")).message.encoding == "16UC1"
+    assert main(words) == 1
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_infer_writes_three_files(tmp_path: Path, drive: Drive) -> None:
+    image = tmp_path / "street.png"
+    cv2.imwrite(str(image), drive.frames[0].image)
+    out = tmp_path / "out"
+    assert main(["infer", "model", str(image), "--hfov", "80", "--out", str(out)]) == 0
+    depth = np.load(out / "street_depth.npy")
+    near = drive.depths[0] < 60
+    np.testing.assert_allclose(depth[near], 1.1 * drive.depths[0][near], rtol=1e-4)
+    millimetres = cv2.imread(str(out / "street_depth.png"), cv2.IMREAD_UNCHANGED)
+    assert millimetres.dtype == np.uint16
+    np.testing.assert_allclose(millimetres[near], 1000 * depth[near], rtol=1e-3, atol=1)
+    assert cv2.imread(str(out / "street_color.png")).shape == (CAMERA.height, CAMERA.width, 3)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["missing.png", "--hfov", "80"], "cannot be read"),
+        (["a/x.png", "b/x.png", "--hfov", "80"], "different folders"),
+    ],
+)
+def test_infer_refuses_in_one_line(
+    words: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["infer", "model", *words, "--out", str(tmp_path / "out")]) == 1
+    shown = capsys.readouterr().err
+    assert said in shown
+    assert shown.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_infer_refuses_an_impossible_field_of_view(
+    tmp_path: Path, drive: Drive, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = tmp_path / "street.png"
+    cv2.imwrite(str(image), drive.frames[0].image)
+    assert main(["infer", "m", str(image), "--hfov", "200", "--out", str(tmp_path / "o")]) == 1
+    assert "--hfov" in capsys.readouterr().err
