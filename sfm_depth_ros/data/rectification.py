@@ -61,7 +61,8 @@ class Rectification:
             width, height = self._camera.width // self._factor, self._camera.height // self._factor
             whole = image[: height * self._factor, : width * self._factor]
             image = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
-        return cv2.remap(image, *self._maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        x, y = self._maps
+        return cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
     def sample_depth(self, depth: np.ndarray) -> np.ndarray:
         """Nearest depth of ``(H, W)`` metres, turned to the rectified axis; 0 = unknown."""

@@ -87,6 +87,23 @@ def test_raw_messages_are_what_a_publisher_takes(tmp_path):
     assert [m.time_ns for m in messages] == sorted(m.time_ns for m in messages)
 
 
+def test_depth_in_metres_and_copied_messages(tmp_path):
+    depth = np.array([[1.5, np.nan], [np.inf, 80.0]], np.float32)
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.write_image(START, depth, "optical", "32FC1", "/depth/image_rect")
+        with pytest.raises(ValueError, match="no rgb8 image"):
+            bag.write_image(START, depth, "optical", "rgb8")
+    roles = BagTopics(depth_truth="/depth/image_rect")
+    with BagReader(tmp_path / "bag") as reader, BagWriter(tmp_path / "copy") as copy:
+        for raw in reader.raw_messages():
+            copy.write_serialized(raw.topic, raw.type_name, raw.time_ns, raw.cdr)
+        with pytest.raises(DataError, match="robot_msgs/msg/Mood"):
+            copy.write_serialized("/mood", "robot_msgs/msg/Mood", START, b"")
+    with BagReader(tmp_path / "copy", roles) as reader:
+        truth = next(reader.events(DepthTruthEvent))
+    np.testing.assert_array_equal(truth.depth, [[1.5, 0], [0, 80]])
+
+
 def test_static_transforms_are_offered_to_late_joiners(tmp_path):
     path = write_small_bag(tmp_path / "bag", frames=1)
     assert "durability: transient_local" in (path / "metadata.yaml").read_text()
