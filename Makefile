@@ -6,6 +6,7 @@
 #   make test-slow                   the rest
 #   make bench                       transport, frame path, engines, training step
 #   make lint                        ruff, mypy, codespell
+#   make docs                        rewrite the option tables of the documents
 # Each sets up .venv first. DISTRO=kilted takes ROS 2 Kilted instead of Jazzy, in .venv-kilted.
 
 SHELL := /bin/bash
@@ -29,7 +30,7 @@ STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: setup demo test test-slow lint bench clean
+.PHONY: setup demo test test-slow lint bench docs clean
 .DEFAULT_GOAL := test
 
 setup: $(STAMP)
@@ -56,6 +57,9 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/codespell sfm_depth_ros launch config docs test README.md CONTRIBUTING.md CHANGELOG.rst Makefile
+
+docs: $(STAMP)
+	$(BIN)/python -m sfm_depth_ros.config.documentation README.md docs/*.md
 
 clean:
 	rm -rf out build install log .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any
 
 
@@ -72,10 +73,9 @@ def _measure(setting: StepSetting, kind: str) -> dict[str, float]:
     torch.set_num_threads(setting.threads)
     networks = networks_of(read_model_folder(setting.model)).to(setting.device).train()
     optimiser = create_optimiser(networks, Rates(1e-6))
-    snippets = random_snippets(setting)
     step_loss, objective_loss = _LOSSES[kind]()
     config, times = ObjectiveConfig(), []
-    with BatchLoader(lambda step: _load_batch(snippets, setting, step)) as loader:
+    with TemporaryDirectory() as folder, BatchLoader(_batches(setting, folder)) as loader:
         for _ in range(setting.steps + 2):
             batch = loader.next().to(setting.device)
             started = time.perf_counter()
@@ -137,11 +137,18 @@ def random_snippets(setting: StepSetting) -> list[Any]:
     return snippets
 
 
-def _load_batch(snippets: list[Any], setting: StepSetting, step: int) -> Any:
-    from sfm_depth_ros.data.batch import collate
+def _batches(setting: StepSetting, folder: str) -> Callable[[int], Any]:
+    """Batches from the trainer's own buffer on disk."""
+    import numpy as np
 
-    first = step * setting.batch_size
-    return collate([snippets[(first + i) % len(snippets)] for i in range(setting.batch_size)])
+    from sfm_depth_ros.data.batch import collate
+    from sfm_depth_ros.data.replay_buffer import ReplayBuffer
+
+    buffer = ReplayBuffer(folder, 100, 0.0, seed=0)
+    for snippet in random_snippets(setting):
+        buffer.add(snippet)
+    rng = np.random.default_rng(0)
+    return lambda step: collate(buffer.sample(setting.batch_size, rng))
 
 
 def _our_losses() -> tuple[Callable[..., Any], Callable[..., Any]]:

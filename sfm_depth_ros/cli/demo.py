@@ -1,0 +1,87 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""``sfm-depth demo``: play a drive to both nodes; report how the depth gets better."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sfm_depth_ros.cli.demonstration.comparing import Part
+    from sfm_depth_ros.cli.demonstration.live import LiveResult
+
+HELD_OUT_SHARE = 0.2
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("bag", nargs="?", type=Path, metavar="BAG",
+                        help="rosbag2 to play; default: a rendered drive")
+    parser.add_argument("--loops", type=int, default=1, metavar="N",
+                        help="times that the part to learn from is played (default: 1)")
+    parser.add_argument("--out", type=Path, default=Path("out/demo"), metavar="DIR",
+                        help="folder for models, figures and pictures (default: out/demo)")
+    parser.add_argument("--seconds", type=float, default=180.0, metavar="S",
+                        help="length of the rendered drive (default: 180)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prepare the drive, run it live, compare the models, report."""
+    from sfm_depth_ros.cli.demonstration.bag_facts import read_facts
+    from sfm_depth_ros.cli.demonstration.comparing import Part
+    from sfm_depth_ros.cli.demonstration.drives import rendered_drives
+    from sfm_depth_ros.cli.demonstration.live import LivePlan, drive_live
+    from sfm_depth_ros.errors import ConfigError
+
+    if options.loops < 1:
+        raise ConfigError(f"--loops: expected at least 1, got {options.loops}")
+    started, out = time.monotonic(), options.out
+    _clear(out)
+    bag, second = options.bag, None
+    if bag is None:
+        bag, second = rendered_drives(out, options.seconds)
+    facts = read_facts(bag)
+    held_out_from_s = (1.0 - HELD_OUT_SHARE) * facts.duration_s
+    live = drive_live(LivePlan(facts, held_out_from_s, options.loops, out))
+    parts = [Part("last fifth of the drive, held out", bag, held_out_from_s)]
+    if second is not None:
+        parts.append(Part("a second drive, held out", second))
+    _report(out, live, parts)
+    print(f"whole demo: {time.monotonic() - started:.0f} s")
+    return 0
+
+
+def _clear(out: Path) -> None:
+    """Remove what an earlier run learnt and said; rendered drives stay."""
+    out.mkdir(parents=True, exist_ok=True)
+    for name in ("models", "log", "buffer"):
+        shutil.rmtree(out / name, ignore_errors=True)
+    for path in (*out.glob("*.json"), *out.glob("*.png")):
+        path.unlink()
+
+
+def _report(out: Path, live: LiveResult, parts: list[Part]) -> None:
+    """Evaluate, draw, print the table and write ``summary.json``."""
+    from sfm_depth_ros.cli.demonstration.comparing import compare, look_at
+    from sfm_depth_ros.cli.demonstration.pictures import draw_history, draw_scenes
+    from sfm_depth_ros.cli.demonstration.report import summary, table, write_summary
+    from sfm_depth_ros.networks.model_folder import read_model_folder
+    from sfm_depth_ros.ros.paths import SHIPPED_MODEL, find_share
+
+    before = read_model_folder(find_share(SHIPPED_MODEL))
+    after = read_model_folder(live.newest_model) if live.newest_model else before
+    comparisons = []
+    for number, part in enumerate(parts):
+        print(f"evaluating both models on: {part.name}", flush=True)
+        comparisons.append(compare(part, before, after))
+        picture = out / ("depth.png" if number == 0 else "depth_second_drive.png")
+        draw_scenes(look_at(part, before, after), picture, part.name)
+    draw_history(live.state.history, live.state.depth_history, out / "history.png")
+    write_summary(out / "summary.json", summary(live.figures, comparisons))
+    print(f"\n{table(live.figures, comparisons)}\n")
+    pictures = ", ".join(str(path) for path in sorted(out.glob("*.png")))
+    print(f"figures: {out / 'summary.json'}   pictures: {pictures}")

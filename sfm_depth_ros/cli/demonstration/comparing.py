@@ -1,0 +1,80 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The shipped and the learnt model on the same part of a bag, and some images to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sfm_depth_ros.cli.demonstration.pictures import Scene
+from sfm_depth_ros.cli.demonstration.report import Comparison
+from sfm_depth_ros.config.schema import DepthNodeConfig
+from sfm_depth_ros.data.bag_frames import BagFrame, read_frames
+from sfm_depth_ros.data.camera_model import CameraModel
+from sfm_depth_ros.networks.model_folder import ModelFolder
+from sfm_depth_ros.pipeline.depth_estimator import DepthEstimator
+from sfm_depth_ros.pipeline.evaluation import evaluate_frames, summarize_drives
+
+SCENES = 3
+
+
+@dataclass(frozen=True)
+class Part:
+    """A bag from some time on.
+
+    Attributes:
+        name: What it is called in the report.
+        bag: The bag.
+        from_s: Seconds after the first image.
+    """
+
+    name: str
+    bag: Path
+    from_s: float = 0.0
+
+    def frames(self, width: int) -> Iterator[BagFrame]:
+        """Frames at the network's size."""
+        first_ns: int | None = None
+        for item in read_frames(self.bag, width):
+            first_ns = item.frame.stamp_ns if first_ns is None else first_ns
+            if item.frame.stamp_ns - first_ns >= self.from_s * 1e9:
+                yield item
+
+
+def compare(part: Part, before: ModelFolder, after: ModelFolder) -> Comparison:
+    """Evaluate both models, nothing corrected."""
+    return Comparison(part.name, _report(part, before), _report(part, after))
+
+
+def look_at(part: Part, before: ModelFolder, after: ModelFolder) -> list[Scene]:
+    """Depth of both models on images spread over the part, those with truth if there are any."""
+    items = list(part.frames(before.width))
+    items = [item for item in items if item.depth is not None] or items
+    chosen = [items[round(share * (len(items) - 1))] for share in np.linspace(0.1, 0.9, SCENES)]
+    return [
+        Scene(item.frame.image, _depth(item, before), _depth(item, after), item.depth)
+        for item in chosen
+    ]
+
+
+def _report(part: Part, folder: ModelFolder) -> dict[str, Any]:
+    config = DepthNodeConfig(apply_scale="off")
+    velocities = read_frames(part.bag, folder.width).velocities
+    drive = evaluate_frames(folder, part.frames(folder.width), config, velocities=velocities)
+    return {"model": folder.model_id, **summarize_drives([drive])}
+
+
+def _depth(item: BagFrame, folder: ModelFolder) -> np.ndarray:
+    frame = item.frame
+    camera = CameraModel.from_intrinsics(frame.intrinsics, frame.frame_id)
+    config = DepthNodeConfig(input_width=frame.intrinsics.width, apply_scale="off")
+    estimator = DepthEstimator(folder, camera, config)
+    try:
+        return estimator.estimate_frame(frame).depth
+    finally:
+        estimator.close()

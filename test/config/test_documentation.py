@@ -1,0 +1,38 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sfm_depth_ros.config.documentation import option_table, update
+from sfm_depth_ros.config.schema import DepthNodeConfig, NodeConfig, ObjectiveConfig
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = ["README.md", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/*.md"))]
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_tables_are_those_of_the_code(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert text == update(text), "type: make docs"
+
+
+def test_readme_has_the_tables_of_both_nodes() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "| `base_to_camera` |" in text
+    assert "| `engine` | `auto` | auto, openvino, onnxruntime, torch |" in text
+    assert "| `training.batch_size` |" in text
+
+
+def test_row_holds_everything() -> None:
+    table = option_table(ObjectiveConfig)
+    row = next(line for line in table.splitlines() if "velocity_weight" in line)
+    assert row == "| `velocity_weight` | `0.1` | 0 to 100 | yes | weight of the velocity loss |"
+
+
+def test_options_of_another_table_are_left_out() -> None:
+    table = option_table(DepthNodeConfig, without=NodeConfig)
+    assert "`precision`" in table
+    assert "`models_dir`" not in table
