@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -24,7 +26,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.stem = ConvBlock(3, channels[0], kernel=5, stride=2)
         self.down = nn.ModuleList(
-            ConvBlock(a, b, stride=2) for a, b in zip(channels, channels[1:], strict=False)
+            ConvBlock(a, b, stride=2) for a, b in pairwise(channels)
         )
         self.refine = nn.ModuleList(ResidualBlock(c) for c in channels[1:])
         self.context = GlobalContext(channels[-1])
@@ -44,13 +46,11 @@ class Decoder(nn.Module):
     def __init__(self, channels: list[int]) -> None:
         """Args: channels of the encoder's five stages."""
         super().__init__()
-        steps = list(zip(channels[::-1], channels[-2::-1], strict=False))  # (below, here)
+        steps = list(pairwise(channels[::-1]))  # (below, here)
         self.reduce = nn.ModuleList(ConvBlock(below, here, kernel=1) for below, here in steps)
         self.join = nn.ModuleList(ConvBlock(2 * here, here) for _, here in steps)
         self.heads = nn.ModuleList(nn.Conv2d(here, 1, 3, 1, 1) for _, here in steps)
-        for head in self.heads:
-            nn.init.normal_(head.weight, std=0.01)
-            nn.init.constant_(head.bias, INITIAL_DISPARITY_LOGIT)
+        self.heads.apply(_start_at_middle_depth)
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
         """Disparity logits, finest (1/2) first."""
@@ -103,6 +103,12 @@ class SmallDepthNet(nn.Module):
         config = self.config
         depth = disparity_to_depth(torch.sigmoid(logits), config.min_depth, config.max_depth)
         return depth * torch.exp(self.log_scale)
+
+
+def _start_at_middle_depth(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d) and module.bias is not None:
+        nn.init.normal_(module.weight, std=0.01)
+        nn.init.constant_(module.bias, INITIAL_DISPARITY_LOGIT)
 
 
 def _enlarged(logits: Tensor) -> Tensor:
