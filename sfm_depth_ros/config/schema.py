@@ -163,6 +163,9 @@ class OnlineTrainingConfig:
     buffer_dir: str = option("", "folder of the snippet buffer; empty = beside models_dir")
     holdout_share: float = option(0.1, "share of admitted snippets held out to decide what may "
                                   "be deployed", minimum=0.02, maximum=0.5)
+    max_steps_per_snippet: float = option(10.0, "steps for every snippet received, after which "
+                                          "training waits for new ones", minimum=0.01,
+                                          maximum=1e6, dynamic=True)
     validate_every: int = option(50, "steps between two validations", minimum=1, maximum=100000)
     min_snippets: int = option(24, "snippets in the buffer before training starts",
                                minimum=2, maximum=100000)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,7 +50,7 @@ class SnippetBatch:
         """Return the snippets of ``rows`` as a batch that shares memory with this one."""
         return self._mapped(lambda tensor: tensor[rows])
 
-    def _mapped(self, function) -> SnippetBatch:
+    def _mapped(self, function: Callable[[Tensor], Tensor]) -> SnippetBatch:
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return SnippetBatch(**{k: None if v is None else function(v) for k, v in values.items()})
 
@@ -83,6 +83,11 @@ def collate(snippets: Sequence[Snippet]) -> SnippetBatch:
         depth=None if depth is None else torch.from_numpy(depth).unsqueeze(1),
         T_source_target=_motions(snippets, unknown_motion),
     )
+
+
+def collate_in_batches(snippets: Sequence[Snippet], size: int) -> list[SnippetBatch]:
+    """Stack snippets into batches of at most ``size``."""
+    return [collate(snippets[start : start + size]) for start in range(0, len(snippets), size)]
 
 
 def images_to_tensor(images: np.ndarray) -> Tensor:

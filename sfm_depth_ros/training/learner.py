@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 
 import torch
 from torch import Tensor
@@ -49,6 +50,8 @@ class OnlineLearner:
         refused_in_a_row: The newest of them without a good one between.
         rate_factor: Share of the learning rate that divergence has left.
         terms: Loss terms of the newest good step.
+        base_scales: Log scales (depth, translation) at which rendered truth holds: those of the
+            model that was trained on it.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class OnlineLearner:
         self.steps = self.refused = self.refused_in_a_row = 0
         self.rate_factor = 1.0
         self.terms: dict[str, float] = {}
+        self.base_scales = self.log_scales()
         self._generator = torch.Generator().manual_seed(training.seed)
         self._begin_anew()
 
@@ -69,14 +73,24 @@ class OnlineLearner:
         rising = warmed_up(self._since_fresh, self.training.warmup_steps)
         return self.training.learning_rate * self.rate_factor * rising
 
-    def step(self, batch: SnippetBatch) -> bool:
+    def log_scales(self) -> tuple[float, float]:
+        """Log scales of depth and translation as they are."""
+        return float(self.networks.depth.log_scale), float(self.networks.pose.log_scale)
+
+    def step(self, batch: SnippetBatch, live: int) -> bool:
         """Learn from one batch.
+
+        Args:
+            batch: Live snippets, then rendered ones.
+            live: How many are live: these are judged by the self-supervised objective, the others
+                by their truth.
 
         Returns:
             Whether the step was taken; a refused one changes nothing but the counts.
         """
         batch = random_flip(batch.to(self.training.device), self._generator)
-        options = StepOptions(PhotometricJitter(JITTER, self._generator))
+        batch = self._in_own_scale(batch)
+        options = StepOptions(PhotometricJitter(JITTER, self._generator), photometric_rows=live)
         result = training_step(
             self.networks.depth, self.networks.pose, batch, self.objective, options
         )
@@ -134,6 +148,23 @@ class OnlineLearner:
         self.rate_factor = float(values["rate_factor"])
         self._since_fresh = int(values["since_fresh"])
         self.average.updates = int(values["average_updates"])
+
+    def _in_own_scale(self, batch: SnippetBatch) -> SnippetBatch:
+        """Let rendered truth follow the scales that the live camera asks for.
+
+        Metric scale is the live camera's to teach. A rendered world that is as many times larger
+        as the scales have grown looks the same, so its truth holds in that size, and says nothing
+        about the scales: its gradient on them cancels.
+        """
+        if batch.depth is None or batch.T_source_target is None:
+            return batch
+        base_depth, base_translation = self.base_scales
+        grown = torch.exp(self.networks.depth.log_scale - base_depth)
+        stretch = torch.ones_like(batch.T_source_target)
+        stretch[..., :3, 3] = torch.exp(self.networks.pose.log_scale - base_translation)
+        return dataclasses.replace(
+            batch, depth=batch.depth * grown, T_source_target=batch.T_source_target * stretch
+        )
 
     def _begin_anew(self) -> None:
         rates = Rates(self.training.learning_rate, self.training.scale_rate_factor)

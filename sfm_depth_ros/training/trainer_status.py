@@ -33,6 +33,7 @@ class TrainerStatus:
         validation_before: Held-out error of the deployed model, None before the first.
         validation_after: Held-out error of the newest weights on the same snippets.
         verdict: What the guard said of them.
+        note: Newest event: calibration, correction, deployment, way back.
         models_deployed: Models handed over since the start.
         deployed_model: Id of the model that depth runs with, as far as the trainer knows.
     """
@@ -52,6 +53,7 @@ class TrainerStatus:
     validation_before: HeldOutError | None = None
     validation_after: HeldOutError | None = None
     verdict: str = ""
+    note: str = ""
     models_deployed: int = 0
     deployed_model: str = ""
 
@@ -74,7 +76,7 @@ class TrainerStatus:
             "snippets": self.snippets, "buffer": self.buffer, "held_out": self.held_out,
             **{f"refused.{name}": count for name, count in self.refusals.items()},
             "steps_refused": self.steps_refused, "rollbacks": self.rollbacks,
-            "verdict": self.verdict, "models_deployed": self.models_deployed,
+            "verdict": self.verdict, "note": self.note, "models_deployed": self.models_deployed,
             "deployed_model": self.deployed_model,
         }
         for name, ratio in (("depth_scale_ratio", self.depth_scale_ratio),
