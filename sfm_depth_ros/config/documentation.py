@@ -16,7 +16,9 @@ from typing import Any
 from sfm_depth_ros.config import schema
 from sfm_depth_ros.config.loading import OptionRow, iter_options
 
-_SECTION = re.compile(r"(<!-- options: (\w+)(?: without (\w+))? -->\n).*?(<!-- end -->)", re.DOTALL)
+_SECTION = re.compile(
+    r"(<!-- options: (\w+)(?: without (\w+))? -->\n).*?(<!-- end -->)", re.DOTALL
+)
 
 
 def update(text: str) -> str:
