@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -18,9 +18,7 @@ from sfm_depth_ros.data.synthetic.scene import build_scene
 from sfm_depth_ros.data.synthetic.trajectory import MotionSpec, Trajectory, rotation_from_euler
 from sfm_depth_ros.data.synthetic.visibility import RayGrid
 from sfm_depth_ros.geometry.camera import Intrinsics
-
-# Optical axes (right, down, forward) as columns in a body frame (forward, left, up): REP 103.
-R_BODY_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
+from sfm_depth_ros.geometry.frames import R_BASE_OPTICAL, matrix_to_pose
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ class CameraSpec:
         """Pose of the optical frame in ``base_link``, ``(4, 4)`` float64."""
         T = np.eye(4)
         roll, pitch = math.radians(self.roll_deg), math.radians(self.pitch_deg)
-        T[:3, :3] = rotation_from_euler(roll, pitch, 0.0) @ R_BODY_OPTICAL
+        T[:3, :3] = rotation_from_euler(roll, pitch, 0.0) @ R_BASE_OPTICAL
         T[:3, 3] = self.forward_m, 0.0, self.height_m
         return T
 
@@ -129,8 +127,6 @@ class SyntheticDrive:
     @property
     def base_to_camera(self) -> np.ndarray:
         """The same as ``(7,)``: x, y, z, qx, qy, qz, qw."""
-        from sfm_depth_ros.geometry.frames import matrix_to_pose
-
         return matrix_to_pose(self.T_base_camera)
 
     def stamp_ns(self, index: int) -> int:
@@ -205,8 +201,6 @@ def render_snippet(drive: SyntheticDrive, index: int, step: int) -> Snippet:
 
 
 def _in_lane(motion: MotionSpec, lane_m: float) -> MotionSpec:
-    from dataclasses import replace
-
     return replace(motion, lane_m=motion.lane_m + lane_m)
 
 

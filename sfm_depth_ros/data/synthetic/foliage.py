@@ -20,7 +20,7 @@ def foliage_holes(seed: int) -> Tensor:
     spectrum = np.fft.rfftn(rng.standard_normal((HOLES,) * 3))
     whole, half = np.fft.fftfreq(HOLES) * HOLES, np.fft.rfftfreq(HOLES) * HOLES
     radius = np.sqrt(whole[:, None, None] ** 2 + whole[:, None] ** 2 + half**2)
-    field = np.fft.irfftn(spectrum / (1 + radius) ** 1.2, s=(HOLES,) * 3)
+    field = np.fft.irfftn(spectrum / (1 + radius) ** 1.2, s=(HOLES,) * 3, axes=(0, 1, 2))
     is_open = field < np.quantile(field, OPEN_SHARE)
     return torch.from_numpy(is_open.astype(np.float32) * MISS).reshape(-1)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -34,15 +35,22 @@ class Road:
         """Arc length of the last sample."""
         return self.start + STEP_M * (len(self.xy) - 1)
 
+    @cached_property
+    def _tangent(self) -> np.ndarray:
+        return np.stack([np.cos(self.heading), np.sin(self.heading)], -1) * STEP_M
+
+    @cached_property
+    def _slope(self) -> np.ndarray:
+        return np.gradient(self.heading)
+
     def position(self, s: np.ndarray | float, lateral: np.ndarray | float = 0.0) -> np.ndarray:
         """Points ``lateral`` metres to the left of the line, ``(..., 2)``."""
         s = np.asarray(s, float)
         index, fraction = self._locate(s)
-        tangent = np.stack([np.cos(self.heading), np.sin(self.heading)], -1) * STEP_M
         f = fraction[..., None]
         # Cubic Hermite: the curve's first derivative is continuous, so velocities are exact.
         here, there = self.xy[index], self.xy[index + 1]
-        out, into = tangent[index], tangent[index + 1]
+        out, into = self._tangent[index], self._tangent[index + 1]
         line = here * (1 + 2 * f) * (1 - f) ** 2 + out * f * (1 - f) ** 2
         line = line + there * f**2 * (3 - 2 * f) + into * f**2 * (f - 1)
         yaw = self.yaw(s)
@@ -51,7 +59,7 @@ class Road:
     def yaw(self, s: np.ndarray | float) -> np.ndarray:
         """Heading at arc length ``s``, radians."""
         index, fraction = self._locate(np.asarray(s, float))
-        slope = np.gradient(self.heading)
+        slope = self._slope
         a, b = self.heading[index], self.heading[index + 1]
         f = fraction
         value = a * (1 + 2 * f) * (1 - f) ** 2 + b * f**2 * (3 - 2 * f)
@@ -64,7 +72,7 @@ class Road:
 
 
 def make_road(rng: np.random.Generator, length_m: float, bend: float) -> Road:
-    """A road from 20 m behind the start to ``length_m`` ahead, never crossing itself.
+    """A road from 30 m behind the start to ``length_m`` ahead, never crossing itself.
 
     Args:
         rng: Source of randomness.
