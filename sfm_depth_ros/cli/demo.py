@@ -74,10 +74,9 @@ def _report(out: Path, live: LiveResult, parts: list[Part]) -> None:
 
     before = read_model_folder(find_share(SHIPPED_MODEL))
     after = read_model_folder(live.newest_model) if live.newest_model else before
-    comparisons = []
+    print(f"evaluating both models on: {'; '.join(part.name for part in parts)}", flush=True)
+    comparisons = compare(parts, before.path, after.path)
     for number, part in enumerate(parts):
-        print(f"evaluating both models on: {part.name}", flush=True)
-        comparisons.append(compare(part, before, after))
         picture = out / ("depth.png" if number == 0 else "depth_second_drive.png")
         draw_scenes(look_at(part, before, after), picture, part.name)
     draw_history(live.state.history, live.state.depth_history, out / "history.png")

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import multiprocessing
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from sfm_depth_ros.cli.demonstration.report import Comparison
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.data.bag_frames import BagFrame, read_frames
 from sfm_depth_ros.data.camera_model import CameraModel
-from sfm_depth_ros.networks.model_folder import ModelFolder
+from sfm_depth_ros.networks.model_folder import ModelFolder, read_model_folder
 from sfm_depth_ros.pipeline.depth_estimator import DepthEstimator
 from sfm_depth_ros.pipeline.evaluation import evaluate_frames, summarize_drives
 
@@ -46,9 +47,15 @@ class Part:
                 yield item
 
 
-def compare(part: Part, before: ModelFolder, after: ModelFolder) -> Comparison:
-    """Evaluate both models, nothing corrected."""
-    return Comparison(part.name, _report(part, before), _report(part, after))
+def compare(parts: Sequence[Part], before: Path, after: Path) -> list[Comparison]:
+    """Evaluate both models on every part, nothing corrected; two processes at a time."""
+    jobs = [(part, model) for part in parts for model in (before, after)]
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        reports = pool.starmap(_report, jobs, chunksize=1)
+    return [
+        Comparison(part.name, reports[2 * index], reports[2 * index + 1])
+        for index, part in enumerate(parts)
+    ]
 
 
 def look_at(part: Part, before: ModelFolder, after: ModelFolder) -> list[Scene]:
@@ -62,7 +69,8 @@ def look_at(part: Part, before: ModelFolder, after: ModelFolder) -> list[Scene]:
     ]
 
 
-def _report(part: Part, folder: ModelFolder) -> dict[str, Any]:
+def _report(part: Part, model: Path) -> dict[str, Any]:
+    folder = read_model_folder(model)
     config = DepthNodeConfig(apply_scale="off")
     velocities = read_frames(part.bag, folder.width).velocities
     drive = evaluate_frames(folder, part.frames(folder.width), config, velocities=velocities)

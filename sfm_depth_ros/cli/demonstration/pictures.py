@@ -13,6 +13,7 @@ import numpy as np
 
 from sfm_depth_ros.optional import require
 
+SPARSE = 0.2
 LOSSES = ("photometric", "velocity", "smoothness")
 
 
@@ -39,7 +40,7 @@ def draw_scenes(scenes: Sequence[Scene], path: Path, title: str) -> None:
     has_truth = any(scene.truth is not None for scene in scenes)
     columns = ["input", "depth before", "depth after", *(["truth"] if has_truth else [])]
     height, width = scenes[0].image.shape[:2]
-    inches = 3.6
+    inches = 4.2
     figure = figure_module.Figure(
         figsize=(inches * len(columns) + 0.8, inches * height / width * len(scenes) + 0.7),
         layout="constrained",
@@ -76,7 +77,8 @@ def draw_history(
     bottom.set_ylabel("loss")
     bottom.set_xlabel("seconds of the demo")
     for axis in (top, bottom):
-        axis.legend(fontsize=8)
+        if axis.lines:
+            axis.legend(fontsize=8)
         axis.grid(alpha=0.3)
     figure.savefig(path, dpi=100)
 
@@ -91,7 +93,7 @@ def _draw_row(figure: Any, row: Sequence[Any], scene: Scene) -> None:
     depths = [scene.before, scene.after]
     row[0].imshow(scene.image)
     if scene.truth is not None:
-        depths.append(np.where(scene.truth > 0, scene.truth, np.nan))
+        depths.append(_visible(scene.truth))
     reference = depths[-1][np.isfinite(depths[-1])]
     low, high = np.percentile(np.log(np.maximum(reference, 0.1)), (2, 98))
     for axis, depth in zip(row[1:], depths, strict=False):
@@ -101,6 +103,14 @@ def _draw_row(figure: Any, row: Sequence[Any], scene: Scene) -> None:
     bar.set_ticks(ticks, labels=[f"{np.exp(tick):.0f} m" for tick in ticks])
     for axis in row:
         axis.set_axis_off()
+
+
+def _visible(truth: np.ndarray) -> np.ndarray:
+    """True depth with NaN where unknown; points so sparse that nobody would see them grow."""
+    known = truth > 0
+    if known.mean() < SPARSE:
+        truth = require("cv2").dilate(truth, np.ones((3, 3), np.uint8))
+    return np.where(truth > 0, truth, np.nan)
 
 
 def _plot(axis: Any, rows: Sequence[dict[str, Any]], name: str, label: str) -> None:
