@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from sfm_depth_ros.geometry.camera import Intrinsics
@@ -24,9 +25,11 @@ from sfm_depth_ros.geometry.frames import invert, rotation_matrix
 from sfm_depth_ros.pipeline.tracking import Tracks, track_corners
 
 _MIN_TRACKS = 15
-_MIN_PARALLAX = 0.5  # pixels; below it a triangle says nothing
+_MIN_PARALLAX = 1.0  # pixels; below it a triangle says nothing
 _ENOUGH_PARALLAX = 5.0  # pixels; above it depth's own errors dominate, so weights stop growing
 _MAX_OFF_LINE = 1.0  # pixels from the epipolar line at which a track is of something that moves
+_EDGE_SIZE = 7  # pixels; corners on a depth edge move with its near side, wherever depth has it
+_EDGE_FACTOR = 1.5
 _MAX_RELATIVE_SIGMA = 0.15
 _ITERATIONS = 6
 _SMALL_STEP = 3e-4  # radians, and relative: a twentieth of a pixel at the networks' sizes
@@ -73,9 +76,7 @@ def measure_depth_scale(
     Returns:
         The estimate, or None where the pair has too little parallax or texture to say.
     """
-    with np.errstate(invalid="ignore"):
-        known = (np.isfinite(depth) & (depth > 0)).astype(np.uint8)
-    tracks = track_corners(earlier, later, known, max_corners)
+    tracks = track_corners(earlier, later, _usable(depth), max_corners)
     columns, rows = np.rint(tracks.earlier).astype(int).T
     return depth_scale_of_tracks(
         tracks, depth[rows, columns].astype(np.float64), intrinsics, T_earlier_later
@@ -112,6 +113,16 @@ def depth_scale_of_tracks(
     ratio, sigma, iqr, count = summary
     sigma = math.hypot(sigma, ratio * log_sigma)
     return DepthScale(ratio, sigma, iqr, count) if sigma < _MAX_RELATIVE_SIGMA * ratio else None
+
+
+def _usable(depth: np.ndarray) -> np.ndarray:
+    """``(H, W)`` uint8, 1 where depth is known and no depth edge is near."""
+    with np.errstate(invalid="ignore"):
+        known = np.isfinite(depth) & (depth > 0)
+    filled = np.where(known, depth, np.float32(0)).astype(np.float32)
+    window = np.ones((_EDGE_SIZE, _EDGE_SIZE), np.uint8)
+    is_even = cv2.dilate(filled, window) < _EDGE_FACTOR * cv2.erode(filled, window)
+    return (known & is_even).astype(np.uint8)
 
 
 @dataclass(frozen=True)
