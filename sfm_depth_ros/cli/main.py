@@ -40,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit status: 0 on success, 1 on an error that the user can mend, 130 when interrupted.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["play"]:
+        words.insert(1, "--")  # every option after it is bag_player's own
     try:
         options = _build_parser(words).parse_args(words)
         level = logging.DEBUG if options.verbose else logging.INFO

@@ -17,5 +17,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Become bag_player, which answers signals from its first moment."""
-    command = [sys.executable, "-m", "sfm_depth_ros.nodes.main", "bag_player", *options.words]
+    words = options.words[1:] if options.words[:1] == ["--"] else options.words
+    command = [sys.executable, "-m", "sfm_depth_ros.nodes.main", "bag_player", *words]
     os.execv(sys.executable, command)

@@ -67,6 +67,21 @@ def test_errors_become_one_line(
     assert captured.count("\n") <= 1
 
 
+@pytest.mark.parametrize("words", [["--help"], ["bag", "--rate", "2"], ["--rate", "2", "bag"]])
+def test_play_hands_every_option_to_bag_player(
+    words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[list[str]] = []
+
+    def become(program: str, command: list[str]) -> None:
+        called.append(command)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.execv", become)
+    assert main(["play", *words]) == 130
+    assert called[0][1:] == ["-m", "sfm_depth_ros.nodes.main", "bag_player", *words]
+
+
 def test_unknown_command_is_refused() -> None:
     with pytest.raises(SystemExit) as leaving:
         main(["fly"])

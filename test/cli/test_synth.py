@@ -22,7 +22,7 @@ def test_bag_has_all_topics_and_exact_truth(tmp_path: Path) -> None:
     bag = tmp_path / "drive"
     assert main(["synth", str(bag), *SMALL]) == 0
     with BagReader(bag) as reader:
-        topics = {message[0] for message in reader.raw_messages()}
+        topics = {message.topic for message in reader.raw_messages()}
     assert topics >= {
         "/camera/image_raw/compressed", "/camera/camera_info", "/odom", "/tf_static",
         "/ground_truth/depth", "/ground_truth/odom",

@@ -68,22 +68,37 @@ class _Session:
     monitor: Monitor
     nodes: tuple[NodeProcess, ...]
 
+    def show_camera(self) -> None:
+        """Play the calibration alone, so that no image has to wait for the engines."""
+        deadline = time.monotonic() + START_WITHIN_S
+        topic = self.plan.bag.remappings["camera_info"]
+        while not self.monitor.state.depth.get("model_id"):
+            if time.monotonic() > deadline:
+                reason = self.monitor.state.depth.get("reason") or "no reason given"
+                raise SfmDepthError(f"depth_node loads no model: {reason}")
+            self._run_player("camera", "--topics", topic, "--duration", "1")
+            self.tell()
+
     def play(self, name: str, *arguments: str) -> int:
-        """Play a part of the bag, say how it goes, and return how many images were sent."""
-        counts, bag = self.plan.out / f"{name}.json", self.plan.bag
+        """Play a part of the bag and return how many images were sent."""
+        counts = self.plan.out / f"{name}.json"
         counts.unlink(missing_ok=True)
-        command = [str(bag.path), "--topics", *bag.topics, "--wait-for", "2",
-                   "--json", str(counts), *arguments]
-        log = self.plan.out / "log" / f"{name}.log"
-        with NodeProcess("bag_player", command, self.environment, log) as player:
-            while player.is_running:
-                self.tell()
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    player.process.wait(PROGRESS_S)
-            if player.process.returncode != 0:
-                player.check_running()
+        self._run_player(name, "--topics", *self.plan.bag.topics, "--wait-for", "2",
+                         "--json", str(counts), *arguments)
         images: int = json.loads(counts.read_text(encoding="utf-8"))["images"]
         return images
+
+    def _run_player(self, name: str, *arguments: str) -> None:
+        """Run bag_player to its end and say how it goes."""
+        log = self.plan.out / "log" / f"{name}.log"
+        command = [str(self.plan.bag.path), *arguments]
+        with NodeProcess("bag_player", command, self.environment, log) as player:
+            while player.is_running:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    player.process.wait(PROGRESS_S)
+                self.tell()
+            if player.process.returncode != 0:
+                player.check_running()
 
     def tell(self) -> None:
         """Print one line, and make sure that nobody has died."""
@@ -115,6 +130,7 @@ def drive_live(plan: LivePlan) -> LiveResult:
         session.monitor.wait_until(
             lambda state: state.are_active, START_WITHIN_S, "activation of both nodes"
         )
+        session.show_camera()
         learnt = session.play("learning", "--loop", str(plan.loops),
                               "--duration", f"{plan.held_out_from_s:.3f}")
         session.monitor.set_training(False)
