@@ -63,7 +63,8 @@ class _WindowStyle:
 
     def __init__(self, rng: Generator) -> None:
         self.frame = rng.uniform(0.5, 0.95)
-        self.glass = rng.uniform(0.08, 0.35) * (np.array([0.92, 1.0, 1.08]) + rng.normal(0, 0.05, 3))
+        hue = np.array([0.92, 1.0, 1.08]) + rng.normal(0, 0.05, 3)
+        self.glass = rng.uniform(0.08, 0.35) * hue
         self.shutters = rng.random() < 0.35
         self.shutter_colour = rng.uniform(0.15, 0.6) * (1 + rng.normal(0, 0.25, 3))
 

@@ -12,6 +12,8 @@ from sfm_depth_ros.data.synthetic.objects import BALL, CYLINDER
 from sfm_depth_ros.data.synthetic.props import FACADES, Place, Props
 from sfm_depth_ros.data.synthetic.road import Road
 
+WALLS, WALL_SHARES = ("room_wall", "room_door", "plaster", "brick"), (0.5, 0.3, 0.15, 0.05)
+
 
 def yard(props: Props, road: Road) -> Layout:
     """A yard or park path: things from half a metre to ten metres away."""
@@ -129,8 +131,7 @@ def indoor(props: Props, road: Road) -> Layout:
             _furniture(props, side, along, half)
     if rng.random() < 0.9:
         _ceiling(props, side, half, height)
-    for along in np.arange(rng.uniform(15, 60), road.end, 200.0):
-        props.block(side.place(road.end - 30, 0.0), (0.2, 30.0, height), 0.0, "room_wall", tint)
+    props.block(side.place(road.end - 30, 0.0), (0.2, 30.0, height), 0.0, "room_wall", tint)
     band = Band(np.inf, "floor", random_tint(rng, 0.8, 1.2))
     return Layout(GroundStyle((band,)), half, 0.0)
 
@@ -143,11 +144,12 @@ def _corridor_wall(
     while along < side.road.end:
         length = rng.uniform(1.5, 3.5)
         niche = rng.uniform(0.3, 2.5) if rng.random() < 0.25 else 0.0
-        tile = str(rng.choice(["room_wall", "room_door", "plaster", "brick"], p=[0.5, 0.3, 0.15, 0.05]))
+        tile = str(rng.choice(WALLS, p=WALL_SHARES))
         depth = 0.3
         place = side.place(along + length / 2, sign * (half + niche + depth / 2))
         shade = tint * rng.uniform(0.92, 1.06)
-        props.block(place, (length + 0.12, depth, height + 0.1), 0.0, ("plaster", tile, "plaster"), shade)
+        size = length + 0.12, depth, height + 0.1
+        props.block(place, size, 0.0, ("plaster", tile, "plaster"), shade)
         if niche > 0:
             for end in (-0.5, 0.5):
                 at = side.place(along + length * (0.5 + end), sign * (half + niche / 2 + 0.1))
@@ -175,7 +177,8 @@ def _furniture(props: Props, side: Roadside, along: float, half: float) -> None:
     elif kind == 2:
         _barrel(props, place)
     elif kind == 3:
-        props.block(place, (0.5, depth, rng.uniform(0.4, 1.0)), 0.0, "crate", rng.uniform(0.4, 1.2, 3))
+        box = 0.5, depth, rng.uniform(0.4, 1.0)
+        props.block(place, box, 0.0, "crate", rng.uniform(0.4, 1.2, 3))
     elif rng.random() < 0.4:
         props.person(place)
 

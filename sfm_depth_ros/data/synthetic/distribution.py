@@ -55,8 +55,10 @@ def random_camera(rng: np.random.Generator, width: int, height: int, is_car: boo
         mount, pitch = rng.uniform(1.35, 1.75), rng.normal(0.5, 1.5)
     else:
         low = rng.random() < 0.6
-        mount = rng.uniform(0.2, DEMO_HEIGHT_BAND[0]) if low else rng.uniform(DEMO_HEIGHT_BAND[1], 2.0)
+        below, above = DEMO_HEIGHT_BAND
+        mount = rng.uniform(0.2, below) if low else rng.uniform(above, 2.0)
         pitch = outside(rng, -3.0, 15.0, DEMO_PITCH_BAND)
+    centre = rng.normal(0, 0.012, 2) * width
     return CameraSpec(
         width=width,
         height=height,
@@ -65,7 +67,7 @@ def random_camera(rng: np.random.Generator, width: int, height: int, is_car: boo
         pitch_deg=float(np.clip(pitch, -3.0, DEMO_PITCH_BAND[0])) if is_car else float(pitch),
         roll_deg=float(rng.normal(0, 0.6)),
         forward_m=float(rng.uniform(-0.2, 1.5)) if is_car else float(rng.uniform(0.0, 0.4)),
-        centre_px=tuple(float(v) for v in rng.normal(0, 0.012, 2) * width),
+        centre_px=(float(centre[0]), float(centre[1])),
     )
 
 
@@ -95,14 +97,15 @@ def random_motion(rng: np.random.Generator, style: str, is_car: bool) -> MotionS
 
 def random_effects(rng: np.random.Generator) -> EffectsSpec:
     """Cameras good and bad; a third of them grey."""
+    red, green, blue = rng.uniform(0.92, 1.08, 3)
     return EffectsSpec(
         exposure_drift=float(rng.uniform(0.0, 0.04)),
         gamma=float(rng.uniform(0.7, 1.5)),
         contrast=float(rng.uniform(0.8, 1.35)),
-        white_balance=tuple(float(v) for v in rng.uniform(0.92, 1.08, 3)),
+        white_balance=(float(red), float(green), float(blue)),
         vignette=float(rng.choice([0.0, rng.uniform(0.0, 0.35)])),
         blur_px=float(rng.choice([0.0, rng.uniform(0.3, 0.9)], p=[0.3, 0.7])),
         noise=float(rng.uniform(0.0, 0.02)),
-        jpeg_quality=int(rng.choice([0, 0, rng.integers(50, 96)])),
+        jpeg_quality=int(rng.integers(50, 96)) if rng.random() < 0.33 else 0,
         grey=bool(rng.random() < 0.35),
     )

@@ -112,7 +112,7 @@ class SyntheticDrive:
         self._grid = ray_grid(spec.camera).to(device)
 
     def __len__(self) -> int:
-        return int(round(self.spec.seconds * self.spec.rate_hz))
+        return round(self.spec.seconds * self.spec.rate_hz)
 
     @property
     def intrinsics(self) -> Intrinsics:
@@ -131,7 +131,7 @@ class SyntheticDrive:
 
     def stamp_ns(self, index: int) -> int:
         """Time of a frame; the first is at zero."""
-        return int(round(index * 1e9 / self.spec.rate_hz))
+        return round(index * 1e9 / self.spec.rate_hz)
 
     def T_world_base(self, t_ns: int) -> np.ndarray:
         """True pose of ``base_link``, ``(4, 4)`` float64."""

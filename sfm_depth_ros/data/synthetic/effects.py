@@ -82,7 +82,7 @@ def _sensor(values: np.ndarray, effects: EffectsSpec, seed: int) -> np.ndarray:
         values = _add_noise(values, effects, seed)
     if effects.jpeg_quality > 0:
         _, data = cv2.imencode(".jpg", values, [cv2.IMWRITE_JPEG_QUALITY, effects.jpeg_quality])
-        values = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
     return np.ascontiguousarray(values)
 
 

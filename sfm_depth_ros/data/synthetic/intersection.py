@@ -31,11 +31,11 @@ def intersect(kind: int, origin: Rays, direction: Rays) -> Tensor:
     """
     if kind == BOX:
         near, far = _slab(origin[0], direction[0])
-        slabs = (1, 2)
+        slabs = [1, 2]
     else:
         round_axes = 2 if kind == CYLINDER else 3
         near, far = quadratic(origin[:round_axes], direction[:round_axes])
-        slabs = (2,) if kind == CYLINDER else ()
+        slabs = [2] if kind == CYLINDER else []
     for axis in slabs:
         lower, upper = _slab(origin[axis], direction[axis])
         near, far = torch.maximum(near, lower), torch.minimum(far, upper)

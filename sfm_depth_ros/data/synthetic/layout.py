@@ -61,5 +61,6 @@ class Roadside:
 
 
 def random_tint(rng: Rng, low: float = 0.85, high: float = 1.15) -> tuple[float, float, float]:
+    """A random brightness with a weak hue."""
     r, g, b = rng.uniform(low, high) * (1 + rng.normal(0, 0.03, 3))
     return float(r), float(g), float(b)

@@ -81,7 +81,7 @@ class ShadowMaps:
         if not self._is_used:
             return 1.0
         middle = self._frame[:2, :2] @ around
-        key = int(round(middle[0] / STRIDE_M)), int(round(middle[1] / STRIDE_M))
+        key = round(middle[0] / STRIDE_M), round(middle[1] / STRIDE_M)
         if key not in self._maps:
             if len(self._maps) >= 6:
                 self._maps.pop(next(iter(self._maps)))

@@ -15,6 +15,7 @@ from torch import Tensor
 from sfm_depth_ros.data.synthetic.textures import TILE, Atlas
 
 BOX, CYLINDER, BALL, FOLIAGE = range(4)
+Numbers = Sequence[float] | np.ndarray
 FACE_FIELDS = 8  # tile, scale u, scale v, offset u, offset v, red, green, blue
 
 
@@ -60,11 +61,11 @@ class SolidList:
     def add(
         self,
         kind: int,
-        centre: Sequence[float],
-        half: Sequence[float],
+        centre: Numbers,
+        half: Numbers,
         yaw: float,
         tiles: str | Sequence[str],
-        tint: Sequence[float] | float = 1.0,
+        tint: Numbers | float = 1.0,
         mover: int = -1,
     ) -> None:
         """Add an upright solid.
@@ -85,10 +86,10 @@ class SolidList:
     def add_affine(
         self,
         kind: int,
-        centre: Sequence[float],
+        centre: Numbers,
         axes: np.ndarray,
         tiles: str | Sequence[str],
-        tint: Sequence[float] | float = 1.0,
+        tint: Numbers | float = 1.0,
         mover: int = -1,
     ) -> None:
         """Add a solid whose half axes are the columns of ``axes`` ``(3, 3)``, metres."""

@@ -12,6 +12,9 @@ from sfm_depth_ros.data.synthetic.props import Place, Props
 from sfm_depth_ros.data.synthetic.road import Road
 
 PARKING_HALF_M = 3.6  # roads of at least twice this have room for parked cars
+ROADWAYS, ROADWAY_SHARES = ("asphalt", "asphalt_old", "concrete", "slabs"), (0.4, 0.4, 0.1, 0.1)
+PAVEMENTS, PAVEMENT_SHARES = ("slabs", "concrete", "asphalt", "gravel"), (0.4, 0.3, 0.2, 0.1)
+LANES, LANE_SHARES = ("asphalt", "asphalt_old", "gravel", "soil"), (0.45, 0.3, 0.15, 0.1)
 
 
 def street(props: Props, road: Road) -> Layout:
@@ -39,8 +42,8 @@ def _lane(rng: Rng, half: float) -> float:
 
 
 def _street_ground(rng: Rng, half: float, walk: float, road: Road) -> GroundStyle:
-    surface = str(rng.choice(["asphalt", "asphalt_old", "concrete", "slabs"], p=[0.4, 0.4, 0.1, 0.1]))
-    pavement = str(rng.choice(["slabs", "concrete", "asphalt", "gravel"], p=[0.4, 0.3, 0.2, 0.1]))
+    surface = str(rng.choice(ROADWAYS, p=ROADWAY_SHARES))
+    pavement = str(rng.choice(PAVEMENTS, p=PAVEMENT_SHARES))
     garden = [str(rng.choice(["grass", "concrete", "gravel", "grass"])) for _ in range(2)]
     near, bands = random_tint(rng), []
     for edge, tile in ((-half - walk, garden[0]), (-half, pavement)):
@@ -90,7 +93,8 @@ def _row_of_houses(
             props.house(place, (width, depth), storeys)
         gap = rng.uniform(0, 3) if rng.random() < density else rng.uniform(4, 16)
         for _ in range(int(gap // 5)):
-            spot = side.place(along + width + rng.uniform(0, gap), sign * (front + rng.uniform(1, 9)))
+            away = sign * (front + rng.uniform(1, 9))
+            spot = side.place(along + width + rng.uniform(0, gap), away)
             _some_tree(props, side, spot)
         along += width + gap
 
@@ -122,9 +126,7 @@ def _garden_line(props: Props, side: Roadside, sign: int, lateral: float, setbac
         along += length + rng.choice([0.0, 1.2, 4.0])
 
 
-def _street_trees(
-    props: Props, side: Roadside, sign: int, lateral: float, spacing: float
-) -> None:
+def _street_trees(props: Props, side: Roadside, sign: int, lateral: float, spacing: float) -> None:
     rng = props.rng
     if rng.random() < 0.4:
         return
@@ -179,7 +181,8 @@ def country(props: Props, road: Road) -> Layout:
         for along in np.arange(road.start, road.end, 45.0):
             place = side.place(along + rng.uniform(0, 30), sign * rng.uniform(14, 40))
             if rng.random() < 0.35 and side.is_clear(place, 8.0):
-                props.house(place, (rng.uniform(8, 16), rng.uniform(7, 11)), int(rng.integers(1, 3)))
+                size = rng.uniform(8, 16), rng.uniform(7, 11)
+                props.house(place, size, int(rng.integers(1, 3)))
         if rng.random() < 0.4:
             _garden_line(props, side, sign, half + verge + 0.5, 3.0)
         if rng.random() < 0.25:
@@ -189,7 +192,7 @@ def country(props: Props, road: Road) -> Layout:
 
 
 def _country_ground(rng: Rng, half: float, verge: float) -> GroundStyle:
-    surface = str(rng.choice(["asphalt", "asphalt_old", "gravel", "soil"], p=[0.45, 0.3, 0.15, 0.1]))
+    surface = str(rng.choice(LANES, p=LANE_SHARES))
     edge, field = str(rng.choice(["grass", "gravel", "soil"])), str(rng.choice(["grass", "soil"]))
     tints = [random_tint(rng, 0.8, 1.25) for _ in range(3)]
     bands = (

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,10 @@ import numpy as np
 from sfm_depth_ros.data.synthetic.objects import BALL, BOX, CYLINDER, FOLIAGE, SolidList
 
 FACADES = ("facade_a", "facade_b", "facade_c", "facade_d", "facade_e")
+
+Size = tuple[float, float, float]
+Tiles = str | Sequence[str]
+Tint = float | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -43,16 +48,20 @@ class Props:
         self.solids = solids
         self.rng = rng
 
-    def block(
-        self, place: Place, size: tuple[float, float, float], base: float, tiles, tint=1.0
-    ) -> None:
+    def block(self, place: Place, size: Size, base: float, tiles: Tiles, tint: Tint = 1.0) -> None:
         """A box of ``size`` (length, width, height) whose underside is at ``base``."""
         half = size[0] / 2, size[1] / 2, size[2] / 2
         centre = (place.x, place.y, base + half[2])
         self.solids.add(BOX, centre, half, place.yaw, tiles, tint, place.mover)
 
     def part(
-        self, place: Place, at: tuple[float, float], size, base: float, tiles, tint=1.0
+        self,
+        place: Place,
+        at: tuple[float, float],
+        size: Size,
+        base: float,
+        tiles: Tiles,
+        tint: Tint = 1.0,
     ) -> None:
         """A block at an offset (forward, left) in the place's own frame."""
         x, y = place.offset(*at)
@@ -61,17 +70,26 @@ class Props:
     def car(self, place: Place) -> None:
         """A saloon, hatchback or estate: lower body, cabin with sloping screens, rear plate."""
         rng = self.rng
-        length, width, height = rng.uniform(3.6, 4.9), rng.uniform(1.65, 1.9), rng.uniform(1.38, 1.6)
+        length, width, height = rng.uniform((3.6, 1.65, 1.38), (4.9, 1.9, 1.6))
         tint = self._paint()
         body = height * rng.uniform(0.58, 0.66)
         lower = ("car_front", "car_side", "metal")
         self.part(place, (0, 0), (length, width, body), 0.02, lower, tint)
-        self.part(place, (-length / 2, 0), (0.06, width * 0.97, body * 0.97), 0.03, "car_rear", tint)
+        plate = 0.06, width * 0.97, body * 0.97
+        self.part(place, (-length / 2, 0), plate, 0.03, "car_rear", tint)
         rear, front = -length * rng.uniform(0.36, 0.47), length * rng.uniform(0.2, 0.27)
         slopes = rng.uniform(0.15, 0.6), rng.uniform(0.35, 0.6)
         self._cabin(place, (rear, front), slopes, (width * 0.9, height - body), body, tint)
 
-    def _cabin(self, place: Place, span, slopes, size, base: float, tint) -> None:
+    def _cabin(
+        self,
+        place: Place,
+        span: tuple[float, float],
+        slopes: tuple[float, float],
+        size: tuple[float, float],
+        base: float,
+        tint: Tint,
+    ) -> None:
         """Two sheared boxes, whose union is a trapezium seen from the side."""
         c, s = math.cos(place.yaw), math.sin(place.yaw)
         turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
@@ -91,8 +109,10 @@ class Props:
         length, width = (rng.uniform(6, 9), 2.5) if lorry else (rng.uniform(4.3, 5.8), 1.95)
         height = rng.uniform(2.8, 3.7) if lorry else rng.uniform(1.8, 2.5)
         tint = self._paint()
-        self.part(place, (0, 0), (length, width, height), 0.05, ("car_front", "van_side", "metal"), tint)
-        self.part(place, (-length / 2, 0), (0.06, width * 0.97, height * 0.97), 0.06, "car_rear", tint)
+        sides = ("car_front", "van_side", "metal")
+        self.part(place, (0, 0), (length, width, height), 0.05, sides, tint)
+        plate = 0.06, width * 0.97, height * 0.97
+        self.part(place, (-length / 2, 0), plate, 0.06, "car_rear", tint)
         nose = (0.9, width * 0.97, height * 0.45)
         self.part(place, (length / 2 + 0.4, 0), nose, 0.05, ("car_front", "metal", "metal"), tint)
 
@@ -120,7 +140,9 @@ class Props:
             out = (rng.uniform(-0.3, 0.3) * size[0], 0.0)
             self.part(place, out, (2.2, size[1] + 2.0, 1.1), 3.0, "plaster", tint * 0.9)
 
-    def _gable(self, place: Place, size, height: float, along: bool, tint) -> None:
+    def _gable(
+        self, place: Place, size: tuple[float, float], height: float, along: bool, tint: Tint
+    ) -> None:
         """A rhombic prism, half of it sunk into the walls."""
         ridge, span = (size[0], size[1]) if along else (size[1], size[0])
         yaw = place.yaw if along else place.yaw + math.pi / 2
@@ -167,7 +189,9 @@ class Props:
             centre = (place.x, place.y, height * level)
             self.solids.add(FOLIAGE, centre, half, yaw, "leaves", tint)
 
-    def foliage(self, centre, radius: float, tint, tile: str) -> None:
+    def foliage(
+        self, centre: tuple[float, float, float], radius: float, tint: Tint, tile: str
+    ) -> None:
         """One clump of leaves."""
         half = radius * self.rng.uniform(0.75, 1.25, 3)
         self.solids.add(FOLIAGE, centre, half, self.rng.uniform(0, 6.28), tile, tint)
@@ -203,7 +227,7 @@ class Props:
         radius = self.rng.uniform(0.03, 0.06) if height < 4 else self.rng.uniform(0.06, 0.13)
         tint = self.rng.uniform(0.25, 0.8)
         half = (radius, radius, height / 2)
-        self.solids.add(CYLINDER, (place.x, place.y, height / 2), half, 0.0, "metal", tint, place.mover)
+        self.solids.add(CYLINDER, (place.x, place.y, height / 2), half, 0.0, "metal", tint)
         if height < 4:
             tile = str(self.rng.choice(["sign_a", "sign_b"]))
             side = self.rng.uniform(0.5, 0.9)

@@ -91,7 +91,7 @@ def make_road(rng: np.random.Generator, length_m: float, bend: float) -> Road:
     middle = 0.5 * (heading[1:] + heading[:-1])
     steps = STEP_M * np.stack([np.cos(middle), np.sin(middle)], -1)
     xy = np.concatenate([np.zeros((1, 2)), steps.cumsum(0)])
-    origin = int(round(-start / STEP_M))
+    origin = round(-start / STEP_M)
     return Road(start, xy - xy[origin], heading)
 
 

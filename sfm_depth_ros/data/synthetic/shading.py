@@ -75,7 +75,8 @@ class SolidShader:
         rows = _axes(table, hit, axis)
         slopes = [rays.slope(row) for row in rows]
         u, v, n = (
-            torch.addcmul(row[:, 3], slope, rays.t) for row, slope in zip(rows, slopes, strict=True)
+            torch.addcmul(row[:, 3], slope, rays.t)
+            for row, slope in zip(rows, slopes, strict=True)
         )
         face = self._faces.index_select(0, visible.solid.index_select(0, hit) * 3 + axis)
         wide, high = _footprint(rows, slopes)

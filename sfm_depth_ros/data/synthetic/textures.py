@@ -69,7 +69,9 @@ def build_atlas(seed: int) -> Atlas:
     from sfm_depth_ros.data.synthetic.painters import PAINTERS
 
     rng = np.random.default_rng([seed, 0x7E])
-    names, sizes, packed = {}, {}, []
+    names: dict[str, int] = {}
+    sizes: dict[str, tuple[float, float]] = {}
+    packed: list[np.ndarray] = []
     for name, (painter, size) in PAINTERS.items():
         names[name] = len(packed)
         sizes[name] = size

@@ -86,7 +86,7 @@ class Trajectory:
         skew = before[:3, :3].T @ after[:3, :3] / (2 * DIFFERENCE_S)
         skew = 0.5 * (skew - skew.T)
         angular = np.array([skew[2, 1], skew[0, 2], skew[1, 0]])
-        return Velocity(int(round(t * 1e9)), linear, angular)
+        return Velocity(round(t * 1e9), linear, angular)
 
 
 def speed_profile(rng: np.random.Generator, time: np.ndarray, motion: MotionSpec) -> np.ndarray:

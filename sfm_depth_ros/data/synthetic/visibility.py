@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which solid each pixel sees: cull, pair solids with screen tiles, intersect, keep the nearest."""
+"""Which solid each pixel sees: pair solids with screen tiles, intersect, keep the nearest."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ class RayGrid:
 
     def to(self, device: str) -> RayGrid:
         """The same rays on another device."""
-        moved = [value.to(device) for value in (self.x, self.y, self.columns, self.rows)]
-        return RayGrid(*moved, self.width, self.height)
+        x, y, columns, rows = (v.to(device) for v in (self.x, self.y, self.columns, self.rows))
+        return RayGrid(x, y, columns, rows, self.width, self.height)
 
 
 def to_tiles(image: Tensor) -> Tensor:
@@ -168,11 +168,9 @@ class NearestHits:
         """The same for foliage, whose holes are looked up only where it is nearest."""
         pair, pixel = torch.nonzero(found < self.t.index_select(0, slot)).unbind(1)
         entry = pair * found.shape[1] + pixel
-        chosen = [
-            tuple(_choose(component, pair, entry) for component in vectors) for vectors in rays
-        ]
+        origin, direction = (_choose(vectors, pair, entry) for vectors in rays)
         near = found.reshape(-1).index_select(0, entry)
-        leaf = pass_holes(chosen[0], chosen[1], near, holes)
+        leaf = pass_holes(origin, direction, near, holes)
         place = slot.index_select(0, pair) * found.shape[1] + pixel
         flat_t, flat_hit = self.t.view(-1), self.hit.view(-1)
         flat_t.scatter_reduce_(0, place, leaf, "amin")
@@ -180,10 +178,10 @@ class NearestHits:
         flat_hit[place.index_select(0, first)] = owner.index_select(0, pair.index_select(0, first))
 
 
-def _choose(component: Tensor, pair: Tensor, entry: Tensor) -> Tensor:
-    if component.shape[1] == 1:
-        return component.reshape(-1).index_select(0, pair)
-    return component.reshape(-1).index_select(0, entry)
+def _choose(vectors: Rays, pair: Tensor, entry: Tensor) -> Rays:
+    """Components ``(P, S)`` or ``(P, 1)`` at some of the pixels of some of the pairs."""
+    x, y, z = (v.reshape(-1).index_select(0, pair if v.shape[1] == 1 else entry) for v in vectors)
+    return x, y, z
 
 
 def cast(
@@ -233,5 +231,5 @@ def _unit_rays(
         base = torch.addcmul(offset if parallel else row[:, 2:3], row[:, 0:1], x)
         swept.append(torch.addcmul(base, row[:, 1:2], y))
         constant.append(row[:, 2:3] if parallel else offset)
-    first, second = (swept, constant) if parallel else (constant, swept)
-    return (first[0], first[1], first[2]), (second[0], second[1], second[2])
+    a, b = (swept[0], swept[1], swept[2]), (constant[0], constant[1], constant[2])
+    return (a, b) if parallel else (b, a)

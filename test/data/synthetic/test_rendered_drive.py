@@ -48,7 +48,7 @@ def test_warping_with_the_truth_reproduces_the_target(
     target, source = drive.frame(15), drive.frame(16)
     (image, depth), (other, other_depth) = _tensor(target), _tensor(source)
     T = np.linalg.inv(source.T_world_camera) @ target.T_world_camera
-    args = torch.from_numpy(drive.intrinsics.matrix).float()[None], torch.from_numpy(T).float()[None]
+    args = [torch.from_numpy(m).float()[None] for m in (drive.intrinsics.matrix, T)]
     warped, seen = warp(other, depth, *args), warp(other_depth, depth, *args)
     unoccluded = (seen.image - warped.depth).abs() < 0.02 * warped.depth + 0.02
     ok = warped.valid & unoccluded & (depth < FAR)
@@ -125,7 +125,9 @@ def test_a_distorted_lens_keeps_depth_exact() -> None:
     bent = CameraSpec(320, 96, 80.0, 1.5, 2.0, distortion=lens)
     straight, distorted = (_drive(camera=camera).frame(9) for camera in (plain, bent))
     K = plain.intrinsics.matrix
-    map_x, map_y = undistort_map(K, np.array(lens), "plumb_bob", np.eye(3), K, (320, 96), (320, 96))
+    map_x, map_y = undistort_map(
+        K, np.array(lens), "plumb_bob", np.eye(3), K, (320, 96), (320, 96)
+    )
     x, y = np.rint(map_x).astype(int), np.rint(map_y).astype(int)
     inside = (x >= 0) & (x < 320) & (y >= 0) & (y < 96)
     sampled = distorted.depth[y.clip(0, 95), x.clip(0, 319)]

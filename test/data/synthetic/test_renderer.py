@@ -31,9 +31,7 @@ def _render(*solids: tuple, camera: CameraSpec = CAMERA) -> tuple[np.ndarray, np
         shapes.add(*solid, "crate")
     road = make_road(rng, 60.0, 0.0)
     ground = GroundStyle((Band(math.inf, "asphalt"),))
-    scene = Scene(
-        0, road, shapes.solids(), ground, make_ground_map(road), LIGHT, (), atlas, 0.0
-    )
+    scene = Scene(0, road, shapes.solids(), ground, make_ground_map(road), LIGHT, (), atlas, 0.0)
     views = Views(camera.T_base_camera[None], np.zeros(1))
     image, depth = Renderer(scene).render(views, ray_grid(camera))
     return image[0].numpy(), depth[0].numpy()
@@ -97,7 +95,7 @@ def test_a_box_shades_the_ground_beside_it() -> None:
     box = (BOX, (10.0, 3.0, 1.5), (2.0, 0.5, 1.5), 0.0)
     lit, shaded = _render()[0], _render(box)[0]
     K = CAMERA.intrinsics
-    row, column = int(round(K.cy + K.fy * 1.5 / 10)), int(round(K.cx - K.fx * 1.6 / 10))
+    row, column = round(K.cy + K.fy * 1.5 / 10), round(K.cx - K.fx * 1.6 / 10)
     ratio = shaded[row, column].mean() / lit[row, column].mean()
     # Ambient light alone (0.3) against ambient and sun at 0.8 above the horizon, as square roots.
     assert ratio == pytest.approx(math.sqrt(0.3 / 1.1), rel=0.02)
