@@ -22,13 +22,26 @@ _DEPTH_COLUMNS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "a1", "a2", "a3")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_inference_arguments(parser)
-    parser.add_argument("bags", metavar="BAG", nargs="+", help="rosbag2 with images; truth in "
-                        "/ground_truth/depth and /ground_truth/odom where there is any")
-    parser.add_argument("--max-depth", type=float, default=80.0, help="farthest truth that "
-                        "counts, metres (default: 80, as in the literature)")
+    parser.add_argument(
+        "bags",
+        metavar="BAG",
+        nargs="+",
+        help="rosbag2 with images; truth in "
+        "/ground_truth/depth and /ground_truth/odom where there is any",
+    )
+    parser.add_argument(
+        "--max-depth",
+        type=float,
+        default=80.0,
+        help="farthest truth that counts, metres (default: 80, as in the literature)",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report here as well")
-    parser.add_argument("--trajectories", type=Path, metavar="DIR", help="write predicted and "
-                        "true trajectories here, in TUM's format")
+    parser.add_argument(
+        "--trajectories",
+        type=Path,
+        metavar="DIR",
+        help="write predicted and true trajectories here, in TUM's format",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -38,8 +51,9 @@ def run(options: argparse.Namespace) -> int:
 
     folder = read_model_folder(options.model)
     counter = FrameCounter("eval")
-    drives = evaluate_bags(folder, options.bags, node_config(options),
-                           max_depth=options.max_depth, on_frame=counter)
+    drives = evaluate_bags(
+        folder, options.bags, node_config(options), max_depth=options.max_depth, on_frame=counter
+    )
     counter.end()
     report = report_of(folder, drives, options.max_depth)
     print("\n".join(table(report)))
@@ -54,8 +68,11 @@ def table(report: dict[str, Any]) -> list[str]:
     """The report as lines for people."""
     parts = {**report["bags"], "all": report} if len(report["bags"]) > 1 else report["bags"]
     width = max(len(name) for name in parts)
-    lines = [f"model {report['model']}; unscaled unless it says otherwise, truth up to "
-             f"{report['max_depth']:g} m", ""]
+    lines = [
+        f"model {report['model']}; unscaled unless it says otherwise, truth up to "
+        f"{report['max_depth']:g} m",
+        "",
+    ]
     header = " ".join(f"{column:>8}" for column in _DEPTH_COLUMNS)
     lines.append(f"{'depth':{width + 14}} {header}   frames")
     for name, part in parts.items():
@@ -90,10 +107,12 @@ def _motion_row(motion: dict[str, Any]) -> str:
     speed = motion["speed_rmse_mps"]
     words = [] if speed is None else [f"speed rmse {speed:.3f} m/s over {motion['frames']} pairs"]
     if motion["segments"]:
-        words.append(f"translation {motion['translation_error_percent']:.2f} % "
-                     f"(scaled {motion['translation_error_percent_scaled']:.2f} %), rotation "
-                     f"{motion['rotation_error_deg_per_100m']:.2f} deg/100 m over "
-                     f"{motion['segments']} segments")
+        words.append(
+            f"translation {motion['translation_error_percent']:.2f} % "
+            f"(scaled {motion['translation_error_percent_scaled']:.2f} %), rotation "
+            f"{motion['rotation_error_deg_per_100m']:.2f} deg/100 m over "
+            f"{motion['segments']} segments"
+        )
     return ", ".join(words) or "nothing to compare with"
 
 
@@ -105,8 +124,10 @@ def _write_trajectories(folder: Path, drives: dict[str, DriveEvaluation]) -> Non
     for name, drive in drives.items():
         stem = re.sub(r"[^\w.-]+", "_", name)
         for index, path in enumerate(drive.paths):
-            write_tum_trajectory(folder / f"{stem}_{index}_predicted.tum", path.stamps_ns,
-                                 path.predicted)
+            write_tum_trajectory(
+                folder / f"{stem}_{index}_predicted.tum", path.stamps_ns, path.predicted
+            )
             if path.truth:
-                write_tum_trajectory(folder / f"{stem}_{index}_truth.tum", path.stamps_ns,
-                                     path.truth)
+                write_tum_trajectory(
+                    folder / f"{stem}_{index}_truth.tum", path.stamps_ns, path.truth
+                )

@@ -30,8 +30,12 @@ class FrameCounter:
         if self._watched and now - self._last >= _PERIOD_S:
             self._last = now
             rate = count / (now - self._start)
-            print(f"\r{self._what}: {count} frames, {rate:.1f} frames/s ", end="",
-                  file=sys.stderr, flush=True)
+            print(
+                f"\r{self._what}: {count} frames, {rate:.1f} frames/s ",
+                end="",
+                file=sys.stderr,
+                flush=True,
+            )
 
     def end(self) -> None:
         """Clear the line."""

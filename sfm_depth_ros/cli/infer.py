@@ -21,18 +21,37 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_inference_arguments(parser)
-    parser.add_argument("images", metavar="IMAGE", nargs="+", type=Path, help="JPEG or PNG files "
-                        "of one camera")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write "
-                        "into: NAME_depth.png (16 bit, millimetres), NAME_depth.npy (float32, "
-                        "metres) and NAME_color.png")
+    parser.add_argument(
+        "images", metavar="IMAGE", nargs="+", type=Path, help="JPEG or PNG files of one camera"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder to write "
+        "into: NAME_depth.png (16 bit, millimetres), NAME_depth.npy (float32, "
+        "metres) and NAME_color.png",
+    )
     camera = parser.add_mutually_exclusive_group(required=True)
-    camera.add_argument("--camera-info", type=Path, metavar="FILE",
-                        help="calibration YAML (camera_calibration format)")
-    camera.add_argument("--hfov", type=float, metavar="DEG",
-                        help="horizontal field of view of an undistorted camera, degrees")
-    parser.add_argument("--output-size", choices=("network", "input"), default="input",
-                        help="size of the depth images (default: the input's)")
+    camera.add_argument(
+        "--camera-info",
+        type=Path,
+        metavar="FILE",
+        help="calibration YAML (camera_calibration format)",
+    )
+    camera.add_argument(
+        "--hfov",
+        type=float,
+        metavar="DEG",
+        help="horizontal field of view of an undistorted camera, degrees",
+    )
+    parser.add_argument(
+        "--output-size",
+        choices=("network", "input"),
+        default="input",
+        help="size of the depth images (default: the input's)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -73,8 +92,10 @@ def _check_names(images: list[Path]) -> None:
     stems = [path.stem for path in images]
     twice = sorted({stem for stem in stems if stems.count(stem) > 1})
     if twice:
-        raise DataError(f"several images are called {', '.join(twice)} and would overwrite each "
-                        "other; write them into different folders")
+        raise DataError(
+            f"several images are called {', '.join(twice)} and would overwrite each "
+            "other; write them into different folders"
+        )
 
 
 def _read(path: Path) -> np.ndarray:
@@ -83,8 +104,9 @@ def _read(path: Path) -> np.ndarray:
     try:
         return decode_compressed(path.suffix.lstrip("."), path.read_bytes())
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}); give JPEG or PNG files"
-                        ) from error
+        raise DataError(
+            f"{path} cannot be read ({error.strerror}); give JPEG or PNG files"
+        ) from error
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
 

@@ -36,6 +36,10 @@ def _add_option(parser: argparse.ArgumentParser, name: str, field: Any) -> None:
     several = isinstance(default, tuple)
     kind = type(default[0]) if several else type(default)
     parser.add_argument(
-        f"--{name.replace('_', '-')}", type=kind, default=default, help=field.metadata["doc"],
-        choices=field.metadata["choices"], nargs=len(default) if several else None,
+        f"--{name.replace('_', '-')}",
+        type=kind,
+        default=default,
+        help=field.metadata["doc"],
+        choices=field.metadata["choices"],
+        nargs=len(default) if several else None,
     )

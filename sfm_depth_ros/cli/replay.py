@@ -17,14 +17,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     defaults = DepthNodeConfig()
     add_inference_arguments(parser)
     parser.add_argument("bag", metavar="BAG", help="rosbag2 to read")
-    parser.add_argument("--out", type=Path, required=True, metavar="BAG",
-                        help="rosbag2 to write; must not exist")
-    parser.add_argument("--depth-encoding", choices=("32FC1", "16UC1"),
-                        default=defaults.depth_encoding, help="metres or millimetres")
-    parser.add_argument("--output-size", choices=("network", "input"),
-                        default=defaults.output_size, help="size of the depth images")
-    parser.add_argument("--max-depth", type=float, default=defaults.max_depth,
-                        help="farthest depth, metres; beyond is +Inf")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="BAG", help="rosbag2 to write; must not exist"
+    )
+    parser.add_argument(
+        "--depth-encoding",
+        choices=("32FC1", "16UC1"),
+        default=defaults.depth_encoding,
+        help="metres or millimetres",
+    )
+    parser.add_argument(
+        "--output-size",
+        choices=("network", "input"),
+        default=defaults.output_size,
+        help="size of the depth images",
+    )
+    parser.add_argument(
+        "--max-depth",
+        type=float,
+        default=defaults.max_depth,
+        help="farthest depth, metres; beyond is +Inf",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -32,12 +45,19 @@ def run(options: argparse.Namespace) -> int:
     from sfm_depth_ros.networks.model_folder import read_model_folder
     from sfm_depth_ros.pipeline.replay import OUTPUT_TOPICS, replay
 
-    config = node_config(options, depth_encoding=options.depth_encoding,
-                         output_size=options.output_size, max_depth=options.max_depth)
+    config = node_config(
+        options,
+        depth_encoding=options.depth_encoding,
+        output_size=options.output_size,
+        max_depth=options.max_depth,
+    )
     counter = FrameCounter("replay")
-    counts = replay(read_model_folder(options.model), options.bag, options.out, config,
-                    on_image=counter)
+    counts = replay(
+        read_model_folder(options.model), options.bag, options.out, config, on_image=counter
+    )
     counter.end()
-    print(f"{options.out}: {counts.written} depth images of {counts.images} images, "
-          f"{counts.motions} motions; topics {', '.join(OUTPUT_TOPICS)}")
+    print(
+        f"{options.out}: {counts.written} depth images of {counts.images} images, "
+        f"{counts.motions} motions; topics {', '.join(OUTPUT_TOPICS)}"
+    )
     return 0 if counts.written else 1

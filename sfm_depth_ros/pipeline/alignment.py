@@ -212,6 +212,7 @@ def _reprojection(
     u, v = (x + translation[0]) / far, (y + translation[1]) / far
     residuals = focal * np.array([u - seen[:, 0], v - seen[:, 1]])
     by_ratio = translation[0] - u * translation[2], translation[1] - v * translation[2]
-    jacobian = np.array([[-u * y, z + u * x, -y, by_ratio[0]],
-                         [-z - v * y, v * x, x, by_ratio[1]]])
+    jacobian = np.array(
+        [[-u * y, z + u * x, -y, by_ratio[0]], [-z - v * y, v * x, x, by_ratio[1]]]
+    )
     return residuals, jacobian * (focal / far)

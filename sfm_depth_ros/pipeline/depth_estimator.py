@@ -101,8 +101,10 @@ class DepthEstimator:
     ) -> DepthResult:
         """The same for a frame that has the network's size already."""
         if frame.image.shape[:2] != self._model.preprocessor.input_hw:
-            raise ValueError(f"expected an image of {self._model.preprocessor.input_hw}, "
-                             f"got {frame.image.shape}")
+            raise ValueError(
+                f"expected an image of {self._model.preprocessor.input_hw}, "
+                f"got {frame.image.shape}"
+            )
         with self._lock:
             return self._estimate(frame, velocities, StageClock())
 

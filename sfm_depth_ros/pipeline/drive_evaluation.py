@@ -88,10 +88,13 @@ class DriveEvaluation:
         Args:
             translation_factor: Multiplies every predicted translation first.
         """
-        return join_segments([
-            segment_errors(_scaled(path.predicted, translation_factor), path.truth)
-            for path in self.paths if path.truth
-        ])
+        return join_segments(
+            [
+                segment_errors(_scaled(path.predicted, translation_factor), path.truth)
+                for path in self.paths
+                if path.truth
+            ]
+        )
 
     def _add_depth(self, prediction: np.ndarray, truth: np.ndarray) -> None:
         unscaled = depth_errors(prediction, truth, max_depth=self.max_depth)

@@ -46,8 +46,9 @@ def evaluate(
     on_frame: OnFrame | None = None,
 ) -> dict[str, Any]:
     """Measure a model on one or more bags and report; the arguments are ``evaluate_bags``'."""
-    drives = evaluate_bags(folder, bags, config, max_depth=max_depth,
-                           create_engine=create_engine, on_frame=on_frame)
+    drives = evaluate_bags(
+        folder, bags, config, max_depth=max_depth, create_engine=create_engine, on_frame=on_frame
+    )
     return report_of(folder, drives, max_depth)
 
 
@@ -79,8 +80,14 @@ def evaluate_bags(
     drives: dict[str, DriveEvaluation] = {}
     for bag in bags:
         name = _unique_name(Path(bag), drives)
-        drives[name] = evaluate_bag(folder, bag, config, max_depth=max_depth,
-                                    create_engine=create_engine, on_frame=on_frame)
+        drives[name] = evaluate_bag(
+            folder,
+            bag,
+            config,
+            max_depth=max_depth,
+            create_engine=create_engine,
+            on_frame=on_frame,
+        )
     return drives
 
 
@@ -103,10 +110,21 @@ def evaluate_bag(
     on_frame: OnFrame | None = None,
 ) -> DriveEvaluation:
     """Measure a model on one bag; the arguments are those of ``evaluate_bags``."""
-    frames = read_frames(bag, config.input_width or folder.width, config.crop,
-                         max_velocity_gap_s=config.max_velocity_gap)
-    return evaluate_frames(folder, frames, config, velocities=frames.velocities,
-                           max_depth=max_depth, create_engine=create_engine, on_frame=on_frame)
+    frames = read_frames(
+        bag,
+        config.input_width or folder.width,
+        config.crop,
+        max_velocity_gap_s=config.max_velocity_gap,
+    )
+    return evaluate_frames(
+        folder,
+        frames,
+        config,
+        velocities=frames.velocities,
+        max_depth=max_depth,
+        create_engine=create_engine,
+        on_frame=on_frame,
+    )
 
 
 def evaluate_frames(
@@ -139,8 +157,9 @@ def evaluate_frames(
             estimator = estimator or _estimator_for(folder, frame, config, create_engine)
             result = estimator.estimate_frame(frame, velocities)
             current = (frame, depth, T_world_camera)
-            evaluation.add(result, depth, T_world_camera,
-                           _measured_length(previous, current, velocities))
+            evaluation.add(
+                result, depth, T_world_camera, _measured_length(previous, current, velocities)
+            )
             previous = current
             if on_frame:
                 on_frame(evaluation.frames)
@@ -186,8 +205,13 @@ def _estimator_for(
 ) -> DepthEstimator:
     """An estimator that takes such frames as they are and marks nothing as out of range."""
     bare = dataclasses.replace(
-        config, input_width=frame.intrinsics.width, crop=(0.0, 0.0, 0.0, 0.0),
-        min_depth=0.01, max_depth=10000.0, output_size="network", apply_scale="monitor",
+        config,
+        input_width=frame.intrinsics.width,
+        crop=(0.0, 0.0, 0.0, 0.0),
+        min_depth=0.01,
+        max_depth=10000.0,
+        output_size="network",
+        apply_scale="monitor",
     )
     camera = CameraModel.from_intrinsics(frame.intrinsics, frame.frame_id)
     return DepthEstimator(folder, camera, bare, create_engine)

@@ -75,6 +75,7 @@ class PreparedModel:
         self.depth_engine.close()
         self.pose_engine.close()
 
+
 def prepare_model(
     folder: ModelFolder, camera: CameraModel, config: DepthNodeConfig, create_engine: CreateEngine
 ) -> PreparedModel:
@@ -92,7 +93,9 @@ def prepare_model(
     """
     preprocessor = Preprocessor(camera, config.input_width or folder.width, config.crop)
     options = {
-        "name": config.engine, "precision": config.precision, "threads": config.engine_threads
+        "name": config.engine,
+        "precision": config.precision,
+        "threads": config.engine_threads,
     }
     depth_engine = create_engine(folder, "depth", preprocessor.input_hw, **options)
     try:

@@ -141,8 +141,9 @@ class _Recorder:
     def write_depth(self, result: DepthResult) -> None:
         """The depth image and the camera_info of exactly that image."""
         encoding = self._config.depth_encoding
-        self._writer.write_image(result.stamp_ns, result.depth_as(encoding), result.frame_id,
-                                 encoding, DEPTH_TOPIC)
+        self._writer.write_image(
+            result.stamp_ns, result.depth_as(encoding), result.frame_id, encoding, DEPTH_TOPIC
+        )
         camera = CameraModel.from_intrinsics(result.intrinsics, result.frame_id)
         self._writer.write_camera_info(result.stamp_ns, camera, DEPTH_INFO_TOPIC)
 
@@ -153,8 +154,11 @@ class _Recorder:
         base = self._odometry.add(result.ego_motion)
         linear, angular = np.split(base.twist, 2)
         self._writer.write_odometry(
-            Velocity(result.stamp_ns, linear, angular), self._odometry.T_odom_base,
-            self._config.odom_frame, self._base_frame, ODOMETRY_TOPIC,
+            Velocity(result.stamp_ns, linear, angular),
+            self._odometry.T_odom_base,
+            self._config.odom_frame,
+            self._base_frame,
+            ODOMETRY_TOPIC,
             pose_covariance=self._odometry.pose_covariance,
             twist_covariance=base.twist_covariance,
         )

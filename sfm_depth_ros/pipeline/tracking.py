@@ -72,7 +72,8 @@ def _corners(image: np.ndarray, mask: np.ndarray | None, count: int) -> np.ndarr
 def _flow(
     first: np.ndarray, second: np.ndarray, points: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
+    end = np.empty_like(points)
     end, status, _ = cv2.calcOpticalFlowPyrLK(
-        first, second, points, None, winSize=_WINDOW, maxLevel=3, criteria=_FLOW_CRITERIA
+        first, second, points, end, winSize=_WINDOW, maxLevel=3, criteria=_FLOW_CRITERIA
     )
     return end, status.ravel().astype(bool)

@@ -58,9 +58,7 @@ class Drive:
 def make_drive(frames: int, speed: float = 6.0, yaw_rate: float = 0.0) -> Drive:
     """Render ``frames`` images at 10 Hz, with exact depth, poses and 50 Hz velocities."""
     twist = np.array([speed, 0.0, 0.0]), np.array([0.0, 0.0, yaw_rate])
-    poses = [
-        twist_to_transform(*twist, 0.1 * index) @ base_to_camera() for index in range(frames)
-    ]
+    poses = [twist_to_transform(*twist, 0.1 * index) @ base_to_camera() for index in range(frames)]
     rendered = [_render(pose) for pose in poses]
     velocities = VelocityBuffer(base_to_camera(), max_gap_s=0.3)
     for index in range(5 * frames + 1):
@@ -74,21 +72,35 @@ def make_drive(frames: int, speed: float = 6.0, yaw_rate: float = 0.0) -> Drive:
 
 def _render(T_world_camera: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     rows, columns = np.mgrid[: CAMERA.height, : CAMERA.width].astype(np.float64)
-    rays = np.stack([(columns - CAMERA.cx) / CAMERA.fx, (rows - CAMERA.cy) / CAMERA.fy,
-                     np.ones_like(rows)], -1) @ T_world_camera[:3, :3].T
+    rays = (
+        np.stack(
+            [
+                (columns - CAMERA.cx) / CAMERA.fx,
+                (rows - CAMERA.cy) / CAMERA.fy,
+                np.ones_like(rows),
+            ],
+            -1,
+        )
+        @ T_world_camera[:3, :3].T
+    )
     origin = T_world_camera[:3, 3]
     depth, image = np.full(rows.shape, np.inf), np.full((*rows.shape, 3), 200, np.uint8)
     texture = _texture()
     # plane: (axis, place, the two axes along it)
-    for axis, place, along in ((2, 0.0, (0, 1)), (1, 6.0, (0, 2)), (1, -5.0, (0, 2)),
-                               (0, 90.0, (1, 2))):
+    for axis, place, along in (
+        (2, 0.0, (0, 1)),
+        (1, 6.0, (0, 2)),
+        (1, -5.0, (0, 2)),
+        (0, 90.0, (1, 2)),
+    ):
         with np.errstate(divide="ignore", invalid="ignore"):
             z = (place - origin[axis]) / rays[..., axis]
         hit = (z > 0.1) & (z < depth)
         points = origin + rays[hit] * z[hit][:, None]
         texels = (points[:, along] * _TEXELS_PER_M).astype(np.float32)[None]
-        image[hit] = cv2.remap(texture, texels, None, cv2.INTER_LINEAR,
-                               borderMode=cv2.BORDER_WRAP)[0]
+        image[hit] = cv2.remap(
+            texture, texels, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
+        )[0]
         depth[hit] = z[hit]
     return image, depth.astype(np.float32)
 
@@ -145,8 +157,9 @@ class OracleFolder:
 def oracle(drive: Drive, depth_factor: float = 1.0, motion_factor: float = 1.0) -> OracleFolder:
     """A model that knows the drive, in its own canonical unit, times two factors."""
     stretch = CAMERA.fx / DepthNetworkConfig().reference_focal
-    depths = [np.nan_to_num(depth, posinf=500.0) * (depth_factor / stretch)
-              for depth in drive.depths]
+    depths = [
+        np.nan_to_num(depth, posinf=500.0) * (depth_factor / stretch) for depth in drive.depths
+    ]
     motions = []
     for later in range(1, len(drive.frames)):
         motion = drive.motion(later)

@@ -103,8 +103,9 @@ def test_tracks_follow_the_true_flow(curve: Drive) -> None:
     assert len(tracks) > 60
     columns, rows = np.rint(tracks.earlier).astype(int).T
     depth = curve.depths[0][rows, columns].astype(float)
-    rays = np.column_stack([(tracks.earlier - [CAMERA.cx, CAMERA.cy]) / CAMERA.fx,
-                            np.ones(len(tracks))])
+    rays = np.column_stack(
+        [(tracks.earlier - [CAMERA.cx, CAMERA.cy]) / CAMERA.fx, np.ones(len(tracks))]
+    )
     inverse = np.linalg.inv(curve.motion(1))
     points = (rays * depth[:, None]) @ inverse[:3, :3].T + inverse[:3, 3]
     expected = points[:, :2] / points[:, 2:] * CAMERA.fx + [CAMERA.cx, CAMERA.cy]

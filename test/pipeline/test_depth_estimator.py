@@ -30,8 +30,9 @@ from sfm_depth_ros.pipeline.depth_result import DepthResult
 
 def _estimator(folder: OracleFolder, **options: object) -> DepthEstimator:
     config = DepthNodeConfig(**options)
-    return DepthEstimator(folder, CameraModel.from_intrinsics(CAMERA), config,
-                          create_oracle_engine)
+    return DepthEstimator(
+        folder, CameraModel.from_intrinsics(CAMERA), config, create_oracle_engine
+    )
 
 
 def _run(estimator: DepthEstimator, drive: Drive) -> list[DepthResult]:
@@ -51,8 +52,9 @@ def test_true_networks_give_true_metres_and_motion(drive: Drive) -> None:
         assert result.intrinsics == CAMERA
         if index:
             assert result.ego_motion is not None
-            np.testing.assert_allclose(result.ego_motion.T_earlier_later, drive.motion(index),
-                                       atol=1e-6)
+            np.testing.assert_allclose(
+                result.ego_motion.T_earlier_later, drive.motion(index), atol=1e-6
+            )
             assert result.ego_motion.seconds == pytest.approx(0.1)
 
 
@@ -127,8 +129,9 @@ def test_output_at_the_inputs_size(drive: Drive) -> None:
     wide = Intrinsics.from_hfov(80.0, 640, 200)
     folder = oracle(drive)
     config = DepthNodeConfig(output_size="input", max_depth=1000.0)
-    estimator = DepthEstimator(folder, CameraModel.from_intrinsics(wide), config,
-                               create_oracle_engine)
+    estimator = DepthEstimator(
+        folder, CameraModel.from_intrinsics(wide), config, create_oracle_engine
+    )
     result = estimator.estimate(np.zeros((200, 640, 3), np.uint8), 0)
     assert result.depth.shape == (200, 640)
     assert result.intrinsics == wide
@@ -206,7 +209,8 @@ def test_wrong_sizes_are_refused(drive: Drive) -> None:
         estimator.estimate(np.zeros((90, 320, 3), np.uint8), 0)
     with pytest.raises(ValueError, match="expected an image"):
         estimator.estimate_frame(
-            dataclasses.replace(drive.frames[0], image=np.zeros((64, 320, 3), np.uint8)))
+            dataclasses.replace(drive.frames[0], image=np.zeros((64, 320, 3), np.uint8))
+        )
 
 
 def test_timings_name_every_stage(drive: Drive) -> None:

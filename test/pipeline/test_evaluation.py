@@ -31,9 +31,9 @@ def straight() -> Drive:
 
 def _report(drive: Drive, depth_factor: float, motion_factor: float) -> dict:
     folder = oracle(drive, depth_factor, motion_factor)
-    return summarize_drives([
-        evaluate_frames(folder, drive, CONFIG, create_engine=create_oracle_engine)
-    ])
+    return summarize_drives(
+        [evaluate_frames(folder, drive, CONFIG, create_engine=create_oracle_engine)]
+    )
 
 
 def test_report_of_a_wrong_scale(straight: Drive) -> None:
@@ -56,9 +56,17 @@ def test_report_of_a_wrong_scale(straight: Drive) -> None:
 
 def test_the_monitor_agrees_with_the_truth(straight: Drive) -> None:
     folder = oracle(straight, 1.25)
-    report = summarize_drives([evaluate_frames(
-        folder, straight, CONFIG, velocities=straight.velocities,
-        create_engine=create_oracle_engine)])
+    report = summarize_drives(
+        [
+            evaluate_frames(
+                folder,
+                straight,
+                CONFIG,
+                velocities=straight.velocities,
+                create_engine=create_oracle_engine,
+            )
+        ]
+    )
     truth, monitor = report["depth_scale_ratio"], report["depth_scale_monitor"]
     assert monitor["median"] == pytest.approx(truth["median"], rel=0.03)
     assert monitor["count"] > 35
@@ -90,8 +98,13 @@ def test_a_bag_gives_the_same_numbers(tmp_path: Path, straight: Drive) -> None:
     bag = write_bag(tmp_path / "drive", straight)
     sparse = write_bag(tmp_path / "sparse", straight, sparse=True)
     counted: list[int] = []
-    report = evaluate(oracle(straight, 1.1, 0.9), [bag, sparse], CONFIG,
-                      create_engine=create_oracle_engine, on_frame=counted.append)
+    report = evaluate(
+        oracle(straight, 1.1, 0.9),
+        [bag, sparse],
+        CONFIG,
+        create_engine=create_oracle_engine,
+        on_frame=counted.append,
+    )
     assert counted == [*range(1, 46), *range(1, 46)]
     assert set(report["bags"]) == {"drive", "sparse"}
     assert report["frames"] == 90

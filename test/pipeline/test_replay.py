@@ -36,8 +36,14 @@ def replayed(tmp_path_factory: pytest.TempPathFactory, drive: Drive) -> tuple[Pa
     folder = tmp_path_factory.mktemp("replay")
     bag = write_bag(folder / "in", drive)
     seen: list[int] = []
-    counts = replay(oracle(drive), bag, folder / "out", DepthNodeConfig(max_depth=50.0),
-                    create_engine=create_oracle_engine, on_image=seen.append)
+    counts = replay(
+        oracle(drive),
+        bag,
+        folder / "out",
+        DepthNodeConfig(max_depth=50.0),
+        create_engine=create_oracle_engine,
+        on_image=seen.append,
+    )
     assert seen == list(range(1, 13))
     assert (counts.images, counts.written, counts.motions) == (12, 12, 11)
     return bag, folder / "out"
