@@ -114,6 +114,21 @@ def array_to_image(pixels: np.ndarray, encoding: str, header: Header) -> Image:
     return message
 
 
+def depth_to_image(depth: np.ndarray, encoding: str, header: Header) -> Image:
+    """A depth image (REP 118): 32FC1 metres as they are, or 16UC1 millimetres with 0 = unknown.
+
+    Args:
+        depth: ``(H, W)`` float32 metres; NaN invalid, +Inf beyond range.
+        encoding: ``32FC1`` or ``16UC1``, which cannot say more than 65.5 m.
+        header: Header of the image that this one belongs to.
+    """
+    if encoding == "16UC1":
+        millimetres = np.rint(depth * np.float32(1e3))
+        is_known = (millimetres > 0) & (millimetres < 65536)
+        depth = np.where(is_known, millimetres, np.float32(0))
+    return array_to_image(depth, encoding, header)
+
+
 def camera_info_to_model(message: CameraInfo) -> CameraModel:
     """Calibration of the image as the driver sends it, binning and region of interest included.
 

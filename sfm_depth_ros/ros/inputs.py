@@ -115,9 +115,8 @@ class Inputs:
         topic = self._subscriptions[0].topic_name if self._subscriptions else "image"
         if state.image_at is None:
             return f"no image has come on {topic}{self._publishers_hint(topic)}"
-        silence = time.monotonic() - state.image_at
-        if silence > SILENCE_S:
-            return f"no image on {topic} for {silence:.0f} s"
+        if time.monotonic() - state.image_at > SILENCE_S:
+            return f"no image on {topic} any more"
         if state.camera is None:
             return "no camera_info has come: publish it beside the image, or set camera_info_file"
         return None

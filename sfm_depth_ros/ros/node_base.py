@@ -43,6 +43,11 @@ class SfmNode(LifecycleNode):
         """The parameters as they are now."""
         return self._options.config
 
+    @property
+    def state_label(self) -> str:
+        """Lifecycle state: unconfigured, inactive, active, finalized."""
+        return str(self._state_machine.current_state[1])
+
     def configure(self) -> None:
         """Take resources that last from configured to cleaned up."""
 

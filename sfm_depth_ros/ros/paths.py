@@ -11,6 +11,7 @@ from pathlib import Path
 from sfm_depth_ros.errors import DataError
 
 PACKAGE = "sfm_depth_ros"
+SHIPPED_MODEL = "models/small"
 
 
 def share_directories() -> list[Path]:
@@ -20,18 +21,24 @@ def share_directories() -> list[Path]:
     return [*shares, Path(__file__).resolve().parents[2]]
 
 
-def find_share(relative: str) -> Path:
-    """Find an installed file or folder.
+def share_path(relative: str) -> Path:
+    """Where a file or folder is installed, or where it belongs if it is nowhere.
 
     Args:
         relative: Path inside the share folder, for example ``"config/depth.yaml"``.
+    """
+    candidates = [share / relative for share in share_directories()]
+    return next((path for path in candidates if path.exists()), candidates[-1])
+
+
+def find_share(relative: str) -> Path:
+    """Find an installed file or folder.
 
     Raises:
         DataError: It is nowhere; the message names the folders that were looked at.
     """
-    candidates = [share / relative for share in share_directories()]
-    for candidate in candidates:
-        if candidate.exists():
-            return candidate
-    tried = ", ".join(str(path) for path in candidates)
-    raise DataError(f"{relative} is not installed (looked for {tried}): install the package again")
+    path = share_path(relative)
+    if not path.exists():
+        tried = ", ".join(str(share) for share in share_directories())
+        raise DataError(f"{relative} is in none of {tried}: install the package again")
+    return path

@@ -1,0 +1,158 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""depth_node: images in; metric depth and ego-motion out; better models while it runs."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import String
+
+from sfm_depth_ros.config.schema import DepthNodeConfig
+from sfm_depth_ros.data.camera_model import CameraModel
+from sfm_depth_ros.data.sample import Velocity
+from sfm_depth_ros.networks.model_folder import resolve_model
+from sfm_depth_ros.ros import qos
+from sfm_depth_ros.ros.complaints import Complaints
+from sfm_depth_ros.ros.conversions import image_to_rgb, stamp_to_ns
+from sfm_depth_ros.ros.depth_outputs import DepthOutputs
+from sfm_depth_ros.ros.depth_status import DepthStatus
+from sfm_depth_ros.ros.diagnostics import Diagnosis, DiagnosticsPublisher
+from sfm_depth_ros.ros.extrinsics import Extrinsics
+from sfm_depth_ros.ros.frame_stats import FrameStats
+from sfm_depth_ros.ros.inputs import InputHandlers, Inputs, InputState
+from sfm_depth_ros.ros.latest_worker import LatestWorker
+from sfm_depth_ros.ros.model_loader import ModelLoader
+from sfm_depth_ros.ros.node_base import SfmNode, spin
+from sfm_depth_ros.ros.paths import SHIPPED_MODEL, share_path
+from sfm_depth_ros.ros.time_guard import StampGuard, watch_clock
+
+Received = tuple[Image | CompressedImage, float]
+
+
+class DepthNode(SfmNode):
+    """Wires parameters, inputs, the depth estimator and the publishers together."""
+
+    def __init__(self) -> None:
+        super().__init__("depth_node", DepthNodeConfig)
+        self._input_state = InputState()
+        self._stats = FrameStats()
+        self._complaints = Complaints()
+        self._status = DepthStatus(self._input_state, self._stats, self._complaints)
+        self._image_guard = StampGuard("images", 0.0, self._on_image_jump)
+        self._velocity_guard = StampGuard("velocities", 0.5, self._on_velocity_jump)
+        self._clock_watch = watch_clock(self, self._on_clock_jump)
+        self._loader: ModelLoader | None = None
+        self._outputs: DepthOutputs | None = None
+        self._inputs: Inputs | None = None
+        self._worker: LatestWorker[Received] | None = None
+        self._diagnostics = DiagnosticsPublisher(self, "/diagnostics", self._diagnose)
+
+    def configure(self) -> None:
+        """Choose the model, make the publishers."""
+        config: DepthNodeConfig = self.config
+        folder = resolve_model(config.model, config.models_dir, share_path(SHIPPED_MODEL))
+        self._extrinsics = Extrinsics(self, config.base_frame, config.base_to_camera)
+        self._outputs = DepthOutputs(self, config)
+        self._loader = ModelLoader(
+            folder, config, self._extrinsics.base_to_camera, self._complaints
+        )
+        self._model_subscription = self.create_subscription(
+            String, "model", self._on_model, qos.latched(), qos_overriding_options=qos.overrides()
+        )
+
+    def activate(self) -> None:
+        """Listen and publish."""
+        self._worker = LatestWorker("depth", self._process, self._on_failed)
+        handlers = InputHandlers(self._on_image, self._on_camera, self._on_velocity)
+        self._inputs = Inputs(self, self.config, handlers, self._input_state, self._complaints)
+
+    def deactivate(self) -> None:
+        """Stop listening; what was computed is published."""
+        if self._inputs is not None:
+            self._inputs.close()
+        if self._worker is not None:
+            self._worker.close()
+            self._stats.not_ready += self._worker.dropped
+        self._inputs = self._worker = None
+        self._image_guard.forget()
+
+    def cleanup(self) -> None:
+        """Give the model and the publishers back."""
+        if self._loader is not None:
+            self._loader.close()
+            self.destroy_subscription(self._model_subscription)
+        if self._outputs is not None:
+            self._outputs.close()
+        self._loader = self._outputs = None
+        self._input_state.camera = None
+
+    def apply(self, config: DepthNodeConfig) -> None:
+        """Hand changed parameters on."""
+        if self._outputs is not None and self._loader is not None:
+            self._outputs.config = self._loader.config = config
+            if (serving := self._loader.serving) is not None:
+                serving.estimator.config = config
+                serving.velocities.max_gap_s = config.max_velocity_gap
+
+    def _on_image(self, message: Image | CompressedImage) -> None:
+        if self._worker is None or self._loader is None or self._loader.serving is None:
+            self._stats.not_ready += 1
+        else:
+            self._worker.submit((message, time.monotonic()))
+
+    def _on_camera(self, camera: CameraModel) -> None:
+        if self._loader is not None:
+            self._loader.set_camera(camera)
+
+    def _on_velocity(self, velocity: Velocity) -> None:
+        self._velocity_guard.check(velocity.stamp_ns)
+        if self._loader is not None and (serving := self._loader.serving) is not None:
+            serving.velocities.add(velocity)
+
+    def _on_model(self, message: String) -> None:
+        if self._loader is not None:
+            self._loader.offer(message.data)
+
+    def _process(self, received: Received) -> None:
+        """One image, in the worker's thread."""
+        message, received_at = received
+        loader, outputs = self._loader, self._outputs
+        if loader is None or outputs is None or (serving := loader.serving) is None:
+            self._stats.not_ready += 1
+            return
+        stamp_ns, frame_id = stamp_to_ns(message.header.stamp), message.header.frame_id
+        self._image_guard.check(stamp_ns)
+        result = serving.estimator.estimate(
+            image_to_rgb(message), stamp_ns, frame_id, serving.velocities
+        )
+        outputs.publish(result, message.header, serving.odometry)
+        self._stats.add_published(received_at)
+        self._status.remarks = result.remarks
+        self._complaints.clear("image")
+
+    def _on_failed(self, received: Received, error: Exception) -> None:
+        self._stats.failed += 1
+        self._complaints.add("image", error)
+
+    def _on_image_jump(self) -> None:
+        if self._loader is not None and self._loader.serving is not None:
+            self._loader.serving.reset()
+
+    def _on_velocity_jump(self) -> None:
+        if self._loader is not None and self._loader.serving is not None:
+            self._loader.serving.velocities.clear()
+
+    def _on_clock_jump(self) -> None:
+        self._on_image_jump()
+        self._on_velocity_jump()
+
+    def _diagnose(self) -> Diagnosis:
+        return self._status.diagnose(self, self._loader, self._inputs, self._worker)
+
+
+def main(stop: threading.Event) -> int:
+    """Run the node until ``stop`` is set."""
+    return spin(DepthNode, stop)

@@ -1,0 +1,129 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What depth_node publishes: depth, its camera, points, colours, ego-motion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from geometry_msgs.msg import TransformStamped, TwistWithCovarianceStamped
+from nav_msgs.msg import Odometry
+from rclpy.lifecycle import LifecycleNode
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from std_msgs.msg import Header
+
+from sfm_depth_ros import optional
+from sfm_depth_ros.config.schema import DepthNodeConfig
+from sfm_depth_ros.errors import MissingDependencyError
+from sfm_depth_ros.pipeline.colormap import depth_to_color
+from sfm_depth_ros.pipeline.depth_result import DepthResult
+from sfm_depth_ros.pipeline.ego_motion import VisualOdometry
+from sfm_depth_ros.ros import qos
+from sfm_depth_ros.ros.conversions import (
+    array_to_image,
+    depth_to_image,
+    intrinsics_to_camera_info,
+    odometry_message,
+    points_to_cloud,
+    twist_message,
+)
+
+_TOPICS: dict[str, Any] = {
+    "depth/image_rect": Image,
+    "depth/camera_info": CameraInfo,
+    "depth/points": PointCloud2,
+    "depth/color": Image,
+    "ego_motion/odom": Odometry,
+    "ego_motion/twist": TwistWithCovarianceStamped,
+}
+
+
+class DepthOutputs:
+    """The publishers, and how a result becomes messages."""
+
+    def __init__(self, node: LifecycleNode, config: DepthNodeConfig) -> None:
+        """Make the publishers.
+
+        Raises:
+            MissingDependencyError: ``publish_tf`` without tf2.
+        """
+        self.config = config
+        self._node = node
+        self._broadcaster = _make_broadcaster(node) if config.publish_tf else None
+        self._publishers = {
+            topic: node.create_lifecycle_publisher(
+                kind, topic, qos.output(), qos_overriding_options=qos.overrides()
+            )
+            for topic, kind in _TOPICS.items()
+        }
+
+    def close(self) -> None:
+        """Take the publishers back."""
+        for publisher in self._publishers.values():
+            self._node.destroy_lifecycle_publisher(publisher)
+        self._publishers = {}
+
+    def publish(self, result: DepthResult, header: Header, odometry: VisualOdometry) -> None:
+        """Publish everything that one image gave.
+
+        Args:
+            result: What the estimator said.
+            header: The input image's header.
+            odometry: The path so far; moved on by the result.
+        """
+        self._send("depth/image_rect", depth_to_image(result.depth, self._encoding, header))
+        self._send("depth/camera_info", intrinsics_to_camera_info(result.intrinsics, header))
+        if result.ego_motion is not None:
+            self._publish_motion(result, header, odometry)
+        if self._is_wanted("depth/points"):
+            points = result.points(self.config.points_stride)
+            self._send("depth/points", points_to_cloud(points, header))
+        if self._is_wanted("depth/color"):
+            self._send("depth/color", array_to_image(depth_to_color(result.depth), "rgb8", header))
+
+    @property
+    def _encoding(self) -> str:
+        return self.config.depth_encoding
+
+    def _publish_motion(
+        self, result: DepthResult, header: Header, odometry: VisualOdometry
+    ) -> None:
+        assert result.ego_motion is not None
+        motion = odometry.add(result.ego_motion)
+        base, odom = self.config.base_frame, self.config.odom_frame
+        twist, covariance = motion.twist, motion.twist_covariance
+        in_base = Header(stamp=header.stamp, frame_id=base)
+        self._send("ego_motion/twist", twist_message(in_base, twist, covariance))
+        in_odom = Header(stamp=header.stamp, frame_id=odom)
+        message = odometry_message(
+            in_odom, base, odometry.T_odom_base, odometry.pose_covariance, twist, covariance
+        )
+        self._send("ego_motion/odom", message)
+        if self._broadcaster is not None:
+            self._broadcaster.sendTransform(_transform_of(message))
+
+    def _is_wanted(self, topic: str) -> bool:
+        publisher = self._publishers.get(topic)
+        return publisher is not None and publisher.get_subscription_count() > 0
+
+    def _send(self, topic: str, message: Any) -> None:
+        publisher = self._publishers.get(topic)
+        if publisher is not None:  # gone while the node is being cleaned up
+            publisher.publish(message)
+
+
+def _make_broadcaster(node: LifecycleNode) -> Any:
+    if not optional.is_available("tf2_ros"):
+        raise MissingDependencyError(
+            "publish_tf needs tf2_ros, which comes with a ROS 2 installation and not from PyPI: "
+            "type apt install ros-${ROS_DISTRO}-tf2-ros-py, or set publish_tf to false"
+        )
+    return optional.require("tf2_ros").TransformBroadcaster(node)
+
+
+def _transform_of(message: Odometry) -> TransformStamped:
+    transform = TransformStamped(header=message.header, child_frame_id=message.child_frame_id)
+    position, translation = message.pose.pose.position, transform.transform.translation
+    translation.x, translation.y, translation.z = position.x, position.y, position.z
+    transform.transform.rotation = message.pose.pose.orientation
+    return transform

@@ -1,0 +1,110 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What depth_node says of itself once a second: counts, scale, and why nothing is published."""
+
+from __future__ import annotations
+
+import logging
+
+from sfm_depth_ros.metrics.summary import RobustSummary
+from sfm_depth_ros.ros.complaints import Complaints
+from sfm_depth_ros.ros.diagnostics import Diagnosis, Value
+from sfm_depth_ros.ros.frame_stats import FrameStats
+from sfm_depth_ros.ros.inputs import Inputs, InputState
+from sfm_depth_ros.ros.latest_worker import LatestWorker
+from sfm_depth_ros.ros.model_loader import ModelLoader
+from sfm_depth_ros.ros.node_base import SfmNode
+
+_log = logging.getLogger(__name__)
+
+
+class DepthStatus:
+    """Gathers the facts from where they are.
+
+    Attributes:
+        remarks: What the newest result lacks, and why.
+    """
+
+    def __init__(self, inputs: InputState, stats: FrameStats, complaints: Complaints) -> None:
+        self.remarks: tuple[str, ...] = ()
+        self._input_state, self._stats, self._complaints = inputs, stats, complaints
+        self._said = ""
+
+    def diagnose(
+        self,
+        node: SfmNode,
+        loader: ModelLoader | None,
+        inputs: Inputs | None,
+        worker: LatestWorker[tuple[object, float]] | None,
+    ) -> Diagnosis:
+        """Say how the node is; a new reason is logged as well."""
+        reason = self._reason(node, loader, inputs)
+        if reason and reason != self._said:
+            _log.warning("%s", reason)
+        self._said = reason
+        facts = {
+            "state": node.state_label,
+            "reason": reason,
+            **self._counts(worker),
+            **_model_facts(loader),
+            "remarks": "; ".join(self.remarks),
+        }
+        message = reason or "publishing"
+        is_error = node.problem is not None or self._complaints.current() is not None
+        return Diagnosis(not reason, message, facts, is_error=bool(reason) and is_error)
+
+    def _reason(self, node: SfmNode, loader: ModelLoader | None, inputs: Inputs | None) -> str:
+        if node.problem is not None:
+            return node.problem
+        if not node.is_active or loader is None or inputs is None:
+            return f"the node is {node.state_label}, not active"
+        complaint = self._complaints.current()
+        if complaint is not None:
+            return complaint
+        silent = inputs.why_silent()
+        if silent is not None:
+            return silent
+        if loader.serving is None:
+            return loader.waiting
+        return "" if self._stats.is_flowing else "the first image is in work"
+
+    def _counts(self, worker: LatestWorker[tuple[object, float]] | None) -> dict[str, Value]:
+        stats, state = self._stats, self._input_state
+        p50, p95 = stats.latency_ms()
+        return {
+            "received": state.received,
+            "dropped": stats.not_ready + (worker.dropped if worker is not None else 0),
+            "lost": state.losses.lost,
+            "stamp_gaps": state.losses.stamp_gaps,
+            "published": stats.published,
+            "failed": stats.failed,
+            "velocities": state.velocities,
+            "rate_hz": stats.rate_hz,
+            "latency_ms_p50": p50,
+            "latency_ms_p95": p95,
+        }
+
+
+def _model_facts(loader: ModelLoader | None) -> dict[str, Value]:
+    serving = None if loader is None else loader.serving
+    if loader is None or serving is None:
+        return {"model_id": None}
+    estimator = serving.estimator
+    facts: dict[str, Value] = {
+        "model_id": estimator.model_id,
+        "models_loaded": loader.loaded,
+        "models_refused": loader.refused,
+        **{f"engine_{network}": text for network, text in estimator.engines.items()},
+    }
+    scale = estimator.scale
+    facts |= _summary("depth_scale_ratio", scale.depth_scale_ratio)
+    facts |= _summary("translation_scale_ratio", scale.translation_scale_ratio)
+    return facts
+
+
+def _summary(name: str, summary: RobustSummary | None) -> dict[str, Value]:
+    return {
+        name: None if summary is None else summary.median,
+        f"{name}_iqr": None if summary is None else summary.iqr,
+        f"{name}_count": 0 if summary is None else summary.count,
+    }

@@ -1,0 +1,166 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Loads models beside the one that serves, in a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sfm_depth_ros.config.schema import DepthNodeConfig
+from sfm_depth_ros.data.camera_model import CameraModel
+from sfm_depth_ros.data.velocity import VelocityBuffer
+from sfm_depth_ros.errors import ModelError, SfmDepthError
+from sfm_depth_ros.geometry.frames import pose_to_matrix
+from sfm_depth_ros.networks.model_folder import ModelFolder, is_inside, read_model_folder
+from sfm_depth_ros.pipeline.depth_estimator import DepthEstimator
+from sfm_depth_ros.pipeline.ego_motion import VisualOdometry
+from sfm_depth_ros.ros.complaints import Complaints
+from sfm_depth_ros.ros.latest_worker import LatestWorker
+
+_log = logging.getLogger(__name__)
+_BACKGROUND_NICENESS = 10
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What images and velocities are given to.
+
+    Attributes:
+        estimator: Depth and ego-motion of one camera.
+        velocities: The odometer's memory, with that camera's place on the robot.
+        odometry: The path of the robot.
+    """
+
+    estimator: DepthEstimator
+    velocities: VelocityBuffer
+    odometry: VisualOdometry
+
+    def reset(self) -> None:
+        """Forget the images before (time jumped)."""
+        self.estimator.reset()
+        self.odometry.reset()
+
+
+class ModelLoader:
+    """Builds the estimator once the camera is known; swaps in the models that are offered.
+
+    Attributes:
+        serving: What serves now, or None.
+        waiting: Why nothing serves yet.
+        loaded: Models that were swapped in.
+        refused: Offers that were not.
+    """
+
+    def __init__(
+        self,
+        folder: ModelFolder,
+        config: DepthNodeConfig,
+        base_to_camera: Callable[[str], tuple[float, ...]],
+        complaints: Complaints,
+        make_estimator: Callable[..., DepthEstimator] = DepthEstimator,
+    ) -> None:
+        """Wait for a camera.
+
+        Args:
+            folder: The model to begin with.
+            config: Options; may be replaced by assigning ``config``.
+            base_to_camera: Looks the camera's pose up by its frame; may take seconds.
+            complaints: Takes what goes wrong.
+            make_estimator: Tests give their own.
+        """
+        self.config = config
+        self.serving: Serving | None = None
+        self.waiting = "waiting for camera_info"
+        self.loaded = self.refused = 0
+        self._folder, self._make_estimator = folder, make_estimator
+        self._base_to_camera, self._complaints = base_to_camera, complaints
+        self._camera: CameraModel | None = None
+        self._served_camera: CameraModel | None = None
+        self._offer: str | None = None
+        # The item only wakes the thread; what to do is in the attributes, so newest wins.
+        self._worker: LatestWorker[str] = LatestWorker("models", self._update, self._on_error)
+
+    def set_camera(self, camera: CameraModel) -> None:
+        """Serve this camera from now on."""
+        self._camera = camera
+        self._worker.submit("camera")
+
+    def offer(self, path: str) -> None:
+        """Serve this model, if it lies in models_dir and is whole; the newest offer wins."""
+        self._offer = path
+        self._worker.submit("model")
+
+    def close(self) -> None:
+        """Stop; a compiler that is at work is left to itself."""
+        ended = self._worker.close(timeout=0.1)
+        serving, self.serving = self.serving, None
+        if serving is not None and ended:
+            serving.estimator.close()
+
+    def _on_error(self, item: str, error: Exception) -> None:
+        self.waiting = f"no model serves: {error}"
+        self._complaints.add("model", error)
+
+    def _update(self, item: str) -> None:
+        if self._camera is None:
+            return
+        if self.serving is None or self._camera is not self._served_camera:
+            self._take_offer()
+            self._build(self._camera)
+        elif self._take_offer():
+            self._swap(self.serving.estimator)
+
+    def _take_offer(self) -> bool:
+        """Read the offered folder; whether there is one to load."""
+        path, self._offer = self._offer, None
+        if path is None:
+            return False
+        try:
+            if not is_inside(self.config.models_dir, path):
+                raise ModelError(
+                    f"{path} is refused: it does not lie in models_dir ({self.config.models_dir})"
+                )
+            folder = read_model_folder(path)
+        except SfmDepthError as error:
+            self._refuse(error)
+            return False
+        is_new = folder.model_id != self._folder.model_id
+        self._folder = folder
+        return is_new
+
+    def _build(self, camera: CameraModel) -> None:
+        self.waiting = f"loading model {self._folder.model_id}"
+        pose = self._base_to_camera(camera.frame_id)
+        T_base_camera = pose_to_matrix(pose)
+        estimator = self._make_estimator(self._folder, camera, self.config)
+        old, self._served_camera = self.serving, camera
+        self.serving = Serving(
+            estimator,
+            VelocityBuffer(T_base_camera, self.config.max_velocity_gap),
+            VisualOdometry(T_base_camera),
+        )
+        _log.info("model %s serves, engines %s", estimator.model_id, estimator.engines)
+        if old is not None:
+            old.estimator.close()
+
+    def _swap(self, estimator: DepthEstimator) -> None:
+        if self.config.engine_threads == 1:
+            # An engine of several threads would keep the low priority of the one that made it.
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _BACKGROUND_NICENESS)
+        try:
+            prepared: Any = estimator.prepare(self._folder)
+        except SfmDepthError as error:
+            self._refuse(error)
+            return
+        estimator.swap(prepared)
+        self.loaded += 1
+        _log.info("model %s serves from now on", estimator.model_id)
+
+    def _refuse(self, error: SfmDepthError) -> None:
+        self.refused += 1
+        self._complaints.add("model", error)
