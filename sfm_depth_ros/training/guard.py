@@ -127,7 +127,7 @@ def _from_measurement(scale: ScaleMeasurement, abs_rel: float) -> HeldOutError:
         photometric=scale.photometric,
         translation_deviation=scale.translation_deviation,
         depth_deviation=abs(math.log(scale.depth_factor)),
-        translation_scale_ratio=1.0 / scale.translation_factor,
+        translation_scale_ratio=scale.translation_scale_ratio,
         depth_scale_ratio=1.0 / scale.depth_factor,
         rehearsal_abs_rel=abs_rel,
     )

@@ -75,7 +75,8 @@ class OnlineLearner:
 
     def log_scales(self) -> tuple[float, float]:
         """Log scales of depth and translation as they are."""
-        return float(self.networks.depth.log_scale), float(self.networks.pose.log_scale)
+        scales = self.networks.depth.log_scale, self.networks.pose.log_scale
+        return float(scales[0].detach()), float(scales[1].detach())
 
     def step(self, batch: SnippetBatch, live: int) -> bool:
         """Learn from one batch.

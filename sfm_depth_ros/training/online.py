@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The online trainer: one worker thread, fed with snippets, asked for its status, told to pause."""
+"""The online trainer: a worker thread, fed with snippets, asked for status, told to pause."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as AnswerTimeoutError
 from typing import TypeVar
 
 import numpy as np
@@ -152,8 +153,9 @@ class OnlineTrainer:
         return TRAINING, self._loop.note
 
     def _pause(self, reason: str) -> None:
+        if reason != self._paused:
+            _logger.error("training is paused: %s", reason)
         self._paused = reason
-        _logger.error("training is paused: %s", reason)
 
     def _ask(self, work: Callable[[], _Answer]) -> _Answer:
         """Have the worker do something between two steps, and wait for its answer."""
@@ -170,7 +172,7 @@ class OnlineTrainer:
         self._requests.put(run)
         try:
             return answer.result(ANSWER_S)
-        except TimeoutError as error:
+        except AnswerTimeoutError as error:
             raise TrainingError("the trainer is busy; try again in a minute") from error
 
     def _work(self) -> None:

@@ -34,24 +34,31 @@ from sfm_depth_ros.training.step import predict_depths, predict_motions
 
 WIDE = tuple(np.linspace(-0.7, 0.7, 15))  # log factors: half to double
 NARROW = tuple(np.linspace(-0.12, 0.12, 7))
+SHORTEST_RATIO = 1e-4  # a network that says less does not see motion at all
 SHORTEST = 0.02  # metres: a shorter displacement says nothing about scale
 
 
 @dataclass(frozen=True)
 class ScaleMeasurement:
-    """What the scales lack; both are 1 for networks that speak in metres.
+    """What the scales lack; factors are 1 for networks that speak in metres.
 
     Attributes:
-        depth_factor: Depths must be multiplied by this; NaN where the images do not say.
-        translation_factor: Translations must be multiplied by this; NaN without displacements.
+        depth_factor: Depths must be multiplied by this; NaN without displacements.
+        translation_scale_ratio: Median of predicted / measured length; NaN without displacements.
         photometric: Photometric error at the networks' own depth and measured translation.
         translation_deviation: Median over pairs of |predicted / measured length - 1|.
     """
 
     depth_factor: float
-    translation_factor: float
+    translation_scale_ratio: float
     photometric: float
     translation_deviation: float
+
+    @property
+    def translation_factor(self) -> float:
+        """Translations must be multiplied by this; NaN where that is not known."""
+        ratio = self.translation_scale_ratio
+        return 1.0 / ratio if ratio > SHORTEST_RATIO and math.isfinite(ratio) else math.nan
 
 
 def calibrate_scale(
@@ -112,7 +119,7 @@ def measure_scale(
         return ScaleMeasurement(math.nan, math.nan, math.nan, math.nan)
     return ScaleMeasurement(
         depth_factor=math.exp(_minimum(np.asarray(log_factors), curve)),
-        translation_factor=1.0 / max(float(ratio.median()), 1e-6),
+        translation_scale_ratio=float(ratio.median()),
         photometric=own / weight,
         translation_deviation=float((ratio - 1).abs().median()),
     )

@@ -4,15 +4,27 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.torch import save
 
-from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
+from sfm_depth_ros.config.schema import (
+    DepthNetworkConfig,
+    ObjectiveConfig,
+    OnlineTrainingConfig,
+    PoseNetworkConfig,
+)
 from sfm_depth_ros.data.sample import Snippet
 from sfm_depth_ros.geometry.camera import Intrinsics
+from sfm_depth_ros.networks.model_folder import ModelFolder, write_model_folder
+from sfm_depth_ros.networks.model_metadata import DEPTH_WEIGHTS, POSE_WEIGHTS, REQUIRED_FILES
 from sfm_depth_ros.training.network_pair import NetworkPair, fresh_networks
+from sfm_depth_ros.training.online_loop import TrainerParts
 
 HEIGHT, WIDTH = 64, 96
 
@@ -57,16 +69,20 @@ class PlaneWorld:
         )
 
 
+@functools.cache
+def _plane_snippets(count: int, seed: int, with_truth: bool) -> tuple[Snippet, ...]:
+    world, rng = PlaneWorld(seed), np.random.default_rng(seed + 1000)
+    return tuple(
+        world.snippet(rng.uniform(0, 6), rng.uniform(0.2, 0.5), with_truth) for _ in range(count)
+    )
+
+
 @pytest.fixture
 def plane_snippets() -> Callable[..., list[Snippet]]:
     """Makes snippets of a drive at random places and speeds."""
 
     def make(count: int, seed: int = 0, with_truth: bool = False) -> list[Snippet]:
-        world, rng = PlaneWorld(seed), np.random.default_rng(seed + 1000)
-        return [
-            world.snippet(rng.uniform(0, 6), rng.uniform(0.2, 0.5), with_truth)
-            for _ in range(count)
-        ]
+        return list(_plane_snippets(count, seed, with_truth))
 
     return make
 
@@ -78,5 +94,74 @@ def tiny_networks() -> Callable[[int], NetworkPair]:
     def make(seed: int = 0) -> NetworkPair:
         depth = DepthNetworkConfig(width=8, reference_focal=57.0, max_depth=60.0)
         return fresh_networks(depth, PoseNetworkConfig(width=8, reference_focal=57.0), seed)
+
+    return make
+
+
+def as_drive(snippets: list[Snippet], spacing_s: float = 0.2) -> list[Snippet]:
+    """The same snippets with stamps as if they had been taken one after another."""
+    return [
+        dataclasses.replace(
+            snippet, stamps_ns=np.array([i * spacing_s + dt for dt in (0.0, 0.05, 0.1)]) * 1e9
+        )
+        for i, snippet in enumerate(snippets)
+    ]
+
+
+@pytest.fixture
+def drive(plane_snippets: Callable[..., list[Snippet]]) -> Callable[[int], list[Snippet]]:
+    """Makes the snippets of a drive through ever new places."""
+
+    def make(count: int) -> list[Snippet]:
+        places = [plane_snippets(2, seed=seed) for seed in range(100, 100 + (count + 1) // 2)]
+        return as_drive([snippet for place in places for snippet in place][:count])
+
+    return make
+
+
+class ModelWriter:
+    """Stands for ``pipeline.model_saving.save_model``: real folders, but for empty graphs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.written: list[ModelFolder] = []
+
+    def __call__(self, depth, pose, *, metadata, parent=None) -> ModelFolder:
+        files = dict.fromkeys(REQUIRED_FILES, b"")
+        files[DEPTH_WEIGHTS] = save({k: v.contiguous() for k, v in depth.state_dict().items()})
+        files[POSE_WEIGHTS] = save({k: v.contiguous() for k, v in pose.state_dict().items()})
+        content = {
+            "licence": "test", **metadata, "reference_focal": 57.0, "depth_range": [0.1, 60.0],
+            "architecture": {"depth": vars(depth.config), "pose": vars(pose.config)},
+            "parent": parent.model_id if parent else None,
+        }
+        path = self.folder / f"model_{len(self.written)}"
+        self.written.append(write_model_folder(path, files, content))
+        return self.written[-1]
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> ModelWriter:
+    """Writes models under ``tmp_path``."""
+    return ModelWriter(tmp_path / "models")
+
+
+@pytest.fixture
+def make_parts(
+    writer: ModelWriter, tiny_networks: Callable[[int], NetworkPair], tmp_path: Path
+) -> Callable[..., TrainerParts]:
+    """Makes what an online trainer is made of, with a model to begin with."""
+
+    def make(make_renderer=None, objective: ObjectiveConfig | None = None, **training):
+        settings = {"min_snippets": 6, "validate_every": 4, "batch_size": 2, "warmup_steps": 2,
+                    "holdout_share": 0.3, "average_decay": 0.5, "learning_rate": 1e-3}
+        networks = tiny_networks()
+        facts = {"preprocessing": {"width": WIDTH}, "trained_on": [], "steps": 100, "metrics": {}}
+        first = writer(networks.depth, networks.pose, metadata=facts)
+        return TrainerParts(
+            training=OnlineTrainingConfig(**{**settings, **training}),
+            objective=objective or ObjectiveConfig(), folder=first, work_dir=tmp_path / "work",
+            save=writer, deploy=lambda folder: None, make_renderer=make_renderer,
+        )
 
     return make
