@@ -14,6 +14,7 @@ from sfm_depth_ros.data.preprocessing import CameraModel
 from sfm_depth_ros.data.sample import Frame
 from sfm_depth_ros.data.velocity import VelocityBuffer
 from sfm_depth_ros.engines.factory import create_engine as create_engine_for
+from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.metrics.scale import ScaleMonitor
 from sfm_depth_ros.networks.model_folder import ModelFolder
@@ -99,11 +100,17 @@ class DepthEstimator:
     def estimate_frame(
         self, frame: Frame, velocities: VelocityBuffer | None = None
     ) -> DepthResult:
-        """The same for a frame that has the network's size already."""
-        if frame.image.shape[:2] != self._model.preprocessor.input_hw:
-            raise ValueError(
-                f"expected an image of {self._model.preprocessor.input_hw}, "
-                f"got {frame.image.shape}"
+        """The same for a frame that has the network's size already.
+
+        Raises:
+            DataError: It has another size.
+            EngineError: An engine failed or answered NaN.
+        """
+        expected, shape = self._model.preprocessor.input_hw, frame.image.shape[:2]
+        if shape != expected:
+            raise DataError(
+                f"frame is {shape[1]}x{shape[0]}, but the engines are for {expected[1]}x"
+                f"{expected[0]}: one estimator serves one camera"
             )
         with self._lock:
             return self._estimate(frame, velocities, StageClock())

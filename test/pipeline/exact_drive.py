@@ -28,6 +28,19 @@ CAMERA = Intrinsics.from_hfov(80.0, 320, 96)
 HEIGHT_M = 1.2
 PERIOD_NS = 100_000_000
 _TEXELS_PER_M = 12.0
+_FAR = np.array([1e6, 1e6])
+# Rectangles: axis it stands on, where on it, the axes along it, from and to on those.
+_PLANES = (
+    (2, 0.0, (0, 1), -_FAR, _FAR),
+    (1, 6.0, (0, 2), -_FAR, _FAR),
+    (1, -5.0, (0, 2), -_FAR, _FAR),
+    (0, 90.0, (1, 2), -_FAR, _FAR),
+    *(
+        (0, 12.0 + 6.0 * post, (1, 2), np.array([side, 0.0]), np.array([side + 0.7, 3.0]))
+        for post in range(10)
+        for side in (-4.0, 2.5)
+    ),
+)
 
 
 def base_to_camera() -> np.ndarray:
@@ -86,18 +99,15 @@ def _render(T_world_camera: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     origin = T_world_camera[:3, 3]
     depth, image = np.full(rows.shape, np.inf), np.full((*rows.shape, 3), 200, np.uint8)
     texture = _texture()
-    # plane: (axis, place, the two axes along it)
-    for axis, place, along in (
-        (2, 0.0, (0, 1)),
-        (1, 6.0, (0, 2)),
-        (1, -5.0, (0, 2)),
-        (0, 90.0, (1, 2)),
-    ):
+    for axis, place, along, low, high in _PLANES:
         with np.errstate(divide="ignore", invalid="ignore"):
             z = (place - origin[axis]) / rays[..., axis]
-        hit = (z > 0.1) & (z < depth)
-        points = origin + rays[hit] * z[hit][:, None]
-        texels = (points[:, along] * _TEXELS_PER_M).astype(np.float32)[None]
+            points = origin + rays * z[..., None]
+            inside = ((points[..., along] >= low) & (points[..., along] <= high)).all(-1)
+        hit = (z > 0.1) & (z < depth) & inside
+        if not hit.any():
+            continue
+        texels = (points[hit][:, along] * _TEXELS_PER_M).astype(np.float32)[None]
         image[hit] = cv2.remap(
             texture, texels, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
         )[0]

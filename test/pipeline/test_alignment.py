@@ -55,6 +55,12 @@ def test_noise_in_the_prediction_does_not_shrink_the_ratio() -> None:
     assert np.median(ratios) == pytest.approx(1.0, abs=0.02)
 
 
+def test_blurred_depth_edges_do_not_bias_the_ratio(curve: Drive) -> None:
+    blurred = 1.0 / cv2.GaussianBlur(1.0 / np.minimum(curve.depths[0], 200.0), (0, 0), 2.0)
+    scale = _measure(curve, blurred, curve.motion(1))
+    assert scale.ratio == pytest.approx(1.0, abs=0.03)
+
+
 def test_wrong_heading_of_the_odometer_does_not_matter(curve: Drive) -> None:
     motion = curve.motion(1)
     motion[:3, :3] = motion[:3, :3] @ rotation_matrix([0.004, -0.006, 0.002])

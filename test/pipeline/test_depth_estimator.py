@@ -207,7 +207,7 @@ def test_wrong_sizes_are_refused(drive: Drive) -> None:
     estimator = _estimator(oracle(drive))
     with pytest.raises(DataError, match="camera_info"):
         estimator.estimate(np.zeros((90, 320, 3), np.uint8), 0)
-    with pytest.raises(ValueError, match="expected an image"):
+    with pytest.raises(DataError, match="one camera"):
         estimator.estimate_frame(
             dataclasses.replace(drive.frames[0], image=np.zeros((64, 320, 3), np.uint8))
         )
