@@ -36,7 +36,7 @@ def random_drive_spec(
         seconds: Length of the drive.
     """
     style = str(rng.choice(list(STYLE_SHARES), p=list(STYLE_SHARES.values())))
-    is_car = style in ("street", "country") and rng.random() < 0.6
+    is_car = style in ("street", "country") and rng.random() < 0.7
     return DriveSpec(
         seed=int(rng.integers(LARGEST_SEED)),
         seconds=seconds,
@@ -100,8 +100,8 @@ def random_effects(rng: np.random.Generator) -> EffectsSpec:
     red, green, blue = rng.uniform(0.92, 1.08, 3)
     return EffectsSpec(
         exposure_drift=float(rng.uniform(0.0, 0.04)),
-        gamma=float(rng.uniform(0.7, 1.5)),
-        contrast=float(rng.uniform(0.8, 1.35)),
+        gamma=float(rng.uniform(0.7, 1.3)),
+        contrast=float(rng.uniform(0.8, 1.25)),
         white_balance=(float(red), float(green), float(blue)),
         vignette=float(rng.choice([0.0, rng.uniform(0.0, 0.35)])),
         blur_px=float(rng.choice([0.0, rng.uniform(0.3, 0.9)], p=[0.3, 0.7])),

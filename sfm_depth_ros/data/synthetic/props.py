@@ -118,7 +118,7 @@ class Props:
 
     def _paint(self) -> np.ndarray:
         """Most cars are white, grey or black (in square-root reflectance)."""
-        grey = self.rng.choice([0.13, 0.25, 0.45, 0.65, 0.9], p=[0.3, 0.15, 0.2, 0.2, 0.15])
+        grey = self.rng.choice([0.18, 0.3, 0.48, 0.68, 0.92], p=[0.3, 0.15, 0.2, 0.2, 0.15])
         if self.rng.random() < 0.3:
             return np.clip(self.rng.uniform(0.1, 0.7, 3), 0, 1)
         return grey * (1 + self.rng.normal(0, 0.03, 3))

@@ -205,8 +205,8 @@ def cast(
         parallel: Rays are parallel to the optical axis and start at (x, y, 0) (sun light).
     """
     chunk = CHUNK if kinds.device.type == "cpu" else 1 << 20
-    limits = torch.searchsorted(kinds, torch.arange(FOLIAGE + 2, device=kinds.device))
-    limits = torch.searchsorted(pairs[0], limits).tolist()
+    first = torch.searchsorted(kinds, torch.arange(FOLIAGE + 2, device=kinds.device))
+    limits = torch.searchsorted(pairs[0], first).tolist()
     for kind in range(BOX, FOLIAGE + 1):
         for start in range(limits[kind], limits[kind + 1], chunk):
             part = slice(start, min(start + chunk, limits[kind + 1]))
