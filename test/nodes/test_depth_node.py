@@ -1,0 +1,212 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""depth_node as a process: what goes in, what comes out, and what bad input gets."""
+
+from __future__ import annotations
+
+import math
+import shutil
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is not installed")
+pytestmark = pytest.mark.ros
+
+from geometry_msgs.msg import TwistWithCovarianceStamped  # noqa: E402
+from nav_msgs.msg import Odometry  # noqa: E402
+from rcl_interfaces.srv import SetParameters  # noqa: E402
+from rclpy.parameter import Parameter  # noqa: E402
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2  # noqa: E402
+from std_msgs.msg import String  # noqa: E402
+
+from sfm_depth_ros.ros import qos  # noqa: E402
+from sfm_depth_ros.ros.conversions import stamp_to_ns  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def models_dir(tmp_path_factory):
+    return tmp_path_factory.mktemp("models_dir")
+
+
+@pytest.fixture(scope="module")
+def node(start_node, tiny_model, models_dir):
+    return start_node(
+        "depth_node", model=tiny_model.path, models_dir=models_dir, engine="onnxruntime"
+    )
+
+
+def _shoot_until(probe, camera, condition, seconds=20.0):
+    """Publish at about 20 Hz until the condition holds."""
+
+    def shot_and_done():
+        camera.shoot()
+        return condition()
+
+    probe.until(shot_and_done, seconds)
+
+
+def test_it_says_that_nothing_comes(node, probe):
+    probe.until(lambda: probe.facts.get("state") == "active")
+    probe.until(lambda: "no image has come" in probe.message)
+    assert "nobody publishes it" in probe.message
+    assert probe.facts["reason"] == probe.message
+
+
+def test_without_camera_info_it_says_so_and_counts(node, probe, camera):
+    probe.until(lambda: camera.images.get_subscription_count() > 0)
+    for _ in range(5):
+        camera.step()
+        camera.images.publish(camera.image())
+        probe.during(0.05)
+    probe.until(lambda: "no camera_info" in probe.message)
+    facts = probe.fresh_facts()
+    assert (facts["received"], facts["dropped"], facts["published"]) == ("5", "5", "0")
+
+
+@pytest.mark.parametrize("focal", [0.0, -100.0])
+def test_an_impossible_focal_length_is_refused_and_said(node, probe, camera, focal):
+    probe.until(lambda: camera.infos.get_subscription_count() > 0)
+    camera.infos.publish(camera.info(focal))
+    probe.until(lambda: "focal length" in probe.message)
+    assert "camera_info" in probe.message
+
+
+def test_what_goes_in_comes_out_with_its_header(node, probe, camera):
+    depths = probe.collect(Image, "depth/image_rect")
+    infos = probe.collect(CameraInfo, "depth/camera_info")
+    odometry = probe.collect(Odometry, "ego_motion/odom")
+    twists = probe.collect(TwistWithCovarianceStamped, "ego_motion/twist")
+    _shoot_until(probe, camera, lambda: len(depths) >= 1)
+    probe.during(0.5)
+    sent = []
+    for _ in range(10):
+        sent.append(camera.shoot())
+        probe.until(lambda: all(m[-1].header == sent[-1].header for m in (depths, infos)))
+    assert [m.header for m in depths[-10:]] == [m.header for m in sent]
+    assert [m.header for m in infos[-10:]] == [m.header for m in sent]
+    depth, info = depths[-1], infos[-1]
+    assert (depth.encoding, depth.width, depth.height, depth.step) == ("32FC1", 96, 32, 384)
+    assert (info.width, info.height) == (96, 32)
+    assert info.k[0] == pytest.approx(50.0)
+    metres = np.frombuffer(depth.data, np.float32)
+    assert np.all(np.isnan(metres) | (metres >= 0.1))
+    last = sent[-1].header.stamp
+    probe.until(lambda: odometry and twists and odometry[-1].header.stamp == last)
+    pose = odometry[-1]
+    assert (pose.header.frame_id, pose.child_frame_id) == ("odom_visual", "base_link")
+    assert twists[-1].header.frame_id == "base_link"
+    assert np.diag(np.reshape(pose.pose.covariance, (6, 6))).min() > 0
+
+
+def test_points_and_colour_are_made_for_those_who_listen(node, probe, camera):
+    clouds = probe.collect(PointCloud2, "depth/points")
+    pictures = probe.collect(Image, "depth/color")
+    _shoot_until(probe, camera, lambda: clouds and pictures)
+    assert [field.name for field in clouds[0].fields] == ["x", "y", "z", "rgb"]
+    assert (pictures[0].encoding, pictures[0].width) == ("rgb8", 96)
+    assert clouds[0].header.frame_id == "camera_optical"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"encoding": "nv42"}, "nv42"),
+        ({"step": 7}, "step"),
+        ({"height": 8}, "camera_info says 192x64"),
+    ],
+)
+def test_a_bad_image_is_counted_and_said_and_the_next_one_works(
+    node, probe, camera, changes, said
+):
+    before = probe.fresh_facts()
+    camera.shoot(**changes)
+    probe.until(lambda: said in probe.message)
+    facts = probe.fresh_facts()
+    assert int(facts["failed"]) == int(before["failed"]) + 1
+    published = int(facts["published"])
+    _shoot_until(probe, camera, lambda: int(probe.facts["published"]) > published)
+
+
+def test_nan_in_the_velocity_is_refused_and_said(node, probe, camera):
+    taken = int(probe.fresh_facts()["velocities"])
+    camera.send_velocity(math.nan)
+    probe.until(lambda: "finite" in probe.message)
+    assert int(probe.fresh_facts()["velocities"]) == taken
+
+
+def test_stamps_that_go_back_clear_the_history_and_go_on(node, probe, camera):
+    camera.stamp_ns -= 60 * 10**9
+    published = int(probe.fresh_facts()["published"])
+    _shoot_until(probe, camera, lambda: int(probe.facts["published"]) > published + 2)
+    assert "stamps of images went back" in node.text
+    assert "stamps of velocities went back" in node.text
+
+
+def test_every_image_is_accounted_for(node, probe, camera):
+    for _ in range(60):
+        camera.shoot()
+        probe.during(0.01)
+    probe.during(1.0)
+    facts = probe.fresh_facts()
+    received, *parts = (int(facts[name]) for name in ("received", "published", "dropped", "failed"))
+    assert (received, facts["lost"]) == (sum(parts), "0")
+    assert float(probe.facts["latency_ms_p95"]) >= float(probe.facts["latency_ms_p50"]) > 0
+
+
+def test_only_whole_models_inside_models_dir_are_taken(
+    node, probe, camera, tiny_model, models_dir
+):
+    offers = probe.node.create_publisher(String, "model", qos.latched())
+    offers.publish(String(data=str(tiny_model.path)))
+    probe.until(lambda: "does not lie in models_dir" in probe.message)
+    damaged = models_dir / "damaged"
+    shutil.copytree(tiny_model.path, damaged)
+    (damaged / "depth.onnx").write_bytes(b"something else")
+    offers.publish(String(data=str(damaged)))
+    probe.until(lambda: "depth.onnx" in probe.message)
+    facts = probe.fresh_facts()
+    assert (facts["models_refused"], facts["models_loaded"]) == ("2", "0")
+    assert facts["model_id"] == tiny_model.model_id
+
+
+def test_an_accepted_model_serves_from_one_frame_to_the_next(
+    node, probe, camera, other_model, models_dir
+):
+    folder = models_dir / "accepted"
+    shutil.copytree(other_model.path, folder)
+    depths = probe.collect(Image, "depth/image_rect")
+    offers = probe.node.create_publisher(String, "model", qos.latched())
+    sent = []
+
+    def served():
+        sent.append(camera.shoot())
+        return probe.facts["model_id"] == other_model.model_id
+
+    offers.publish(String(data=str(folder)))
+    probe.until(served)
+    probe.during(0.5)
+    assert probe.fresh_facts()["models_loaded"] == "1"
+    stamps = [stamp_to_ns(message.header.stamp) for message in depths]
+    assert stamps == sorted(set(stamps))
+    assert int(probe.facts["failed"]) == 3
+
+
+def test_parameters_change_live_or_say_why_not(node, probe):
+    name = f"{probe.namespace}/depth_node/set_parameters"
+    values = [Parameter("max_depth", value=20.0), Parameter("engine", value="torch")]
+    messages = [value.to_parameter_msg() for value in values]
+    dynamic, fixed = probe.call(SetParameters, name, parameters=messages).results
+    assert dynamic.successful
+    assert not fixed.successful
+    assert "read" in fixed.reason
+
+
+def test_it_ends_within_two_seconds_while_it_infers(node, probe, camera):
+    published = int(probe.facts["published"])
+    _shoot_until(probe, camera, lambda: int(probe.facts["published"]) > published)
+    for _ in range(10):
+        camera.shoot()
+    status, seconds = node.interrupt()
+    assert (status, "Traceback" in node.text) == (0, False)
+    assert seconds < 2.0
