@@ -37,7 +37,7 @@ _PLANES = (
     (0, 90.0, (1, 2), -_FAR, _FAR),
     *(
         (0, 12.0 + 6.0 * post, (1, 2), np.array([side, 0.0]), np.array([side + 0.7, 3.0]))
-        for post in range(10)
+        for post in range(4)
         for side in (-4.0, 2.5)
     ),
 )
@@ -100,6 +100,8 @@ def _render(T_world_camera: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     depth, image = np.full(rows.shape, np.inf), np.full((*rows.shape, 3), 200, np.uint8)
     texture = _texture()
     for axis, place, along, low, high in _PLANES:
+        if axis == 0 and place < origin[0]:
+            continue
         with np.errstate(divide="ignore", invalid="ignore"):
             z = (place - origin[axis]) / rays[..., axis]
             points = origin + rays * z[..., None]
