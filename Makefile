@@ -36,9 +36,10 @@ PYTEST := $(BIN)/python -m pytest
 setup: $(STAMP)
 
 $(STAMP): setup.py setup.cfg $(CONSTRAINTS) constraints-python.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade-strategy only-if-needed -c $(CONSTRAINTS) -e '.[all,dev]'
-	touch $@
+	@echo "setting up $(VENV) (about a minute)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade-strategy only-if-needed -c $(CONSTRAINTS) -e '.[all,dev]'
+	@touch $@
 
 demo: $(STAMP)
 	$(BIN)/sfm-depth demo $(BAG) --loops $(LOOPS) --out $(OUT)/demo
