@@ -36,6 +36,7 @@ from sfm_depth_ros.data.synthetic.visibility import (
 FAR_M = 220.0
 HORIZON_M = 1500.0
 SKY, GROUND = -2, -1
+BLOCK = 65536  # pixels shaded at once
 Triple = tuple[Tensor, Tensor, Tensor]
 
 
@@ -162,21 +163,20 @@ class Renderer:
         direction = [component.view(-1) for component in direction]
         colour = torch.empty(len(t), 3, device=t.device)
         around = (position[0] + 20.0 * R[0, :, 2])[:2].cpu().numpy().astype(float)
-        solid, ground, sky = (torch.nonzero(m).squeeze(1) for m in _split(hit))
-        if len(solid):
-            rays = PixelRays(*_pick((x, y, t), solid), pixel)
-            surface = self._shader.shade(visible, hit.index_select(0, solid), rays)
-            lit = self._shadows.lit(_pick(points, solid), surface.sun, around)
-            colour.index_copy_(0, solid, illuminate(surface, lit, self._scene.light).T)
-        if len(ground):
-            at = _pick(points, ground)
-            surface = self._ground_surface(at, _pick(direction, ground), t[ground] * pixel)
+        light = self._scene.light
+        for part in _blocks(hit >= 0):
+            rays = PixelRays(*_pick((x, y, t), part), pixel)
+            surface = self._shader.shade(visible, hit.index_select(0, part), rays)
+            lit = self._shadows.lit(_pick(points, part), surface.sun, around)
+            colour.index_copy_(0, part, illuminate(surface, lit, light).T)
+        for part in _blocks(hit == GROUND):
+            at, wide = _pick(points, part), t.index_select(0, part) * pixel
+            surface = self._ground_surface(at, _pick(direction, part), wide)
             lit = self._shadows.lit(at, surface.sun, around)
-            colour.index_copy_(0, ground, illuminate(surface, lit, self._scene.light).T)
-        if len(sky):
-            light = self._scene.light
-            shade = sky_colours(_pick(direction, sky), self._atlas, light, pixel)
-            colour.index_copy_(0, sky, shade.T)
+            colour.index_copy_(0, part, illuminate(surface, lit, light).T)
+        for part in _blocks(hit == SKY):
+            shade = sky_colours(_pick(direction, part), self._atlas, light, pixel)
+            colour.index_copy_(0, part, shade.T)
         return colour
 
     def _ground_surface(self, points: Triple, direction: Triple, wide: Tensor) -> Surface:
@@ -192,5 +192,9 @@ def _pick(values: Sequence[Tensor], index: Tensor) -> Triple:
     return a, b, c
 
 
-def _split(hit: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    return hit >= 0, hit == GROUND, hit == SKY
+def _blocks(mask: Tensor) -> tuple[Tensor, ...]:
+    """Indices where the mask is set, in blocks that fit the cache of a core (all on a GPU)."""
+    index = torch.nonzero(mask).squeeze(1)
+    if not len(index):
+        return ()
+    return index.split(BLOCK) if mask.device.type == "cpu" else (index,)
