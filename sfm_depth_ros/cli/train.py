@@ -90,6 +90,9 @@ def _recipe(options: argparse.Namespace) -> RecipeConfig:
     if state.exists() and not options.resume:
         raise ConfigError(f"{state} is the state of an interrupted run; go on with --resume, or "
                           "remove it")
+    if options.resume and not state.exists():
+        raise ConfigError(f"there is no interrupted run to go on with ({state} is absent); leave "
+                          "--resume out")
     return recipe
 
 

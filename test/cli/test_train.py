@@ -1,0 +1,62 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""sfm-depth train: from rendered drives to a model folder, and what bad input gets."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sfm_depth_ros.cli.main import main
+from sfm_depth_ros.networks.model_folder import read_model_folder
+
+pytest.importorskip("torch")
+
+TINY = ["--synthetic", "12", "--set", "training.width=64", "--set",
+        "training.synthetic_heights=[32]", "--set", "training.synthetic_validation=3", "--set",
+        "training.batch_size=2", "--set", "training.render_processes=1", "--set",
+        "training.threads=1", "--set", "depth.width=8", "--set", "pose.width=8", "--set",
+        "training.log_every=1"]
+
+
+def test_trains_saves_and_reports(tmp_path) -> None:
+    model, report = tmp_path / "model", tmp_path / "report.json"
+    status = main(["train", "--out", str(model), "--steps", "2", "--json", str(report), *TINY])
+    assert status == 0
+    folder = read_model_folder(model)
+    assert folder.width == 64
+    assert folder.metadata["steps"] == 2
+    assert folder.metadata["licence"] == "Apache-2.0"
+    assert folder.metadata["trained_on"] == ["12 rendered snippets, seed 0"]
+    assert folder.metadata["metrics"]["abs_rel"] > 0
+    content = json.loads(report.read_text())
+    assert content["model_id"] == folder.model_id
+    assert content["steps"] == 2
+    assert {"step_s", "data_wait_share", "peak_mib", "validations"} <= set(content)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "nothing to learn from"),
+        (["--synthetic", "4", "--set", "training.nonsense=1"], "training.nonsense"),
+        (["--synthetic", "4", "--resume"], "no interrupted run"),
+        (["no/such/bag"], "no/such/bag"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_1(tmp_path, capsys, arguments, message) -> None:
+    assert main(["train", "--out", str(tmp_path / "model"), *arguments]) == 1
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert message in error
+
+
+def test_nothing_is_overwritten(tmp_path, capsys) -> None:
+    (tmp_path / "model").mkdir()
+    assert main(["train", "--out", str(tmp_path / "model"), "--synthetic", "4"]) == 1
+    assert "exists already" in capsys.readouterr().err
+    work = tmp_path / "other.training"
+    work.mkdir()
+    (work / "state.safetensors").write_bytes(b"")
+    assert main(["train", "--out", str(tmp_path / "other"), "--synthetic", "4"]) == 1
+    assert "--resume" in capsys.readouterr().err
