@@ -103,6 +103,11 @@ class Inputs:
                 self._subscribe(CameraInfo, "camera_info", self._on_camera, qos.small_input())
             )
 
+    @property
+    def velocity_topic(self) -> str:
+        """Where velocities are expected, remaps applied."""
+        return str(self._subscriptions[1].topic_name)
+
     def close(self) -> None:
         """Unsubscribe."""
         for subscription in self._subscriptions:
@@ -174,7 +179,7 @@ class Inputs:
         publishers = self._node.get_publishers_info_by_topic(topic)
         if not publishers:
             return " (nobody publishes it: remap image to your camera's topic)"
-        kinds = sorted({publisher.topic_type for publisher in publishers})
-        return f" (its type there is {', '.join(kinds)}; image_transport is " + (
-            f"{self._config.image_transport})"
-        )
+        kinds = {publisher.topic_type.rpartition("/")[2] for publisher in publishers}
+        if _IMAGE_TYPES[self._config.image_transport].__name__ in kinds:
+            return " yet"
+        return f" (it is published as {', '.join(sorted(kinds))}: set image_transport to fit)"

@@ -1,0 +1,44 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What trainer_node says of itself once a second."""
+
+from __future__ import annotations
+
+from sfm_depth_ros.ros.complaints import Complaints
+from sfm_depth_ros.ros.diagnostics import Diagnosis, Value
+from sfm_depth_ros.ros.inputs import Inputs, InputState
+from sfm_depth_ros.ros.node_base import SfmNode
+from sfm_depth_ros.ros.snippet_source import SnippetSource
+from sfm_depth_ros.training.online import OnlineTrainer
+from sfm_depth_ros.training.trainer_status import STOPPED, TRAINING
+
+
+def missing_input(inputs: Inputs, state: InputState, complaints: Complaints) -> str:
+    """What the trainer lacks, or an empty string."""
+    complaint = complaints.current()
+    if complaint is not None:
+        return complaint
+    silent = inputs.why_silent()
+    if silent is not None:
+        return silent
+    return "" if state.velocities else f"no velocity has come on {inputs.velocity_topic}"
+
+
+def diagnose_training(
+    node: SfmNode, trainer: OnlineTrainer | None, source: SnippetSource | None, state: InputState
+) -> Diagnosis:
+    """State, reason, and every number behind them."""
+    facts: dict[str, Value] = {"received": state.received, "lost": state.losses.lost}
+    if source is not None:
+        facts |= {"dropped": source.dropped, "failed": source.failed, "frames": source.frames}
+        facts |= {f"no_snippet.{name}": count for name, count in source.refusals.items()}
+    facts["velocities"] = state.velocities
+    if trainer is None or not node.is_active:
+        reason = node.problem or f"the node is {node.state_label}, not active"
+        facts |= {"state": node.state_label, "reason": reason}
+        return Diagnosis(False, reason, facts, is_error=node.problem is not None)
+    status = trainer.status()
+    facts |= status.as_facts()
+    message = f"{status.state}: {status.reason}" if status.reason else status.state
+    is_training = status.state == TRAINING
+    return Diagnosis(is_training, message, facts, is_error=status.state == STOPPED)
