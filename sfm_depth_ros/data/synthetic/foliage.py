@@ -11,7 +11,7 @@ from torch import Tensor
 from sfm_depth_ros.data.synthetic.intersection import MISS, Rays, quadratic
 
 HOLES = 32  # cells along an edge of the table
-OPEN_SHARE = 0.3
+OPEN_SHARE = 0.25
 
 
 def foliage_holes(seed: int) -> Tensor:
@@ -20,7 +20,7 @@ def foliage_holes(seed: int) -> Tensor:
     spectrum = np.fft.rfftn(rng.standard_normal((HOLES,) * 3))
     whole, half = np.fft.fftfreq(HOLES) * HOLES, np.fft.rfftfreq(HOLES) * HOLES
     radius = np.sqrt(whole[:, None, None] ** 2 + whole[:, None] ** 2 + half**2)
-    field = np.fft.irfftn(spectrum / (1 + radius) ** 1.2, s=(HOLES,) * 3, axes=(0, 1, 2))
+    field = np.fft.irfftn(spectrum / (1 + radius) ** 2.0, s=(HOLES,) * 3, axes=(0, 1, 2))
     is_open = field < np.quantile(field, OPEN_SHARE)
     return torch.from_numpy(is_open.astype(np.float32) * MISS).reshape(-1)
 

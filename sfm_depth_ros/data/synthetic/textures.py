@@ -124,6 +124,9 @@ def _blend(words: Tensor, weights: Tensor) -> Tensor:
 
 
 def _level(footprint: Tensor) -> Tensor:
-    """Ripmap level whose texel is nearest to the footprint: the exponent of a float, rounded."""
-    texels = (footprint * (TILE * 2**0.5)).clamp_(1.0, float(TILE))
+    """Ripmap level whose texel is as wide as the footprint or a little wider, as optics blur.
+
+    The logarithm is read from the exponent of the float.
+    """
+    texels = (footprint * (TILE * 2**0.8)).clamp_(1.0, float(TILE))
     return (texels.view(torch.int32) >> 23) - 127
