@@ -56,7 +56,7 @@ class OnlineTrainer:
         self._loop = OnlineLoop(parts, buffer)
         self._state_dir = parts.work_dir / "trainer_state"
         restore(self._loop, self._state_dir)
-        self._refusals = {"not_finite": 0, "no_displacement": 0}
+        self._refusals = {"not_finite": 0, "no_displacement": 0, "paused": 0}
         self._inputs = "nothing received yet"
         self._paused = ""
         self._requests: queue.Queue[Callable[[], None]] = queue.Queue()
@@ -86,12 +86,12 @@ class OnlineTrainer:
         return is_over
 
     def add_snippet(self, snippet: Snippet) -> bool:
-        """Take a snippet into the buffer.
+        """Take a snippet into the buffer; while training is paused, none is taken.
 
         Returns:
             Whether it was kept; the reason of a refusal is counted in the status.
         """
-        reason = _why_unusable(snippet)
+        reason = "paused" if self._paused else _why_unusable(snippet)
         if reason:
             self._refusals[reason] += 1
             return False

@@ -90,6 +90,18 @@ def test_trains_pauses_and_goes_on(make_trainer, drive) -> None:
     assert trainer.stop(30.0)
 
 
+def test_what_comes_while_training_is_paused_is_not_taken(make_trainer, drive) -> None:
+    trainer = make_trainer()
+    first, second = drive(2)
+    assert trainer.add_snippet(first)
+    trainer.set_training(False)
+    assert not trainer.add_snippet(second)
+    assert trainer.status().snippets == 1
+    assert trainer.status().refusals["paused"] == 1
+    trainer.set_training(True)
+    assert trainer.add_snippet(second)
+
+
 def test_resumes_with_the_same_steps_and_weights(make_parts, drive) -> None:
     parts = make_parts(min_improvement=1.0)  # so that nothing is deployed in between
     trainer = OnlineTrainer(parts)
