@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
 def _clear(out: Path) -> None:
     """Remove what an earlier run learnt and said; rendered drives stay."""
     out.mkdir(parents=True, exist_ok=True)
-    for name in ("models", "log", "buffer"):
+    for name in ("models", "log", "training"):
         shutil.rmtree(out / name, ignore_errors=True)
     for path in (*out.glob("*.json"), *out.glob("*.png")):
         path.unlink()
