@@ -161,11 +161,13 @@ class OnlineLearner:
             return batch
         base_depth, base_translation = self.base_scales
         grown = torch.exp(self.networks.depth.log_scale - base_depth)
+        finite = batch.depth.isfinite()  # infinity (sky) stays, and NaN or inf times 0 never comes
+        depth = torch.where(finite, batch.depth.where(finite, 0.0) * grown, batch.depth)
         stretch = torch.exp(self.networks.pose.log_scale - base_translation)
         T = batch.T_source_target.clone()
         known = T.flatten(1).isfinite().all(dim=1)  # NaN would poison the gradient
         T[known, :, :3, 3] = T[known, :, :3, 3] * stretch
-        return dataclasses.replace(batch, depth=batch.depth * grown, T_source_target=T)
+        return dataclasses.replace(batch, depth=depth, T_source_target=T)
 
     def _begin_anew(self) -> None:
         rates = Rates(self.training.learning_rate, self.training.scale_rate_factor)
