@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import shutil
 import time
 from pathlib import Path
@@ -39,6 +40,8 @@ def run(options: argparse.Namespace) -> int:
 
     if options.loops < 1:
         raise ConfigError(f"--loops: expected at least 1, got {options.loops}")
+    if not options.verbose:  # the choice of engines is the nodes' to log
+        logging.getLogger("sfm_depth_ros").setLevel(logging.WARNING)
     started, out = time.monotonic(), options.out
     _clear(out)
     bag, second = options.bag, None

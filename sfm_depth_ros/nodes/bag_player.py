@@ -23,7 +23,7 @@ from rosgraph_msgs.msg import Clock
 from sfm_depth_ros.data.bag_reader import BagReader, RawMessage
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.ros.conversions import ns_to_stamp
-from sfm_depth_ros.ros.serialised import SerialisedPublisher, message_class
+from sfm_depth_ros.ros.serialised import SerialisedPublisher, message_class, stamp_of
 
 LOOP_PAUSE_S = 1.0
 PROGRESS_S = 5.0
@@ -47,7 +47,11 @@ class Due:
 
 
 class BagPlayer(Node):
-    """Publishes a bag's messages when they are due."""
+    """Publishes a bag's messages when they are due.
+
+    Attributes:
+        stamps_ns: Stamps of the images sent.
+    """
 
     def __init__(self, reader: BagReader, options: argparse.Namespace) -> None:
         """Advertise the topics.
@@ -57,6 +61,7 @@ class BagPlayer(Node):
         """
         super().__init__("bag_player")
         self._reader, self._options = reader, options
+        self.stamps_ns: list[int] = []
         self._outputs = {
             topic: SerialisedPublisher(self, topic, kind) for topic, kind in self._kinds().items()
         }
@@ -132,6 +137,8 @@ class BagPlayer(Node):
             self._clock_ns = time_ns
             self._time.publish(Clock(clock=ns_to_stamp(time_ns)))
         self._outputs[due.raw.topic].publish(due.raw.cdr, due.offset_ns)
+        if due.raw.topic == self._reader.topics.image:
+            self.stamps_ns.append(stamp_of(due.raw.cdr) + due.offset_ns)
 
     def _schedule(self) -> Iterator[Due]:
         options, start_ns = self._options, self._reader.start_ns
@@ -184,7 +191,8 @@ def main(stop: threading.Event) -> int:
             player.play(stop)
             player.get_logger().info(f"sent {player.images_sent} images; {player.counts}")
             if options.json is not None:
-                report = {"images": player.images_sent, "topics": player.counts}
+                report = {"images": player.images_sent, "topics": player.counts,
+                          "stamps_ns": player.stamps_ns}
                 options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
         finally:
             rclpy.try_shutdown()

@@ -3,14 +3,13 @@
 """Watches both nodes for the demo: what happens goes out as JSON lines, commands come in so.
 
 Out: ``state``, ``depth`` (diagnostics of depth_node), ``training`` (status of trainer_node),
-``model`` (path of an accepted model), ``outputs`` (counts and stamps), ``called`` (answer of a
+``model`` (path of an accepted model), ``outputs`` (stamps), ``called`` (answer of a
 service). In: ``{"set_training": true | false}``.
 """
 
 from __future__ import annotations
 
 import json
-import struct
 import sys
 import threading
 from collections.abc import Callable
@@ -23,12 +22,13 @@ from lifecycle_msgs.srv import GetState
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
 from sfm_depth_ros.ros import qos
 from sfm_depth_ros.ros.process import run_process
+from sfm_depth_ros.ros.serialised import stamp_of
 
 NODES = ("depth_node", "trainer_node")
 PERIOD_S = 0.5
@@ -40,12 +40,10 @@ class DemoMonitor(Node):
     def __init__(self, tell: Callable[[dict[str, Any]], None]) -> None:
         super().__init__("demo_monitor")
         self._tell = tell
-        self._inputs: set[int] = set()
-        self._outputs: list[int] = []
+        self._stamps_ns: list[int] = []
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         self.create_subscription(DiagnosticArray, "training/status", self._on_training, 10)
         self.create_subscription(String, "model", self._on_model, qos.latched())
-        self.create_subscription(CameraInfo, "camera_info", self._on_input, qos.small_input())
         self.create_subscription(
             Image, "depth/image_rect", self._on_output, qos.small_input(), raw=True
         )
@@ -64,13 +62,13 @@ class DemoMonitor(Node):
         )
 
     def _ask(self) -> None:
-        """Ask for the states, and tell what the outputs are so far."""
+        """Ask for the states, and tell the stamps of the outputs since the last time."""
         for name, client in self._states.items():
             if client.service_is_ready():
                 future = client.call_async(GetState.Request())
                 future.add_done_callback(lambda done, name=name: self._on_state(name, done))
-        foreign = sum(stamp not in self._inputs for stamp in self._outputs)
-        self._tell({"event": "outputs", "count": len(self._outputs), "foreign_stamps": foreign})
+        stamps_ns, self._stamps_ns = self._stamps_ns, []
+        self._tell({"event": "outputs", "stamps_ns": stamps_ns})
 
     def _on_state(self, name: str, done: Any) -> None:
         self._tell({"event": "state", "node": name, "state": done.result().current_state.label})
@@ -87,14 +85,8 @@ class DemoMonitor(Node):
     def _on_model(self, message: String) -> None:
         self._tell({"event": "model", "path": message.data})
 
-    def _on_input(self, message: CameraInfo) -> None:
-        stamp = message.header.stamp
-        self._inputs.add(stamp.sec * 10**9 + stamp.nanosec)
-
     def _on_output(self, data: bytes) -> None:
-        # Serialised: 4 bytes of encapsulation, then header.stamp; the pixels are not unpacked.
-        seconds, nanoseconds = struct.unpack_from("<iI", data, 4)
-        self._outputs.append(seconds * 10**9 + nanoseconds)
+        self._stamps_ns.append(stamp_of(data))  # the pixels are never unpacked
 
 
 def main(stop: threading.Event) -> int:

@@ -33,12 +33,20 @@ def begins_with_header(kind: Any) -> bool:
     return next(iter(kind.get_fields_and_field_types().values()), "") == "std_msgs/Header"
 
 
+def stamp_of(cdr: bytes) -> int:
+    """Stamp in nanoseconds of a serialised message that begins with a header."""
+    seconds, nanoseconds = struct.unpack_from(_stamp_layout(cdr), cdr, _STAMP_AT)
+    return int(seconds * 10**9 + nanoseconds)
+
+
 def restamped(cdr: bytes, offset_ns: int) -> bytes:
     """Move the stamp of a serialised message that begins with a header."""
-    layout = ("<" if cdr[1] & 1 else ">") + "iI"
-    seconds, nanoseconds = struct.unpack_from(layout, cdr, _STAMP_AT)
-    moved = divmod(seconds * 10**9 + nanoseconds + offset_ns, 10**9)
-    return cdr[:_STAMP_AT] + struct.pack(layout, *moved) + cdr[_STAMP_END:]
+    moved = divmod(stamp_of(cdr) + offset_ns, 10**9)
+    return cdr[:_STAMP_AT] + struct.pack(_stamp_layout(cdr), *moved) + cdr[_STAMP_END:]
+
+
+def _stamp_layout(cdr: bytes) -> str:
+    return ("<" if cdr[1] & 1 else ">") + "iI"
 
 
 class SerialisedPublisher:

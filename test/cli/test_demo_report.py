@@ -76,6 +76,9 @@ def test_state_follows_events_and_the_progress_line_shows_them() -> None:
     state.take({"event": "training", "message": "", "facts": facts}, 2.1)
     state.take({"event": "model", "path": "/models/a"}, 2.2)
     state.take({"event": "model", "path": "/models/a"}, 2.3)
+    state.take({"event": "outputs", "stamps_ns": [1, 2]}, 2.4)
+    state.take({"event": "outputs", "stamps_ns": [3]}, 2.5)
+    assert state.stamps_ns == [1, 2, 3]
     line = progress_line(state, 3.0)
     for words in ("images 40", "9.8 fps", "lost 1", "training step 12", "photo 0.081",
                   "scale depth 1.031", "models 1"):

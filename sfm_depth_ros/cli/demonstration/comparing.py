@@ -63,9 +63,10 @@ def look_at(part: Part, before: ModelFolder, after: ModelFolder) -> list[Scene]:
     items = list(part.frames(before.width))
     items = [item for item in items if item.depth is not None] or items
     chosen = [items[round(share * (len(items) - 1))] for share in np.linspace(0.1, 0.9, SCENES)]
+    depths = (_depths(chosen, before), _depths(chosen, after))
     return [
-        Scene(item.frame.image, _depth(item, before), _depth(item, after), item.depth)
-        for item in chosen
+        Scene(item.frame.image, old, new, item.depth)
+        for item, old, new in zip(chosen, *depths, strict=True)
     ]
 
 
@@ -77,12 +78,12 @@ def _report(part: Part, model: Path) -> dict[str, Any]:
     return {"model": folder.model_id, **summarize_drives([drive])}
 
 
-def _depth(item: BagFrame, folder: ModelFolder) -> np.ndarray:
-    frame = item.frame
+def _depths(items: Sequence[BagFrame], folder: ModelFolder) -> list[np.ndarray]:
+    frame = items[0].frame
     camera = CameraModel.from_intrinsics(frame.intrinsics, frame.frame_id)
     config = DepthNodeConfig(input_width=frame.intrinsics.width, apply_scale="off")
     estimator = DepthEstimator(folder, camera, config)
     try:
-        return estimator.estimate_frame(frame).depth
+        return [estimator.estimate_frame(item.frame).depth for item in items]
     finally:
         estimator.close()

@@ -79,14 +79,14 @@ class _Session:
             self._run_player("camera", "--topics", topic, "--duration", "1")
             self.tell()
 
-    def play(self, name: str, *arguments: str) -> int:
-        """Play a part of the bag and return how many images were sent."""
+    def play(self, name: str, *arguments: str) -> list[int]:
+        """Play a part of the bag and return the stamps of the images sent."""
         counts = self.plan.out / f"{name}.json"
         counts.unlink(missing_ok=True)
         self._run_player(name, "--topics", *self.plan.bag.topics, "--wait-for", "2",
                          "--json", str(counts), *arguments)
-        images: int = json.loads(counts.read_text(encoding="utf-8"))["images"]
-        return images
+        stamps_ns: list[int] = json.loads(counts.read_text(encoding="utf-8"))["stamps_ns"]
+        return stamps_ns
 
     def _run_player(self, name: str, *arguments: str) -> None:
         """Run bag_player to its end and say how it goes."""
@@ -132,21 +132,25 @@ def drive_live(plan: LivePlan) -> LiveResult:
         )
         session.show_camera()
         learnt = session.play("learning", "--loop", str(plan.loops),
-                              "--duration", f"{plan.held_out_from_s:.3f}")
+                              "--duration", f"{plan.held_out_from_s:.6f}")
         session.monitor.set_training(False)
+        session.monitor.wait_until(
+            lambda state: state.training.get("state") == "paused", START_WITHIN_S, "the pause"
+        )
         snippets = session.monitor.state.training.get("snippets")
         print("trainer paused: the rest of the drive is held out", flush=True)
-        held_out = session.play("held_out", "--start", f"{plan.held_out_from_s:.3f}")
-        session.drain(learnt + held_out)
+        held_out = session.play("held_out", "--start", f"{plan.held_out_from_s + 1e-6:.6f}")
+        played = learnt + held_out
+        session.drain(len(played))
         session.tell()
         _check_untouched(session.monitor.state, snippets)
         for node in session.nodes:
             node.stop()
         state = session.monitor.state
     seconds = time.monotonic() - started
-    return LiveResult(
-        _figures(plan, state, learnt + held_out, seconds, session.nodes), state, _newest(state)
-    )
+    _check_stamps(state, played)
+    figures = _figures(plan, state, len(played), seconds, session.nodes)
+    return LiveResult(figures, state, Path(state.models[-1]) if state.models else None)
 
 
 @contextlib.contextmanager
@@ -177,6 +181,15 @@ def _check_untouched(state: LiveState, snippets_before: object) -> None:
                             f"{snippets_before} before, {snippets} after")
 
 
+def _check_stamps(state: LiveState, played: list[int]) -> None:
+    """Every depth image must have the stamp of an image that was played, and none twice."""
+    seen = state.stamps_ns
+    if not set(seen) <= set(played) or len(set(seen)) != len(seen):
+        foreign = len(set(seen) - set(played))
+        raise SfmDepthError(f"of {len(seen)} depth images {foreign} have a stamp that no input "
+                            f"has, and {len(seen) - len(set(seen))} have one twice")
+
+
 def _figures(
     plan: LivePlan, state: LiveState, played: int, seconds: float, nodes: tuple[NodeProcess, ...]
 ) -> LiveFigures:
@@ -198,14 +211,9 @@ def _figures(
             "loops": plan.loops,
             "held_out_from_s": plan.held_out_from_s,
             "lost_by_dds_count": count["lost"],
-            "outputs_seen": state.outputs["count"],
-            "outputs_with_foreign_stamp": state.outputs["foreign_stamps"],
+            "outputs_seen": len(state.stamps_ns),
             "seconds_to_stop": {node.name: node.seconds_to_stop for node in nodes},
             "depth_node": depth,
             "trainer_node": state.training,
         },
     )
-
-
-def _newest(state: LiveState) -> Path | None:
-    return Path(state.models[-1]) if state.models else None

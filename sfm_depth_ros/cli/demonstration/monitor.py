@@ -24,7 +24,7 @@ class LiveState:
         depth: Newest facts of depth_node's diagnostics.
         training: Newest facts of trainer_node's status.
         models: Paths of accepted models, in order.
-        outputs: Depth images seen, and how many had a stamp that no input had.
+        stamps_ns: Stamps of the depth images seen.
         history: One row per training status: seconds since start and its facts.
         depth_history: The same of depth_node's diagnostics.
         answers: Answers of services, newest last.
@@ -34,7 +34,7 @@ class LiveState:
     depth: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     models: list[str] = field(default_factory=list)
-    outputs: dict[str, int] = field(default_factory=lambda: {"count": 0, "foreign_stamps": 0})
+    stamps_ns: list[int] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
     depth_history: list[dict[str, Any]] = field(default_factory=list)
     answers: list[dict[str, Any]] = field(default_factory=list)
@@ -53,7 +53,7 @@ class LiveState:
         elif kind == "model" and event["path"] not in self.models:
             self.models.append(event["path"])
         elif kind == "outputs":
-            self.outputs = {name: event[name] for name in ("count", "foreign_stamps")}
+            self.stamps_ns += event["stamps_ns"]
         elif kind == "called":
             self.answers.append(event)
 
