@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 
 import torch
 from torch import Tensor
@@ -90,8 +89,10 @@ class OnlineLearner:
             Whether the step was taken; a refused one changes nothing but the counts.
         """
         batch = random_flip(batch.to(self.training.device), self._generator)
-        batch = self._in_own_scale(batch)
-        options = StepOptions(PhotometricJitter(JITTER, self._generator), photometric_rows=live)
+        options = StepOptions(
+            PhotometricJitter(JITTER, self._generator), photometric_rows=live,
+            truth_scales=self._grown(),
+        )
         result = training_step(
             self.networks.depth, self.networks.pose, batch, self.objective, options
         )
@@ -150,24 +151,16 @@ class OnlineLearner:
         self._since_fresh = int(values["since_fresh"])
         self.average.updates = int(values["average_updates"])
 
-    def _in_own_scale(self, batch: SnippetBatch) -> SnippetBatch:
-        """Let rendered truth follow the scales that the live camera asks for.
+    def _grown(self) -> tuple[Tensor, Tensor]:
+        """How many times both scales have grown since rendered truth was learnt.
 
         Metric scale is the live camera's to teach. A rendered world that is as many times larger
-        as the scales have grown looks the same, so its truth holds in that size, and says nothing
-        about the scales: its gradient on them cancels.
+        looks the same, so its truth holds in that size and says nothing about the scales: its
+        gradient on them cancels.
         """
-        if batch.depth is None or batch.T_source_target is None:
-            return batch
-        base_depth, base_translation = self.base_scales
-        grown = torch.exp(self.networks.depth.log_scale - base_depth)
-        finite = batch.depth.isfinite()  # infinity (sky) stays, and NaN or inf times 0 never comes
-        depth = torch.where(finite, batch.depth.where(finite, 0.0) * grown, batch.depth)
-        stretch = torch.exp(self.networks.pose.log_scale - base_translation)
-        T = batch.T_source_target.clone()
-        known = T.flatten(1).isfinite().all(dim=1)  # NaN would poison the gradient
-        T[known, :, :3, 3] = T[known, :, :3, 3] * stretch
-        return dataclasses.replace(batch, depth=depth, T_source_target=T)
+        depth, translation = self.base_scales
+        return (torch.exp(self.networks.depth.log_scale - depth),
+                torch.exp(self.networks.pose.log_scale - translation))
 
     def _begin_anew(self) -> None:
         rates = Rates(self.training.learning_rate, self.training.scale_rate_factor)

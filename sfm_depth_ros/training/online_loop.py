@@ -28,7 +28,8 @@ from sfm_depth_ros.training.network_pair import NetworkPair, networks_of
 from sfm_depth_ros.training.rehearsal import Rehearsal
 from sfm_depth_ros.training.scale_calibration import calibrate_scale, measure_scale
 
-CALIBRATION_SNIPPETS = 24
+CALIBRATION_SNIPPETS, CORRECTION_SNIPPETS = 24, 16
+PLACE_TO_PLACE = 0.5  # log of the bias that one place alone may show in a good model
 SCALE_TOLERANCE = 0.03  # a smaller bias of scale is left to the gradient
 REFUSED_IN_A_ROW = 5  # steps without a finite gradient that mean divergence
 SMALLEST_RATE = 1 / 64  # share of the learning rate after which training gives up
@@ -158,9 +159,10 @@ class OnlineLoop:
         depth, translation = calibrate_scale(
             average.depth, average.pose, batches, self.learner.objective
         )
-        self.learner.scale(depth, translation)
+        factors = _shrunk(depth), _shrunk(translation)
+        self.learner.scale(*factors)
         self.is_calibrated = True
-        self._tell("scales measured: depth x %.3f, translation x %.3f", depth, translation)
+        self._tell("scales measured: depth x %.3f, translation x %.3f", *factors)
 
     def validate(self) -> None:
         """Judge the averaged weights on held-out snippets; deploy them if they are better."""
@@ -236,10 +238,10 @@ class OnlineLoop:
         """Take half of a bias of scale back, where images and odometer agree that there is one."""
         if not self.learner.training.calibrate_scale:
             return
-        recent = [*self.buffer.newest(BATCH), *self.buffer.sample(BATCH, self._rng)]
         average = self.learner.average.network
+        snippets = self.buffer.sample(CORRECTION_SNIPPETS, self._rng)
         found = measure_scale(
-            average.depth, average.pose, self._batches(recent), self.learner.objective
+            average.depth, average.pose, self._batches(snippets), self.learner.objective
         )
         factors = [_half_of_bias(found.depth_factor), _half_of_bias(found.translation_factor)]
         if factors != [1.0, 1.0]:
@@ -275,6 +277,11 @@ class OnlineLoop:
     def _tell(self, message: str, *values: object) -> None:
         self.note = message % values
         _logger.info("step %d: %s", self.learner.steps, self.note)
+
+
+def _shrunk(factor: float) -> float:
+    """Trust a large factor, but only half of one that the place alone may explain."""
+    return math.sqrt(factor) if abs(math.log(factor)) < PLACE_TO_PLACE else factor
 
 
 def _half_of_bias(factor: float) -> float:

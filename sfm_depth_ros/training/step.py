@@ -32,11 +32,14 @@ class StepOptions:
             None = all. The others are judged by their truth alone; with 0 a step costs only what
             the networks do.
         mixed_precision: Whether the networks compute in bfloat16 (losses stay in float32).
+        truth_scales: How many times larger than the truth depths and translations are meant to
+            be; the comparison with the truth divides by them. None = the truth is metric.
     """
 
     jitter: Callable[[Tensor], Tensor] | None = None
     photometric_rows: int | None = None
     mixed_precision: bool = False
+    truth_scales: tuple[Tensor, Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,9 @@ def training_step(
         terms = _self_supervised(
             batch, depths, T_source_target, slice(options.photometric_rows), config
         )
-    terms = _with_supervision(terms, batch, depths, T_source_target, config)
+    if config.supervised_weight > 0:
+        by_truth = _supervise(batch, depths, T_source_target, options.truth_scales)
+        terms = terms.with_supervision(*by_truth, config.supervised_weight)
     return StepResult(terms, depths, T_source_target)
 
 
@@ -151,21 +156,27 @@ def _velocity_alone(T: Tensor, displacements: Tensor, config: ObjectiveConfig) -
     )
 
 
-def _with_supervision(
-    terms: LossTerms, batch: SnippetBatch, depths: list[Tensor], T: Tensor,
-    config: ObjectiveConfig,
-) -> LossTerms:
-    """Add what true depth and motion say, for the snippets that have them."""
-    if config.supervised_weight == 0 or (batch.depth is None and batch.T_source_target is None):
-        return terms
-    by_depth, by_motion = terms.depth_supervision, terms.motion_supervision
+def _supervise(
+    batch: SnippetBatch, depths: list[Tensor], T: Tensor, scales: tuple[Tensor, Tensor] | None
+) -> tuple[Tensor, Tensor]:
+    """What true depth and motion say, for the snippets that have them."""
+    if scales is not None:
+        depths = [depth / scales[0] for depth in depths]
+        T = _with_translation_divided(T, scales[1])
+    by_depth = by_motion = T.new_zeros(())
     if batch.depth is not None:
         by_depth = _supervise_depths(depths, batch.depth)
     if batch.T_source_target is not None:
         known = batch.T_source_target.flatten(1).isfinite().all(dim=1)
         if known.any():
             by_motion = motion_supervision(T[known], batch.T_source_target[known])
-    return terms.with_supervision(by_depth, by_motion, config.supervised_weight)
+    return by_depth, by_motion
+
+
+def _with_translation_divided(T: Tensor, divisor: Tensor) -> Tensor:
+    is_translation = torch.zeros_like(T[0, 0])
+    is_translation[:3, 3] = 1
+    return T * (1 + is_translation * (1 / divisor - 1))
 
 
 def _supervise_depths(depths: list[Tensor], truth: Tensor) -> Tensor:
