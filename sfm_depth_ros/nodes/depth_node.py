@@ -129,7 +129,7 @@ class DepthNode(SfmNode):
             image_to_rgb(message), stamp_ns, frame_id, serving.velocities
         )
         outputs.publish(result, message.header, serving.odometry)
-        self._stats.add_published(received_at)
+        self._stats.add_published(received_at, result.engine_ms)
         self._status.remarks = result.remarks
         self._complaints.clear("image")
 

@@ -69,6 +69,11 @@ class DepthResult:
             known = self.depth < 65.535
         return np.where(known, np.round(1e3 * self.depth), 0).astype(np.uint16)
 
+    @property
+    def engine_ms(self) -> float:
+        """Milliseconds that both networks took."""
+        return self.timings_ms.get("depth", 0.0) + self.timings_ms.get("motion", 0.0)
+
     def points(self, stride: int = 1) -> np.ndarray:
         """Coloured points of every ``stride``-th network pixel, see ``point_cloud``."""
         return depth_to_points(self.frame_depth, self.frame.image, self.frame.intrinsics, stride)

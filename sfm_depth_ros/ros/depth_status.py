@@ -82,6 +82,7 @@ class DepthStatus:
             "rate_hz": stats.rate_hz,
             "latency_ms_p50": p50,
             "latency_ms_p95": p95,
+            "engine_ms_p50": stats.engine_ms(),
         }
 
 
