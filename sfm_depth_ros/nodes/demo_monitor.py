@@ -10,6 +10,7 @@ service). In: ``{"set_training": true | false}``.
 from __future__ import annotations
 
 import json
+import math
 import sys
 import threading
 from collections.abc import Callable
@@ -134,11 +135,12 @@ def _facts(event: str, status: Any) -> dict[str, Any]:
 
 
 def _number(text: str) -> float | str | None:
-    """What ``as_text`` wrote, read back."""
+    """What ``as_text`` wrote, read back; NaN and infinity are not known."""
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         return text or None
+    return number if math.isfinite(number) else None
 
 
 if __name__ == "__main__":

@@ -52,10 +52,14 @@ def test_summary_has_the_promised_keys_and_speaks_of_the_first_comparison(tmp_pa
     assert found["details"]["comparisons"]["second"]["abs_rel"] == {"before": 0.4, "after": 0.14}
 
 
-def test_without_truth_there_is_null_and_a_dash() -> None:
-    nothing = {"depth": None, "depth_median_scaled": None, "depth_scale_ratio": None}
+def test_without_truth_there_is_null_and_a_dash(tmp_path: Path) -> None:
+    nothing = {
+        "depth": None, "depth_median_scaled": None, "depth_scale_ratio": None,
+        "ego_motion": {"translation_error_percent": float("nan")},
+    }
     comparison = Comparison("bag", nothing, nothing)
-    found = summary(LIVE, [comparison])
+    write_summary(tmp_path / "summary.json", summary(LIVE, [comparison]))
+    found = json.loads((tmp_path / "summary.json").read_text())
     assert found["abs_rel"] == {"before": None, "after": None}
     assert found["depth_scale_ratio"] == {"before": None, "after": None}
     text = table(LIVE, [comparison])

@@ -90,11 +90,12 @@ def _figure_module() -> Any:
 
 
 def _draw_row(figure: Any, row: Sequence[Any], scene: Scene) -> None:
-    depths = [scene.before, scene.after]
+    depths, reference = [scene.before, scene.after], scene.after
     row[0].imshow(scene.image)
     if scene.truth is not None:
         depths.append(_visible(scene.truth))
-    reference = depths[-1][np.isfinite(depths[-1])]
+        reference = scene.after if _is_sparse(scene.truth) else depths[-1]
+    reference = reference[np.isfinite(reference)]
     low, high = np.percentile(np.log(np.maximum(reference, 0.1)), (2, 98))
     for axis, depth in zip(row[1:], depths, strict=False):
         drawn = axis.imshow(np.log(np.maximum(depth, 0.1)), "magma_r", vmin=low, vmax=high)
@@ -107,10 +108,13 @@ def _draw_row(figure: Any, row: Sequence[Any], scene: Scene) -> None:
 
 def _visible(truth: np.ndarray) -> np.ndarray:
     """True depth with NaN where unknown; points so sparse that nobody would see them grow."""
-    known = truth > 0
-    if known.mean() < SPARSE:
+    if _is_sparse(truth):
         truth = require("cv2").dilate(truth, np.ones((3, 3), np.uint8))
     return np.where(truth > 0, truth, np.nan)
+
+
+def _is_sparse(truth: np.ndarray) -> bool:
+    return bool((truth > 0).mean() < SPARSE)
 
 
 def _plot(axis: Any, rows: Sequence[dict[str, Any]], name: str, label: str) -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sfm_depth_ros.networks.model_metadata import without_nan
+
 Report = Mapping[str, Any]
 
 
@@ -70,8 +72,9 @@ def summary(live: LiveFigures, comparisons: list[Comparison]) -> dict[str, Any]:
 
 
 def write_summary(path: Path, content: Mapping[str, Any]) -> None:
-    """Write ``summary.json``."""
-    path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    """Write ``summary.json``; what is not a number (an empty metric) becomes null."""
+    text = json.dumps(without_nan(content), indent=2, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def table(live: LiveFigures, comparisons: list[Comparison]) -> str:
