@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
 from sensor_msgs.msg import CompressedImage, Image
@@ -27,6 +26,7 @@ from sfm_depth_ros.ros.latest_worker import LatestWorker
 from sfm_depth_ros.ros.model_loader import ModelLoader
 from sfm_depth_ros.ros.node_base import SfmNode, spin
 from sfm_depth_ros.ros.paths import SHIPPED_MODEL, share_path
+from sfm_depth_ros.ros.process import StopEvent
 from sfm_depth_ros.ros.time_guard import StampGuard, watch_clock
 
 Received = tuple[Image | CompressedImage, float]
@@ -153,6 +153,6 @@ class DepthNode(SfmNode):
         return self._status.diagnose(self, self._loader, self._inputs, self._worker)
 
 
-def main(stop: threading.Event) -> int:
+def main(stop: StopEvent) -> int:
     """Run the node until ``stop`` is set."""
     return spin(DepthNode, stop)

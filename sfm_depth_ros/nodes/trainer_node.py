@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import functools
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from sfm_depth_ros.ros.extrinsics import Extrinsics
 from sfm_depth_ros.ros.inputs import InputHandlers, Inputs, InputState
 from sfm_depth_ros.ros.node_base import SfmNode, spin
 from sfm_depth_ros.ros.paths import SHIPPED_MODEL, share_path
+from sfm_depth_ros.ros.process import StopEvent
 from sfm_depth_ros.ros.snippet_source import SnippetSource
 from sfm_depth_ros.ros.time_guard import watch_clock
 from sfm_depth_ros.ros.training_status import diagnose_training, missing_input
@@ -164,6 +164,6 @@ class TrainerNode(SfmNode):
         return diagnose_training(self, self._trainer, self._source, self._input_state)
 
 
-def main(stop: threading.Event) -> int:
+def main(stop: StopEvent) -> int:
     """Run the node until ``stop`` is set."""
     return spin(TrainerNode, stop)

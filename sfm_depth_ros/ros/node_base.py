@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import threading
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +17,7 @@ from sfm_depth_ros.config.schema import NodeConfig
 from sfm_depth_ros.errors import SfmDepthError
 from sfm_depth_ros.ros import log_bridge
 from sfm_depth_ros.ros.parameters import Parameters
+from sfm_depth_ros.ros.process import StopEvent
 
 
 class SfmNode(LifecycleNode):
@@ -123,7 +123,7 @@ class SfmNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
 
-def spin(make_node: Callable[[], SfmNode], stop: threading.Event) -> int:
+def spin(make_node: Callable[[], SfmNode], stop: StopEvent) -> int:
     """Make a node, start it and serve it until ``stop`` is set.
 
     Signals belong to ``process.run_process``, so rclpy installs no handlers.
@@ -131,12 +131,14 @@ def spin(make_node: Callable[[], SfmNode], stop: threading.Event) -> int:
     Returns:
         Exit status.
     """
+    stop.is_served = False
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = make_node()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         node.autostart()
+        stop.is_served = True
         while not stop.is_set():
             executor.spin_once(timeout_sec=0.1)
         node.close()

@@ -19,8 +19,19 @@ from typing import NoReturn
 
 from sfm_depth_ros.errors import SfmDepthError
 
-GRACE_S = 1.4
+GRACE_S = 1.2
 _log = logging.getLogger(__name__)
+
+
+class StopEvent(threading.Event):
+    """Set when a signal has come.
+
+    Attributes:
+        is_served: Whether somebody is there to see it and close in order; while things are being
+            imported and loaded, nobody is, and the process need not wait.
+    """
+
+    is_served = False
 
 
 def run_process(target: str) -> NoReturn:
@@ -30,14 +41,14 @@ def run_process(target: str) -> NoReturn:
     cannot be interrupted, and finalising the interpreter under it crashes.
 
     Args:
-        target: ``"package.module:function"``; the function takes a ``threading.Event`` that is set
-            when a signal has come, and returns the exit status.
+        target: ``"package.module:function"``; the function takes a ``StopEvent`` and returns the
+            exit status.
     """
     # A SimpleQueue may be filled from a signal handler at any moment; an Event may not.
     wake: queue.SimpleQueue[str] = queue.SimpleQueue()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: wake.put("signal"))
-    stop = threading.Event()
+    stop = StopEvent()
     status: list[int] = []
     worker = threading.Thread(
         target=_call, args=(target, stop, status, wake), name="main-work", daemon=True
@@ -45,7 +56,7 @@ def run_process(target: str) -> NoReturn:
     worker.start()
     if wake.get() == "signal":
         stop.set()
-        worker.join(GRACE_S)
+        worker.join(GRACE_S if stop.is_served else 0.0)
         status = [0]
     logging.shutdown()
     sys.stdout.flush()
@@ -54,12 +65,14 @@ def run_process(target: str) -> NoReturn:
 
 
 def _call(
-    target: str, stop: threading.Event, status: list[int], wake: queue.SimpleQueue[str]
+    target: str, stop: StopEvent, status: list[int], wake: queue.SimpleQueue[str]
 ) -> None:
     code = 1
     try:
         module, _, function = target.partition(":")
-        code = getattr(importlib.import_module(module), function)(stop)
+        work = getattr(importlib.import_module(module), function)
+        stop.is_served = True
+        code = work(stop)
     except SfmDepthError as error:
         sys.stderr.write(f"error: {error}\n")
     except ModuleNotFoundError as error:

@@ -196,9 +196,9 @@ def start_node(tmp_path_factory, namespace):
     """Start nodes by name with parameters; all are ended after the module."""
     started = []
 
-    def start(entry, remaps=(), **parameters):
+    def start(entry, remaps=(), options=(), **parameters):
         log = tmp_path_factory.mktemp("log") / f"{entry}.log"
-        arguments = ["--ros-args", "-r", f"__ns:={namespace}"]
+        arguments = [*options, "--ros-args", "-r", f"__ns:={namespace}"]
         for remap in remaps:
             arguments += ["-r", remap]
         for name, value in parameters.items():

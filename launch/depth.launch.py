@@ -1,0 +1,120 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Metric depth and ego-motion from one camera: depth_node, and what one likes to see beside it.
+
+ros2 launch sfm_depth_ros depth.launch.py image:=/camera/image_raw camera_info:=/camera/camera_info
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch_ros.actions import Node
+
+from launch import LaunchContext, LaunchDescription
+
+SHARE = Path(__file__).resolve().parents[1]
+PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+OLD_FAST_DDS = ("humble", "iron", "jazzy")  # they know the second name alone; newer ones warn
+
+# name: (default, choices or None, description)
+ARGUMENTS: dict[str, tuple[str, list[str] | None, str]] = {
+    "image": ("image", None, "image topic, raw or compressed by its exact name"),
+    "camera_info": ("camera_info", None, "calibration topic"),
+    "odom": ("odom", None, "odometry topic, for velocity_source odom"),
+    "twist": ("twist", None, "twist topic, for velocity_source twist and twist_with_covariance"),
+    "image_transport": ("", ["", "raw", "compressed"], "type of the image topic; empty = as in "
+                        "the parameter files"),
+    "params_file": ("", None, "parameter file of yours, read after config/*.yaml"),
+    "model": ("", None, "model folder; empty = the newest accepted, else the shipped one"),
+    "engine": ("", ["", "auto", "openvino", "onnxruntime", "torch"], "inference engine; empty = "
+               "as in the parameter files"),
+    "namespace": ("", None, "namespace of the nodes"),
+    "use_sim_time": ("false", ["true", "false"], "take the time from /clock"),
+    "train": ("false", ["true", "false"], "run trainer_node too"),
+    "rviz": ("false", ["true", "false"], "show it in RViz"),
+    "bag": ("", None, "rosbag2 to play; name its topics with image:= and so on"),
+    "rate": ("1.0", None, "speed of the bag"),
+    "log_level": ("info", None, "debug, info, warn, error"),
+}
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Declare the arguments; the rest depends on their values."""
+    declared = [
+        DeclareLaunchArgument(name, default_value=default, choices=choices, description=text)
+        for name, (default, choices, text) in ARGUMENTS.items()
+    ]
+    return LaunchDescription([*declared, *transport(), OpaqueFunction(function=start)])
+
+
+def transport() -> list[SetEnvironmentVariable]:
+    """Let Fast DDS carry large images, unless the user has a profile of their own."""
+    if any(name in os.environ for name in PROFILE_VARIABLES):
+        return []
+    is_old = os.environ.get("ROS_DISTRO", "jazzy") in OLD_FAST_DDS
+    names = PROFILE_VARIABLES if is_old else PROFILE_VARIABLES[:1]
+    profile = str(SHARE / "config" / "fastdds.xml")
+    return [SetEnvironmentVariable(name, profile) for name in names]
+
+
+def start(context: LaunchContext) -> list[Node]:
+    """Make the processes that the arguments ask for."""
+    given = context.launch_configurations
+    nodes = [camera_node("depth_node", "depth.yaml", given)]
+    if is_true(given["train"]):
+        nodes.append(camera_node("trainer_node", "trainer.yaml", given))
+    if given["bag"]:
+        nodes.append(bag_player(given, len(nodes)))
+    if is_true(given["rviz"]):
+        nodes.append(rviz(given))
+    return nodes
+
+
+def camera_node(name: str, config: str, given: dict[str, str]) -> Node:
+    """depth_node or trainer_node."""
+    chosen: dict[str, Any] = {"use_sim_time": is_true(given["use_sim_time"])}
+    names = ("model", "image_transport", *(("engine",) if name == "depth_node" else ()))
+    chosen |= {option: given[option] for option in names if given[option]}
+    files = [str(SHARE / "config" / config), *filter(None, [given["params_file"]])]
+    return Node(
+        package="sfm_depth_ros",
+        executable=name,
+        name=name,
+        namespace=given["namespace"],
+        parameters=[*files, chosen],
+        remappings=[(topic, given[topic]) for topic in ("image", "camera_info", "odom", "twist")],
+        arguments=["--ros-args", "--log-level", given["log_level"]],
+        output="screen",
+    )
+
+
+def bag_player(given: dict[str, str], listeners: int) -> Node:
+    """Plays the bag once all nodes listen; its calibration comes first."""
+    options = ["--rate", given["rate"], "--wait-for", str(listeners), "--lead", "3"]
+    clock = ["--clock"] if is_true(given["use_sim_time"]) else []
+    return Node(
+        package="sfm_depth_ros",
+        executable="bag_player",
+        arguments=[given["bag"], *options, *clock],
+        output="screen",
+    )
+
+
+def rviz(given: dict[str, str]) -> Node:
+    """RViz with depth, points and motion."""
+    return Node(
+        package="rviz2",
+        executable="rviz2",
+        namespace=given["namespace"],
+        arguments=["-d", str(SHARE / "config" / "depth.rviz")],
+        parameters=[{"use_sim_time": is_true(given["use_sim_time"])}],
+    )
+
+
+def is_true(text: str) -> bool:
+    """Read a launch argument."""
+    return text.lower() == "true"

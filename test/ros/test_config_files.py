@@ -1,0 +1,48 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""config/*.yaml name real parameters and repeat the defaults; the other files are well formed."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+import pytest
+import yaml
+
+from sfm_depth_ros.config.loading import iter_options
+from sfm_depth_ros.config.schema import DepthNodeConfig, TrainerNodeConfig
+
+
+@pytest.mark.parametrize(
+    ("name", "config_class"),
+    [("depth.yaml", DepthNodeConfig), ("trainer.yaml", TrainerNodeConfig)],
+)
+def test_parameter_files_name_options_and_their_defaults(source_tree, name, config_class):
+    content = yaml.safe_load((source_tree / "config" / name).read_text())
+    defaults = {option.path: option.default for option in iter_options(config_class)}
+    for option, value in content["/**"]["ros__parameters"].items():
+        expected = defaults[option]
+        assert value == (list(expected) if isinstance(expected, tuple) else expected), option
+        assert type(value) is (list if isinstance(expected, tuple) else type(expected)), option
+
+
+def test_the_profile_is_the_default_for_participants(source_tree):
+    root = ET.parse(source_tree / "config" / "fastdds.xml").getroot()
+    names = {"dds": "http://www.eprosima.com"}
+    participant = root.find(".//dds:participant", names)
+    assert participant.get("is_default_profile") == "true"
+    used = [node.text for node in participant.findall(".//dds:userTransports/*", names)]
+    kinds = {
+        node.find("dds:transport_id", names).text: node.find("dds:type", names).text
+        for node in root.findall(".//dds:transport_descriptor", names)
+    }
+    assert sorted(kinds[name] for name in used) == ["SHM", "UDPv4"]
+    locators = participant.findall(".//dds:defaultUnicastLocatorList/dds:locator/*", names)
+    assert [node.tag.rpartition("}")[2] for node in locators] == ["udpv4"]
+
+
+def test_rviz_shows_our_topics(source_tree):
+    content = yaml.safe_load((source_tree / "config" / "depth.rviz").read_text())
+    displays = content["Visualization Manager"]["Displays"]
+    topics = {display["Topic"]["Value"] for display in displays if "Topic" in display}
+    assert topics == {"image", "depth/color", "depth/points", "ego_motion/odom"}
