@@ -29,9 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Measure part by part; each is printed when it is done."""
     from sfm_depth_ros.networks.model_folder import read_model_folder
-    from sfm_depth_ros.ros.paths import find_share
+    from sfm_depth_ros.ros.paths import SHIPPED_MODEL, find_share
 
-    folder = read_model_folder(options.model or find_share("models/small"))
+    folder = read_model_folder(options.model or find_share(SHIPPED_MODEL))
     figures: dict[str, Any] = {}
     for part in PARTS:
         if part in options.only:

@@ -83,10 +83,10 @@ def _devices() -> dict[str, str]:
 
 def _model(models_dir: str) -> dict[str, Any]:
     from sfm_depth_ros.networks.model_folder import resolve_model
-    from sfm_depth_ros.ros.paths import find_share
+    from sfm_depth_ros.ros.paths import SHIPPED_MODEL, share_path
 
     try:
-        model = resolve_model("", models_dir, find_share("models/small"))
+        model = resolve_model("", models_dir, share_path(SHIPPED_MODEL))
     except SfmDepthError as error:
         return {"error": str(error)}
     described = {"id": model.model_id, "path": str(model.path), "width": model.width}

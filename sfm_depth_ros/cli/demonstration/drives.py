@@ -55,7 +55,9 @@ def rendered_drives(out: Path, seconds: float) -> tuple[Path, Path]:
 
     folder = out / "drives"
     first = DemoDrive("the drive", DEMO_SEED, seconds, folder)
-    second = DemoDrive("a second drive", DEMO_SECOND_SEED, SECOND_SECONDS, folder)
+    second = DemoDrive(
+        "a second drive", DEMO_SECOND_SEED, min(seconds, SECOND_SECONDS), folder
+    )
     missing = [drive for drive in (first, second) if not drive.path.exists()]
     if missing:
         print("rendering: a street, a camera 1.10 m high, 6.5 deg down, 80 deg wide", flush=True)

@@ -1,0 +1,41 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sfm_depth_ros.cli.main import main
+from sfm_depth_ros.networks.model_folder import ModelFolder
+
+
+def test_bench_writes_engines_side_by_side(
+    fresh_model: ModelFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = tmp_path / "bench.json"
+    arguments = ["--only", "engines", "--size", "96x64", "--json", str(report)]
+    assert main(["bench", str(fresh_model.path), *arguments]) == 0
+    engines = json.loads(report.read_text())["engines"]
+    for name in ("openvino", "onnxruntime", "torch"):
+        row = engines[name]
+        assert row["precision"] == "fp32"
+        assert row["frames_per_s"] == pytest.approx(1e3 / row["latency_ms_p50"])
+        assert row["relative_error"]["p99"] < 1e-3
+    assert "images/s" in capsys.readouterr().out
+
+
+def test_an_engine_that_is_absent_says_so(
+    fresh_model: ModelFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sfm_depth_ros.cli.benchmarks.engines import measure_engines
+    from sfm_depth_ros.engines import factory
+    from sfm_depth_ros.errors import EngineError
+
+    def absent(*_: object) -> None:
+        raise EngineError("not here; install it")
+
+    monkeypatch.setattr(factory, "ENGINES", {"onnxruntime": absent})
+    figures = measure_engines(fresh_model, (64, 96), 1)
+    assert figures == {"onnxruntime": {"unavailable": "not here; install it"}}
