@@ -41,7 +41,7 @@ def test_override_of_strings_and_lists() -> None:
 @pytest.mark.parametrize(
     ("mapping", "message"),
     [
-        ({"trainning": {}}, "trainning: no such option; did you mean training"),
+        ({"trainings": {}}, "trainings: no such option; did you mean training"),
         ({"training": {"bach_size": 3}}, "training.bach_size: no such option; did you mean"),
         ({"training": {"batch_size": 0}}, "training.batch_size: expected a number in"),
         ({"training": {"batch_size": "many"}}, "training.batch_size: expected int, got 'many'"),
