@@ -135,7 +135,7 @@ def _save(
 
     bags = [path.resolve().name for path in options.bags]
     world = f"{options.synthetic} rendered snippets, seed {recipe.training.seed}"
-    before = parent.metadata if parent else {"steps": 0, "trained_on": []}
+    before: dict[str, Any] = parent.metadata if parent else {"steps": 0, "trained_on": []}
     licence = LICENCE_OF_RECORDED if bags else LICENCE_OF_RENDERED
     metadata = {
         "preprocessing": {"width": recipe.training.width},

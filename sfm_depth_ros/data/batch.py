@@ -52,7 +52,8 @@ class SnippetBatch:
 
     def _mapped(self, function: Callable[[Tensor], Tensor]) -> SnippetBatch:
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return SnippetBatch(**{k: None if v is None else function(v) for k, v in values.items()})
+        mapped = {name: function(v) for name, v in values.items() if v is not None}
+        return dataclasses.replace(self, **mapped)
 
 
 def collate(snippets: Sequence[Snippet]) -> SnippetBatch:

@@ -5,12 +5,15 @@
 from __future__ import annotations
 
 import copy
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
-class WeightAverage:
+
+class WeightAverage(Generic[NetworkT]):
     """A copy of a network that follows it slowly.
 
     Early on it follows fast (decay ``(1 + n) / (10 + n)`` after n updates), so that the first
@@ -21,13 +24,13 @@ class WeightAverage:
         decay: Share that stays at each update, in the long run.
     """
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
-        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+    def __init__(self, network: NetworkT, decay: float) -> None:
+        self.network: NetworkT = copy.deepcopy(network).eval().requires_grad_(False)
         self.decay = decay
         self.updates = 0
 
     @torch.no_grad()
-    def update(self, network: nn.Module) -> None:
+    def update(self, network: NetworkT) -> None:
         """Move a little towards ``network``."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
@@ -35,7 +38,7 @@ class WeightAverage:
         torch._foreach_lerp_(average, current, 1 - decay)
 
     @torch.no_grad()
-    def reset(self, network: nn.Module) -> None:
+    def reset(self, network: NetworkT) -> None:
         """Take over ``network`` as it is."""
         self.network.load_state_dict(network.state_dict())
         self.updates = 0

@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -20,6 +23,9 @@ class NetworkPair(nn.Module):
         pose: Pose network.
     """
 
+    depth: Any  # a module that follows the protocol DepthNet
+    pose: Any  # a module that follows the protocol PoseNet
+
     def __init__(self, depth: nn.Module, pose: nn.Module) -> None:
         super().__init__()
         self.depth = depth
@@ -28,8 +34,8 @@ class NetworkPair(nn.Module):
     @torch.no_grad()
     def scale(self, depth_factor: float, translation_factor: float) -> None:
         """Multiply every depth and every translation by a factor of its own."""
-        self.depth.log_scale += torch.log(torch.tensor(depth_factor))
-        self.pose.log_scale += torch.log(torch.tensor(translation_factor))
+        self.depth.log_scale += math.log(depth_factor)
+        self.pose.log_scale += math.log(translation_factor)
 
 
 def fresh_networks(depth: DepthNetworkConfig, pose: PoseNetworkConfig, seed: int) -> NetworkPair:
@@ -37,7 +43,8 @@ def fresh_networks(depth: DepthNetworkConfig, pose: PoseNetworkConfig, seed: int
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         pair = NetworkPair(create_depth_network(depth), create_pose_network(pose))
-    return pair.to(memory_format=torch.channels_last)
+    pair.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs
+    return pair
 
 
 def networks_of(folder: ModelFolder) -> NetworkPair:

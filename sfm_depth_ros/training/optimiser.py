@@ -33,7 +33,9 @@ def create_optimiser(networks: nn.Module, rates: Rates) -> torch.optim.AdamW:
 
     Each group remembers in ``rate_factor`` how its rate follows the base rate.
     """
-    weights, offsets, scales = [], [], []
+    weights: list[nn.Parameter] = []
+    offsets: list[nn.Parameter] = []
+    scales: list[nn.Parameter] = []
     for name, parameter in networks.named_parameters():
         if name.rpartition(".")[2] == SCALE_PARAMETER:
             scales.append(parameter)

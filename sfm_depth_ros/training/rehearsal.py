@@ -78,9 +78,8 @@ class Rehearsal:
 
     def sample(self, count: int, rng: np.random.Generator) -> list[Snippet]:
         """Draw up to ``count`` different snippets of the pool."""
-        rows = self._pool.rows
-        chosen = rng.choice(rows, min(count, len(rows)), replace=False) if len(rows) else []
-        return [self._pool.snippet(int(row)) for row in chosen]
+        rows = rng.permutation(self._pool.rows)[:count]
+        return [self._pool.snippet(int(row)) for row in rows]
 
     def held_out(self) -> list[SnippetBatch]:
         """The whole held-out set, or nothing before it is complete: only equal sets compare."""

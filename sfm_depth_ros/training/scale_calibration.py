@@ -150,15 +150,14 @@ def _error_curve(
     statistics = window_statistics(target)
     identity = photometric_error(sources, target, config.ssim_weight, statistics=statistics)
     points = backproject(depth[known], batch.K[known])
-    errors, usable = [], None
+    errors, usable = [], torch.ones_like(depth[known], dtype=torch.bool)
     for log_factor in log_factors:
         warped = warp_sources(sources, points * math.exp(log_factor), batch.K[known], T[known])
         inside = warped.valid[:, :, 0]
         error = photometric_error(warped.image, target, config.ssim_weight,
                                   statistics=statistics)[:, :, 0]
         errors.append(reduce_sources(error, inside, identity[:, :, 0], config.reduction)[0])
-        seen = inside.any(dim=1, keepdim=True)
-        usable = seen if usable is None else usable & seen
+        usable = usable & inside.any(dim=1, keepdim=True)
     if batch.valid is not None:
         usable = usable & batch.valid[known]
     count = usable.sum().clamp(min=1)

@@ -105,8 +105,8 @@ class SnippetCache:
     def snippet(self, row: int) -> Snippet:
         """Read one row (a copy, in memory)."""
         valid, motion = np.array(self._valid[row]), np.array(self._motions[row])
-        focal_and_centre = self._cameras[row][[0, 1, 0, 1], [0, 1, 2, 2]]
-        camera = Intrinsics(*map(float, focal_and_centre), self.shape.width, self.shape.height)
+        fx, fy, cx, cy = map(float, self._cameras[row][[0, 1, 0, 1], [0, 1, 2, 2]])
+        camera = Intrinsics(fx, fy, cx, cy, self.shape.width, self.shape.height)
         return Snippet(
             target=np.array(self._images[row, 0]),
             sources=np.array(self._images[row, 1:]),

@@ -99,8 +99,8 @@ def load_optimiser(
         state.setdefault(int(number), {})[name] = value
     own = optimiser.state_dict()
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
-    for number, moments in state.items():
-        _fit(moments, parameters[number] if number < len(parameters) else None)
+    for index, moments in state.items():
+        _fit(moments, parameters[index] if index < len(parameters) else None)
     optimiser.load_state_dict({"state": state, "param_groups": own["param_groups"]})
 
 

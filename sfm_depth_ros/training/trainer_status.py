@@ -60,12 +60,14 @@ class TrainerStatus:
     @property
     def depth_scale_ratio(self) -> float | None:
         """Of the newest weights on held-out snippets, from images and odometer."""
-        return _known(self.validation_after and self.validation_after.depth_scale_ratio)
+        after = self.validation_after
+        return _known(after.depth_scale_ratio) if after else None
 
     @property
     def translation_scale_ratio(self) -> float | None:
         """Of the newest weights on held-out snippets, against the odometer."""
-        return _known(self.validation_after and self.validation_after.translation_scale_ratio)
+        after = self.validation_after
+        return _known(after.translation_scale_ratio) if after else None
 
     def as_facts(self) -> dict[str, str | float | int]:
         """Flat names and values, for diagnostics and logs; unknown ones are left out."""
@@ -89,5 +91,5 @@ class TrainerStatus:
         return facts
 
 
-def _known(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
