@@ -30,6 +30,7 @@ from sfm_depth_ros.training.scale_calibration import calibrate_scale, measure_sc
 
 CALIBRATION_SNIPPETS, CORRECTION_SNIPPETS = 24, 16
 PLACE_TO_PLACE = 0.5  # log of the bias that one place alone may show in a good model
+MANY_PLACES = 150  # snippets after which half of a measured bias is believed
 SCALE_TOLERANCE = 0.03  # a smaller bias of scale is left to the gradient
 REFUSED_IN_A_ROW = 5  # steps without a finite gradient that mean divergence
 SMALLEST_RATE = 1 / 64  # share of the learning rate after which training gives up
@@ -159,10 +160,8 @@ class OnlineLoop:
         depth, translation = calibrate_scale(
             average.depth, average.pose, batches, self.learner.objective
         )
-        factors = _shrunk(depth), _shrunk(translation)
-        self.learner.scale(*factors)
         self.is_calibrated = True
-        self._tell("scales measured: depth x %.3f, translation x %.3f", *factors)
+        self._scale_by("measured", depth, translation)
 
     def validate(self) -> None:
         """Judge the averaged weights on held-out snippets; deploy them if they are better."""
@@ -235,7 +234,7 @@ class OnlineLoop:
         return self._rehearsal.prepare()
 
     def _correct_scale(self) -> None:
-        """Take half of a bias of scale back, where images and odometer agree that there is one."""
+        """Take back a bias of scale over all that the buffer remembers."""
         if not self.learner.training.calibrate_scale:
             return
         average = self.learner.average.network
@@ -243,10 +242,13 @@ class OnlineLoop:
         found = measure_scale(
             average.depth, average.pose, self._batches(snippets), self.learner.objective
         )
-        factors = [_half_of_bias(found.depth_factor), _half_of_bias(found.translation_factor)]
+        self._scale_by("corrected", found.depth_factor, found.translation_factor)
+
+    def _scale_by(self, what: str, *measured: float) -> None:
+        factors = [_trusted(factor, len(self.buffer)) for factor in measured]
         if factors != [1.0, 1.0]:
             self.learner.scale(*factors)
-            self._tell("scales corrected: depth x %.3f, translation x %.3f", *factors)
+            self._tell(f"scales {what}: depth x %.3f, translation x %.3f", *factors)
 
     def _fitting(self, snippets: list[Snippet]) -> list[Snippet]:
         return [snippet for snippet in snippets if snippet.target.shape[:2] == self.size]
@@ -279,12 +281,15 @@ class OnlineLoop:
         _logger.info("step %d: %s", self.learner.steps, self.note)
 
 
-def _shrunk(factor: float) -> float:
-    """Trust a large factor, but only half of one that the place alone may explain."""
-    return math.sqrt(factor) if abs(math.log(factor)) < PLACE_TO_PLACE else factor
+def _trusted(factor: float, snippets: int) -> float:
+    """The part of a measured factor that is applied.
 
-
-def _half_of_bias(factor: float) -> float:
-    if not math.isfinite(factor) or abs(math.log(factor)) <= SCALE_TOLERANCE:
+    A good model is a little wrong in another way at every place, so what few snippets of one place
+    say is believed little. A factor that no place explains is believed at once; a bias within the
+    tolerance is left to the gradient.
+    """
+    bias = math.log(factor) if math.isfinite(factor) else 0.0
+    if abs(bias) <= SCALE_TOLERANCE:
         return 1.0
-    return math.sqrt(factor)
+    trust = 1.0 if abs(bias) > PLACE_TO_PLACE else snippets / (snippets + MANY_PLACES)
+    return math.exp(trust * bias)
