@@ -30,6 +30,7 @@ from sfm_depth_ros.training.state_file import (
 from sfm_depth_ros.training.step import StepOptions, training_step
 
 JITTER = JitterStrength(brightness=0.1, contrast=0.1, saturation=0.1, hue=0.02, grey_share=0.1)
+PHOTOMETRIC_SCALES = 2  # the finest: live networks are past the need of coarse guidance
 
 
 class OnlineLearner:
@@ -91,7 +92,7 @@ class OnlineLearner:
         batch = random_flip(batch.to(self.training.device), self._generator)
         options = StepOptions(
             PhotometricJitter(JITTER, self._generator), photometric_rows=live,
-            truth_scales=self._grown(),
+            photometric_scales=PHOTOMETRIC_SCALES, truth_scales=self._grown(),
         )
         result = training_step(
             self.networks.depth, self.networks.pose, batch, self.objective, options

@@ -165,7 +165,9 @@ class OfflineTrainer:
             batch = random_flip(batch, generator)
             jitter = PhotometricJitter(JitterStrength(), generator)
         photometric_rows = None if self._is_photometric(batch) else 0
-        options = StepOptions(jitter, photometric_rows, config.mixed_precision)
+        options = StepOptions(
+            jitter, photometric_rows, mixed_precision=config.mixed_precision
+        )
         result = training_step(
             self.networks.depth, self.networks.pose, batch, self._objective, options
         )

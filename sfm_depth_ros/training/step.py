@@ -31,6 +31,8 @@ class StepOptions:
         photometric_rows: How many leading snippets are judged by the self-supervised objective;
             None = all. The others are judged by their truth alone; with 0 a step costs only what
             the networks do.
+        photometric_scales: How many of the finest scales the objective looks at; None = all.
+            Coarse ones guide networks that know nothing yet, and cost as much as the finest.
         mixed_precision: Whether the networks compute in bfloat16 (losses stay in float32).
         truth_scales: How many times larger than the truth depths and translations are meant to
             be; the comparison with the truth divides by them. None = the truth is metric.
@@ -38,6 +40,7 @@ class StepOptions:
 
     jitter: Callable[[Tensor], Tensor] | None = None
     photometric_rows: int | None = None
+    photometric_scales: int | None = None
     mixed_precision: bool = False
     truth_scales: tuple[Tensor, Tensor] | None = None
 
@@ -82,8 +85,9 @@ def training_step(
     if options.photometric_rows == 0:
         terms = _velocity_alone(T_source_target, batch.displacements, config)
     else:
+        finest = depths[: options.photometric_scales]
         terms = _self_supervised(
-            batch, depths, T_source_target, slice(options.photometric_rows), config
+            batch, finest, T_source_target, slice(options.photometric_rows), config
         )
     if config.supervised_weight > 0:
         by_truth = _supervise(batch, depths, T_source_target, options.truth_scales)

@@ -60,6 +60,15 @@ def test_the_objective_may_judge_some_snippets_only(tiny_networks, batch) -> Non
     assert first.depth_supervision.item() == pytest.approx(both.depth_supervision.item())
 
 
+def test_the_objective_may_look_at_the_finest_scale_alone(tiny_networks, batch) -> None:
+    networks = tiny_networks().train()
+    step(networks, batch, photometric_scales=1, config=ObjectiveConfig(supervised_weight=0.0)
+         ).terms.total.backward()
+    finest, *coarser = networks.depth.decoder.heads[::-1]
+    assert finest.weight.grad.norm() > 0
+    assert all(head.weight.grad is None for head in coarser)
+
+
 def test_without_truth_there_is_no_supervision(tiny_networks, plane_snippets) -> None:
     terms = step(tiny_networks(), collate(plane_snippets(2))).terms
     assert terms.depth_supervision.item() == 0
