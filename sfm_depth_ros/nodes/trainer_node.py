@@ -159,8 +159,9 @@ class TrainerNode(SfmNode):
 
     def _diagnose(self) -> Diagnosis:
         if self._trainer is not None and self._inputs is not None:
-            missing = missing_input(self._inputs, self._input_state, self._complaints)
+            missing = missing_input(self._inputs, self._complaints)
             self._trainer.set_inputs(missing)
+            self.say(missing)
         return diagnose_training(self, self._trainer, self._source, self._input_state)
 
 

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import logging
-
 from sfm_depth_ros.metrics.summary import RobustSummary
 from sfm_depth_ros.ros.complaints import Complaints
 from sfm_depth_ros.ros.diagnostics import Diagnosis, Value
@@ -14,8 +12,6 @@ from sfm_depth_ros.ros.inputs import Inputs, InputState
 from sfm_depth_ros.ros.latest_worker import LatestWorker
 from sfm_depth_ros.ros.model_loader import ModelLoader
 from sfm_depth_ros.ros.node_base import SfmNode
-
-_log = logging.getLogger(__name__)
 
 
 class DepthStatus:
@@ -28,7 +24,6 @@ class DepthStatus:
     def __init__(self, inputs: InputState, stats: FrameStats, complaints: Complaints) -> None:
         self.remarks: tuple[str, ...] = ()
         self._input_state, self._stats, self._complaints = inputs, stats, complaints
-        self._said = ""
 
     def diagnose(
         self,
@@ -37,21 +32,20 @@ class DepthStatus:
         inputs: Inputs | None,
         worker: LatestWorker[tuple[object, float]] | None,
     ) -> Diagnosis:
-        """Say how the node is; a new reason is logged as well."""
+        """Say how the node is; what is new of it is logged as well."""
         reason = self._reason(node, loader, inputs)
-        if reason and reason != self._said:
-            _log.warning("%s", reason)
-        self._said = reason
+        no_velocity = inputs.why_no_velocity() if inputs is not None and not reason else ""
+        node.say(reason or no_velocity)
         facts = {
             "state": node.state_label,
             "reason": reason,
             **self._counts(worker),
             **_model_facts(loader),
-            "remarks": "; ".join(self.remarks),
+            "remarks": "; ".join(filter(None, (no_velocity, *self.remarks))),
         }
-        message = reason or "publishing"
-        is_error = node.problem is not None or self._complaints.current() is not None
-        return Diagnosis(not reason, message, facts, is_error=bool(reason) and is_error)
+        has_failed = node.problem is not None or (loader is not None and loader.has_failed)
+        is_error = bool(reason) and (has_failed or self._complaints.current() is not None)
+        return Diagnosis(not reason, reason or "publishing", facts, is_error)
 
     def _reason(self, node: SfmNode, loader: ModelLoader | None, inputs: Inputs | None) -> str:
         if node.problem is not None:
@@ -66,7 +60,7 @@ class DepthStatus:
             return silent
         if loader.serving is None:
             return loader.waiting
-        return "" if self._stats.is_flowing else "the first image is in work"
+        return "" if self._stats.is_flowing else "an image is in work"
 
     def _counts(self, worker: LatestWorker[tuple[object, float]] | None) -> dict[str, Value]:
         stats, state = self._stats, self._input_state

@@ -103,10 +103,11 @@ class Inputs:
                 self._subscribe(CameraInfo, "camera_info", self._on_camera, qos.small_input())
             )
 
-    @property
-    def velocity_topic(self) -> str:
-        """Where velocities are expected, remaps applied."""
-        return str(self._subscriptions[1].topic_name)
+    def why_no_velocity(self) -> str:
+        """Says so where no velocity was taken yet, else empty."""
+        if self._state.velocities or not self._subscriptions:
+            return ""
+        return f"no velocity has come on {self._subscriptions[1].topic_name}"
 
     def close(self) -> None:
         """Unsubscribe."""

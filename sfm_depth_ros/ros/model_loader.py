@@ -9,7 +9,6 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.data.camera_model import CameraModel
@@ -52,6 +51,7 @@ class ModelLoader:
     Attributes:
         serving: What serves now, or None.
         waiting: Why nothing serves yet.
+        has_failed: Whether that is because loading failed.
         loaded: Models that were swapped in.
         refused: Offers that were not.
     """
@@ -76,6 +76,7 @@ class ModelLoader:
         self.config = config
         self.serving: Serving | None = None
         self.waiting = "waiting for camera_info"
+        self.has_failed = False
         self.loaded = self.refused = 0
         self._folder, self._make_estimator = folder, make_estimator
         self._base_to_camera, self._complaints = base_to_camera, complaints
@@ -103,23 +104,22 @@ class ModelLoader:
             serving.estimator.close()
 
     def _on_error(self, item: str, error: Exception) -> None:
-        self.waiting = f"no model serves: {error}"
+        self.waiting, self.has_failed = f"no model serves: {error}", True
         self._complaints.add("model", error)
 
     def _update(self, item: str) -> None:
         if self._camera is None:
             return
         if self.serving is None or self._camera is not self._served_camera:
-            self._take_offer()
             self._build(self._camera)
-        elif self._take_offer():
-            self._swap(self.serving.estimator)
+        if self.serving is not None and (folder := self._take_offer()) is not None:
+            self._swap(self.serving.estimator, folder)
 
-    def _take_offer(self) -> bool:
-        """Read the offered folder; whether there is one to load."""
+    def _take_offer(self) -> ModelFolder | None:
+        """Read the offered folder; None where there is nothing new."""
         path, self._offer = self._offer, None
         if path is None:
-            return False
+            return None
         try:
             if not is_inside(self.config.models_dir, path):
                 raise ModelError(
@@ -128,15 +128,12 @@ class ModelLoader:
             folder = read_model_folder(path)
         except SfmDepthError as error:
             self._refuse(error)
-            return False
-        is_new = folder.model_id != self._folder.model_id
-        self._folder = folder
-        return is_new
+            return None
+        return folder if folder.model_id != self._folder.model_id else None
 
     def _build(self, camera: CameraModel) -> None:
-        self.waiting = f"loading model {self._folder.model_id}"
-        pose = self._base_to_camera(camera.frame_id)
-        T_base_camera = pose_to_matrix(pose)
+        self.waiting, self.has_failed = f"loading model {self._folder.model_id}", False
+        T_base_camera = pose_to_matrix(self._base_to_camera(camera.frame_id))
         estimator = self._make_estimator(self._folder, camera, self.config)
         old, self._served_camera = self.serving, camera
         self.serving = Serving(
@@ -148,16 +145,17 @@ class ModelLoader:
         if old is not None:
             old.estimator.close()
 
-    def _swap(self, estimator: DepthEstimator) -> None:
+    def _swap(self, estimator: DepthEstimator, folder: ModelFolder) -> None:
         if self.config.engine_threads == 1:
             # An engine of several threads would keep the low priority of the one that made it.
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _BACKGROUND_NICENESS)
         try:
-            prepared: Any = estimator.prepare(self._folder)
+            prepared = estimator.prepare(folder)
         except SfmDepthError as error:
             self._refuse(error)
             return
         estimator.swap(prepared)
+        self._folder = folder
         self.loaded += 1
         _log.info("model %s serves from now on", estimator.model_id)
 

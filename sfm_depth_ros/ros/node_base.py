@@ -35,6 +35,7 @@ class SfmNode(LifecycleNode):
         super().__init__(name)
         self.problem: str | None = None
         self.is_active = False
+        self._said = ""
         self._bridge = log_bridge.install(self.get_logger())
         self._options = Parameters(self, config_class, self.apply)
 
@@ -62,6 +63,12 @@ class SfmNode(LifecycleNode):
 
     def apply(self, config: Any) -> None:
         """A dynamic parameter has changed."""
+
+    def say(self, text: str) -> None:
+        """Log what is in the way, once each time that it changes."""
+        if text and text != self._said:
+            self.get_logger().warning(text)
+        self._said = text
 
     def autostart(self) -> None:
         """Configure and activate, where the parameter of that name says so."""

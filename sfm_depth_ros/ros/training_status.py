@@ -13,15 +13,9 @@ from sfm_depth_ros.training.online import OnlineTrainer
 from sfm_depth_ros.training.trainer_status import STOPPED, TRAINING
 
 
-def missing_input(inputs: Inputs, state: InputState, complaints: Complaints) -> str:
+def missing_input(inputs: Inputs, complaints: Complaints) -> str:
     """What the trainer lacks, or an empty string."""
-    complaint = complaints.current()
-    if complaint is not None:
-        return complaint
-    silent = inputs.why_silent()
-    if silent is not None:
-        return silent
-    return "" if state.velocities else f"no velocity has come on {inputs.velocity_topic}"
+    return complaints.current() or inputs.why_silent() or inputs.why_no_velocity()
 
 
 def diagnose_training(

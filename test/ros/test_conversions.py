@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import math
+import sys
 import time
 
 import numpy as np
@@ -84,7 +85,9 @@ def test_a_bad_image_names_what_is_wrong(change, said):
         conversions.image_to_rgb(message)
 
 
-def test_an_unknown_encoding_goes_through_cv_bridge_where_that_works(monkeypatch, tmp_path):
+@pytest.fixture
+def cv_bridge(monkeypatch, tmp_path):
+    """A stand-in that knows every encoding but one."""
     (tmp_path / "cv_bridge.py").write_text(
         "import numpy\n"
         "class CvBridge:\n"
@@ -93,6 +96,11 @@ def test_an_unknown_encoding_goes_through_cv_bridge_where_that_works(monkeypatch
         "        return numpy.full((message.height, message.width, 3), 7, numpy.uint8)\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
+    yield
+    sys.modules.pop("cv_bridge", None)
+
+
+def test_an_unknown_encoding_goes_through_cv_bridge_where_that_works(cv_bridge):
     message = Image(encoding="nv42", height=2, width=2, step=2, data=array.array("B", bytes(4)))
     assert (conversions.image_to_rgb(message) == 7).all()
     message.encoding = "broken"

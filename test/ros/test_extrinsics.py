@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed")
@@ -30,9 +32,8 @@ class TransformListener:
 def tf2(monkeypatch, tmp_path):
     (tmp_path / "tf2_ros.py").write_text(FAKE_TF2)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(__import__("sys").modules, "tf2_ros", raising=False)
     yield
-    __import__("sys").modules.pop("tf2_ros", None)
+    sys.modules.pop("tf2_ros", None)
 
 
 def test_without_tf2_the_parameter_is_used(ros_node):

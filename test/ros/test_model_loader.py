@@ -1,0 +1,119 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import shutil
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from sfm_depth_ros.config.schema import DepthNodeConfig
+from sfm_depth_ros.data.camera_model import CameraModel
+from sfm_depth_ros.errors import EngineError
+from sfm_depth_ros.geometry.camera import Intrinsics
+from sfm_depth_ros.networks.model_folder import read_model_folder
+from sfm_depth_ros.ros.complaints import Complaints
+from sfm_depth_ros.ros.model_loader import ModelLoader
+
+POSE = DepthNodeConfig().base_to_camera
+
+
+class FakeEstimator:
+    """What the loader needs of the estimator."""
+
+    engines = {"depth": "fake fp32"}
+    broken: set[str] = set()
+
+    def __init__(self, folder, camera, config):
+        self._check(folder)
+        self.camera, self.model_id, self.is_closed = camera, folder.model_id, False
+
+    def prepare(self, folder):
+        self._check(folder)
+        return SimpleNamespace(model_id=folder.model_id)
+
+    def swap(self, prepared):
+        self.model_id = prepared.model_id
+
+    def close(self):
+        self.is_closed = True
+
+    def _check(self, folder):
+        if folder.model_id in self.broken:
+            raise EngineError("no engine runs this")
+
+
+def _camera(focal=100.0):
+    return CameraModel.from_intrinsics(Intrinsics(focal, focal, 95.5, 31.5, 192, 64), "camera")
+
+
+@pytest.fixture
+def loader(tiny_model, tmp_path):
+    config = DepthNodeConfig(models_dir=str(tmp_path))
+    made = ModelLoader(tiny_model, config, lambda frame: POSE, Complaints(), FakeEstimator)
+    yield made
+    made.close()
+    FakeEstimator.broken = set()
+
+
+def _wait(condition, seconds=5.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_nothing_serves_before_a_camera_is_known(loader, tiny_model):
+    loader.offer(str(tiny_model.path))
+    time.sleep(0.05)
+    assert loader.serving is None
+    assert loader.waiting == "waiting for camera_info"
+    loader.set_camera(_camera())
+    _wait(lambda: loader.serving is not None)
+    assert loader.serving.estimator.model_id == tiny_model.model_id
+
+
+def test_another_camera_gets_another_estimator_and_the_old_one_is_closed(loader):
+    loader.set_camera(_camera())
+    _wait(lambda: loader.serving is not None)
+    old = loader.serving
+    loader.set_camera(_camera(focal=120.0))
+    _wait(lambda: loader.serving is not old)
+    assert old.estimator.is_closed
+    assert loader.serving.estimator.camera.K[0, 0] == 120
+
+
+def test_an_engine_that_cannot_run_the_first_model_is_a_lasting_reason(loader, tiny_model):
+    FakeEstimator.broken = {tiny_model.model_id}
+    loader.set_camera(_camera())
+    _wait(lambda: loader.has_failed)
+    assert loader.waiting == "no model serves: no engine runs this"
+    FakeEstimator.broken = set()
+    loader.set_camera(_camera(focal=101.0))
+    _wait(lambda: loader.serving is not None)
+    assert not loader.has_failed
+
+
+def test_an_offer_that_no_engine_runs_leaves_the_old_model(loader, tiny_model, other_model):
+    loader.set_camera(_camera())
+    _wait(lambda: loader.serving is not None)
+    FakeEstimator.broken = {other_model.model_id}
+    inside = shutil.copytree(other_model.path, f"{loader.config.models_dir}/accepted")
+    loader.offer(inside)
+    _wait(lambda: loader.refused == 1)
+    assert loader.serving.estimator.model_id == tiny_model.model_id
+    FakeEstimator.broken = set()
+    loader.set_camera(_camera(focal=102.0))  # still builds with the model that served
+    _wait(lambda: loader.serving.estimator.camera.K[0, 0] == 102)
+    assert loader.serving.estimator.model_id == tiny_model.model_id
+
+
+def test_the_same_model_again_changes_nothing(loader, tiny_model):
+    loader.set_camera(_camera())
+    _wait(lambda: loader.serving is not None)
+    inside = shutil.copytree(tiny_model.path, f"{loader.config.models_dir}/same")
+    assert read_model_folder(inside).model_id == tiny_model.model_id
+    loader.offer(inside)
+    time.sleep(0.1)
+    assert (loader.loaded, loader.refused) == (0, 0)

@@ -1,0 +1,121 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is not installed")
+pytestmark = pytest.mark.ros
+
+from sfm_depth_ros.config.schema import TrainerNodeConfig  # noqa: E402
+from sfm_depth_ros.data.camera_model import CameraModel  # noqa: E402
+from sfm_depth_ros.data.sample import Velocity  # noqa: E402
+from sfm_depth_ros.geometry.camera import Intrinsics  # noqa: E402
+from sfm_depth_ros.ros.complaints import Complaints  # noqa: E402
+from sfm_depth_ros.ros.conversions import array_to_image, header_at  # noqa: E402
+from sfm_depth_ros.ros.snippet_source import SnippetSource  # noqa: E402
+
+PERIOD_NS = 100_000_000
+CAMERA = CameraModel.from_intrinsics(Intrinsics(100.0, 100.0, 95.5, 31.5, 192, 64), "camera")
+
+
+class Feed:
+    """A source and what came out of it."""
+
+    def __init__(self, config):
+        self.snippets, self.complaints = [], Complaints()
+        pose = config.base_to_camera
+        self.source = SnippetSource(
+            config, 96, lambda frame: pose, self.snippets.append, self.complaints
+        )
+
+    def image(self, index, encoding="rgb8"):
+        """Send an image and wait until it is decoded."""
+        source = self.source
+        done = source.frames + source.failed
+        pixels = np.random.default_rng(index).integers(0, 255, (64, 192, 3), np.uint8)
+        message = array_to_image(pixels, "rgb8", header_at(index * PERIOD_NS, "camera"))
+        message.encoding = encoding
+        source.add_image(message)
+        end = time.monotonic() + 5
+        while source.frames + source.failed == done:
+            assert time.monotonic() < end
+            time.sleep(0.002)
+
+    def velocity(self, index, speed=2.0):
+        self.source.add_velocity(
+            Velocity(index * PERIOD_NS, np.array([speed, 0.0, 0.0]), np.zeros(3))
+        )
+
+
+@pytest.fixture
+def feed():
+    made = Feed(TrainerNodeConfig())
+    yield made
+    made.source.close()
+
+
+def test_three_images_and_their_velocities_make_a_snippet(feed):
+    feed.source.set_camera(CAMERA)
+    feed.image(0)
+    for index in range(8):
+        feed.velocity(index)
+        feed.image(index + 1)
+    assert len(feed.snippets) >= 4
+    snippet = feed.snippets[0]
+    assert snippet.target.shape == (32, 96, 3)
+    assert snippet.displacements.tolist() == pytest.approx([0.2, 0.2])
+    assert snippet.intrinsics.fx == pytest.approx(50.0)
+
+
+def test_before_the_calibration_images_are_counted_as_dropped(feed):
+    message = array_to_image(np.zeros((64, 192, 3), np.uint8), "rgb8", header_at(0, "camera"))
+    feed.source.add_image(message)
+    assert (feed.source.dropped, feed.source.frames) == (1, 0)
+
+
+def test_standing_still_teaches_nothing_and_says_so(feed):
+    feed.source.set_camera(CAMERA)
+    feed.image(0)
+    for index in range(6):
+        feed.velocity(index, speed=0.0)
+        feed.image(index + 1)
+    assert feed.snippets == []
+    assert feed.source.refusals["standing"] > 0
+
+
+def test_a_bad_image_is_counted_and_the_next_one_is_taken(feed):
+    feed.source.set_camera(CAMERA)
+    feed.image(0, encoding="nv42")
+    assert feed.source.failed == 1
+    assert "nv42" in feed.complaints.current()
+    feed.image(1)
+    assert feed.source.frames == 1
+    assert feed.complaints.current() is None
+
+
+def test_gates_change_live(feed):
+    feed.source.set_camera(CAMERA)
+    feed.image(0)
+    feed.source.configure(TrainerNodeConfig(min_displacement=1.0))
+    for index in range(8):
+        feed.velocity(index)
+        feed.image(index + 1)
+    assert feed.snippets == []
+
+
+def test_no_snippet_spans_a_jump_in_time(feed):
+    feed.source.set_camera(CAMERA)
+    for index in range(101, 104):
+        feed.image(index)
+        feed.velocity(index)
+    before = len(feed.snippets)
+    for index in range(1, 6):
+        feed.velocity(index)
+        feed.image(index)
+    new = feed.snippets[before:]
+    assert all(np.ptp(snippet.stamps_ns) < 10**9 for snippet in new)
+    assert all(snippet.stamps_ns.max() < 10**9 for snippet in new)
