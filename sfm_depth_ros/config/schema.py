@@ -139,7 +139,7 @@ class RecipeConfig:
 class OnlineTrainingConfig:
     """The online trainer: pace, memory, mixture, and what may be deployed."""
 
-    learning_rate: float = option(1e-4, "Adam's learning rate", minimum=1e-7, maximum=0.1,
+    learning_rate: float = option(2e-4, "Adam's learning rate", minimum=1e-7, maximum=0.1,
                                   dynamic=True)
     scale_rate_factor: float = option(20.0, "the metric scales learn this many times faster",
                                       minimum=0.1, maximum=1000.0)
@@ -156,6 +156,8 @@ class OnlineTrainingConfig:
                                   minimum=0.0, maximum=1.0)
     synthetic_share: float = option(0.25, "share of a batch from the rendered world, against "
                                     "forgetting", minimum=0.0, maximum=1.0)
+    mixed_precision: bool = option(False, "compute the networks in bfloat16 (fast where the CPU "
+                                   "has AVX512-BF16 or AMX, or on a GPU)")
     threads: int = option(1, "CPU threads for training", minimum=1, maximum=256)
     niceness: int = option(10, "process priority, 19 = lowest", minimum=0, maximum=19)
     device: str = option("cpu", "torch device, for example cpu or cuda:0")
@@ -169,7 +171,7 @@ class OnlineTrainingConfig:
     validate_every: int = option(50, "steps between two validations", minimum=1, maximum=100000)
     min_snippets: int = option(24, "snippets in the buffer before training starts",
                                minimum=2, maximum=100000)
-    max_forgetting: float = option(0.1, "relative loss of accuracy on rendered drives above "
+    max_forgetting: float = option(0.2, "relative loss of accuracy on rendered drives above "
                                    "which a model is not deployed", minimum=0.0, maximum=10.0)
     min_improvement: float = option(0.01, "relative gain of the held-out error that a model "
                                     "must show to be deployed", minimum=0.0, maximum=1.0,

@@ -92,7 +92,8 @@ class OnlineLearner:
         batch = random_flip(batch.to(self.training.device), self._generator)
         options = StepOptions(
             PhotometricJitter(JITTER, self._generator), photometric_rows=live,
-            photometric_scales=PHOTOMETRIC_SCALES, truth_scales=self._grown(),
+            photometric_scales=PHOTOMETRIC_SCALES,
+            mixed_precision=self.training.mixed_precision, truth_scales=self._grown(),
         )
         result = training_step(
             self.networks.depth, self.networks.pose, batch, self.objective, options
