@@ -7,7 +7,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sfm_depth_ros.config.schema import ObjectiveConfig, OnlineTrainingConfig
 from sfm_depth_ros.data.augmentation import JitterStrength, PhotometricJitter, random_flip
@@ -33,6 +33,33 @@ JITTER = JitterStrength(brightness=0.1, contrast=0.1, saturation=0.1, hue=0.02, 
 PHOTOMETRIC_SCALES = 2  # the finest: live networks are past the need of coarse guidance
 
 
+class WorldScale(nn.Module):
+    """How many times larger than its truth the rendered world is to the live camera.
+
+    Metric scale is the odometer's to teach, and a world that is twice as large looks the same from
+    a camera twice as high. So where the height of the camera is not known, or the base frame is
+    not on the ground, the truth about rendered depths and ways holds up to one factor each, and
+    these are learnt beside the networks.
+    """
+
+    def __init__(self) -> None:
+        """Begin with the truth as it is."""
+        super().__init__()
+        self.depth, self.translation = _LogScale(), _LogScale()
+
+    def forward(self) -> tuple[Tensor, Tensor]:
+        """Factors of (depth, translation), scalars."""
+        return self.depth.log_scale.exp(), self.translation.log_scale.exp()
+
+
+class _LogScale(nn.Module):
+    """One scale, under the name that puts it into the optimiser's group of scales."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.zeros(()))
+
+
 class OnlineLearner:
     """Networks, their optimiser, and the moving average that is validated and deployed.
 
@@ -50,8 +77,7 @@ class OnlineLearner:
         refused_in_a_row: The newest of them without a good one between.
         rate_factor: Share of the learning rate that divergence has left.
         terms: Loss terms of the newest good step.
-        base_scales: Log scales (depth, translation) at which rendered truth holds: those of the
-            model that was trained on it.
+        world: How many times larger than its truth the rendered world is to this camera.
     """
 
     def __init__(
@@ -63,7 +89,7 @@ class OnlineLearner:
         self.steps = self.refused = self.refused_in_a_row = 0
         self.rate_factor = 1.0
         self.terms: dict[str, float] = {}
-        self.base_scales = self.log_scales()
+        self.world = WorldScale().to(training.device)
         self._generator = torch.Generator().manual_seed(training.seed)
         self._begin_anew()
 
@@ -93,7 +119,7 @@ class OnlineLearner:
         options = StepOptions(
             PhotometricJitter(JITTER, self._generator), photometric_rows=live,
             photometric_scales=PHOTOMETRIC_SCALES,
-            mixed_precision=self.training.mixed_precision, truth_scales=self._grown(),
+            mixed_precision=self.training.mixed_precision, truth_scales=self.world(),
         )
         result = training_step(
             self.networks.depth, self.networks.pose, batch, self.objective, options
@@ -129,6 +155,7 @@ class OnlineLearner:
         return {
             **module_tensors("networks", self.networks),
             **module_tensors("average", self.average.network),
+            **module_tensors("world", self.world),
             **optimiser_tensors("optimiser", self._optimiser),
         }
 
@@ -147,24 +174,14 @@ class OnlineLearner:
         """
         load_module("networks", self.networks, tensors)
         load_module("average", self.average.network, tensors)
+        load_module("world", self.world, tensors)
         load_optimiser("optimiser", self._optimiser, tensors)
         self.steps, self.refused = int(values["steps"]), int(values["refused"])
         self.rate_factor = float(values["rate_factor"])
         self._since_fresh = int(values["since_fresh"])
         self.average.updates = int(values["average_updates"])
 
-    def _grown(self) -> tuple[Tensor, Tensor]:
-        """How many times both scales have grown since rendered truth was learnt.
-
-        Metric scale is the live camera's to teach. A rendered world that is as many times larger
-        looks the same, so its truth holds in that size and says nothing about the scales: its
-        gradient on them cancels.
-        """
-        depth, translation = self.base_scales
-        return (torch.exp(self.networks.depth.log_scale - depth),
-                torch.exp(self.networks.pose.log_scale - translation))
-
     def _begin_anew(self) -> None:
         rates = Rates(self.training.learning_rate, self.training.scale_rate_factor)
-        self._optimiser = create_optimiser(self.networks, rates)
+        self._optimiser = create_optimiser(nn.ModuleList((self.networks, self.world)), rates)
         self._since_fresh = 0

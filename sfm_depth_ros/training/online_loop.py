@@ -34,7 +34,7 @@ MANY_PLACES = 150  # snippets after which half of a measured bias is believed
 SCALE_TOLERANCE = 0.03  # a smaller bias of scale is left to the gradient
 REFUSED_IN_A_ROW = 5  # steps without a finite gradient that mean divergence
 SMALLEST_RATE = 1 / 64  # share of the learning rate after which training gives up
-RENDER_EVERY = 4  # steps between two missing rendered snippets
+RENDER_EVERY = 6  # steps between two missing rendered snippets
 REFRESH_EVERY = 24  # steps between two that replace old ones
 BATCH = 8
 

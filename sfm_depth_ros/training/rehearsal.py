@@ -16,7 +16,7 @@ from sfm_depth_ros.data.sample import Snippet
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.training.snippet_cache import CacheShape, SnippetCache, open_cache
 
-POOL, HELD_OUT = 64, 24
+POOL, HELD_OUT = 40, 16  # a second or so each on a slow core, while training goes on
 HELD_OUT_SEED = 1_000_000_000  # of the first held-out snippet; pools stay below
 PER_DRIVE = 3  # renderers make this many successive numbers from one drive
 BATCH = 8

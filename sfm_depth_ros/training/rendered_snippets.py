@@ -15,7 +15,7 @@ import torch
 
 from sfm_depth_ros.data.sample import Snippet
 from sfm_depth_ros.data.synthetic.distribution import random_drive_spec
-from sfm_depth_ros.data.synthetic.drive import SyntheticDrive
+from sfm_depth_ros.data.synthetic.drive import CameraSpec, SyntheticDrive
 from sfm_depth_ros.training.snippet_cache import CacheShape, SnippetCache, open_cache
 
 SNIPPETS_PER_DRIVE = 12  # by default; building a place costs as much as rendering ten of them
@@ -36,10 +36,17 @@ class SnippetRenderer:
         width: Image width in pixels.
         height: Image height in pixels.
         per_drive: How many successive numbers share a drive.
+        camera: The camera of all drives, or None for random ones.
     """
 
-    def __init__(self, width: int, height: int, per_drive: int = SNIPPETS_PER_DRIVE) -> None:
-        self._size = width, height
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        per_drive: int = SNIPPETS_PER_DRIVE,
+        camera: CameraSpec | None = None,
+    ) -> None:
+        self._size, self._camera = (width, height), camera
         self._per_drive = per_drive
         self._number: int | None = None
         self._drive: SyntheticDrive | None = None
@@ -53,7 +60,7 @@ class SnippetRenderer:
     def _drive_of(self, number: int) -> SyntheticDrive:
         if self._drive is None or self._number != number:
             spec = random_drive_spec(
-                np.random.default_rng((number, 0)), *self._size, DRIVE_SECONDS
+                np.random.default_rng((number, 0)), *self._size, DRIVE_SECONDS, self._camera
             )
             self._drive, self._number = SyntheticDrive(spec), number
         return self._drive

@@ -27,7 +27,6 @@ def store(loop: OnlineLoop, folder: Path) -> None:
     tensors = {
         **loop.learner.tensors(),
         **module_tensors("good", loop.good),
-        "base_scales": torch.tensor(loop.learner.base_scales),
     }
     values = {
         "model_id": loop.deployment.folder.model_id,
@@ -59,13 +58,11 @@ def restore(loop: OnlineLoop, folder: Path) -> bool:
             return False
         loop.learner.load(tensors, values)
         load_module("good", loop.good, tensors)
-        depth, translation = tensors["base_scales"].tolist()
     except (TrainingError, KeyError) as error:
         _logger.warning("training starts afresh: %s", error)
         loop.learner.restart_from(loop.deployment.networks)
         loop.good.load_state_dict(loop.deployment.networks.state_dict())
         return False
-    loop.learner.base_scales = depth, translation
     loop.comparison.base_abs_rel = float(values["base_abs_rel"])
     loop.is_calibrated = bool(values["is_calibrated"])
     loop.size = tuple(values["size"]) if values["size"] else None

@@ -11,6 +11,7 @@ from sfm_depth_ros.data.replay_buffer import ReplayBuffer
 from sfm_depth_ros.errors import ModelError
 from sfm_depth_ros.training.network_pair import networks_of
 from sfm_depth_ros.training.online_loop import OnlineLoop
+from sfm_depth_ros.training.rehearsal import HELD_OUT, HELD_OUT_SEED, POOL
 
 
 @pytest.fixture
@@ -182,5 +183,5 @@ def test_rehearsal_is_rendered_while_waiting_and_never_more_than_needed(
     loop = make_loop(snippets=1, make_renderer=make_renderer)
     while loop.advance():
         pass
-    assert len(asked) == len(set(asked)) == 88
-    assert sum(number >= 1_000_000_000 for number in asked) == 24
+    assert len(asked) == len(set(asked)) == POOL + HELD_OUT
+    assert sum(number >= HELD_OUT_SEED for number in asked) == HELD_OUT
