@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 
 from sfm_depth_ros.cli.demonstration.pictures import Scene
 from sfm_depth_ros.cli.demonstration.report import Comparison
+from sfm_depth_ros.cli.demonstration.workers import worker_pool
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.data.bag_frames import BagFrame, read_frames
 from sfm_depth_ros.data.camera_model import CameraModel
@@ -50,7 +50,7 @@ class Part:
 def compare(parts: Sequence[Part], before: Path, after: Path) -> list[Comparison]:
     """Evaluate both models on every part, nothing corrected; two processes at a time."""
     jobs = [(part, model) for part in parts for model in (before, after)]
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
+    with worker_pool() as pool:
         reports = pool.starmap(_report, jobs, chunksize=1)
     return [
         Comparison(part.name, reports[2 * index], reports[2 * index + 1])

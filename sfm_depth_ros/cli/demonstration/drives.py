@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from sfm_depth_ros.cli.demonstration.workers import worker_pool
 from sfm_depth_ros.cli.synth import write_drive
 from sfm_depth_ros.data import synthetic
 from sfm_depth_ros.data.bag_writer import BagWriter
@@ -62,7 +62,7 @@ def rendered_drives(out: Path, seconds: float) -> tuple[Path, Path]:
     if missing:
         print("rendering: a street, a camera 1.10 m high, 6.5 deg down, 80 deg wide", flush=True)
         folder.mkdir(parents=True, exist_ok=True)
-        with multiprocessing.get_context("spawn").Pool(len(missing), maxtasksperchild=1) as pool:
+        with worker_pool() as pool:
             pool.map(_render, missing, chunksize=1)
     return first.path, second.path
 
