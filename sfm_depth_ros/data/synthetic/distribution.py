@@ -25,7 +25,11 @@ LARGEST_SEED = 1_000_000
 
 
 def random_drive_spec(
-    rng: np.random.Generator, width: int, height: int, seconds: float
+    rng: np.random.Generator,
+    width: int,
+    height: int,
+    seconds: float,
+    camera: CameraSpec | None = None,
 ) -> DriveSpec:
     """Draw a drive from the training distribution.
 
@@ -34,13 +38,14 @@ def random_drive_spec(
         width: Image width in pixels, a multiple of 32.
         height: Image height in pixels, a multiple of 32.
         seconds: Length of the drive.
+        camera: The camera, or None for a random one.
     """
     style = str(rng.choice(list(STYLE_SHARES), p=list(STYLE_SHARES.values())))
     is_car = style in ("street", "country") and rng.random() < 0.7
     return DriveSpec(
         seed=int(rng.integers(LARGEST_SEED)),
         seconds=seconds,
-        camera=random_camera(rng, width, height, is_car),
+        camera=camera or random_camera(rng, width, height, is_car),
         rate_hz=10.0,
         style=style,
         moving_objects=int(rng.choice([0, 0, 0, 1, 2, 4])),
