@@ -15,7 +15,9 @@ from std_srvs.srv import SetBool, Trigger
 
 from sfm_depth_ros.config.schema import TrainerNodeConfig
 from sfm_depth_ros.data.sample import Snippet
+from sfm_depth_ros.data.synthetic.own_camera import own_camera
 from sfm_depth_ros.errors import SfmDepthError
+from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.networks.model_folder import (
     ModelFolder,
     is_inside,
@@ -37,7 +39,7 @@ from sfm_depth_ros.ros.time_guard import watch_clock
 from sfm_depth_ros.ros.training_status import diagnose_training, missing_input
 from sfm_depth_ros.training.online import OnlineTrainer
 from sfm_depth_ros.training.online_loop import TrainerParts
-from sfm_depth_ros.training.rehearsal import PER_DRIVE
+from sfm_depth_ros.training.rehearsal import PER_DRIVE, World
 from sfm_depth_ros.training.rendered_snippets import SnippetRenderer
 
 MODELS_KEPT = 10
@@ -78,7 +80,7 @@ class TrainerNode(SfmNode):
             work_dir=buffer_dir.expanduser(),
             save=functools.partial(save_model, models_dir),
             deploy=self._hand_over,
-            make_renderer=lambda width, height: SnippetRenderer(width, height, PER_DRIVE),
+            make_world=self._world_of,
         )
         self._trainer = OnlineTrainer(parts)
         extrinsics = Extrinsics(self, config.base_frame, config.base_to_camera)
@@ -120,6 +122,14 @@ class TrainerNode(SfmNode):
     def _on_snippet(self, snippet: Snippet) -> None:
         if (trainer := self._trainer) is not None:
             trainer.add_snippet(snippet)
+
+    def _world_of(self, intrinsics: Intrinsics) -> World:
+        """What is rehearsed: rendered drives through this very camera, if its height is known."""
+        pose = None if self._source is None else self._source.T_base_camera
+        camera = None if pose is None else own_camera(intrinsics, pose)
+        width, height = intrinsics.width, intrinsics.height
+        renderer = SnippetRenderer(width, height, PER_DRIVE, camera)
+        return World(repr(camera) if camera else "random cameras", renderer)
 
     def _on_clock_jump(self) -> None:
         if self._source is not None:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from sfm_depth_ros.config.schema import NodeConfig
 from sfm_depth_ros.data.camera_model import CameraModel
 from sfm_depth_ros.data.preprocessing import Preprocessor
@@ -75,6 +77,11 @@ class SnippetSource:
     def refusals(self) -> dict[str, int]:
         """How many frames made no snippet, by reason."""
         return {} if self._rig is None else dict(self._rig.builder.counts)
+
+    @property
+    def T_base_camera(self) -> np.ndarray | None:
+        """Pose of the camera in the base frame, ``(4, 4)``; None before the first image."""
+        return None if self._rig is None else self._rig.velocities.T_base_camera
 
     def add_image(self, message: Any) -> None:
         """Take an image message; never waits."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +51,12 @@ class WorldScale(nn.Module):
     def forward(self) -> tuple[Tensor, Tensor]:
         """Factors of (depth, translation), scalars."""
         return self.depth.log_scale.exp(), self.translation.log_scale.exp()
+
+    @torch.no_grad()
+    def scale(self, depth_factor: float, translation_factor: float) -> None:
+        """Multiply both factors."""
+        self.depth.log_scale += math.log(depth_factor)
+        self.translation.log_scale += math.log(translation_factor)
 
 
 class _LogScale(nn.Module):
@@ -119,7 +126,7 @@ class OnlineLearner:
         options = StepOptions(
             PhotometricJitter(JITTER, self._generator), photometric_rows=live,
             photometric_scales=PHOTOMETRIC_SCALES,
-            mixed_precision=self.training.mixed_precision, truth_scales=self.world(),
+            mixed_precision=self.training.mixed_precision, truth_scales=self._truth_scales(),
         )
         result = training_step(
             self.networks.depth, self.networks.pose, batch, self.objective, options
@@ -138,9 +145,9 @@ class OnlineLearner:
         return is_taken
 
     def scale(self, depth_factor: float, translation_factor: float) -> None:
-        """Multiply depths and translations by a measured factor each."""
-        self.networks.scale(depth_factor, translation_factor)
-        self.average.network.scale(depth_factor, translation_factor)
+        """Multiply depths and translations by a measured factor each; rendered truth follows."""
+        for module in (self.networks, self.average.network, self.world):
+            module.scale(depth_factor, translation_factor)
 
     def restart_from(self, networks: NetworkPair, rate_factor: float = 1.0) -> None:
         """Take over weights, forget the optimiser's moments, warm up again."""
@@ -180,6 +187,13 @@ class OnlineLearner:
         self.rate_factor = float(values["rate_factor"])
         self._since_fresh = int(values["since_fresh"])
         self.average.updates = int(values["average_updates"])
+
+    def _truth_scales(self) -> tuple[Tensor, Tensor]:
+        """How large rendered truth is, such that its gradient on the networks' scales cancels."""
+        depth, translation = self.world()
+        scales = self.networks.depth.log_scale, self.networks.pose.log_scale
+        moved = [torch.exp(scale - scale.detach()) for scale in scales]  # one, with a gradient
+        return depth * moved[0], translation * moved[1]
 
     def _begin_anew(self) -> None:
         rates = Rates(self.training.learning_rate, self.training.scale_rate_factor)

@@ -19,13 +19,14 @@ from sfm_depth_ros.config.schema import ObjectiveConfig, OnlineTrainingConfig
 from sfm_depth_ros.data.batch import SnippetBatch, collate, collate_in_batches
 from sfm_depth_ros.data.replay_buffer import ReplayBuffer
 from sfm_depth_ros.data.sample import Snippet
+from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.networks.model_folder import ModelFolder
 from sfm_depth_ros.training.deployment import Deployment, ModelFacts
 from sfm_depth_ros.training.held_out import MOST, HeldOutComparison
 from sfm_depth_ros.training.learner import OnlineLearner
 from sfm_depth_ros.training.mixture import draw_snippets
 from sfm_depth_ros.training.network_pair import NetworkPair, networks_of
-from sfm_depth_ros.training.rehearsal import Rehearsal
+from sfm_depth_ros.training.rehearsal import Rehearsal, World
 from sfm_depth_ros.training.scale_calibration import calibrate_scale, measure_scale
 
 CALIBRATION_SNIPPETS, CORRECTION_SNIPPETS = 24, 16
@@ -37,8 +38,6 @@ SMALLEST_RATE = 1 / 64  # share of the learning rate after which training gives 
 RENDER_EVERY = 6  # steps between two missing rendered snippets
 REFRESH_EVERY = 24  # steps between two that replace old ones
 BATCH = 8
-
-Render = Callable[[int], Snippet]
 
 _logger = logging.getLogger(__name__)
 
@@ -55,8 +54,8 @@ class TrainerParts:
         save: Called as ``save(depth_network, pose_network, metadata=..., parent=...)``; writes a
             model folder.
         deploy: Called with every new folder that depth should run with.
-        make_renderer: From (width, height) to a function that renders the snippet of a number;
-            None = no rehearsal.
+        make_world: From the camera of the network's image to what is rehearsed beside it; None =
+            no rehearsal.
     """
 
     training: OnlineTrainingConfig
@@ -65,7 +64,7 @@ class TrainerParts:
     work_dir: Path
     save: Callable[..., ModelFolder]
     deploy: Callable[[ModelFolder], None]
-    make_renderer: Callable[[int, int], Render] | None = None
+    make_world: Callable[[Intrinsics], World] | None = None
 
 
 class OnlineLoop:
@@ -99,6 +98,7 @@ class OnlineLoop:
         self.received = self.rollbacks = 0
         self.is_calibrated = not parts.training.calibrate_scale
         self.size: tuple[int, int] | None = None
+        self._intrinsics: Intrinsics | None = None
         self._steps_here = 0
         self._durations: deque[float] = deque(maxlen=50)
         self._rng = np.random.default_rng(parts.training.seed)
@@ -116,7 +116,8 @@ class OnlineLoop:
         if self.size != (height, width):
             self.size = height, width
             self.is_calibrated = not self.learner.training.calibrate_scale
-            self._rehearsal = None
+        if self._intrinsics != snippet.intrinsics:
+            self._intrinsics, self._rehearsal = snippet.intrinsics, None
 
     def why_waiting(self) -> str:
         """Why there is nothing to learn from at present, or an empty string."""
@@ -223,14 +224,13 @@ class OnlineLoop:
 
     def _render_missing(self) -> bool:
         """Render a rehearsal snippet if one is missing."""
-        make, share = self.parts.make_renderer, self.learner.training.synthetic_share
-        if make is None or share == 0 or self.size is None:
+        make, share = self.parts.make_world, self.learner.training.synthetic_share
+        if make is None or share == 0 or self.size is None or self._intrinsics is None:
             return False
         if self._rehearsal is None:
-            height, width = self.size
             folder = self.parts.work_dir / "rehearsal"
             seed = self.learner.training.seed
-            self._rehearsal = Rehearsal(folder, self.size, make(width, height), seed)
+            self._rehearsal = Rehearsal(folder, self.size, make(self._intrinsics), seed)
         return self._rehearsal.prepare()
 
     def _correct_scale(self) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,19 @@ BATCH = 8
 _logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class World:
+    """Where rehearsal comes from.
+
+    Attributes:
+        name: Says what is rendered; what was rendered under another name is made anew.
+        render: Renders the snippet of a number, with true depth and motion.
+    """
+
+    name: str
+    render: Callable[[int], Snippet]
+
+
 class Rehearsal:
     """A small pool of rendered snippets at the camera's image size, and a fixed held-out set.
 
@@ -33,21 +47,21 @@ class Rehearsal:
     Args:
         folder: Where the snippets are kept.
         size: ``(height, width)`` of the network's image.
-        render: Renders the snippet of a seed at that size, with true depth and motion.
+        world: What is rendered, at that size.
         seed: First seed of the pool.
     """
 
     def __init__(
-        self, folder: Path, size: tuple[int, int], render: Callable[[int], Snippet], seed: int = 0
+        self, folder: Path, size: tuple[int, int], world: World, seed: int = 0
     ) -> None:
         self.size = size
-        self._render, self._seed = render, seed
+        self._render, self._seed = world.render, seed
         height, width = size
         place = folder / f"{width}x{height}"
-        self._pool = _own_cache(place / "pool", CacheShape(POOL, height, width, "pool"))
-        self._held_out = _own_cache(
-            place / "held_out", CacheShape(HELD_OUT, height, width, "held out")
-        )
+        pool = CacheShape(POOL, height, width, f"pool of {world.name}")
+        held_out = CacheShape(HELD_OUT, height, width, f"held out of {world.name}")
+        self._pool = _own_cache(place / "pool", pool)
+        self._held_out = _own_cache(place / "held_out", held_out)
         self._refreshed = 0
 
     @property

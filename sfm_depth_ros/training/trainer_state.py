@@ -7,8 +7,6 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-import torch
-
 from sfm_depth_ros.errors import TrainingError
 from sfm_depth_ros.training.online_loop import OnlineLoop
 from sfm_depth_ros.training.state_file import load_module, module_tensors, read_state, write_state

@@ -152,7 +152,7 @@ def make_parts(
 ) -> Callable[..., TrainerParts]:
     """Makes what an online trainer is made of, with a model to begin with."""
 
-    def make(make_renderer=None, objective: ObjectiveConfig | None = None, **training):
+    def make(make_world=None, objective: ObjectiveConfig | None = None, **training):
         settings = {"min_snippets": 6, "validate_every": 4, "batch_size": 2, "warmup_steps": 2,
                     "holdout_share": 0.3, "average_decay": 0.5, "learning_rate": 1e-3}
         networks = tiny_networks()
@@ -161,7 +161,7 @@ def make_parts(
         return TrainerParts(
             training=OnlineTrainingConfig(**{**settings, **training}),
             objective=objective or ObjectiveConfig(), folder=first, work_dir=tmp_path / "work",
-            save=writer, deploy=lambda folder: None, make_renderer=make_renderer,
+            save=writer, deploy=lambda folder: None, make_world=make_world,
         )
 
     return make

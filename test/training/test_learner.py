@@ -66,6 +66,12 @@ def test_rendered_truth_says_nothing_about_the_live_scale(learner, plane_snippet
     assert gradients["pose.log_scale"] < 1e-5
     assert gradients["pose.head.weight"] > 1e-4
     assert gradients["depth.encoder.stem.conv.weight"] > 1e-3
+    assert all(p.grad.abs() > 1e-3 for p in learner.world.parameters())
+
+
+def test_rendered_truth_follows_a_measured_scale(learner) -> None:
+    learner.scale(1.3, 0.8)
+    torch.testing.assert_close(learner.world(), (torch.tensor(1.3), torch.tensor(0.8)))
 
 
 def test_scale_moves_networks_and_average_alike(learner, plane_snippets) -> None:

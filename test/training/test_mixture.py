@@ -10,7 +10,7 @@ import pytest
 from sfm_depth_ros.config.schema import OnlineTrainingConfig
 from sfm_depth_ros.data.replay_buffer import ReplayBuffer
 from sfm_depth_ros.training.mixture import draw_snippets, round_randomly
-from sfm_depth_ros.training.rehearsal import Rehearsal
+from sfm_depth_ros.training.rehearsal import Rehearsal, World
 
 CONFIG = OnlineTrainingConfig(batch_size=4, present_share=0.25, synthetic_share=0.5)
 SIZE = (64, 96)
@@ -27,7 +27,7 @@ def buffer(tmp_path, drive) -> ReplayBuffer:
 @pytest.fixture
 def rehearsal(tmp_path, plane_snippets) -> Rehearsal:
     snippet = plane_snippets(1, with_truth=True)[0]
-    rehearsal = Rehearsal(tmp_path / "rehearsal", SIZE, lambda number: snippet)
+    rehearsal = Rehearsal(tmp_path / "rehearsal", SIZE, World("one", lambda number: snippet))
     while rehearsal.prepare():
         pass
     return rehearsal

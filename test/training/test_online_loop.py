@@ -9,9 +9,10 @@ import torch
 
 from sfm_depth_ros.data.replay_buffer import ReplayBuffer
 from sfm_depth_ros.errors import ModelError
+from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.training.network_pair import networks_of
 from sfm_depth_ros.training.online_loop import OnlineLoop
-from sfm_depth_ros.training.rehearsal import HELD_OUT, HELD_OUT_SEED, POOL
+from sfm_depth_ros.training.rehearsal import HELD_OUT, HELD_OUT_SEED, POOL, World
 
 
 @pytest.fixture
@@ -170,17 +171,17 @@ def test_rehearsal_is_rendered_while_waiting_and_never_more_than_needed(
 ) -> None:
     asked = []
 
-    def make_renderer(width: int, height: int):
-        assert (width, height) == (96, 64)
+    def make_world(intrinsics: Intrinsics) -> World:
+        assert (intrinsics.width, intrinsics.height) == (96, 64)
         snippets = plane_snippets(4, with_truth=True)
 
         def render(number: int):
             asked.append(number)
             return snippets[number % 4]
 
-        return render
+        return World("planes", render)
 
-    loop = make_loop(snippets=1, make_renderer=make_renderer)
+    loop = make_loop(snippets=1, make_world=make_world)
     while loop.advance():
         pass
     assert len(asked) == len(set(asked)) == POOL + HELD_OUT

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sfm_depth_ros.training.rehearsal import HELD_OUT, HELD_OUT_SEED, POOL, Rehearsal
+from sfm_depth_ros.training.rehearsal import HELD_OUT, HELD_OUT_SEED, POOL, Rehearsal, World
 
 SIZE = (64, 96)
 
@@ -21,7 +21,7 @@ def open_rehearsal(tmp_path, plane_snippets):
         asked.append(number)
         return snippets[number % 4]
 
-    return lambda: (Rehearsal(tmp_path, SIZE, render), asked)
+    return lambda: (Rehearsal(tmp_path, SIZE, World("test", render)), asked)
 
 
 def test_fills_both_sets_evenly_and_keeps_them(open_rehearsal) -> None:

@@ -8,8 +8,9 @@ import math
 
 import numpy as np
 
-from sfm_depth_ros.data.synthetic.drive import R_BODY_OPTICAL, CameraSpec
+from sfm_depth_ros.data.synthetic.drive import CameraSpec
 from sfm_depth_ros.geometry.camera import Intrinsics
+from sfm_depth_ros.geometry.frames import R_BASE_OPTICAL
 
 LOWEST, HIGHEST = 0.15, 3.0  # metres: heights at which a base frame on the ground is believed
 STEEPEST = 30.0  # degrees of pitch or roll: what the rendered world is made for
@@ -28,8 +29,8 @@ def own_camera(intrinsics: Intrinsics, T_base_camera: np.ndarray) -> CameraSpec 
     Returns:
         The camera, or None where its height or direction cannot be as the extrinsics say.
     """
-    forward, left, up = T_base_camera[:3, 3]
-    R_base_body = T_base_camera[:3, :3] @ R_BODY_OPTICAL.T  # body axes of the camera
+    forward, _, up = T_base_camera[:3, 3]
+    R_base_body = T_base_camera[:3, :3] @ R_BASE_OPTICAL.T  # body axes of the camera
     ahead = R_base_body[:, 0]
     pitch = math.degrees(math.asin(float(np.clip(-ahead[2], -1, 1))))
     roll = math.degrees(math.atan2(R_base_body[2, 1], R_base_body[2, 2]))
