@@ -56,7 +56,7 @@ class ObjectiveConfig:
     smoothness_weight: float = option(1e-3, "weight of the edge-aware smoothness, halved at "
                                       "each coarser scale", minimum=0.0, maximum=10.0,
                                       dynamic=True)
-    velocity_weight: float = option(0.1, "weight of the velocity loss",
+    velocity_weight: float = option(0.3, "weight of the velocity loss",
                                     minimum=0.0, maximum=100.0, dynamic=True)
     auto_mask: bool = option(True, "leave out pixels that the unwarped source explains better")
     reduction: str = option("minimum", "how sources are joined per pixel",
@@ -156,8 +156,9 @@ class OnlineTrainingConfig:
                                   minimum=0.0, maximum=1.0)
     synthetic_share: float = option(0.25, "share of a batch from the rendered world, against "
                                     "forgetting", minimum=0.0, maximum=1.0)
-    mixed_precision: bool = option(False, "compute the networks in bfloat16 (fast where the CPU "
-                                   "has AVX512-BF16 or AMX, or on a GPU)")
+    mixed_precision: str = option("auto", "compute the networks in bfloat16; auto = where the "
+                                  "CPU has AVX512-BF16 or AMX, or on a GPU",
+                                  choices=("auto", "on", "off"))
     threads: int = option(1, "CPU threads for training", minimum=1, maximum=256)
     niceness: int = option(10, "process priority, 19 = lowest", minimum=0, maximum=19)
     device: str = option("cpu", "torch device, for example cpu or cuda:0")

@@ -22,6 +22,7 @@ from sfm_depth_ros.training.optimiser import (
     take_step,
     warmed_up,
 )
+from sfm_depth_ros.training.precision import uses_bfloat16
 from sfm_depth_ros.training.state_file import (
     load_module,
     load_optimiser,
@@ -97,6 +98,7 @@ class OnlineLearner:
         self.rate_factor = 1.0
         self.terms: dict[str, float] = {}
         self.world = WorldScale().to(training.device)
+        self._uses_bfloat16 = uses_bfloat16(training.mixed_precision, training.device)
         self._generator = torch.Generator().manual_seed(training.seed)
         self._begin_anew()
 
@@ -126,7 +128,7 @@ class OnlineLearner:
         options = StepOptions(
             PhotometricJitter(JITTER, self._generator), photometric_rows=live,
             photometric_scales=PHOTOMETRIC_SCALES,
-            mixed_precision=self.training.mixed_precision, truth_scales=self._truth_scales(),
+            mixed_precision=self._uses_bfloat16, truth_scales=self._truth_scales(),
         )
         result = training_step(
             self.networks.depth, self.networks.pose, batch, self.objective, options

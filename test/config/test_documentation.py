@@ -29,7 +29,7 @@ def test_readme_has_the_tables_of_both_nodes() -> None:
 def test_row_holds_everything() -> None:
     table = option_table(ObjectiveConfig)
     row = next(line for line in table.splitlines() if "velocity_weight" in line)
-    assert row == "| `velocity_weight` | `0.1` | 0 to 100 | yes | weight of the velocity loss |"
+    assert row == "| `velocity_weight` | `0.3` | 0 to 100 | yes | weight of the velocity loss |"
 
 
 def test_options_of_another_table_are_left_out() -> None:

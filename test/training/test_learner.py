@@ -13,7 +13,9 @@ from sfm_depth_ros.config.schema import ObjectiveConfig, OnlineTrainingConfig
 from sfm_depth_ros.data.batch import collate
 from sfm_depth_ros.training.learner import OnlineLearner
 
-TRAINING = OnlineTrainingConfig(warmup_steps=4, learning_rate=1e-3, average_decay=0.5)
+TRAINING = OnlineTrainingConfig(
+    warmup_steps=4, learning_rate=1e-3, average_decay=0.5, mixed_precision="off"
+)
 
 
 @pytest.fixture
