@@ -10,7 +10,7 @@ import numpy as np
 
 from sfm_depth_ros.data.sample import Frame
 from sfm_depth_ros.geometry.camera import Intrinsics
-from sfm_depth_ros.pipeline.alignment import DepthScale
+from sfm_depth_ros.metrics.alignment import DepthScale
 from sfm_depth_ros.pipeline.ego_motion import EgoMotion
 from sfm_depth_ros.pipeline.point_cloud import depth_to_points
 

@@ -13,7 +13,7 @@ import numpy as np
 from sfm_depth_ros.data.sample import Displacement, Frame
 from sfm_depth_ros.data.velocity import VelocityBuffer
 from sfm_depth_ros.errors import VelocityGapError
-from sfm_depth_ros.pipeline.alignment import DepthScale, measure_depth_scale
+from sfm_depth_ros.metrics.alignment import DepthScale, measure_depth_scale
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ import numpy as np
 
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.geometry.frames import invert, rotation_matrix
-from sfm_depth_ros.pipeline.tracking import Tracks, track_corners
+from sfm_depth_ros.metrics.tracking import Tracks, track_corners
 
 _MIN_TRACKS = 15
 _MIN_PARALLAX = 1.0  # pixels; below it a triangle says nothing

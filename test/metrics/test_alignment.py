@@ -10,8 +10,8 @@ import pytest
 from exact_drive import CAMERA, Drive, make_drive
 
 from sfm_depth_ros.geometry.frames import rotation_matrix
-from sfm_depth_ros.pipeline.alignment import DepthScale, depth_scale_of_tracks, measure_depth_scale
-from sfm_depth_ros.pipeline.tracking import Tracks, track_corners
+from sfm_depth_ros.metrics.alignment import DepthScale, depth_scale_of_tracks, measure_depth_scale
+from sfm_depth_ros.metrics.tracking import Tracks, track_corners
 
 
 @pytest.fixture(scope="module")
