@@ -106,6 +106,7 @@ def flip_batch(batch: SnippetBatch) -> SnippetBatch:
         valid=None if batch.valid is None else batch.valid.flip(-1),
         depth=None if batch.depth is None else batch.depth.flip(-1),
         T_source_target=_mirror_motion(batch.T_source_target),
+        T_measured=_mirror_motion(batch.T_measured),
     )
 
 

@@ -28,6 +28,7 @@ class SnippetBatch:
         valid: ``(B, 1, H, W)`` bool, or None where every pixel is valid.
         depth: ``(B, 1, H, W)`` true depth in metres (0 or inf = unknown), or None.
         T_source_target: ``(B, 2, 4, 4)`` true motion (NaN = unknown for that snippet), or None.
+        T_measured: ``(B, 2, 4, 4)`` the same as the odometer measured it, likewise.
     """
 
     target: Tensor
@@ -37,6 +38,7 @@ class SnippetBatch:
     valid: Tensor | None = None
     depth: Tensor | None = None
     T_source_target: Tensor | None = None
+    T_measured: Tensor | None = None
 
     def __len__(self) -> int:
         """Return the number of snippets."""
@@ -72,7 +74,6 @@ def collate(snippets: Sequence[Snippet]) -> SnippetBatch:
     height, width = sizes.pop()
     unknown_depth = np.zeros((height, width), np.float32)
     everywhere = np.ones((height, width), bool)
-    unknown_motion = np.full((2, 4, 4), np.nan, np.float32)
     depth = _stack_optional([s.depth for s in snippets], unknown_depth)
     valid = _stack_optional([s.valid for s in snippets], everywhere)
     return SnippetBatch(
@@ -82,7 +83,8 @@ def collate(snippets: Sequence[Snippet]) -> SnippetBatch:
         displacements=_stack([s.displacements for s in snippets]),
         valid=None if valid is None else torch.from_numpy(valid).unsqueeze(1),
         depth=None if depth is None else torch.from_numpy(depth).unsqueeze(1),
-        T_source_target=_motions(snippets, unknown_motion),
+        T_source_target=_motions([s.T_source_target for s in snippets]),
+        T_measured=_motions([s.T_measured for s in snippets]),
     )
 
 
@@ -107,8 +109,8 @@ def _stack(arrays: Sequence[np.ndarray]) -> Tensor:
     return torch.from_numpy(np.stack([np.asarray(a, np.float32) for a in arrays]))
 
 
-def _motions(snippets: Sequence[Snippet], unknown: np.ndarray) -> Tensor | None:
-    motions = _stack_optional([s.T_source_target for s in snippets], unknown)
+def _motions(known: Sequence[np.ndarray | None]) -> Tensor | None:
+    motions = _stack_optional(known, np.full((2, 4, 4), np.nan, np.float32))
     return None if motions is None else torch.from_numpy(motions)
 
 

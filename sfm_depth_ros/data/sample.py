@@ -79,6 +79,7 @@ class Snippet:
         valid: ``(H, W)`` bool, or None where every pixel is valid.
         depth: ``(H, W)`` float32 metres where the truth is known (0 or inf = unknown), else None.
         T_source_target: ``(2, 4, 4)`` float32 true motion, else None.
+        T_measured: ``(2, 4, 4)`` float32 the same as the odometer measured it, else None.
     """
 
     target: np.ndarray
@@ -89,3 +90,4 @@ class Snippet:
     valid: np.ndarray | None = None
     depth: np.ndarray | None = None
     T_source_target: np.ndarray | None = None
+    T_measured: np.ndarray | None = None

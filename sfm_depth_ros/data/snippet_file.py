@@ -17,7 +17,7 @@ from sfm_depth_ros.data.sample import Snippet
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.geometry.camera import Intrinsics
 
-_OPTIONAL = ("valid", "depth", "T_source_target")
+_OPTIONAL = ("valid", "depth", "T_source_target", "T_measured")
 
 
 def write_snippet(path: Path, snippet: Snippet, feature: np.ndarray) -> int:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sfm_depth_ros.data.sample import Frame, Snippet
+from sfm_depth_ros.data.sample import Displacement, Frame, Snippet
 from sfm_depth_ros.data.velocity import VelocityBuffer
 from sfm_depth_ros.errors import VelocityGapError
+from sfm_depth_ros.geometry.frames import invert
 
 REASONS = ("standing", "too_far", "image_gap", "velocity", "backward", "duplicate", "camera")
 MAX_WAIT_S = 2.0
@@ -21,7 +22,7 @@ MAX_WAITING = 64
 @dataclass(frozen=True)
 class _Keyframe:
     frame: Frame
-    displacement: float  # metres from the keyframe before; NaN for the first
+    displacement: Displacement | None  # from the keyframe before; None for the first
 
 
 class SnippetBuilder:
@@ -123,24 +124,26 @@ class SnippetBuilder:
         self._keyframes.append(_Keyframe(frame, displacement))
         return self._snippet() if len(self._keyframes) == 3 else None
 
-    def _displacement(self, last: Frame, frame: Frame, gap_s: float) -> float:
-        """Metres; NaN where a gap in the images leaves no velocity worth waiting for."""
+    def _displacement(self, last: Frame, frame: Frame, gap_s: float) -> Displacement | None:
+        """None where a gap in the images leaves no velocity worth waiting for."""
         try:
-            return self._velocities.displacement(last.stamp_ns, frame.stamp_ns).length
+            return self._velocities.displacement(last.stamp_ns, frame.stamp_ns)
         except VelocityGapError:
             if gap_s > self.max_image_gap_s:
-                return float("nan")
+                return None
             raise
 
-    def _refusal(self, last: Frame, frame: Frame, gap_s: float, displacement: float) -> str:
+    def _refusal(
+        self, last: Frame, frame: Frame, gap_s: float, displacement: Displacement | None
+    ) -> str:
         """Why the frame cannot follow the last keyframe; empty = it can."""
         if frame.intrinsics != last.intrinsics:
             return "camera"
-        if displacement < self.min_displacement:
+        if displacement is not None and displacement.length < self.min_displacement:
             return "standing"
-        if gap_s > self.max_image_gap_s:
+        if displacement is None or gap_s > self.max_image_gap_s:
             return "image_gap"
-        return "too_far" if displacement > self.max_displacement else ""
+        return "too_far" if displacement.length > self.max_displacement else ""
 
     def _begin_anew(self, frame: Frame, reason: str) -> None:
         self.counts[reason] += 1
@@ -148,16 +151,21 @@ class SnippetBuilder:
 
     def _restart(self, frame: Frame) -> None:
         self._keyframes.clear()
-        self._keyframes.append(_Keyframe(frame, float("nan")))
+        self._keyframes.append(_Keyframe(frame, None))
 
     def _snippet(self) -> Snippet:
         earlier, target, later = self._keyframes
+        before, after = target.displacement, later.displacement
+        assert before is not None and after is not None  # only the first of a chain has none
         frames = [keyframe.frame for keyframe in self._keyframes]
         return Snippet(
             target=target.frame.image,
             sources=np.stack([earlier.frame.image, later.frame.image]),
             intrinsics=target.frame.intrinsics,
-            displacements=np.array([target.displacement, later.displacement], np.float32),
+            displacements=np.array([before.length, after.length], np.float32),
             stamps_ns=np.array([frame.stamp_ns for frame in frames], np.int64),
             valid=target.frame.valid,
+            T_measured=np.stack(
+                [before.T_earlier_later, invert(after.T_earlier_later)]
+            ).astype(np.float32),
         )

@@ -4,13 +4,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sfm_depth_ros.ros.complaints import Complaints
 from sfm_depth_ros.ros.diagnostics import Diagnosis, Value
 from sfm_depth_ros.ros.inputs import Inputs, InputState
 from sfm_depth_ros.ros.node_base import SfmNode
 from sfm_depth_ros.ros.snippet_source import SnippetSource
-from sfm_depth_ros.training.online import OnlineTrainer
 from sfm_depth_ros.training.trainer_status import STOPPED, TRAINING
+
+if TYPE_CHECKING:  # needs torch, which a robot that only runs depth_node may lack
+    from sfm_depth_ros.training.online import OnlineTrainer
 
 
 def missing_input(inputs: Inputs, complaints: Complaints) -> str:

@@ -3,11 +3,13 @@
 """Metric scale by measurement instead of by gradient: one number for each network.
 
 The pose network's scale is read off directly: predicted length against measured displacement. The
-depth network's own scale shows when the images are asked: with the translation stretched to the
-length that the odometer measured, the target is rebuilt from its sources with all depths times a
-common factor; the factor at which the photometric error is smallest is the one that is missing.
-This is a line search over one parameter of the training objective, no more: it takes a second
-where gradient descent takes minutes, and it leaves the shape of the depth as it is.
+depth network's own scale shows when the images are asked: tracked corners and the odometer's
+motion make triangles, whose depths are compared with the predicted ones (metrics/alignment).
+Where no odometer's motion or too little parallax is at hand, a line search over one parameter of
+the training objective stands in: with the translation stretched to its measured length, the target
+is rebuilt from its sources with all depths times a common factor, and the factor at which the
+photometric error is smallest is the one that is missing. Either takes a second where gradient
+descent takes minutes, and leaves the shape of the depth as it is.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from sfm_depth_ros.losses.photometric import (
 )
 from sfm_depth_ros.networks.model import DepthNet, PoseNet
 from sfm_depth_ros.training.step import predict_depths, predict_motions
+from sfm_depth_ros.training.triangulated_scale import FEWEST, triangulated_ratios
 
 WIDE = tuple(np.linspace(-0.7, 0.7, 15))  # log factors: half to double
 NARROW = tuple(np.linspace(-0.12, 0.12, 7))
@@ -47,12 +50,14 @@ class ScaleMeasurement:
         translation_scale_ratio: Median of predicted / measured length; NaN without displacements.
         photometric: Photometric error at the networks' own depth and measured translation.
         translation_deviation: Median over pairs of |predicted / measured length - 1|.
+        triangulated: Snippets whose triangles the depth factor comes from; 0 = from the search.
     """
 
     depth_factor: float
     translation_scale_ratio: float
     photometric: float
     translation_deviation: float
+    triangulated: int = 0
 
     @property
     def translation_factor(self) -> float:
@@ -67,7 +72,7 @@ def calibrate_scale(
 ) -> tuple[float, float]:
     """Factors that make both networks metric on these snippets: (depth, translation).
 
-    Searches from half to double, then finely around what was found.
+    Where triangles do not say, searches from half to double, then finely around what was found.
 
     Args:
         depth_net: Depth network in eval mode.
@@ -78,12 +83,12 @@ def calibrate_scale(
     Returns:
         ``(depth_factor, translation_factor)``; 1 where nothing could be measured.
     """
-    coarse = measure_scale(depth_net, pose_net, batches, config, WIDE)
-    around = math.log(coarse.depth_factor) if math.isfinite(coarse.depth_factor) else 0.0
-    fine = measure_scale(
-        depth_net, pose_net, batches, config, tuple(around + step for step in NARROW)
-    )
-    depth, translation = fine.depth_factor, fine.translation_factor
+    found = measure_scale(depth_net, pose_net, batches, config, WIDE)
+    if not found.triangulated:
+        around = math.log(found.depth_factor) if math.isfinite(found.depth_factor) else 0.0
+        finely = tuple(around + step for step in NARROW)
+        found = measure_scale(depth_net, pose_net, batches, config, finely)
+    depth, translation = found.depth_factor, found.translation_factor
     return (depth if math.isfinite(depth) else 1.0,
             translation if math.isfinite(translation) else 1.0)
 
@@ -103,10 +108,12 @@ def measure_scale(
         log_factors: Evenly spaced logarithms of the depth factors that are tried.
     """
     ratios, curve, weight, own = [], np.zeros(len(log_factors)), 0, 0.0
+    triangles: list[float] = []
     for batch in batches:
         depth = predict_depths(depth_net, batch.target, batch.K)[0]
         T = predict_motions(pose_net, batch.sources[:, 0], batch.target, batch.sources[:, 1],
                             batch.K)
+        triangles += triangulated_ratios(batch, depth)
         T, ratio, known = _with_measured_length(T, batch.displacements)
         ratios.append(ratio)
         if known.any():
@@ -117,11 +124,14 @@ def measure_scale(
     ratio = torch.cat(ratios) if ratios else torch.zeros(0)
     if not weight:
         return ScaleMeasurement(math.nan, math.nan, math.nan, math.nan)
+    is_seen = len(triangles) >= FEWEST
+    searched = math.exp(_minimum(np.asarray(log_factors), curve))
     return ScaleMeasurement(
-        depth_factor=math.exp(_minimum(np.asarray(log_factors), curve)),
+        depth_factor=1.0 / float(np.median(triangles)) if is_seen else searched,
         translation_scale_ratio=float(ratio.median()),
         photometric=own / weight,
         translation_deviation=float((ratio - 1).abs().median()),
+        triangulated=len(triangles) if is_seen else 0,
     )
 
 

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,6 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "pipeline"))
-
 from exact_drive import CAMERA, Drive, create_oracle_engine, make_drive, oracle, write_bag
 
 from sfm_depth_ros.cli.main import main
