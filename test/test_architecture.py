@@ -55,7 +55,7 @@ NEEDS_TORCH = (
     "engines.export", "engines.torch_engine", "pipeline.model_saving", "nodes.trainer_node",
     "cli.benchmarks",
 )  # fmt: skip
-TORCH_FREE = ("networks.model_folder", "networks.model_metadata")
+TORCH_FREE = ("networks.model_folder", "networks.model_metadata", "training.trainer_status")
 
 IMPORT_ALL = """
 import importlib, json, sys, traceback

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from sfm_depth_ros.training.guard import HeldOutError
+if TYPE_CHECKING:  # needs torch; what shows a status does not
+    from sfm_depth_ros.training.guard import HeldOutError
 
 WAITING, TRAINING, PAUSED, STOPPED = "waiting", "training", "paused", "stopped"
 STATES = (WAITING, TRAINING, PAUSED, STOPPED)
