@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sfm_depth_ros.cli.demonstration.comparing import Part
     from sfm_depth_ros.cli.demonstration.live import LiveResult
 
-HELD_OUT_SHARE = 0.2
+HELD_OUT_SHARE = 0.2  # of a rendered drive; a bag is learnt from, and judged, as a whole
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="rosbag2 to play; default: a rendered drive")
     parser.add_argument("--loops", type=int, default=1, metavar="N",
                         help="times that the part to learn from is played (default: 1)")
+    parser.add_argument("--held-out", type=float, metavar="SHARE",
+                        help="share at the drive's end that is not learnt from (default: "
+                             f"{HELD_OUT_SHARE} of a rendered drive, nothing of a BAG)")
     parser.add_argument("--out", type=Path, default=Path("out/demo"), metavar="DIR",
                         help="folder for models, figures and pictures (default: out/demo)")
     parser.add_argument("--seconds", type=float, default=180.0, metavar="S",
@@ -40,6 +43,11 @@ def run(options: argparse.Namespace) -> int:
 
     if options.loops < 1:
         raise ConfigError(f"--loops: expected at least 1, got {options.loops}")
+    held_out = options.held_out
+    if held_out is None:
+        held_out = 0.0 if options.bag else HELD_OUT_SHARE
+    if not 0.0 <= held_out < 1.0:
+        raise ConfigError(f"--held-out: expected a share from 0 to below 1, got {held_out}")
     if not options.verbose:  # the choice of engines is the nodes' to log
         logging.getLogger("sfm_depth_ros").setLevel(logging.WARNING)
     started, out = time.monotonic(), options.out
@@ -48,14 +56,22 @@ def run(options: argparse.Namespace) -> int:
     if bag is None:
         bag, second = rendered_drives(out, options.seconds)
     facts = read_facts(bag)
-    held_out_from_s = (1.0 - HELD_OUT_SHARE) * facts.duration_s
-    live = drive_live(LivePlan(facts, held_out_from_s, options.loops, out))
-    parts = [Part("last fifth of the drive, held out", bag, held_out_from_s)]
+    learnt_until_s = (1.0 - held_out) * facts.duration_s if held_out else None
+    live = drive_live(LivePlan(facts, learnt_until_s, options.loops, out))
+    parts = [_judged_part(bag, held_out, learnt_until_s)]
     if second is not None:
         parts.append(Part("a second drive, held out", second))
     _report(out, live, parts)
     print(f"whole demo: {time.monotonic() - started:.0f} s")
     return 0
+
+
+def _judged_part(bag: Path, held_out: float, learnt_until_s: float | None) -> Part:
+    from sfm_depth_ros.cli.demonstration.comparing import Part
+
+    if learnt_until_s is None:
+        return Part("the whole drive, learnt from", bag)
+    return Part(f"last {held_out:.0%} of the drive, held out", bag, learnt_until_s)
 
 
 def _clear(out: Path) -> None:

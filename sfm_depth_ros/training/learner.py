@@ -56,8 +56,8 @@ class WorldScale(nn.Module):
     @torch.no_grad()
     def scale(self, depth_factor: float, translation_factor: float) -> None:
         """Multiply both factors."""
-        self.depth.log_scale += math.log(depth_factor)
-        self.translation.log_scale += math.log(translation_factor)
+        self.depth.log_scale.add_(math.log(depth_factor))
+        self.translation.log_scale.add_(math.log(translation_factor))
 
 
 class _LogScale(nn.Module):

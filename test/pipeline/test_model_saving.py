@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +81,7 @@ def test_a_child_needs_no_export_and_leaves_training_alone(
     depth, pose = trained_a_little(parent)
     before = {name: value.clone() for name, value in depth.state_dict().items()}
     monkeypatch.setattr("sfm_depth_ros.pipeline.model_saving.export_onnx", None)
-    start = time.perf_counter()
     child = save_model(tmp_path, depth, pose, metadata={"steps": 9, "metrics": {}}, parent=parent)
-    assert time.perf_counter() - start < 1.0
     assert depth.training and pose.training
     assert all(torch.equal(value, before[name]) for name, value in depth.state_dict().items())
     assert child.parent == parent.model_id != child.model_id

@@ -33,13 +33,13 @@ class LivePlan:
 
     Attributes:
         bag: The drive.
-        held_out_from_s: From this time of the drive on, the trainer is paused.
+        learnt_until_s: From this time of the drive on, the trainer is paused; None = never.
         loops: How often the part before is played.
         out: Folder for models, logs and counts.
     """
 
     bag: BagFacts
-    held_out_from_s: float
+    learnt_until_s: float | None
     loops: int
     out: Path
 
@@ -131,19 +131,8 @@ def drive_live(plan: LivePlan) -> LiveResult:
             lambda state: state.are_active, START_WITHIN_S, "activation of both nodes"
         )
         session.show_camera()
-        learnt = session.play("learning", "--loop", str(plan.loops),
-                              "--duration", f"{plan.held_out_from_s:.6f}")
-        session.monitor.set_training(False)
-        session.monitor.wait_until(
-            lambda state: state.training.get("state") == "paused", START_WITHIN_S, "the pause"
-        )
-        snippets = session.monitor.state.training.get("snippets")
-        print("trainer paused: the rest of the drive is held out", flush=True)
-        held_out = session.play("held_out", "--start", f"{plan.held_out_from_s + 1e-6:.6f}")
-        played = learnt + held_out
-        session.drain(len(played))
+        played = _play_drive(session)
         session.tell()
-        _check_untouched(session.monitor.state, snippets)
         for node in session.nodes:
             node.stop()
         state = session.monitor.state
@@ -151,6 +140,30 @@ def drive_live(plan: LivePlan) -> LiveResult:
     _check_stamps(state, played)
     figures = _figures(plan, state, len(played), seconds, session.nodes)
     return LiveResult(figures, state, Path(state.models[-1]) if state.models else None)
+
+
+def _play_drive(session: _Session) -> list[int]:
+    """Play the part to learn from, then, with the trainer paused, the part that is held out.
+
+    Returns:
+        Stamps of the images that were played.
+    """
+    until, loops = session.plan.learnt_until_s, ("--loop", str(session.plan.loops))
+    if until is None:
+        played = session.play("learning", *loops)
+        session.drain(len(played))
+        return played
+    played = session.play("learning", *loops, "--duration", f"{until:.6f}")
+    session.monitor.set_training(False)
+    session.monitor.wait_until(
+        lambda state: state.training.get("state") == "paused", START_WITHIN_S, "the pause"
+    )
+    snippets = session.monitor.state.training.get("snippets")
+    print("trainer paused: the rest of the drive is held out", flush=True)
+    played += session.play("held_out", "--start", f"{until + 1e-6:.6f}")
+    session.drain(len(played))
+    _check_untouched(session.monitor.state, snippets)
+    return played
 
 
 @contextlib.contextmanager
@@ -209,7 +222,7 @@ def _figures(
         details={
             "bag": str(plan.bag.path),
             "loops": plan.loops,
-            "held_out_from_s": plan.held_out_from_s,
+            "learnt_until_s": plan.learnt_until_s,
             "lost_by_dds_count": count["lost"],
             "outputs_seen": len(state.stamps_ns),
             "seconds_to_stop": {node.name: node.seconds_to_stop for node in nodes},
