@@ -156,7 +156,7 @@ def test_terms_equal_the_reference(scene: Scene, auto_mask: bool) -> None:
     assert float(terms.photometric) == pytest.approx(photometric, abs=2e-6)
     assert float(terms.smoothness) == pytest.approx(smoothness, abs=1e-9)
     assert float(terms.velocity) == pytest.approx(np.mean(known), abs=1e-9)
-    total = photometric + 0.1 * smoothness + 0.1 * np.mean(known)
+    total = photometric + 0.1 * smoothness + config.velocity_weight * np.mean(known)
     assert float(terms.total) == pytest.approx(total, abs=2e-6)
 
 
