@@ -4,21 +4,47 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from sfm_depth_ros.errors import EngineError
+from sfm_depth_ros.networks.model_folder import ModelFolder
 
 CHANNELS = {"depth": 3, "pose": 6}
+
+
+@dataclass(frozen=True)
+class EngineRequest:
+    """What is wanted of an engine; every engine is built from one.
+
+    Attributes:
+        folder: Model with weights and graph.
+        network: ``"depth"`` or ``"pose"``.
+        input_shape: ``(1, C, H, W)`` that it shall run at.
+        precision: ``"fp32"`` or ``"bf16"``; what an engine does not have, it refuses.
+        threads: CPU threads.
+    """
+
+    folder: ModelFolder
+    network: str
+    input_shape: tuple[int, int, int, int]
+    precision: str = "fp32"
+    threads: int = 1
+
+    def __str__(self) -> str:
+        """For the log line."""
+        shape = "x".join(map(str, self.input_shape))
+        return f"{self.network} network, {self.precision}, {shape}, {self.threads} thread(s)"
 
 
 class Engine(Protocol):
     """One network, ready to run at one input shape.
 
     Attributes:
-        name: ``"torch"``, ``"onnxruntime"``, ``"openvino"``, ``"tensorrt"``.
-        precision: ``"fp32"``, ``"bf16"``, ``"fp16"``, as it really computes.
+        name: ``"torch"``, ``"onnxruntime"``, ``"openvino"``.
+        precision: ``"fp32"`` or ``"bf16"``, as it really computes.
         input_shape: ``(N, C, H, W)`` that the engine was built for.
     """
 

@@ -15,12 +15,12 @@ import os
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
-from sfm_depth_ros.engines.base import CHANNELS, Engine
+from sfm_depth_ros.engines.base import CHANNELS, Engine, EngineRequest
 from sfm_depth_ros.engines.choice_cache import (
     default_cache_file,
     processor_name,
@@ -39,56 +39,25 @@ from sfm_depth_ros.errors import EngineError, MissingDependencyError
 from sfm_depth_ros.networks.model_folder import ModelFolder
 from sfm_depth_ros.optional import EXTRAS, is_available, require
 
-Shape = tuple[int, int, int, int]
-
 MEASURE_S, MEASURE_RUNS, WARM_UP_RUNS = 0.7, 30, 3
 LAST_RESORT = "torch"  # seconds and 200 MB to import: only where nothing lighter serves
 
 _log = logging.getLogger(__name__)
 
 
-def _torch_engine(
-    folder: ModelFolder, network: str, input_shape: Shape, precision: str, threads: int
-) -> Engine:
+def _torch_engine(request: EngineRequest) -> Engine:
     require("torch")
     from sfm_depth_ros.engines.torch_engine import TorchEngine
 
-    return TorchEngine(folder, network, input_shape, precision, threads)
+    return TorchEngine(request)
 
 
 # In the order in which they are tried; each is named as the module that it needs.
-ENGINES: dict[str, Callable[[ModelFolder, str, Shape, str, int], Engine]] = {
+ENGINES: dict[str, Callable[[EngineRequest], Engine]] = {
     "openvino": OpenVinoEngine,
     "onnxruntime": OnnxRuntimeEngine,
     "torch": _torch_engine,
 }
-
-
-@dataclass(frozen=True)
-class _Request:
-    """What is wanted of an engine."""
-
-    folder: ModelFolder
-    network: str
-    input_shape: Shape
-    precision: str
-    threads: int
-
-    def build(self, name: str, input_shape: Shape) -> Engine:
-        """Build the engine for a shape, without any check."""
-        if name not in ENGINES:
-            raise EngineError(f"engine: expected auto, {', '.join(ENGINES)}, got {name!r}")
-        try:
-            return ENGINES[name](
-                self.folder, self.network, input_shape, self.precision, self.threads
-            )
-        except MissingDependencyError as error:
-            raise EngineError(str(error)) from error
-
-    def __str__(self) -> str:
-        """For the log line."""
-        shape = "x".join(map(str, self.input_shape))
-        return f"{self.network} network, {self.precision}, {shape}, {self.threads} thread(s)"
 
 
 def available_engines() -> dict[str, str]:
@@ -122,7 +91,7 @@ def create_engine(
     if network not in CHANNELS or min(input_hw) < 32 or any(size % 32 for size in input_hw):
         raise ValueError("expected 'depth' or 'pose' and multiples of 32, got "
                          f"{network!r} and {input_hw}")
-    request = _Request(folder, network, (1, CHANNELS[network], *input_hw), precision, threads)
+    request = EngineRequest(folder, network, (1, CHANNELS[network], *input_hw), precision, threads)
     if name == "auto":
         return _fastest(request, cache_file or default_cache_file())
     engine = _checked(name, request)
@@ -135,7 +104,7 @@ def engine_error(
 ) -> RelativeError:
     """How far an engine is from torch on the check frames, without judging it."""
     shape = check_shape(folder, network)
-    engine = _Request(folder, network, shape, precision, threads).build(name, shape)
+    engine = _build(name, EngineRequest(folder, network, shape, precision, threads))
     try:
         return measure_error(engine, folder, network)
     finally:
@@ -160,18 +129,28 @@ def run_times_ms(engine: Engine) -> list[float]:
     return [1e3 * seconds for seconds in times]
 
 
-def _checked(name: str, request: _Request) -> Engine:
+def _checked(name: str, request: EngineRequest) -> Engine:
     """Build an engine that answers as the check frames say, at their shape."""
     shape = check_shape(request.folder, request.network)
-    engine = request.build(name, shape)
+    engine = _build(name, replace(request, input_shape=shape))
     verify_engine(engine, request.folder, request.network)
     if shape == request.input_shape:
         return engine
     engine.close()
-    return request.build(name, request.input_shape)
+    return _build(name, request)
 
 
-def _fastest(request: _Request, cache_file: Path) -> Engine:
+def _build(name: str, request: EngineRequest) -> Engine:
+    """Build an engine without any check."""
+    if name not in ENGINES:
+        raise EngineError(f"engine: expected auto, {', '.join(ENGINES)}, got {name!r}")
+    try:
+        return ENGINES[name](request)
+    except MissingDependencyError as error:
+        raise EngineError(str(error)) from error
+
+
+def _fastest(request: EngineRequest, cache_file: Path) -> Engine:
     key = _cache_key(request)
     latencies = recall_latencies(cache_file, key)
     refused: dict[str, str] = {}
@@ -195,7 +174,7 @@ def _fastest(request: _Request, cache_file: Path) -> Engine:
     return _announced(engines[fastest], request, latencies, refused)
 
 
-def _candidates(request: _Request, refused: dict[str, str]) -> dict[str, Engine]:
+def _candidates(request: EngineRequest, refused: dict[str, str]) -> dict[str, Engine]:
     """Every engine that passes the check; the reasons of the others go into ``refused``."""
     engines: dict[str, Engine] = {}
     for name in ENGINES:
@@ -212,7 +191,7 @@ def _candidates(request: _Request, refused: dict[str, str]) -> dict[str, Engine]
 
 
 def _announced(
-    engine: Engine, request: _Request, latencies: dict[str, float], refused: dict[str, str]
+    engine: Engine, request: EngineRequest, latencies: dict[str, float], refused: dict[str, str]
 ) -> Engine:
     """Say in one line what was chosen, and why not the others."""
     measured = {name: f"{ms:.1f} ms" for name, ms in latencies.items()}
@@ -225,7 +204,7 @@ def _announced(
     return engine
 
 
-def _cache_key(request: _Request) -> str:
+def _cache_key(request: EngineRequest) -> str:
     config = (request.folder.depth_config if request.network == "depth"
               else request.folder.pose_config)
     return json.dumps([

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from sfm_depth_ros.engines.base import check_input, check_output, closed
+from sfm_depth_ros.engines.base import EngineRequest, check_input, check_output, closed
 from sfm_depth_ros.errors import EngineError
-from sfm_depth_ros.networks.model_folder import ModelFolder
 from sfm_depth_ros.optional import require
 
 
@@ -19,40 +18,25 @@ class OnnxRuntimeEngine:
 
     name = "onnxruntime"
 
-    def __init__(
-        self,
-        folder: ModelFolder,
-        network: str,
-        input_shape: tuple[int, int, int, int],
-        precision: str = "fp32",
-        threads: int = 1,
-    ) -> None:
+    def __init__(self, request: EngineRequest) -> None:
         """Build a session for one shape.
-
-        Args:
-            folder: Model with the graph.
-            network: ``"depth"`` or ``"pose"``.
-            input_shape: ``(1, C, H, W)``.
-            precision: ``"fp32"``; this engine has no other on a CPU.
-            threads: CPU threads.
 
         Raises:
             EngineError: The precision or the graph is not supported.
             MissingDependencyError: ONNX Runtime is not installed.
         """
-        if precision != "fp32":
-            raise EngineError(f"onnxruntime has no {precision} on a CPU; set precision: fp32 or "
-                              "engine: openvino")
-        self.precision = precision
-        self.input_shape = input_shape
+        if request.precision != "fp32":
+            raise EngineError(f"onnxruntime has no {request.precision} on a CPU; set precision: "
+                              "fp32 or engine: openvino")
+        self.precision, self.input_shape = request.precision, request.input_shape
         runtime = require("onnxruntime")
+        graph = request.folder.onnx(request.network)
         try:
             self._session: Any = runtime.InferenceSession(
-                folder.onnx(network), _options(runtime, input_shape, threads),
-                providers=["CPUExecutionProvider"],
+                graph, _options(runtime, request), providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # its errors have no common base but Exception
-            raise EngineError(f"onnxruntime cannot load {folder.onnx(network)} at {input_shape} "
+            raise EngineError(f"onnxruntime cannot load {graph} at {request.input_shape} "
                               f"({error}); choose another engine") from error
         self._input_name: str = self._session.get_inputs()[0].name
 
@@ -71,14 +55,14 @@ class OnnxRuntimeEngine:
         self._session = None
 
 
-def _options(runtime: Any, input_shape: tuple[int, int, int, int], threads: int) -> Any:
+def _options(runtime: Any, request: EngineRequest) -> Any:
     options = runtime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = request.threads
     options.inter_op_num_threads = 1
     options.execution_mode = runtime.ExecutionMode.ORT_SEQUENTIAL
     # Several nodes share a small machine: waiting threads must not burn its cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_free_dimension_override_by_name("height", input_shape[2])
-    options.add_free_dimension_override_by_name("width", input_shape[3])
+    options.add_free_dimension_override_by_name("height", request.input_shape[2])
+    options.add_free_dimension_override_by_name("width", request.input_shape[3])
     options.log_severity_level = 3  # errors; they come as exceptions too
     return options

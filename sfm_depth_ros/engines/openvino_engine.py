@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from sfm_depth_ros.engines.base import check_input, check_output, closed
+from sfm_depth_ros.engines.base import EngineRequest, check_input, check_output, closed
 from sfm_depth_ros.errors import EngineError
-from sfm_depth_ros.networks.model_folder import ModelFolder
 from sfm_depth_ros.optional import require
 
 PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
@@ -21,42 +20,29 @@ class OpenVinoEngine:
 
     name = "openvino"
 
-    def __init__(
-        self,
-        folder: ModelFolder,
-        network: str,
-        input_shape: tuple[int, int, int, int],
-        precision: str = "fp32",
-        threads: int = 1,
-    ) -> None:
+    def __init__(self, request: EngineRequest) -> None:
         """Compile the graph for one shape.
-
-        Args:
-            folder: Model with the graph.
-            network: ``"depth"`` or ``"pose"``.
-            input_shape: ``(1, C, H, W)``.
-            precision: ``"fp32"``, or ``"bf16"`` on a CPU that has it.
-            threads: CPU threads.
 
         Raises:
             EngineError: The precision or the graph is not supported.
             MissingDependencyError: OpenVINO is not installed.
         """
-        if precision not in PRECISIONS:
-            raise EngineError(f"openvino has no {precision} on a CPU; set precision: fp32")
-        self.precision = precision
-        self.input_shape = input_shape
+        if request.precision not in PRECISIONS:
+            raise EngineError(f"openvino has no {request.precision} on a CPU; "
+                              "set precision: fp32")
+        self.precision, self.input_shape = request.precision, request.input_shape
         openvino = require("openvino")
+        graph = request.folder.onnx(request.network)
         try:
             core = openvino.Core()
-            model = core.read_model(folder.onnx(network))
-            model.reshape({0: list(input_shape)})
-            compiled = core.compile_model(model, "CPU", _options(precision, threads))
+            model = core.read_model(graph)
+            model.reshape({0: list(request.input_shape)})
+            compiled = core.compile_model(model, "CPU", _options(request))
             self._request: Any = compiled.create_infer_request()
         except RuntimeError as error:
-            raise EngineError(f"openvino cannot load {folder.onnx(network)} at {input_shape} "
+            raise EngineError(f"openvino cannot load {graph} at {request.input_shape} "
                               f"({error}); choose another engine") from error
-        _check_precision(openvino, compiled, precision)
+        _check_precision(openvino, compiled, request.precision)
 
     def infer(self, image: np.ndarray) -> np.ndarray:
         """Run the network, see :class:`~sfm_depth_ros.engines.base.Engine`."""
@@ -73,13 +59,13 @@ class OpenVinoEngine:
         self._request = None
 
 
-def _options(precision: str, threads: int) -> dict[str, Any]:
+def _options(request: EngineRequest) -> dict[str, Any]:
     return {
         "PERFORMANCE_HINT": "LATENCY",
         # Without the hint a CPU that has bf16 computes in bf16 unasked.
-        "INFERENCE_PRECISION_HINT": PRECISIONS[precision],
+        "INFERENCE_PRECISION_HINT": PRECISIONS[request.precision],
         "NUM_STREAMS": 1,
-        "INFERENCE_NUM_THREADS": threads,
+        "INFERENCE_NUM_THREADS": request.threads,
         # Pinning would put this process and the trainer on the same core.
         "ENABLE_CPU_PINNING": False,
     }

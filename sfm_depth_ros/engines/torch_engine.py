@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from sfm_depth_ros.engines.base import check_input, check_output, closed
+from sfm_depth_ros.engines.base import EngineRequest, check_input, check_output, closed
 from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.networks.folding import fold_batch_norm
-from sfm_depth_ros.networks.model_folder import ModelFolder
 from sfm_depth_ros.networks.model_loading import load_network
 
 
@@ -23,33 +22,18 @@ class TorchEngine:
 
     name = "torch"
 
-    def __init__(
-        self,
-        folder: ModelFolder,
-        network: str,
-        input_shape: tuple[int, int, int, int],
-        precision: str = "fp32",
-        threads: int = 1,
-    ) -> None:
+    def __init__(self, request: EngineRequest) -> None:
         """Load the weights.
-
-        Args:
-            folder: Model with the weights.
-            network: ``"depth"`` or ``"pose"``.
-            input_shape: ``(1, C, H, W)``.
-            precision: ``"fp32"`` or ``"bf16"``.
-            threads: CPU threads while this engine runs.
 
         Raises:
             EngineError: The precision is not supported.
         """
-        if precision not in ("fp32", "bf16"):
-            raise EngineError(f"torch has no {precision} here; set precision: fp32")
-        self.precision = precision
-        self.input_shape = input_shape
-        self._threads = threads
-        self._kind = network
-        folded: Any = fold_batch_norm(load_network(folder, network))
+        if request.precision not in ("fp32", "bf16"):
+            raise EngineError(f"torch has no {request.precision} here; set precision: fp32")
+        self.precision, self.input_shape = request.precision, request.input_shape
+        self._threads = request.threads
+        self._kind = request.network
+        folded: Any = fold_batch_norm(load_network(request.folder, request.network))
         self._network = folded.to(memory_format=torch.channels_last)
 
     def infer(self, image: np.ndarray) -> np.ndarray:

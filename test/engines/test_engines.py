@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from sfm_depth_ros.engines.base import Engine, check_output
+from sfm_depth_ros.engines.base import Engine, EngineRequest, check_output
 from sfm_depth_ros.engines.factory import ENGINES, create_engine, engine_error
 from sfm_depth_ros.engines.onnxruntime_engine import OnnxRuntimeEngine
 from sfm_depth_ros.engines.openvino_engine import OpenVinoEngine
@@ -24,13 +24,13 @@ SHAPES = {"depth": (1, 3, 64, 96), "pose": (1, 6, 64, 96)}
                 ids="-".join)
 def engine(request: pytest.FixtureRequest, tiny_model: ModelFolder) -> Engine:
     name, kind = request.param
-    return ENGINES[name](tiny_model, kind, SHAPES[kind], "fp32", 1)
+    return ENGINES[name](EngineRequest(tiny_model, kind, SHAPES[kind]))
 
 
 def test_engines_agree_with_torch(engine: Engine, tiny_model: ModelFolder) -> None:
     kind = "depth" if engine.input_shape[1] == 3 else "pose"
     image = np.random.default_rng(0).random(engine.input_shape, dtype=np.float32)
-    reference = ENGINES["torch"](tiny_model, kind, SHAPES[kind], "fp32", 1).infer(image)
+    reference = ENGINES["torch"](EngineRequest(tiny_model, kind, SHAPES[kind])).infer(image)
     output = engine.infer(image)
     assert output.dtype == np.float32
     assert output.shape == ((1, 1, 64, 96) if kind == "depth" else (1, 6))
@@ -90,7 +90,7 @@ def test_the_check_frames_are_met(tiny_model: ModelFolder, name: str, kind: str)
 
 def test_bf16_where_the_cpu_has_it(tiny_model: ModelFolder) -> None:
     try:
-        engine = OpenVinoEngine(tiny_model, "depth", (1, 3, 32, 96), "bf16")
+        engine = OpenVinoEngine(EngineRequest(tiny_model, "depth", (1, 3, 32, 96), "bf16"))
     except EngineError as error:
         assert "does not have it" in str(error)  # noqa: PT017 - either outcome is right
         return
@@ -102,7 +102,7 @@ def test_bf16_where_the_cpu_has_it(tiny_model: ModelFolder) -> None:
 
 def test_precisions_that_do_not_exist(tiny_model: ModelFolder) -> None:
     with pytest.raises(EngineError, match=r"no bf16.*precision: fp32"):
-        OnnxRuntimeEngine(tiny_model, "depth", SHAPES["depth"], "bf16")
+        OnnxRuntimeEngine(EngineRequest(tiny_model, "depth", SHAPES["depth"], "bf16"))
     for name in ENGINES:
         with pytest.raises(EngineError, match=r"no fp16.*precision: fp32"):
             create_engine(tiny_model, "depth", (32, 96), name, precision="fp16")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from sfm_depth_ros.engines import factory
+from sfm_depth_ros.engines.base import EngineRequest
 from sfm_depth_ros.engines.factory import available_engines, create_engine, measure_latency
 from sfm_depth_ros.engines.verification import RelativeError, measure_error, verify_engine
 from sfm_depth_ros.errors import EngineError, MissingDependencyError
@@ -21,12 +22,12 @@ from sfm_depth_ros.networks.model_folder import ModelFolder
 class FakeEngine:
     """Answers the check frames' truth, times ``factor``, after counting how often it was built."""
 
-    def __init__(self, name: str, folder: ModelFolder, shape: tuple, factor: float = 1.0) -> None:
+    def __init__(self, name: str, request: EngineRequest, factor: float = 1.0) -> None:
         self.name = name
         self.precision = "fp32"
-        self.input_shape = shape
+        self.input_shape = request.input_shape
         self.is_open = True
-        self._frames = folder.check_frames()
+        self._frames = request.folder.check_frames()
         self._factor = factor
 
     def infer(self, image: np.ndarray) -> np.ndarray:
@@ -53,10 +54,10 @@ class Bench:
         monkeypatch.setattr(factory, "run_times_ms", self._measure)
 
     def _builder(self, name: str) -> object:
-        def build(folder: ModelFolder, _: str, shape: tuple, __: str, ___: int) -> FakeEngine:
+        def build(request: EngineRequest) -> FakeEngine:
             if name in self.absent:
                 raise MissingDependencyError(f"type: pip install 'sfm_depth_ros[{name}]'")
-            self.built.append(FakeEngine(name, folder, shape, self.factors.get(name, 1.0)))
+            self.built.append(FakeEngine(name, request, self.factors.get(name, 1.0)))
             return self.built[-1]
         return build
 
@@ -169,7 +170,7 @@ def test_programmers_mistakes(
 
 
 def test_relative_error_by_hand(tiny_model: ModelFolder) -> None:
-    engine = FakeEngine("fake", tiny_model, (1, 3, 32, 96), factor=1.0005)
+    engine = FakeEngine("fake", EngineRequest(tiny_model, "depth", (1, 3, 32, 96)), factor=1.0005)
     error = measure_error(engine, tiny_model, "depth")
     assert error.p50 == pytest.approx(5e-4, rel=1e-2)
     assert error.max == pytest.approx(5e-4, rel=1e-2)
