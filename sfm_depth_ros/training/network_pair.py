@@ -13,6 +13,7 @@ from torch import nn
 from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
 from sfm_depth_ros.networks.model import create_depth_network, create_pose_network
 from sfm_depth_ros.networks.model_folder import ModelFolder
+from sfm_depth_ros.networks.model_loading import load_networks
 
 
 class NetworkPair(nn.Module):
@@ -42,17 +43,19 @@ def fresh_networks(depth: DepthNetworkConfig, pose: PoseNetworkConfig, seed: int
     """Networks with random weights; the same seed gives the same weights."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        pair = NetworkPair(create_depth_network(depth), create_pose_network(pose))
-    pair.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs
-    return pair
+        return _pair(create_depth_network(depth), create_pose_network(pose))
 
 
 def networks_of(folder: ModelFolder) -> NetworkPair:
-    """Networks with the weights of a model folder."""
-    pair = fresh_networks(folder.depth_config, folder.pose_config, seed=0)
-    for module, weights in (
-        (pair.depth, folder.depth_weights()),
-        (pair.pose, folder.pose_weights()),
-    ):
-        module.load_state_dict({name: torch.from_numpy(w) for name, w in weights.items()})
+    """Networks with the weights of a model folder.
+
+    Raises:
+        ModelError: The weights do not fit the architecture.
+    """
+    return _pair(*load_networks(folder))
+
+
+def _pair(depth: nn.Module, pose: nn.Module) -> NetworkPair:
+    pair = NetworkPair(depth, pose)
+    pair.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs
     return pair
