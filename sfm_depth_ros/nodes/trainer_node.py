@@ -38,9 +38,9 @@ from sfm_depth_ros.ros.snippet_source import SnippetSource
 from sfm_depth_ros.ros.time_guard import watch_clock
 from sfm_depth_ros.ros.training_status import diagnose_training, missing_input
 from sfm_depth_ros.training.online import OnlineTrainer
-from sfm_depth_ros.training.online_loop import TrainerParts
 from sfm_depth_ros.training.rehearsal import PER_DRIVE, World
 from sfm_depth_ros.training.rendered_snippets import SnippetRenderer
+from sfm_depth_ros.training.trainer_parts import TrainerParts
 
 MODELS_KEPT = 10
 

@@ -21,7 +21,8 @@ from sfm_depth_ros.data.replay_buffer import ReplayBuffer
 from sfm_depth_ros.data.sample import Snippet
 from sfm_depth_ros.errors import SfmDepthError, TrainingError
 from sfm_depth_ros.networks.model_folder import ModelFolder
-from sfm_depth_ros.training.online_loop import OnlineLoop, TrainerParts
+from sfm_depth_ros.training.online_loop import OnlineLoop
+from sfm_depth_ros.training.trainer_parts import TrainerParts
 from sfm_depth_ros.training.trainer_state import restore, store
 from sfm_depth_ros.training.trainer_status import (
     PAUSED,

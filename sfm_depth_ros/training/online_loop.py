@@ -6,16 +6,11 @@ from __future__ import annotations
 
 import copy
 import logging
-import math
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from sfm_depth_ros.config.schema import ObjectiveConfig, OnlineTrainingConfig
 from sfm_depth_ros.data.batch import SnippetBatch, collate, collate_in_batches
 from sfm_depth_ros.data.replay_buffer import ReplayBuffer
 from sfm_depth_ros.data.sample import Snippet
@@ -26,13 +21,12 @@ from sfm_depth_ros.training.held_out import MOST, HeldOutComparison
 from sfm_depth_ros.training.learner import OnlineLearner
 from sfm_depth_ros.training.mixture import draw_snippets
 from sfm_depth_ros.training.network_pair import NetworkPair, networks_of
-from sfm_depth_ros.training.rehearsal import Rehearsal, World
+from sfm_depth_ros.training.rehearsal import Rehearsal
 from sfm_depth_ros.training.scale_calibration import calibrate_scale, measure_scale
+from sfm_depth_ros.training.scale_trust import trusted_factor
+from sfm_depth_ros.training.trainer_parts import TrainerParts
 
 CALIBRATION_SNIPPETS, CORRECTION_SNIPPETS = 24, 16
-PLACE_TO_PLACE = 0.5  # log of the bias that one place alone may show in a good model
-MANY_PLACES = 150  # snippets after which half of a measured bias is believed
-SCALE_TOLERANCE = 0.03  # a smaller bias of scale is left to the gradient
 REFUSED_IN_A_ROW = 5  # steps without a finite gradient that mean divergence
 SMALLEST_RATE = 1 / 64  # share of the learning rate after which training gives up
 RENDER_EVERY = 6  # steps between two missing rendered snippets
@@ -40,31 +34,6 @@ REFRESH_EVERY = 24  # steps between two that replace old ones
 BATCH = 8
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class TrainerParts:
-    """What the online trainer is made of.
-
-    Attributes:
-        training: Pace, memory, mixture.
-        objective: Weights of the loss terms.
-        folder: Model to begin with.
-        work_dir: Folder for buffer, rendered snippets and state.
-        save: Called as ``save(depth_network, pose_network, metadata=..., parent=...)``; writes a
-            model folder.
-        deploy: Called with every new folder that depth should run with.
-        make_world: From the camera of the network's image to what is rehearsed beside it; None =
-            no rehearsal.
-    """
-
-    training: OnlineTrainingConfig
-    objective: ObjectiveConfig
-    folder: ModelFolder
-    work_dir: Path
-    save: Callable[..., ModelFolder]
-    deploy: Callable[[ModelFolder], None]
-    make_world: Callable[[Intrinsics], World] | None = None
 
 
 class OnlineLoop:
@@ -245,7 +214,7 @@ class OnlineLoop:
         self._scale_by("corrected", found.depth_factor, found.translation_factor)
 
     def _scale_by(self, what: str, *measured: float) -> None:
-        factors = [_trusted(factor, len(self.buffer)) for factor in measured]
+        factors = [trusted_factor(factor, len(self.buffer)) for factor in measured]
         if factors != [1.0, 1.0]:
             self.learner.scale(*factors)
             self._tell(f"scales {what}: depth x %.3f, translation x %.3f", *factors)
@@ -279,17 +248,3 @@ class OnlineLoop:
     def _tell(self, message: str, *values: object) -> None:
         self.note = message % values
         _logger.info("step %d: %s", self.learner.steps, self.note)
-
-
-def _trusted(factor: float, snippets: int) -> float:
-    """The part of a measured factor that is applied.
-
-    A good model is a little wrong in another way at every place, so what few snippets of one place
-    say is believed little. A factor that no place explains is believed at once; a bias within the
-    tolerance is left to the gradient.
-    """
-    bias = math.log(factor) if math.isfinite(factor) else 0.0
-    if abs(bias) <= SCALE_TOLERANCE:
-        return 1.0
-    trust = 1.0 if abs(bias) > PLACE_TO_PLACE else snippets / (snippets + MANY_PLACES)
-    return math.exp(trust * bias)
