@@ -47,7 +47,7 @@ class PoseNetworkConfig:
 
 @dataclass(frozen=True)
 class ObjectiveConfig:
-    """Weights and switches of the self-supervised objective (FACTS of PackNet-SfM, Monodepth2)."""
+    """Weights and switches of the self-supervised objective (PackNet-SfM, Monodepth2)."""
 
     ssim_weight: float = option(0.85, "share of SSIM in the photometric error, the rest is L1",
                                 minimum=0.0, maximum=1.0)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sfm_depth_ros.data.batch import SnippetBatch
+from sfm_depth_ros.geometry.pinhole import flip_intrinsics
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 # RGB -> YIQ (NTSC): a turn of the IQ plane changes the hue and leaves the luma alone.
@@ -19,7 +20,7 @@ _RGB_TO_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.52
 
 @dataclass(frozen=True)
 class JitterStrength:
-    """How far light and colour may go; the defaults are PackNet-SfM's (FACTS 1.F1) and grey.
+    """How far light and colour may go; the defaults are PackNet-SfM's and grey.
 
     Attributes:
         brightness: Largest relative change of brightness.
@@ -95,14 +96,11 @@ def flip_batch(batch: SnippetBatch) -> SnippetBatch:
     Mirroring takes x to -x in the camera's frame: the principal point moves to the other side,
     and a motion T becomes S T S with S = diag(-1, 1, 1, 1).
     """
-    width = batch.target.shape[-1]
-    K = batch.K.clone()
-    K[:, 0, 2] = width - 1 - K[:, 0, 2]
     return dataclasses.replace(
         batch,
         target=batch.target.flip(-1),
         sources=batch.sources.flip(-1),
-        K=K,
+        K=flip_intrinsics(batch.K, batch.target.shape[-1]),
         valid=None if batch.valid is None else batch.valid.flip(-1),
         depth=None if batch.depth is None else batch.depth.flip(-1),
         T_source_target=_mirror_motion(batch.T_source_target),

@@ -78,16 +78,6 @@ def read_rig(
     return BagRig(camera, base_frame, base_to_camera, buffer, PoseTrack(poses))
 
 
-def read_extrinsics(reader: BagReader) -> tuple[np.ndarray, str]:
-    """Where the camera sits, from ``/tf_static``, for nodes on machines without tf2.
-
-    Returns:
-        ``T_base_camera`` ``(4, 4)`` metres, and the name of the base frame.
-    """
-    _, base_frame = _read_velocities(reader)
-    return _find_extrinsics(reader, None, base_frame), base_frame
-
-
 def _first_camera(reader: BagReader) -> CameraModel:
     for event in reader.events(CameraInfoEvent):
         if isinstance(event, CameraInfoEvent):
@@ -104,9 +94,7 @@ def _read_velocities(reader: BagReader) -> tuple[list[VelocityEvent], str]:
     return events, named[0] if named else DEFAULT_BASE_FRAME
 
 
-def _find_extrinsics(
-    reader: BagReader, camera: CameraModel | None, base_frame: str
-) -> np.ndarray:
+def _find_extrinsics(reader: BagReader, camera: CameraModel, base_frame: str) -> np.ndarray:
     optical_frame = _optical_frame(reader, camera)
     transforms = StaticTransforms()
     for event in reader.events(TransformEvent):
@@ -120,9 +108,9 @@ def _find_extrinsics(
     return transforms.lookup(base_frame, optical_frame)
 
 
-def _optical_frame(reader: BagReader, camera: CameraModel | None) -> str:
+def _optical_frame(reader: BagReader, camera: CameraModel) -> str:
     for event in reader.events(ImageEvent):
         if isinstance(event, ImageEvent) and event.frame_id:
             return event.frame_id
         break
-    return (camera or _first_camera(reader)).frame_id
+    return camera.frame_id

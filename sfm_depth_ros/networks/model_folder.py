@@ -109,10 +109,6 @@ class ModelFolder:
             raise ValueError(f"network: expected 'depth' or 'pose', got {network!r}")
         return self.path / (DEPTH_ONNX if network == "depth" else POSE_ONNX)
 
-    def graph_hash(self, network: str) -> str:
-        """SHA-256 of a network's ``.onnx`` file: graph and weights in one."""
-        return str(self.metadata["files"][self.onnx(network).name])
-
     def depth_weights(self) -> dict[str, np.ndarray]:
         """State of the depth network by parameter name."""
         return self._tensors(DEPTH_WEIGHTS)

@@ -36,22 +36,6 @@ TruthFrame = tuple[Frame, np.ndarray | None, np.ndarray | None]
 OnFrame = Callable[[int], None]
 
 
-def evaluate(
-    folder: ModelFolder,
-    bags: Sequence[str | Path],
-    config: DepthNodeConfig,
-    *,
-    max_depth: float = MAX_DEPTH,
-    create_engine: CreateEngine = create_engine_for,
-    on_frame: OnFrame | None = None,
-) -> dict[str, Any]:
-    """Measure a model on one or more bags and report; the arguments are ``evaluate_bags``'."""
-    drives = evaluate_bags(
-        folder, bags, config, max_depth=max_depth, create_engine=create_engine, on_frame=on_frame
-    )
-    return report_of(folder, drives, max_depth)
-
-
 def evaluate_bags(
     folder: ModelFolder,
     bags: Sequence[str | Path],

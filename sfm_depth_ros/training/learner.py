@@ -108,11 +108,6 @@ class OnlineLearner:
         rising = warmed_up(self._since_fresh, self.training.warmup_steps)
         return self.training.learning_rate * self.rate_factor * rising
 
-    def log_scales(self) -> tuple[float, float]:
-        """Log scales of depth and translation as they are."""
-        scales = self.networks.depth.log_scale, self.networks.pose.log_scale
-        return float(scales[0].detach()), float(scales[1].detach())
-
     def step(self, batch: SnippetBatch, live: int) -> bool:
         """Learn from one batch.
 

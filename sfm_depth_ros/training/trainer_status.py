@@ -12,7 +12,6 @@ if TYPE_CHECKING:  # needs torch; what shows a status does not
     from sfm_depth_ros.training.guard import HeldOutError
 
 WAITING, TRAINING, PAUSED, STOPPED = "waiting", "training", "paused", "stopped"
-STATES = (WAITING, TRAINING, PAUSED, STOPPED)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ pytest.importorskip("rosbags")
 
 from sfm_depth_ros.data.bag_frames import read_frames, read_snippets
 from sfm_depth_ros.data.bag_reader import BagReader
-from sfm_depth_ros.data.bag_rig import read_extrinsics
+from sfm_depth_ros.data.bag_rig import read_rig
 from sfm_depth_ros.data.bag_topics import BagTopics
 from sfm_depth_ros.data.bag_writer import BagWriter
 from sfm_depth_ros.data.camera_model import CameraModel
@@ -107,8 +107,8 @@ def test_a_new_calibration_within_the_bag_counts(tmp_path):
     assert focals == [40.0, 40.0, 50.0]
 
 
-def test_extrinsics_for_a_machine_without_tf2(tmp_path):
+def test_the_rig_knows_where_the_camera_sits(tmp_path):
     with BagReader(write_small_bag(tmp_path / "bag", frames=1)) as reader:
-        T_base_camera, base_frame = read_extrinsics(reader)
-    np.testing.assert_allclose(T_base_camera, base_to_mast() @ mast_to_optical(), atol=1e-12)
-    assert base_frame == "base_link"
+        rig = read_rig(reader, max_gap_s=0.3)
+    np.testing.assert_allclose(rig.T_base_camera, base_to_mast() @ mast_to_optical(), atol=1e-12)
+    assert rig.base_frame == "base_link"

@@ -19,7 +19,12 @@ from exact_drive import (
 
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.errors import DataError
-from sfm_depth_ros.pipeline.evaluation import evaluate, evaluate_frames, summarize_drives
+from sfm_depth_ros.pipeline.evaluation import (
+    evaluate_bags,
+    evaluate_frames,
+    report_of,
+    summarize_drives,
+)
 
 CONFIG = DepthNodeConfig()
 
@@ -98,13 +103,15 @@ def test_a_bag_gives_the_same_numbers(tmp_path: Path, straight: Drive) -> None:
     bag = write_bag(tmp_path / "drive", straight)
     sparse = write_bag(tmp_path / "sparse", straight, sparse=True)
     counted: list[int] = []
-    report = evaluate(
-        oracle(straight, 1.1, 0.9),
+    folder = oracle(straight, 1.1, 0.9)
+    drives = evaluate_bags(
+        folder,
         [bag, sparse],
         CONFIG,
         create_engine=create_oracle_engine,
         on_frame=counted.append,
     )
+    report = report_of(folder, drives)
     assert counted == [*range(1, 46), *range(1, 46)]
     assert set(report["bags"]) == {"drive", "sparse"}
     assert report["frames"] == 90
