@@ -60,3 +60,20 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Any:
         metadata={"preprocessing": {"width": 96}, "licence": "Apache-2.0", "steps": 0,
                   "trained_on": [{"name": "noise", "licence": "Apache-2.0"}], "metrics": {}},
     )
+
+
+@pytest.fixture(scope="session")
+def other_model(tiny_model: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The tiny model with other weights."""
+    torch = pytest.importorskip("torch")
+    from sfm_depth_ros.networks.model import create_depth_network, create_pose_network
+    from sfm_depth_ros.pipeline.model_saving import save_model
+
+    torch.manual_seed(1)
+    return save_model(
+        tmp_path_factory.mktemp("other"),
+        create_depth_network(tiny_model.depth_config),
+        create_pose_network(tiny_model.pose_config),
+        metadata={"steps": 1, "metrics": {}},
+        parent=tiny_model,
+    )

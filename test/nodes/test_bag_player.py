@@ -16,15 +16,15 @@ pytest.importorskip("rclpy", reason="rclpy is not installed")
 pytest.importorskip("rosbags", reason="rosbags is not installed")
 pytestmark = pytest.mark.ros
 
-from nav_msgs.msg import Odometry  # noqa: E402
-from rosgraph_msgs.msg import Clock  # noqa: E402
-from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
+from nav_msgs.msg import Odometry
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, Image
 
-from sfm_depth_ros.data.bag_writer import BagWriter  # noqa: E402
-from sfm_depth_ros.data.camera_model import CameraModel  # noqa: E402
-from sfm_depth_ros.data.sample import Velocity  # noqa: E402
-from sfm_depth_ros.geometry.camera import Intrinsics  # noqa: E402
-from sfm_depth_ros.ros.conversions import image_to_rgb, stamp_to_ns  # noqa: E402
+from sfm_depth_ros.data.bag_writer import BagWriter
+from sfm_depth_ros.data.camera_model import CameraModel
+from sfm_depth_ros.data.sample import Velocity
+from sfm_depth_ros.geometry.camera import Intrinsics
+from sfm_depth_ros.ros.conversions import image_to_rgb, stamp_to_ns
 
 START_NS = 1_700_000_000 * 10**9
 PERIOD_NS = 50_000_000

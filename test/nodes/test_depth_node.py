@@ -13,15 +13,15 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 pytestmark = pytest.mark.ros
 
-from geometry_msgs.msg import TwistWithCovarianceStamped  # noqa: E402
-from nav_msgs.msg import Odometry  # noqa: E402
-from rcl_interfaces.srv import SetParameters  # noqa: E402
-from rclpy.parameter import Parameter  # noqa: E402
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2  # noqa: E402
-from std_msgs.msg import String  # noqa: E402
+from geometry_msgs.msg import TwistWithCovarianceStamped
+from nav_msgs.msg import Odometry
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from std_msgs.msg import String
 
-from sfm_depth_ros.ros import qos  # noqa: E402
-from sfm_depth_ros.ros.conversions import stamp_to_ns  # noqa: E402
+from sfm_depth_ros.ros import qos
+from sfm_depth_ros.ros.conversions import stamp_to_ns
 
 
 @pytest.fixture(scope="module")

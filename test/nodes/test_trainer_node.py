@@ -10,15 +10,15 @@ pytest.importorskip("rclpy", reason="rclpy is not installed")
 pytest.importorskip("torch", reason="torch is not installed")
 pytestmark = pytest.mark.ros
 
-from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
-from nav_msgs.msg import Odometry  # noqa: E402
-from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
-from std_msgs.msg import String  # noqa: E402
-from std_srvs.srv import SetBool, Trigger  # noqa: E402
+from diagnostic_msgs.msg import DiagnosticArray
+from nav_msgs.msg import Odometry
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import String
+from std_srvs.srv import SetBool, Trigger
 
-from sfm_depth_ros.data.synthetic.drive import CameraSpec, DriveSpec, SyntheticDrive  # noqa: E402
-from sfm_depth_ros.networks.model_folder import read_model_folder  # noqa: E402
-from sfm_depth_ros.ros import conversions, qos  # noqa: E402
+from sfm_depth_ros.data.synthetic.drive import CameraSpec, DriveSpec, SyntheticDrive
+from sfm_depth_ros.networks.model_folder import read_model_folder
+from sfm_depth_ros.ros import conversions, qos
 
 CAMERA = CameraSpec(width=128, height=64, hfov_deg=80.0, height_m=0.8, pitch_deg=5.0)
 

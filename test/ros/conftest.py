@@ -32,20 +32,3 @@ def ros_node():
     for node in nodes:
         node.destroy_node()
     rclpy.shutdown(context=context)
-
-
-@pytest.fixture(scope="session")
-def other_model(tiny_model, tmp_path_factory):
-    """The tiny model with other weights."""
-    torch = pytest.importorskip("torch")
-    from sfm_depth_ros.networks.model import create_depth_network, create_pose_network
-    from sfm_depth_ros.pipeline.model_saving import save_model
-
-    torch.manual_seed(1)
-    return save_model(
-        tmp_path_factory.mktemp("other"),
-        create_depth_network(tiny_model.depth_config),
-        create_pose_network(tiny_model.pose_config),
-        metadata={"steps": 1, "metrics": {}},
-        parent=tiny_model,
-    )

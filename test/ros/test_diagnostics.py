@@ -7,9 +7,9 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 pytestmark = pytest.mark.ros
 
-from diagnostic_msgs.msg import DiagnosticStatus  # noqa: E402
+from diagnostic_msgs.msg import DiagnosticStatus
 
-from sfm_depth_ros.ros.diagnostics import Diagnosis, as_text, to_status  # noqa: E402
+from sfm_depth_ros.ros.diagnostics import Diagnosis, as_text, to_status
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 pytestmark = pytest.mark.ros
 
-from sfm_depth_ros.config.schema import DepthNodeConfig  # noqa: E402
-from sfm_depth_ros.ros.extrinsics import Extrinsics  # noqa: E402
+from sfm_depth_ros.config.schema import DepthNodeConfig
+from sfm_depth_ros.ros.extrinsics import Extrinsics
 
 POSE = DepthNodeConfig().base_to_camera
 FAKE_TF2 = """

@@ -9,12 +9,12 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 pytestmark = pytest.mark.ros
 
-import rclpy  # noqa: E402
+import rclpy
 
-from sfm_depth_ros.config.schema import DepthNodeConfig  # noqa: E402
-from sfm_depth_ros.errors import DataError  # noqa: E402
-from sfm_depth_ros.ros.node_base import SfmNode, spin  # noqa: E402
-from sfm_depth_ros.ros.process import StopEvent  # noqa: E402
+from sfm_depth_ros.config.schema import DepthNodeConfig
+from sfm_depth_ros.errors import DataError
+from sfm_depth_ros.ros.node_base import SfmNode, spin
+from sfm_depth_ros.ros.process import StopEvent
 
 
 class Recorder(SfmNode):

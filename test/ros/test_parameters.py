@@ -9,12 +9,12 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 pytestmark = pytest.mark.ros
 
-from rclpy.parameter import Parameter  # noqa: E402  # needs the skip above
+from rclpy.parameter import Parameter  # needs the skip above
 
-from sfm_depth_ros.config.loading import iter_options  # noqa: E402
-from sfm_depth_ros.config.schema import DepthNodeConfig, TrainerNodeConfig  # noqa: E402
-from sfm_depth_ros.errors import ConfigError  # noqa: E402
-from sfm_depth_ros.ros.parameters import Parameters, nested  # noqa: E402
+from sfm_depth_ros.config.loading import iter_options
+from sfm_depth_ros.config.schema import DepthNodeConfig, TrainerNodeConfig
+from sfm_depth_ros.errors import ConfigError
+from sfm_depth_ros.ros.parameters import Parameters, nested
 
 
 @pytest.mark.parametrize("config_class", [DepthNodeConfig, TrainerNodeConfig])

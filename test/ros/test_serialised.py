@@ -9,12 +9,12 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 pytestmark = pytest.mark.ros
 
-from rclpy.serialization import deserialize_message, serialize_message  # noqa: E402
-from sensor_msgs.msg import Image  # noqa: E402
-from std_msgs.msg import String  # noqa: E402
+from rclpy.serialization import deserialize_message, serialize_message
+from sensor_msgs.msg import Image
+from std_msgs.msg import String
 
-from sfm_depth_ros.ros import serialised  # noqa: E402
-from sfm_depth_ros.ros.conversions import header_at, stamp_to_ns  # noqa: E402
+from sfm_depth_ros.ros import serialised
+from sfm_depth_ros.ros.conversions import header_at, stamp_to_ns
 
 
 def test_message_classes_are_found_by_name_or_not():

@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 pytestmark = pytest.mark.ros
 
-from sfm_depth_ros.ros.time_guard import StampGuard, watch_clock  # noqa: E402
+from sfm_depth_ros.ros.time_guard import StampGuard, watch_clock
 
 SECOND = 10**9
 
