@@ -150,7 +150,7 @@ class Inputs:
         try:
             self._set_camera(camera_info_to_model(message))
             self._complaints.clear("camera_info")
-        except Exception as error:
+        except Exception as error:  # a bad message must not end the executor
             self._complaints.add("camera_info", error)
 
     def _set_camera(self, camera: CameraModel) -> None:
@@ -164,7 +164,7 @@ class Inputs:
             self._state.velocities += 1
             self._check_frame(velocity_frame(message))
             self._complaints.clear("velocity")
-        except Exception as error:
+        except Exception as error:  # nor must this
             self._complaints.add("velocity", error)
 
     def _check_frame(self, frame: str) -> None:

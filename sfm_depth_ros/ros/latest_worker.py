@@ -86,12 +86,12 @@ class LatestWorker(Generic[Item]):
             try:
                 self._work(item)
                 self.done += 1
-            except Exception as error:
+            except Exception as error:  # one bad item must not end the thread
                 self.failed += 1
                 self._report(item, error)
 
     def _report(self, item: Item, error: Exception) -> None:
         try:
             self._on_error(item, error)
-        except Exception:
+        except Exception:  # nor must its report
             _log.exception("the report of an error failed")
