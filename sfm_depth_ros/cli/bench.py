@@ -10,6 +10,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sfm_depth_ros.cli.output_paths import output_file
+from sfm_depth_ros.errors import ConfigError
+
 if TYPE_CHECKING:
     from sfm_depth_ros.networks.model_folder import ModelFolder
 
@@ -23,7 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help=f"measure these alone: {', '.join(PARTS)}")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
     parser.add_argument("--size", default="640x192", metavar="WxH", help="the network's image")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here as well")
+    parser.add_argument("--json", type=output_file, metavar="FILE",
+                        help="write the figures here as well")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -31,6 +35,9 @@ def run(options: argparse.Namespace) -> int:
     from sfm_depth_ros.networks.model_folder import read_model_folder
     from sfm_depth_ros.ros.paths import SHIPPED_MODEL, find_share
 
+    _network_size(options.size)
+    if options.threads < 1:
+        raise ConfigError(f"--threads: expected at least 1, got {options.threads}")
     folder = read_model_folder(options.model or find_share(SHIPPED_MODEL))
     figures: dict[str, Any] = {}
     for part in PARTS:
@@ -44,8 +51,17 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _network_size(text: str) -> tuple[int, int]:
+    """``WxH`` as two numbers that the networks can take."""
+    width, _, height = text.lower().partition("x")
+    if not (width.isdigit() and height.isdigit()
+            and all(int(number) > 0 and int(number) % 32 == 0 for number in (width, height))):
+        raise ConfigError(f"--size: expected WxH in multiples of 32, as in 640x192, got {text!r}")
+    return int(width), int(height)
+
+
 def _measure(part: str, folder: ModelFolder, options: argparse.Namespace) -> dict[str, Any]:
-    width, height = (int(number) for number in options.size.split("x"))
+    width, height = _network_size(options.size)
     if part == "engines":
         from sfm_depth_ros.cli.benchmarks.engines import measure_engines
 

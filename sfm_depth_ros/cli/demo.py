@@ -11,10 +11,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sfm_depth_ros.cli.output_paths import output_folder
+
 if TYPE_CHECKING:
     from sfm_depth_ros.cli.demonstration.comparing import Part
     from sfm_depth_ros.cli.demonstration.live import LiveResult
 
+SECONDS = (10.0, 3600.0)  # of a rendered drive
 HELD_OUT_SHARE = 0.2  # of a rendered drive; a bag is learnt from, and judged, as a whole
 
 
@@ -27,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--held-out", type=float, metavar="SHARE",
                         help="share at the drive's end that is not learnt from (default: "
                              f"{HELD_OUT_SHARE} of a rendered drive, nothing of a BAG)")
-    parser.add_argument("--out", type=Path, default=Path("out/demo"), metavar="DIR",
+    parser.add_argument("--out", type=output_folder, default=Path("out/demo"), metavar="DIR",
                         help="folder for models, figures and pictures (default: out/demo)")
     parser.add_argument("--seconds", type=float, default=180.0, metavar="S",
                         help="length of the rendered drive (default: 180)")
@@ -48,14 +51,17 @@ def run(options: argparse.Namespace) -> int:
         held_out = 0.0 if options.bag else HELD_OUT_SHARE
     if not 0.0 <= held_out < 1.0:
         raise ConfigError(f"--held-out: expected a share from 0 to below 1, got {held_out}")
+    if not SECONDS[0] <= options.seconds <= SECONDS[1]:
+        raise ConfigError(f"--seconds: expected {SECONDS[0]:g} to {SECONDS[1]:g}, got "
+                          f"{options.seconds:g}")
     if not options.verbose:  # the choice of engines is the nodes' to log
         logging.getLogger("sfm_depth_ros").setLevel(logging.WARNING)
     started, out = time.monotonic(), options.out
-    _clear(out)
     bag, second = options.bag, None
     if bag is None:
         bag, second = rendered_drives(out, options.seconds)
     facts = read_facts(bag)
+    _clear(out)  # not before it is known that there is something to play
     learnt_until_s = (1.0 - held_out) * facts.duration_s if held_out else None
     live = drive_live(LivePlan(facts, learnt_until_s, options.loops, out))
     parts = [_judged_part(bag, held_out, learnt_until_s)]

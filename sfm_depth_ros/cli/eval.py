@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from sfm_depth_ros.cli.frame_counter import FrameCounter
 from sfm_depth_ros.cli.inference_options import add_inference_arguments, node_config
+from sfm_depth_ros.cli.output_paths import output_file, output_folder
+from sfm_depth_ros.errors import ConfigError
 
 if TYPE_CHECKING:
     from sfm_depth_ros.pipeline.drive_evaluation import DriveEvaluation
@@ -35,10 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=80.0,
         help="farthest truth that counts, metres (default: 80, as in the literature)",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report here as well")
+    parser.add_argument(
+        "--json", type=output_file, metavar="FILE", help="write the report here as well"
+    )
     parser.add_argument(
         "--trajectories",
-        type=Path,
+        type=output_folder,
         metavar="DIR",
         help="write predicted and true trajectories here, in TUM's format",
     )
@@ -49,6 +53,8 @@ def run(options: argparse.Namespace) -> int:
     from sfm_depth_ros.networks.model_folder import read_model_folder
     from sfm_depth_ros.pipeline.evaluation import evaluate_bags, report_of
 
+    if not options.max_depth > 0:
+        raise ConfigError(f"--max-depth: expected metres above 0, got {options.max_depth:g}")
     folder = read_model_folder(options.model)
     counter = FrameCounter("eval")
     drives = evaluate_bags(

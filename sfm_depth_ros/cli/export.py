@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sfm_depth_ros.cli.output_paths import output_folder
+
 if TYPE_CHECKING:
     from sfm_depth_ros.networks.model_folder import ModelFolder
 
@@ -20,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("model", metavar="MODEL", help="model folder")
     parser.add_argument("--engine", choices=tuple(EXPORTERS), default="onnx")
-    parser.add_argument("--out", type=Path, default=Path("export"), metavar="DIR",
+    parser.add_argument("--out", type=output_folder, default=Path("export"), metavar="DIR",
                         help="folder to write into (default: export)")
 
 

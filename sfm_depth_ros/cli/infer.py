@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sfm_depth_ros.cli.inference_options import add_inference_arguments, node_config
+from sfm_depth_ros.cli.output_paths import output_folder
 from sfm_depth_ros.errors import DataError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--out",
-        type=Path,
+        type=output_folder,
         required=True,
         metavar="DIR",
         help="folder to write "
@@ -65,7 +66,6 @@ def run(options: argparse.Namespace) -> int:
     camera = _camera(options, _read(options.images[0]))
     estimator = DepthEstimator(folder, camera, config)
     try:
-        options.out.mkdir(parents=True, exist_ok=True)
         for path in options.images:
             estimator.reset()
             _write(options.out, path.stem, estimator.estimate(_read(path), 0))
@@ -117,6 +117,7 @@ def _write(folder: Path, name: str, result: DepthResult) -> None:
     from sfm_depth_ros.data.image_codec import encode_depth, encode_png
     from sfm_depth_ros.pipeline.colormap import depth_to_color
 
+    folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / f"{name}_depth.npy", result.depth)
     (folder / f"{name}_depth.png").write_bytes(encode_depth(result.depth))
     (folder / f"{name}_color.png").write_bytes(encode_png(depth_to_color(result.depth)))

@@ -9,10 +9,10 @@ import json
 import os
 import platform
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from sfm_depth_ros import __version__
+from sfm_depth_ros.cli.output_paths import output_file
 from sfm_depth_ros.config.schema import NodeConfig
 from sfm_depth_ros.errors import SfmDepthError
 
@@ -22,7 +22,8 @@ PACKAGES = ("numpy", "opencv-python-headless", "safetensors", "torch", "onnx", "
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the facts here as well")
+    parser.add_argument("--json", type=output_file, metavar="FILE",
+                        help="write the facts here as well")
     parser.add_argument("--models-dir", default=NodeConfig().models_dir, help="folder to look in")
 
 

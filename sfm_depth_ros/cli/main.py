@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from sfm_depth_ros import __version__
 from sfm_depth_ros.errors import SfmDepthError
@@ -57,9 +58,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line; the usage is shown by ``--help``."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message}; see {self.prog} --help\n")
+
+
 def _build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
     """Describe every command, and the arguments of the one that ``words`` ask for."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="sfm-depth", description="Metric monocular depth and ego-motion that learns."
     )
     parser.add_argument("--version", action="version", version=f"sfm_depth_ros {__version__}")

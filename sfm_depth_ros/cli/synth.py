@@ -71,7 +71,11 @@ def run(options: argparse.Namespace) -> int:
     from sfm_depth_ros.data.synthetic.drive import SyntheticDrive
     from sfm_depth_ros.optional import require
 
+    require("torch")
+    from sfm_depth_ros.training.device import require_device
+
     spec = drive_spec(options)
+    require_device(options.device)
     with BagWriter(options.out, options.storage) as writer:
         drive = SyntheticDrive(spec, options.device)
         progress = require("tqdm").tqdm(total=len(drive), unit="frame", desc=str(options.out))
@@ -120,6 +124,7 @@ def _check(options: argparse.Namespace) -> None:
         "seconds": (0.1, 36000.0), "rate": (0.5, 200.0), "hfov": (10.0, 150.0),
         "height": (0.05, 50.0), "pitch": (-80.0, 80.0), "moving": (0, 100), "seed": (0, 2**40),
         "noise": (0.0, 1.0), "blur": (0.0, 20.0), "jpeg": (1, 100), "exposure_drift": (0.0, 1.0),
+        "forward": (-50.0, 50.0),
     }  # fmt: skip
     for name, (low, high) in limits.items():
         value = getattr(options, name)
@@ -128,9 +133,9 @@ def _check(options: argparse.Namespace) -> None:
             raise ConfigError(f"{flag}: expected {low:g} to {high:g}, got {value:g}")
     if options.speed is not None and not 0.05 <= options.speed <= 40.0:
         raise ConfigError(f"--speed: expected 0.05 to 40 m/s, got {options.speed:g}")
-    if len(options.distortion) > 5:
-        raise ConfigError(f"--distortion: expected at most 5 numbers (k1 k2 p1 p2 k3), "
-                          f"got {len(options.distortion)}")
+    if len(options.distortion) > 5 or not all(map(math.isfinite, options.distortion)):
+        raise ConfigError(f"--distortion: expected at most 5 finite numbers (k1 k2 p1 p2 k3), "
+                          f"got {' '.join(f'{number:g}' for number in options.distortion)}")
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -11,6 +11,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sfm_depth_ros.cli.output_paths import output_file
 from sfm_depth_ros.config.loading import load_config
 from sfm_depth_ros.config.schema import RecipeConfig
 from sfm_depth_ros.errors import ConfigError
@@ -43,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, metavar="N", help="the same as training.steps")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     parser.add_argument("--licence", metavar="TEXT", help="licence written into the model")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report here")
+    parser.add_argument("--json", type=output_file, metavar="FILE", help="write the report here")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -53,10 +54,12 @@ def run(options: argparse.Namespace) -> int:
 
     torch = require("torch")
     from sfm_depth_ros.networks.model_folder import read_model_folder
+    from sfm_depth_ros.training.device import require_device
     from sfm_depth_ros.training.network_pair import fresh_networks, networks_of
     from sfm_depth_ros.training.offline import OfflineTrainer
     from sfm_depth_ros.training.training_data import CacheBatches
 
+    require_device(recipe.training.device)
     if recipe.training.threads:
         torch.set_num_threads(recipe.training.threads)
     work = options.out.with_name(options.out.name + ".training")

@@ -37,6 +37,7 @@ from sfm_depth_ros.ros.process import StopEvent
 from sfm_depth_ros.ros.snippet_source import SnippetSource
 from sfm_depth_ros.ros.time_guard import watch_clock
 from sfm_depth_ros.ros.training_status import diagnose_training, missing_input
+from sfm_depth_ros.training.device import require_device
 from sfm_depth_ros.training.online import OnlineTrainer
 from sfm_depth_ros.training.rehearsal import PER_DRIVE, World
 from sfm_depth_ros.training.rendered_snippets import SnippetRenderer
@@ -68,6 +69,7 @@ class TrainerNode(SfmNode):
     def configure(self) -> None:
         """Load the model into a trainer; what it learnt before is taken up again."""
         config: TrainerNodeConfig = self.config
+        require_device(config.training.device)
         os.nice(max(0, config.training.niceness - os.nice(0)))
         models_dir = Path(config.models_dir).expanduser()
         models_dir.mkdir(parents=True, exist_ok=True)

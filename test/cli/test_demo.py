@@ -40,5 +40,23 @@ def test_a_bag_without_an_odometer_is_refused(
 
     with BagWriter(tmp_path / "bag") as writer:
         writer.write_image(1, np.zeros((64, 96, 3), np.uint8), "camera_optical")
-    assert main(["demo", str(tmp_path / "bag"), "--out", str(tmp_path / "out")]) == 1
+    earlier = tmp_path / "out" / "summary.json"
+    earlier.parent.mkdir()
+    earlier.write_text("{}", encoding="utf-8")
+    assert main(["demo", str(tmp_path / "bag"), "--out", str(earlier.parent)]) == 1
     assert "no topic for camera_info, velocity" in capsys.readouterr().err
+    assert earlier.exists(), "nothing was played, so nothing of an earlier run is removed"
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--seconds", "0"), ("--seconds", "nan"), ("--held-out", "1"), ("--loops", "0")],
+)
+def test_impossible_options_are_refused_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, value: str
+) -> None:
+    assert main(["demo", option, value, "--out", str(tmp_path / "out")]) == 1
+    shown = capsys.readouterr().err
+    assert option in shown
+    assert shown.count("\n") == 1
+    assert not (tmp_path / "out").exists()

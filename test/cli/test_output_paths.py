@@ -1,0 +1,77 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Wrong paths and sizes are refused before the work, in one line, and nothing is written."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+from pathlib import Path
+
+import pytest
+
+from sfm_depth_ros.cli.main import main
+from sfm_depth_ros.cli.output_paths import output_file, output_folder
+
+
+def test_a_file_needs_a_folder_and_is_none(tmp_path: Path) -> None:
+    assert output_file(str(tmp_path / "x.json")) == tmp_path / "x.json"
+    with pytest.raises(ArgumentTypeError, match="is a folder"):
+        output_file(str(tmp_path))
+    with pytest.raises(ArgumentTypeError, match="does not exist"):
+        output_file(str(tmp_path / "none" / "x.json"))
+
+
+def test_a_folder_may_be_new_but_no_file(tmp_path: Path) -> None:
+    assert output_folder(str(tmp_path / "a" / "b")) == tmp_path / "a" / "b"
+    assert not (tmp_path / "a").exists()
+    (tmp_path / "file").touch()
+    for name in ("file", "file/below"):
+        with pytest.raises(ArgumentTypeError, match="is a file"):
+            output_folder(str(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["bench", "--size", "abc"],
+        ["bench", "--size", "100x100"],
+        ["bench", "--threads", "0"],
+        ["bench", "--json", "none/x.json"],
+        ["eval", "model", "bag", "--json", "none/x.json"],
+        ["eval", "model", "bag", "--trajectories", "file"],
+        ["train", "bag", "--out", "m", "--json", "none/x.json"],
+        ["export", "model", "--out", "file"],
+        ["infer", "model", "x.png", "--hfov", "80", "--out", "file"],
+        ["synth", "out", "--distortion", "nan"],
+        ["synth", "out", "--forward", "nan"],
+    ],
+)
+def test_commands_refuse_in_one_line(
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    try:
+        status = main(words)
+    except SystemExit as leaving:
+        status = leaving.code
+    assert status in (1, 2)
+    shown = capsys.readouterr().err
+    wrong = [word for word in words if word.startswith("--")][-1]
+    assert wrong in shown
+    assert shown.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_device_that_is_not_there_leaves_no_bag(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("torch")
+    assert main(["synth", str(tmp_path / "bag"), "--device", "cuda:99"]) == 1
+    shown = capsys.readouterr().err
+    assert "cuda:99" in shown
+    assert shown.count("\n") == 1
+    assert not (tmp_path / "bag").exists()
