@@ -60,12 +60,6 @@ def project(points: Tensor, K: Tensor) -> tuple[Tensor, Tensor]:
     return pixels.permute(0, 2, 3, 1), z
 
 
-def scale_intrinsics(K: Tensor, sx: float, sy: float) -> Tensor:
-    """K ``(..., 3, 3)`` after resizing the image to ``sx`` times its width, ``sy`` its height."""
-    matrix = K.new_tensor([[sx, 0.0, (sx - 1) / 2], [0.0, sy, (sy - 1) / 2], [0.0, 0.0, 1.0]])
-    return matrix @ K
-
-
 def flip_intrinsics(K: Tensor, width: int) -> Tensor:
     """K ``(..., 3, 3)`` after mirroring an image of ``width`` pixels left to right."""
     flipped = K.clone()
