@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sfm_depth_ros.config.schema import NodeConfig
 from sfm_depth_ros.optional import is_available
+from sfm_depth_ros.ros.paths import share_path
 
 RECEIVE_BUFFER = 4 * 1024 * 1024  # holds one 720p rgb8 image (2.8 MB) in flight
 SHARED_MEMORY = 192 * 1024 * 1024  # two segments of 64 MB (config/fastdds.xml), and room
@@ -114,6 +115,7 @@ def check_profile(environment: Mapping[str, str]) -> Finding:
     return Finding(
         "Fast DDS", "note", "no profile in this shell; the launch files set config/fastdds.xml "
         "by themselves, a node started by hand loses large images without it",
+        f"for such a node: export {PROFILE_VARIABLES[0]}={share_path('config/fastdds.xml')}",
     )
 
 
@@ -152,7 +154,7 @@ def check_engines() -> Finding:
     if found:
         return Finding("engines", "ok", ", ".join(found))
     return Finding("engines", "problem", "none of openvino, onnxruntime, torch is installed",
-                   "pip install 'sfm_depth_ros[cpu]'")
+                   "pip install openvino onnxruntime")
 
 
 def check_torch() -> Finding:
@@ -160,7 +162,7 @@ def check_torch() -> Finding:
     if is_available("torch"):
         return Finding("training", "ok", "torch found")
     return Finding("training", "note", "torch not found: depth_node works, trainer_node does not "
-                   "(pip install 'sfm_depth_ros[train]')")
+                   "(pip install torch onnx onnxscript)")
 
 
 def check_models_dir(models_dir: Path) -> Finding:

@@ -164,7 +164,10 @@ def _pixels(
 ) -> np.ndarray:
     """View the buffer as ``(height, width)`` or ``(height, width, samples)``."""
     row = width * samples * np.dtype(sample).itemsize
-    if height < 1 or width < 1 or step < row:
+    if height < 1 or width < 1:
+        raise DataError(f"{encoding} image of {width}x{height} has no pixels: the publisher fills "
+                        "the message wrongly")
+    if step < row:
         raise DataError(
             f"{encoding} image of {width}x{height} has step {step}, expected at least {row}: the "
             "publisher fills the message wrongly"

@@ -135,10 +135,11 @@ class VelocityBuffer:
             is_complete = end <= len(self._stamps)
         self._check_gaps(samples)
         if not samples or not is_complete:
-            behind_s = (later_ns - samples[-1].stamp_ns) * 1e-9 if samples else float("inf")
-            raise VelocityGapError(
-                f"the newest velocity is {behind_s:.3f} s older than the image", pending=True
-            )
+            reason = "no velocity has come yet"
+            if samples:
+                behind_s = (later_ns - samples[-1].stamp_ns) * 1e-9
+                reason = f"the newest velocity is {behind_s:.3f} s older than the image"
+            raise VelocityGapError(reason, pending=True)
         return samples
 
     def _check_gaps(self, samples: list[Velocity]) -> None:

@@ -40,9 +40,10 @@ class DepthNode(SfmNode):
         self._input_state = InputState()
         self._stats = FrameStats()
         self._complaints = Complaints()
-        self._status = DepthStatus(self._input_state, self._stats, self._complaints)
         self._image_guard = StampGuard("images", 0.0, self._on_image_jump)
         self._velocity_guard = StampGuard("velocities", 0.5, self._on_velocity_jump)
+        guards = (self._image_guard, self._velocity_guard)
+        self._status = DepthStatus(self._input_state, self._stats, self._complaints, guards)
         self._clock_watch = watch_clock(self, self._on_clock_jump)
         self._loader: ModelLoader | None = None
         self._outputs: DepthOutputs | None = None

@@ -170,11 +170,12 @@ class TrainerNode(SfmNode):
         return response
 
     def _diagnose(self) -> Diagnosis:
+        missing = ""
         if self._trainer is not None and self._inputs is not None:
             missing = missing_input(self._inputs, self._complaints)
             self._trainer.set_inputs(missing)
             self.say(missing)
-        return diagnose_training(self, self._trainer, self._source, self._input_state)
+        return diagnose_training(self, self._trainer, self._source, self._input_state, missing)
 
 
 def main(stop: StopEvent) -> int:

@@ -203,7 +203,7 @@ class DepthEstimator:
         seconds = (frame.stamp_ns - previous.frame.stamp_ns) * 1e-9
         if seconds <= 0:
             self._gauge.clear()
-            return None, f"no ego-motion: image is {-seconds:.3f} s older than the one before"
+            return None, "no ego-motion: image is not newer than the one before"
         if seconds > self.config.max_image_gap:
             return None, f"no ego-motion: {seconds:.3f} s between images > max_image_gap"
         return previous, ""

@@ -12,6 +12,7 @@ from sfm_depth_ros.ros.inputs import Inputs, InputState
 from sfm_depth_ros.ros.latest_worker import LatestWorker
 from sfm_depth_ros.ros.model_loader import ModelLoader
 from sfm_depth_ros.ros.node_base import SfmNode
+from sfm_depth_ros.ros.time_guard import StampGuard
 
 
 class DepthStatus:
@@ -21,9 +22,16 @@ class DepthStatus:
         remarks: What the newest result lacks, and why.
     """
 
-    def __init__(self, inputs: InputState, stats: FrameStats, complaints: Complaints) -> None:
+    def __init__(
+        self,
+        inputs: InputState,
+        stats: FrameStats,
+        complaints: Complaints,
+        guards: tuple[StampGuard, ...] = (),
+    ) -> None:
         self.remarks: tuple[str, ...] = ()
         self._input_state, self._stats, self._complaints = inputs, stats, complaints
+        self._guards = guards
 
     def diagnose(
         self,
@@ -36,12 +44,13 @@ class DepthStatus:
         reason = self._reason(node, loader, inputs)
         no_velocity = inputs.why_no_velocity() if inputs is not None and not reason else ""
         node.say(reason or no_velocity)
+        jumps = [guard.remark() for guard in self._guards]
         facts = {
             "state": node.state_label,
             "reason": reason,
             **self._counts(worker),
             **_model_facts(loader),
-            "remarks": "; ".join(filter(None, (no_velocity, *self.remarks))),
+            "remarks": "; ".join(filter(None, (no_velocity, *jumps, *self.remarks))),
         }
         has_failed = node.problem is not None or (loader is not None and loader.has_failed)
         is_error = bool(reason) and (has_failed or self._complaints.current() is not None)

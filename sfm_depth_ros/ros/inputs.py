@@ -45,6 +45,7 @@ class InputState:
         losses: Images that did not.
         velocities: Velocities that were taken.
         image_at: Monotonic time of the newest image, or None.
+        velocity_at: Monotonic time of the newest velocity that was taken, or None.
         camera: The newest calibration, or None.
     """
 
@@ -52,6 +53,7 @@ class InputState:
     losses: LossCounter = field(default_factory=LossCounter)
     velocities: int = 0
     image_at: float | None = None
+    velocity_at: float | None = None
     camera: CameraModel | None = None
 
 
@@ -104,10 +106,14 @@ class Inputs:
             )
 
     def why_no_velocity(self) -> str:
-        """Says so where no velocity was taken yet, else empty."""
-        if self._state.velocities or not self._subscriptions:
+        """Says so where no velocity was taken yet, or none any more, else empty."""
+        if not self._subscriptions:
             return ""
-        return f"no velocity has come on {self._subscriptions[1].topic_name}"
+        topic, taken_at = self._subscriptions[1].topic_name, self._state.velocity_at
+        if taken_at is None:
+            return f"no velocity has come on {topic}"
+        is_silent = time.monotonic() - taken_at > SILENCE_S
+        return f"no velocity on {topic} any more" if is_silent else ""
 
     def close(self) -> None:
         """Unsubscribe."""
@@ -162,6 +168,7 @@ class Inputs:
         try:
             self._handlers.on_velocity(velocity_of(message))
             self._state.velocities += 1
+            self._state.velocity_at = time.monotonic()
             self._check_frame(velocity_frame(message))
             self._complaints.clear("velocity")
         except Exception as error:  # nor must this

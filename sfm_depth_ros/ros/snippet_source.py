@@ -79,6 +79,12 @@ class SnippetSource:
         return {} if self._rig is None else dict(self._rig.builder.counts)
 
     @property
+    def remarks(self) -> str:
+        """What happened to time in the last seconds; empty while it goes on."""
+        guards = (self._image_guard, self._velocity_guard)
+        return "; ".join(filter(None, (guard.remark() for guard in guards)))
+
+    @property
     def T_base_camera(self) -> np.ndarray | None:
         """Pose of the camera in the base frame, ``(4, 4)``; None before the first image."""
         return None if self._rig is None else self._rig.velocities.T_base_camera

@@ -5,12 +5,16 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Callable
 
 from rclpy.clock import JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.node import Node
 
+REPEAT_S = 5.0  # a stream without order would fill the log
+SHOWN_S = 3.0
 _log = logging.getLogger(__name__)
 
 
@@ -33,6 +37,7 @@ class StampGuard:
         self._stream, self._on_jump = stream, on_jump
         self._tolerance_ns = round(tolerance_s * 1e9)
         self._newest_ns: int | None = None
+        self._said, self._said_at, self._logged_at = "", 0.0, -math.inf
 
     def check(self, stamp_ns: int) -> bool:
         """Take the next stamp in nanoseconds; whether it jumped back."""
@@ -40,15 +45,25 @@ class StampGuard:
         if newest is None or stamp_ns >= newest - self._tolerance_ns:
             self._newest_ns = stamp_ns if newest is None else max(newest, stamp_ns)
             return False
-        _log.warning(
-            "stamps of %s went back by %.3f s: history cleared, weights kept",
-            self._stream,
-            (newest - stamp_ns) * 1e-9,
-        )
         self.jumps += 1
+        self._say((newest - stamp_ns) * 1e-9)
         self._newest_ns = stamp_ns
         self._on_jump()
         return True
+
+    def remark(self) -> str:
+        """What happened in the last seconds, for the diagnostics; empty while time goes on."""
+        return self._said if time.monotonic() - self._said_at <= SHOWN_S else ""
+
+    def _say(self, back_s: float) -> None:
+        now = time.monotonic()
+        self._said_at = now
+        self._said = (
+            f"stamps of {self._stream} went back by {back_s:.3f} s: history cleared, weights kept"
+        )
+        if now - self._logged_at >= REPEAT_S:
+            self._logged_at = now
+            _log.warning("%s", self._said)
 
     def forget(self) -> None:
         """Accept any stamp next."""

@@ -23,12 +23,17 @@ def missing_input(inputs: Inputs, complaints: Complaints) -> str:
 
 
 def diagnose_training(
-    node: SfmNode, trainer: OnlineTrainer | None, source: SnippetSource | None, state: InputState
+    node: SfmNode,
+    trainer: OnlineTrainer | None,
+    source: SnippetSource | None,
+    state: InputState,
+    missing: str,
 ) -> Diagnosis:
     """State, reason, and every number behind them."""
     facts: dict[str, Value] = {"received": state.received, "lost": state.losses.lost}
     if source is not None:
         facts |= {"dropped": source.dropped, "failed": source.failed, "frames": source.frames}
+        facts["remarks"] = "; ".join(filter(None, (missing, source.remarks)))
         facts |= {f"no_snippet.{name}": count for name, count in source.refusals.items()}
     facts["velocities"] = state.velocities
     if trainer is None or not node.is_active:

@@ -20,6 +20,15 @@ def test_going_back_resets_and_going_on_does_not():
     assert (guard.jumps, len(jumps)) == (1, 1)
 
 
+def test_what_happened_is_remarked_and_logged_once(caplog):
+    guard = StampGuard("images", 0.0, lambda: None)
+    assert guard.remark() == ""
+    for stamp in (9 * SECOND, 8 * SECOND, 7 * SECOND):
+        guard.check(stamp)
+    assert guard.remark().startswith("stamps of images went back by 1.000 s")
+    assert len(caplog.records) == 1
+
+
 def test_messages_within_the_tolerance_are_only_out_of_order():
     guard = StampGuard("velocities", 0.5, pytest.fail)
     for stamp in (10 * SECOND, int(9.6 * SECOND), 10 * SECOND, int(9.7 * SECOND)):
