@@ -94,17 +94,22 @@ def flip_batch(batch: SnippetBatch) -> SnippetBatch:
     """Mirror a batch left to right, with its intrinsics and true motions.
 
     Mirroring takes x to -x in the camera's frame: the principal point moves to the other side,
-    and a motion T becomes S T S with S = diag(-1, 1, 1, 1).
+    and a motion T becomes S T S with S = diag(-1, 1, 1, 1). A second camera on the right thereby
+    becomes one on the left, as ``T_right_target`` then says: no exchange of the images is needed.
     """
     return dataclasses.replace(
         batch,
         target=batch.target.flip(-1),
         sources=batch.sources.flip(-1),
         K=flip_intrinsics(batch.K, batch.target.shape[-1]),
-        valid=None if batch.valid is None else batch.valid.flip(-1),
-        depth=None if batch.depth is None else batch.depth.flip(-1),
+        valid=_mirror(batch.valid),
+        depth=_mirror(batch.depth),
         T_source_target=_mirror_motion(batch.T_source_target),
         T_measured=_mirror_motion(batch.T_measured),
+        right=_mirror(batch.right),
+        T_right_target=_mirror_motion(batch.T_right_target),
+        sparse_depth=_mirror(batch.sparse_depth),
+        instances=_mirror(batch.instances),
     )
 
 
@@ -112,6 +117,10 @@ def random_flip(batch: SnippetBatch, generator: torch.Generator) -> SnippetBatch
     """Mirror the whole batch with probability one half."""
     is_mirrored = bool(torch.rand((), generator=generator) < 0.5)
     return flip_batch(batch) if is_mirrored else batch
+
+
+def _mirror(image: Tensor | None) -> Tensor | None:
+    return None if image is None else image.flip(-1)
 
 
 def _mirror_motion(T: Tensor | None) -> Tensor | None:

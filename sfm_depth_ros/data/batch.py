@@ -29,6 +29,11 @@ class SnippetBatch:
         depth: ``(B, 1, H, W)`` true depth in metres (0 or inf = unknown), or None.
         T_source_target: ``(B, 2, 4, 4)`` true motion (NaN = unknown for that snippet), or None.
         T_measured: ``(B, 2, 4, 4)`` the same as the odometer measured it, likewise.
+        right: ``(B, 3, H, W)`` in [0, 1], RGB, of a second camera with the same K, or None.
+        T_right_target: ``(B, 4, 4)`` target's frame to the second camera's, metres (NaN = that
+            snippet has no second image), or None.
+        sparse_depth: ``(B, 1, H, W)`` measured metres (0 = unknown), or None.
+        instances: ``(B, 3, H, W)`` uint8 of (target, earlier, later), 0 = static, or None.
     """
 
     target: Tensor
@@ -39,6 +44,10 @@ class SnippetBatch:
     depth: Tensor | None = None
     T_source_target: Tensor | None = None
     T_measured: Tensor | None = None
+    right: Tensor | None = None
+    T_right_target: Tensor | None = None
+    sparse_depth: Tensor | None = None
+    instances: Tensor | None = None
 
     def __len__(self) -> int:
         """Return the number of snippets."""
@@ -61,8 +70,8 @@ class SnippetBatch:
 def collate(snippets: Sequence[Snippet]) -> SnippetBatch:
     """Stack snippets into one batch.
 
-    A snippet without true depth or motion gets an unknown one (0, NaN) where others of the batch
-    have it. Image tensors keep the channels-last memory of their bytes, which is what
+    A snippet that lacks something optional gets an unknown one (depth 0, motion NaN, a black
+    second image, static pixels) where others of the batch have it. Image tensors keep the channels-last memory of their bytes, which is what
     convolutions on a CPU like best.
 
     Raises:
@@ -74,17 +83,22 @@ def collate(snippets: Sequence[Snippet]) -> SnippetBatch:
     height, width = sizes.pop()
     unknown_depth = np.zeros((height, width), np.float32)
     everywhere = np.ones((height, width), bool)
-    depth = _stack_optional([s.depth for s in snippets], unknown_depth)
-    valid = _stack_optional([s.valid for s in snippets], everywhere)
+    no_motion = np.full((2, 4, 4), np.nan, np.float32)
+    no_image = np.zeros((height, width, 3), np.uint8)
+    right = _stack_optional([s.right for s in snippets], no_image)
     return SnippetBatch(
         target=images_to_tensor(np.stack([s.target for s in snippets])),
         sources=images_to_tensor(np.stack([s.sources for s in snippets])),
         K=_stack([s.intrinsics.matrix for s in snippets]),
         displacements=_stack([s.displacements for s in snippets]),
-        valid=None if valid is None else torch.from_numpy(valid).unsqueeze(1),
-        depth=None if depth is None else torch.from_numpy(depth).unsqueeze(1),
-        T_source_target=_motions([s.T_source_target for s in snippets]),
-        T_measured=_motions([s.T_measured for s in snippets]),
+        valid=_planes([s.valid for s in snippets], everywhere),
+        depth=_planes([s.depth for s in snippets], unknown_depth),
+        T_source_target=_tensor([s.T_source_target for s in snippets], no_motion),
+        T_measured=_tensor([s.T_measured for s in snippets], no_motion),
+        right=None if right is None else images_to_tensor(right),
+        T_right_target=_tensor([s.T_right_target for s in snippets], no_motion[0]),
+        sparse_depth=_planes([s.sparse_depth for s in snippets], unknown_depth),
+        instances=_tensor([s.instances for s in snippets], no_image.transpose(2, 0, 1)),
     )
 
 
@@ -109,9 +123,15 @@ def _stack(arrays: Sequence[np.ndarray]) -> Tensor:
     return torch.from_numpy(np.stack([np.asarray(a, np.float32) for a in arrays]))
 
 
-def _motions(known: Sequence[np.ndarray | None]) -> Tensor | None:
-    motions = _stack_optional(known, np.full((2, 4, 4), np.nan, np.float32))
-    return None if motions is None else torch.from_numpy(motions)
+def _tensor(arrays: Sequence[np.ndarray | None], default: np.ndarray) -> Tensor | None:
+    stacked = _stack_optional(arrays, default)
+    return None if stacked is None else torch.from_numpy(stacked)
+
+
+def _planes(arrays: Sequence[np.ndarray | None], default: np.ndarray) -> Tensor | None:
+    """``(B, 1, H, W)`` of ``(H, W)`` each."""
+    stacked = _tensor(arrays, default)
+    return None if stacked is None else stacked.unsqueeze(1)
 
 
 def _stack_optional(

@@ -80,6 +80,14 @@ class Snippet:
         depth: ``(H, W)`` float32 metres where the truth is known (0 or inf = unknown), else None.
         T_source_target: ``(2, 4, 4)`` float32 true motion, else None.
         T_measured: ``(2, 4, 4)`` float32 the same as the odometer measured it, else None.
+        right: ``(H, W, 3)`` uint8, RGB, of a second camera at the target's moment, rectified to
+            the same intrinsics, else None.
+        T_right_target: ``(4, 4)`` float32 that takes points in the target's frame to the second
+            camera's, metres (for a camera b to the right: translation -b along x), else None.
+        sparse_depth: ``(H, W)`` float32 metres that a sensor measured (lidar, stereo; 0 =
+            unknown), else None. Unlike ``depth`` it is no truth: it may teach, it never judges.
+        instances: ``(3, H, W)`` uint8, which moving thing a pixel of (target, earlier, later)
+            belongs to, 0 = static, else None.
     """
 
     target: np.ndarray
@@ -91,3 +99,7 @@ class Snippet:
     depth: np.ndarray | None = None
     T_source_target: np.ndarray | None = None
     T_measured: np.ndarray | None = None
+    right: np.ndarray | None = None
+    T_right_target: np.ndarray | None = None
+    sparse_depth: np.ndarray | None = None
+    instances: np.ndarray | None = None

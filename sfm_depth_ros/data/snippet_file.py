@@ -17,7 +17,10 @@ from sfm_depth_ros.data.sample import Snippet
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.geometry.camera import Intrinsics
 
-_OPTIONAL = ("valid", "depth", "T_source_target", "T_measured")
+_OPTIONAL = (
+    "valid", "depth", "T_source_target", "T_measured", "right", "T_right_target", "sparse_depth",
+    "instances",
+)
 
 
 def write_snippet(path: Path, snippet: Snippet, feature: np.ndarray) -> int:

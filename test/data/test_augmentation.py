@@ -98,6 +98,35 @@ def test_flip_keeps_geometry() -> None:
     assert torch.allclose(after, torch.tensor([9 - before[0], before[1]]), atol=1e-5)
 
 
+def test_flip_keeps_the_stereo_pair_true() -> None:
+    """The mirrored second camera sees the mirrored point where its mirrored image shows it."""
+    T = torch.eye(4)
+    T[:3, 3] = torch.tensor([-0.5, 0.02, 0.01])
+    batch = make_batch(count=1)
+    right = torch.zeros(1, 3, 6, 10)
+    u, v, z = 4.0, 3.0, 4.0
+    x, y = (u - 3.0) / 8 * z, (v - 2.5) / 8 * z  # K of make_batch
+    seen = ((x - 0.5) / (z + 0.01) * 8 + 3.0, (y + 0.02) / (z + 0.01) * 8 + 2.5)
+    right[0, :, round(seen[1]), round(seen[0])] = 1.0
+    instances = torch.arange(3 * 60, dtype=torch.uint8).reshape(1, 3, 6, 10)
+    sparse = torch.rand(1, 1, 6, 10)
+    flipped = flip_batch(dataclasses.replace(
+        batch, right=right, T_right_target=T[None], instances=instances, sparse_depth=sparse
+    ))
+    assert flipped.right is not None
+    assert flipped.T_right_target is not None
+    fx, cx = float(flipped.K[0, 0, 0]), float(flipped.K[0, 0, 2])
+    moved = flipped.T_right_target[0] @ torch.tensor([(9 - u - cx) / fx * z, y, z, 1.0])
+    column = float(moved[0] / moved[2]) * fx + cx
+    assert abs(column - (9 - seen[0])) < 1e-4
+    assert flipped.right[0, 0, round(seen[1]), round(column)] == 1.0
+    assert flipped.T_right_target[0, 0, 3] == 0.5
+    assert flipped.instances is not None
+    assert flipped.sparse_depth is not None
+    assert flipped.instances[0, 2, 1, 0] == instances[0, 2, 1, 9]
+    assert flipped.sparse_depth[0, 0, 1, 0] == sparse[0, 0, 1, 9]
+
+
 def test_random_flip_does_both() -> None:
     batch, generator = make_batch(), torch.Generator().manual_seed(0)
     flips = [random_flip(batch, generator) is not batch for _ in range(40)]

@@ -81,3 +81,34 @@ def test_select_keeps_rows() -> None:
     assert len(part) == 2
     assert torch.equal(part.target, batch.target[1:])
     assert part.depth is None
+
+
+def test_extra_inputs_are_stacked_and_filled_with_unknown() -> None:
+    plain = make_snippet(1)
+    T = np.eye(4, dtype=np.float32)
+    T[0, 3] = -0.5
+    rng = np.random.default_rng(5)
+    full = dataclasses.replace(
+        make_snippet(0),
+        right=rng.integers(0, 256, (8, 12, 3), dtype=np.uint8),
+        T_right_target=T,
+        sparse_depth=rng.random((8, 12), dtype=np.float32),
+        instances=rng.integers(0, 4, (3, 8, 12), dtype=np.uint8),
+    )
+    batch = collate([plain, full])
+    assert batch.right is not None
+    assert batch.T_right_target is not None
+    assert batch.sparse_depth is not None
+    assert batch.instances is not None
+    assert torch.equal(batch.right[1] * 255, torch.tensor(full.right).permute(2, 0, 1).float())
+    assert torch.equal(batch.T_right_target[1], torch.from_numpy(T))
+    assert torch.equal(batch.sparse_depth[1, 0], torch.from_numpy(full.sparse_depth))
+    assert torch.equal(batch.instances[1], torch.from_numpy(full.instances))
+    assert batch.instances.dtype == torch.uint8
+    assert batch.T_right_target[0].isnan().all()
+    assert not batch.right[0].any()
+    assert not batch.sparse_depth[0].any()
+    assert not batch.instances[0].any()
+    nothing = collate([plain])
+    assert (nothing.right, nothing.T_right_target) == (None, None)
+    assert (nothing.sparse_depth, nothing.instances) == (None, None)
