@@ -5,29 +5,78 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sfm_depth_ros.config.option import check_options, option
+from sfm_depth_ros.errors import ConfigError
+
+
+def _weight(default: float, doc: str) -> Any:
+    return option(default, doc, minimum=0.0, maximum=100.0, dynamic=True)
 
 
 @dataclass(frozen=True)
 class ObjectiveConfig:
-    """Weights and switches of the self-supervised objective (PackNet-SfM, Monodepth2)."""
+    """Weights and switches of the objective (defaults: PackNet-SfM with Monodepth2's masks).
 
-    ssim_weight: float = option(0.85, "share of SSIM in the photometric error, the rest is L1",
-                                minimum=0.0, maximum=1.0)
-    photometric_weight: float = option(1.0, "weight of the photometric error",
-                                       minimum=0.0, maximum=100.0, dynamic=True)
-    smoothness_weight: float = option(1e-3, "weight of the edge-aware smoothness, halved at "
-                                      "each coarser scale", minimum=0.0, maximum=10.0,
-                                      dynamic=True)
-    velocity_weight: float = option(0.3, "weight of the velocity loss",
-                                    minimum=0.0, maximum=100.0, dynamic=True)
+    A term of weight 0 is not computed, nor what only it needs.
+    """
+
+    # How an image rebuilt from a source is compared with the real one.
+    ssim_weight: float = option(0.85, "share of SSIM in the photometric error, the rest is the "
+                                "difference of colours", minimum=0.0, maximum=1.0)
+    ssim_window: int = option(3, "side in pixels of SSIM's window, odd", minimum=1, maximum=15)
+    difference: str = option("l1", "how the difference of colours is measured",
+                             choices=("l1", "charbonnier"))
+    photometric_weight: float = _weight(1.0, "weight of the photometric error")
+    scales: int = option(4, "how many of the finest scales are compared", minimum=1, maximum=8)
+    # Which pixels of which source count.
     auto_mask: bool = option(True, "leave out pixels that the unwarped source explains better")
     reduction: str = option("minimum", "how sources are joined per pixel",
                             choices=("minimum", "mean"))
-    supervised_weight: float = option(1.0, "weight of exact depth and motion where a batch has "
-                                      "them (rendered worlds)", minimum=0.0, maximum=100.0,
+    principled_mask: bool = option(False, "leave out what the camera's motion has taken out of "
+                                   "view (vid2depth)")
+    occlusion_mask: str = option("off", "leave out what other things hide in the source, found by "
+                                 "splatting the target's points into it", choices=("off", "splat"))
+    self_discovered_mask: bool = option(False, "weigh pixels by how well the depths of target and "
+                                        "source agree (SC-SfMLearner)")
+    explainability_weight: float = _weight(0.0, "weight that keeps explainability masks near one "
+                                           "(SfMLearner); needs pose.explainability")
+    # What depth must be like by itself, and from one image to the next.
+    smoothness_weight: float = option(1e-3, "weight of the edge-aware smoothness, halved at "
+                                      "each coarser scale", minimum=0.0, maximum=10.0,
                                       dynamic=True)
+    smoothness_order: int = option(1, "which derivative of inverse depth is to be small: 1 likes "
+                                   "walls that face the camera, 2 any plane", minimum=1, maximum=2)
+    consistency_weight: float = _weight(0.0, "weight of the relative difference between target's "
+                                        "and sources' depths (SC-SfMLearner)")
+    icp_weight: float = _weight(0.0, "weight of the alignment of target's and sources' point "
+                                "clouds (vid2depth)")
+    sparse_depth_weight: float = _weight(0.0, "weight of measured depths where a bag has them "
+                                         "(lidar, stereo)")
+    # A second camera beside the first, with known baseline (Monodepth).
+    stereo_weight: float = _weight(0.0, "weight of the photometric error of the right image "
+                                   "warped into the target")
+    left_right_weight: float = _weight(0.0, "weight of the difference between the depths of the "
+                                       "left and the right image, as disparities")
+    # Metric scale.
+    velocity_weight: float = _weight(0.3, "weight of the velocity loss")
+    velocity_kind: str = option("length", "what is compared with the odometer: the length of the "
+                                "translation, or the vector", choices=("length", "vector"))
+    normalise_range: bool = option(False, "measure every scene in units of its own median depth, "
+                                   "so that rooms count as much as roads (RealMonoDepth)")
+    # Things that move by themselves (Depth in the Wild, struct2depth).
+    residual_sparsity_weight: float = _weight(0.0, "weight of how much moves by itself; needs "
+                                              "pose.residual_translation")
+    residual_smoothness_weight: float = _weight(0.0, "weight of how unevenly it moves")
+    cycle_weight: float = _weight(0.0, "weight of the difference between a motion and its way "
+                                  "back, predicted apart")
+    use_instance_mask: bool = option(False, "things move by themselves only where the instance "
+                                     "mask has one, each as a whole (struct2depth)")
+    supervised_weight: float = _weight(1.0, "weight of exact depth and motion where a batch has "
+                                       "them (rendered worlds)")
 
     def __post_init__(self) -> None:
         check_options(self)
+        if self.ssim_window % 2 == 0:
+            raise ConfigError(f"expected an odd ssim_window, got {self.ssim_window}")
