@@ -14,6 +14,7 @@ import numpy as np
 
 from sfm_depth_ros.data.bag_reader import BagReader
 from sfm_depth_ros.data.bag_rig import BagRig, read_rig
+from sfm_depth_ros.data.bag_selection import BagSelection
 from sfm_depth_ros.data.bag_topics import BagTopics, require_topics
 from sfm_depth_ros.data.camera_model import CameraModel
 from sfm_depth_ros.data.events import CameraInfoEvent, DepthTruthEvent, ImageEvent
@@ -44,10 +45,10 @@ class BagFrame(NamedTuple):
 
 
 class BagFrames:
-    """The frames of one bag, to iterate any number of times.
+    """The frames of one bag or of a part of it, to iterate any number of times.
 
     Attributes:
-        path: The bag.
+        selection: The bag, and which part of it.
         rig: Camera, extrinsics, velocities and true poses.
         preprocessor: From the bag's images to the network's, for the first calibration.
         dropped: Images of the last iteration that could not be decoded.
@@ -55,14 +56,14 @@ class BagFrames:
 
     def __init__(
         self,
-        path: Path,
+        selection: BagSelection,
         rig: BagRig,
         preprocessor: Preprocessor,
         frame_count: int,
         topics: BagTopics,
         follows_info: bool = True,
     ) -> None:
-        self.path = path
+        self.selection = selection
         self.rig = rig
         self.preprocessor = preprocessor
         self.dropped = 0
@@ -72,6 +73,11 @@ class BagFrames:
 
     def __len__(self) -> int:
         return self._frame_count
+
+    @property
+    def path(self) -> Path:
+        """The bag."""
+        return self.selection.path
 
     @property
     def velocities(self) -> VelocityBuffer:
@@ -85,6 +91,7 @@ class BagFrames:
         delay = MAX_TRUTH_DELAY if self._topics.depth_truth else 0
         waiting: deque[tuple[ImageEvent, Preprocessor]] = deque()
         truths: dict[int, DepthTruthEvent] = {}
+        first_ns: int | None = None
         with BagReader(self.path, self._topics) as reader:
             for event in reader.events(ImageEvent, CameraInfoEvent, DepthTruthEvent):
                 if isinstance(event, CameraInfoEvent) and self._follows_info:
@@ -93,7 +100,9 @@ class BagFrames:
                     truths[event.stamp_ns] = event
                     _drop_oldest(truths)
                 elif isinstance(event, ImageEvent):
-                    waiting.append((event, preprocessor))
+                    first_ns = event.stamp_ns if first_ns is None else first_ns
+                    if self.selection.contains(event.stamp_ns, first_ns):
+                        waiting.append((event, preprocessor))
                 while waiting and (len(waiting) > delay or waiting[0][0].stamp_ns in truths):
                     yield from self._prepare(*waiting.popleft(), truths)
             for image, its_preprocessor in waiting:
@@ -117,7 +126,7 @@ class BagFrames:
 
 
 def read_frames(
-    path: str | Path,
+    bag: str | Path | BagSelection,
     input_width: int,
     crop: Sequence[float] = (0.0, 0.0, 0.0, 0.0),
     *,
@@ -130,7 +139,7 @@ def read_frames(
     """Open a bag for iteration.
 
     Args:
-        path: The rosbag2.
+        bag: The rosbag2, or a part of it (``PATH@START-END`` in seconds).
         input_width: Width of the network's image in pixels, a multiple of 32.
         crop: Shares of the rectified image cut off [top, bottom, left, right].
         topics: Names for roles that shall not be chosen by type.
@@ -143,15 +152,16 @@ def read_frames(
     Raises:
         DataError: The bag lacks something; the message says what it has and the remedy.
     """
-    with BagReader(path, topics) as reader:
+    selection = bag if isinstance(bag, BagSelection) else BagSelection.parse(bag)
+    with BagReader(selection.path, topics) as reader:
         roles = ["image", *(["velocity"] if needs_velocity else [])]
         roles += [] if camera is not None else ["camera_info"]
         require_topics(reader.topics, reader.recorded, *roles)
         rig = read_rig(reader, max_velocity_gap_s, camera, base_to_camera)
-        count = reader.message_count(reader.topics.image)
+        count = _count_images(reader, selection)
         chosen = reader.topics
     preprocessor = Preprocessor(rig.camera, input_width, crop)
-    return BagFrames(Path(path), rig, preprocessor, count, chosen, follows_info=camera is None)
+    return BagFrames(selection, rig, preprocessor, count, chosen, follows_info=camera is None)
 
 
 def read_snippets(
@@ -174,6 +184,21 @@ def read_snippets(
     for bag_frame in frames:
         yield from builder.add(bag_frame.frame)
     _logger.info("%s: refused frames %s", frames.path, builder.counts)
+
+
+def _count_images(reader: BagReader, selection: BagSelection) -> int:
+    """How many images the part has; a part beyond the bag's end is refused."""
+    if selection.is_whole:
+        return reader.message_count(reader.topics.image)
+    stamps = [e.stamp_ns for e in reader.events(ImageEvent) if isinstance(e, ImageEvent)]
+    count = sum(selection.contains(stamp, stamps[0]) for stamp in stamps)
+    if not count:
+        last = (stamps[-1] - stamps[0]) * 1e-9 if stamps else 0.0
+        raise DataError(
+            f"{selection.name} holds no image: the bag's images end after {last:.1f} s; choose "
+            "another part"
+        )
+    return count
 
 
 def _drop_oldest(truths: dict[int, DepthTruthEvent]) -> None:

@@ -1,0 +1,76 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""``BAG@START-END``: a bag, or the part of it between two times, in one word."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from sfm_depth_ros.errors import DataError
+
+_NUMBER = r"\d+(?:\.\d*)?|\.\d+"
+_RANGE = re.compile(rf"(?P<path>.+)@(?P<start>{_NUMBER})?-(?P<end>{_NUMBER})?")
+
+
+@dataclass(frozen=True)
+class BagSelection:
+    """Images of a bag whose stamps lie in ``[start_s, end_s)`` after its first image.
+
+    The parts ``BAG@0-66`` and ``BAG@66-`` of one bag therefore share no image and leave none out.
+
+    Attributes:
+        path: The rosbag2.
+        start_s: Seconds after the first image where the part begins.
+        end_s: Seconds after the first image where the part ends; inf = to the bag's end.
+    """
+
+    path: Path
+    start_s: float = 0.0
+    end_s: float = math.inf
+
+    @classmethod
+    def parse(cls, text: str | Path) -> BagSelection:
+        """Read ``PATH``, ``PATH@START-END``, ``PATH@START-`` or ``PATH@-END``, in seconds.
+
+        A path that exists is taken as it is, whatever its name.
+
+        Raises:
+            DataError: The end is not after the start.
+        """
+        path = Path(text).expanduser()
+        match = _RANGE.fullmatch(str(text))
+        if match is None or path.exists() or not (match["start"] or match["end"]):
+            return cls(path)
+        start, end = float(match["start"] or 0.0), float(match["end"] or math.inf)
+        if end <= start:
+            raise DataError(
+                f"{text}: the part must end after it starts; write BAG@START-END in seconds after "
+                "the first image"
+            )
+        return cls(Path(match["path"]).expanduser(), start, end)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every image belongs to it."""
+        return self.start_s == 0.0 and self.end_s == math.inf
+
+    @property
+    def name(self) -> str:
+        """What people call it: the bag's name with the part, as it can be typed again."""
+        bag = self.path.name or str(self.path)
+        if self.is_whole:
+            return bag
+        end = "" if self.end_s == math.inf else f"{self.end_s:g}"
+        return f"{bag}@{self.start_s:g}-{end}"
+
+    def contains(self, stamp_ns: int, first_stamp_ns: int) -> bool:
+        """Whether an image belongs to the part.
+
+        Args:
+            stamp_ns: The image's stamp in nanoseconds.
+            first_stamp_ns: The stamp of the bag's first image.
+        """
+        return self.start_s <= (stamp_ns - first_stamp_ns) * 1e-9 < self.end_s
