@@ -16,10 +16,10 @@ from sfm_depth_ros.config.schema import ObjectiveConfig
 from sfm_depth_ros.geometry.depth import inverse_depth
 from sfm_depth_ros.geometry.pinhole import backproject
 from sfm_depth_ros.geometry.warping import warp_sources
+from sfm_depth_ros.losses.joining import reduce_sources
 from sfm_depth_ros.losses.photometric import (
     WindowStatistics,
     photometric_error,
-    reduce_sources,
     window_statistics,
 )
 from sfm_depth_ros.losses.smoothness import edge_aware_smoothness

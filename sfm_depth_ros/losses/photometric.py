@@ -1,13 +1,9 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How unlike two images are, pixel by pixel, and how several sources are joined.
+"""How unlike two images are, pixel by pixel.
 
 Structural dissimilarity and L1 have their derivative written out: one backward pass serves the
 whole error, which the objective would otherwise spend most of its time in.
-
-The minimum over sources and the auto-mask are those of Monodepth2 (Godard et al., ICCV 2019),
-whose authors (Niantic) state that a patent on them is pending: see to it before commercial use,
-or choose ``reduction="mean"`` and ``auto_mask=False``.
 """
 
 from __future__ import annotations
@@ -23,10 +19,6 @@ from sfm_depth_ros.losses.window import box_sum, box_sum_adjoint
 
 # Wang et al. 2004 for images in [0, 1]; both published objectives use these.
 C1, C2 = 0.01**2, 0.03**2
-
-# A source must beat the unwarped one by more than this to teach a pixel. Monodepth2 breaks ties
-# by random noise of this size; a constant makes results repeatable and lets flat areas rest.
-TIE_BREAK = 1e-5
 
 
 @dataclass(frozen=True)
@@ -87,46 +79,6 @@ def photometric_error(
         image, reference, statistics.total, statistics.total_square, ssim_weight, window
     )
     return error
-
-
-def reduce_sources(
-    errors: Tensor, valid: Tensor, identity_errors: Tensor | None, reduction: str
-) -> tuple[Tensor, Tensor]:
-    """Join the errors of several sources into one per pixel.
-
-    A source is a candidate where its warp is valid; the unwarped sources are always candidates,
-    so that what moves with the camera, or does not move at all, teaches nothing. A pixel without
-    any candidate is not used.
-
-    Args:
-        errors: ``(B, S, H, W)`` photometric errors of the warped sources.
-        valid: ``(B, S, H, W)`` bool, whether the warp stayed inside the source.
-        identity_errors: ``(B, S, H, W)`` errors of the unwarped sources (auto-mask), or None.
-        reduction: ``"minimum"`` or ``"mean"`` over the valid sources.
-
-    Returns:
-        Error per pixel ``(B, 1, H, W)``, zero where unused, and the used mask, bool, likewise.
-    """
-    if errors.shape != valid.shape or errors.ndim != 4:
-        raise ValueError(
-            f"expected errors and valid (B, S, H, W), got {tuple(errors.shape)} and "
-            f"{tuple(valid.shape)}"
-        )
-    if reduction not in ("minimum", "mean"):
-        raise ValueError(f"expected reduction minimum or mean, got {reduction!r}")
-    used = valid.any(1, keepdim=True)
-    if reduction == "minimum":
-        joined = errors.masked_fill(~valid, torch.inf).amin(1, keepdim=True)
-    else:
-        count = valid.sum(1, keepdim=True).clamp(min=1)
-        joined = errors.masked_fill(~valid, 0).sum(1, keepdim=True) / count
-        joined = joined.masked_fill(~used, torch.inf)
-    if identity_errors is None:
-        return joined.masked_fill(~used, 0), used
-    unwarped = identity_errors.amin(1, keepdim=True) if reduction == "minimum" else (
-        identity_errors.mean(1, keepdim=True))
-    rest = joined + TIE_BREAK >= unwarped
-    return torch.where(rest, unwarped, joined), torch.ones_like(used)
 
 
 class _PhotometricError(torch.autograd.Function):

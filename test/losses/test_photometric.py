@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Photometric error against a plain numpy reference; how sources are joined."""
+"""Photometric error against a plain numpy reference."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from torch import Tensor
 
 from sfm_depth_ros.losses.photometric import (
     photometric_error,
-    reduce_sources,
     ssim,
     window_statistics,
 )
@@ -124,66 +123,3 @@ def test_impossible_windows_are_refused(window: int) -> None:
 def test_images_of_different_size_are_refused() -> None:
     with pytest.raises(ValueError, match="two images"):
         ssim(_double(1, 3, 5, 6), _double(1, 3, 5, 7))
-
-
-def _row(*values: float) -> Tensor:
-    return torch.tensor(values, dtype=torch.float64).view(1, len(values), 1, 1)
-
-
-@pytest.mark.parametrize(
-    ("errors", "valid", "identity", "reduction", "expected", "used"),
-    [
-        ((0.4, 0.2), (1, 1), None, "minimum", 0.2, True),
-        ((0.4, 0.2), (1, 0), None, "minimum", 0.4, True),
-        ((0.4, 0.2), (0, 0), None, "minimum", 0.0, False),
-        ((0.4, 0.2), (1, 1), (0.3, 0.1), "minimum", 0.1, True),
-        ((0.4, 0.2), (1, 0), (0.5, 0.6), "minimum", 0.4, True),
-        ((0.4, 0.2), (0, 0), (0.5, 0.6), "minimum", 0.5, True),
-        ((0.4, 0.2), (1, 1), None, "mean", 0.3, True),
-        ((0.4, 0.2), (0, 1), None, "mean", 0.2, True),
-        ((0.4, 0.2), (0, 0), None, "mean", 0.0, False),
-        ((0.4, 0.2), (1, 1), (0.1, 0.3), "mean", 0.2, True),
-        ((0.4, 0.2), (0, 0), (0.1, 0.3), "mean", 0.2, True),
-    ],
-)
-def test_sources_are_joined(
-    errors: tuple[float, ...],
-    valid: tuple[int, ...],
-    identity: tuple[float, ...] | None,
-    reduction: str,
-    expected: float,
-    used: bool,
-) -> None:
-    unwarped = None if identity is None else _row(*identity)
-    joined, mask = reduce_sources(_row(*errors), _row(*valid).bool(), unwarped, reduction)
-    assert joined.shape == mask.shape == (1, 1, 1, 1)
-    assert float(joined) == pytest.approx(expected)
-    assert bool(mask) is used
-
-
-def test_ties_go_to_the_unwarped_source() -> None:
-    errors = torch.zeros(1, 2, 2, 2, dtype=torch.float64, requires_grad=True)
-    valid = torch.ones(1, 2, 2, 2, dtype=torch.bool)
-    joined, _ = reduce_sources(errors, valid, torch.zeros_like(errors).detach(), "minimum")
-    joined.sum().backward()
-    assert errors.grad is not None and (errors.grad == 0).all()
-
-
-@pytest.mark.parametrize("reduction", ["minimum", "mean"])
-def test_gradients_stay_finite_where_nothing_is_valid(reduction: str) -> None:
-    for identity in (None, torch.rand(1, 2, 3, 3, dtype=torch.float64)):
-        errors = _double(1, 2, 3, 3).requires_grad_()
-        valid = torch.zeros(1, 2, 3, 3, dtype=torch.bool)
-        valid[..., 0] = True
-        joined, _ = reduce_sources(errors, valid, identity, reduction)
-        joined.sum().backward()
-        assert errors.grad is not None and errors.grad.isfinite().all()
-        assert (errors.grad[..., 1:] == 0).all()
-
-
-def test_unknown_reduction_and_shapes_are_refused() -> None:
-    errors, valid = _double(1, 2, 3, 3), torch.ones(1, 2, 3, 3, dtype=torch.bool)
-    with pytest.raises(ValueError, match="reduction"):
-        reduce_sources(errors, valid, None, "median")
-    with pytest.raises(ValueError, match="errors and valid"):
-        reduce_sources(errors, valid[:, :1], None, "minimum")
