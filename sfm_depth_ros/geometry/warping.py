@@ -28,11 +28,14 @@ class WarpResult:
             of the source camera and inside its image.
         depth: ``(B, 1, H, W)`` (``(B, S, 1, H, W)``) metres, depth of the target's points in the
             source frame.
+        grid: ``(B, H, W, 2)`` (``(B, S, H, W, 2)``) where in the source each pixel was sampled:
+            x and y, -1 and 1 at the outermost pixels' centres (``grid_to_pixels``).
     """
 
     image: Tensor
     valid: Tensor
     depth: Tensor
+    grid: Tensor
 
 
 def warp(
@@ -61,60 +64,145 @@ def warp_points(
     source: Tensor, points: Tensor, K: Tensor, T_source_target: Tensor, padding: str = "border"
 ) -> WarpResult:
     """As ``warp``, from points ``(B, 3, H, W)`` in the target frame, back-projected before."""
-    result = warp_sources(source[:, None], points, K, T_source_target[:, None], padding)
-    return WarpResult(result.image[:, 0], result.valid[:, 0], result.depth[:, 0])
+    result = warp_sources(source[:, None], points, K, T_source_target[:, None], padding=padding)
+    image, grid = result.image[:, 0], result.grid[:, 0]
+    return WarpResult(image, result.valid[:, 0], result.depth[:, 0], grid)
 
 
 def warp_sources(
-    sources: Tensor, points: Tensor, K: Tensor, T_source_target: Tensor, padding: str = "border"
+    sources: Tensor,
+    points: Tensor,
+    K: Tensor,
+    T_source_target: Tensor,
+    residual_translation: Tensor | None = None,
+    K_source: Tensor | None = None,
+    padding: str = "border",
 ) -> WarpResult:
     """Reconstruct the target from each of several sources with one back-projection.
 
     Args:
-        sources: ``(B, S, C, H, W)`` images.
+        sources: ``(B, S, C, H, W)`` images, or whatever else their pixels know (depth, masks).
         points: ``(B, 3, H', W')`` metres in the target frame.
         K: ``(B, 3, 3)`` intrinsics of the sources in pixels.
         T_source_target: ``(B, S, 4, 4)``.
+        residual_translation: ``(B, S, 3, H', W')`` metres in the source frame, added to each
+            transformed point (what moves by itself), or None.
+        K_source: ``(B, S, 3, 3)`` where the sources' cameras differ (stereo); used instead of
+            ``K``.
         padding: What lies outside the source: ``"border"`` or ``"zeros"``.
 
     Returns:
         The sources as seen from the target.
     """
-    _check_shapes(sources, points, K, T_source_target)
-    (batch, count), (height, width) = sources.shape[:2], points.shape[-2:]
-    projection = _grid_projection(K, *sources.shape[-2:]) @ T_source_target[:, :, :3]
+    if sources.ndim != 5:
+        raise ValueError(f"expected source images (B, S, C, H, W), got {tuple(sources.shape)}")
+    size = (sources.shape[-2], sources.shape[-1])
+    grid, valid, depth = project_points(
+        points, K, T_source_target, size, residual_translation, K_source
+    )
+    return WarpResult(sample_sources(sources, grid, padding), valid, depth, grid)
+
+
+def project_points(
+    points: Tensor,
+    K: Tensor,
+    T_source_target: Tensor,
+    size: tuple[int, int],
+    residual_translation: Tensor | None = None,
+    K_source: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Where the target's points fall in each source; arguments as in ``warp_sources``.
+
+    Args:
+        points: ``(B, 3, H, W)``.
+        K: ``(B, 3, 3)``.
+        T_source_target: ``(B, S, 4, 4)``.
+        size: Height and width of the sources in pixels.
+        residual_translation: ``(B, S, 3, H, W)`` or None.
+        K_source: ``(B, S, 3, 3)`` or None.
+
+    Returns:
+        Grid, validity and depth as in ``WarpResult``.
+    """
+    _check_shapes(points, K, T_source_target, residual_translation, K_source)
+    (batch, count), (height, width) = T_source_target.shape[:2], points.shape[-2:]
+    to_grid = _grid_projection(K[:, None] if K_source is None else K_source, *size)
+    projection = to_grid @ T_source_target[:, :, :3]
     turn = projection[..., :3].reshape(batch, 3 * count, 3)
     shift = projection[..., 3].reshape(batch, 3 * count, 1)
     projected = torch.baddbmm(shift, turn, points.flatten(2))  # (B, 3 S, H W)
-    projected = projected.view(batch * count, 3, height, width)
-    xy, z = projected.split((2, 1), dim=1)
+    projected = projected.view(batch * count, 3, height * width)
+    if residual_translation is not None:
+        each = to_grid.expand(batch, count, 3, 3).reshape(-1, 3, 3)
+        residual = residual_translation.reshape(batch * count, 3, -1)
+        projected = torch.baddbmm(projected, each, residual)
+    xy, z = projected.view(batch * count, 3, height, width).split((2, 1), dim=1)
     grid = xy * z.clamp(min=MIN_Z).reciprocal()
-    image = functional.grid_sample(
-        sources.flatten(0, 1), grid.permute(0, 2, 3, 1),
-        mode="bilinear", padding_mode=padding, align_corners=True,
-    )  # fmt: skip
     with torch.no_grad():
         valid = (grid.abs().amax(1, keepdim=True) <= _EDGE) & (z > MIN_Z)
     split = (batch, count)
-    return WarpResult(image.unflatten(0, split), valid.unflatten(0, split), z.unflatten(0, split))
+    grid = grid.permute(0, 2, 3, 1)
+    return grid.unflatten(0, split), valid.unflatten(0, split), z.unflatten(0, split)
+
+
+def sample_sources(sources: Tensor, grid: Tensor, padding: str = "border") -> Tensor:
+    """Sample what belongs to the sources where ``WarpResult.grid`` says.
+
+    Args:
+        sources: ``(B, S, C, H, W)``.
+        grid: ``(B, S, H', W', 2)`` in [-1, 1].
+        padding: What lies outside: ``"border"`` or ``"zeros"``.
+
+    Returns:
+        ``(B, S, C, H', W')``.
+    """
+    if sources.ndim != 5 or grid.ndim != 5 or sources.shape[:2] != grid.shape[:2]:
+        raise ValueError(
+            "expected sources (B, S, C, H, W) and a grid (B, S, H', W', 2), got "
+            f"{tuple(sources.shape)} and {tuple(grid.shape)}"
+        )
+    sampled = functional.grid_sample(
+        sources.flatten(0, 1), grid.flatten(0, 1),
+        mode="bilinear", padding_mode=padding, align_corners=True,
+    )  # fmt: skip
+    return sampled.unflatten(0, (sources.shape[0], sources.shape[1]))
+
+
+def grid_to_pixels(grid: Tensor, height: int, width: int) -> Tensor:
+    """Columns and rows ``(..., 2)`` in a source of that size, of a grid ``(..., 2)``."""
+    return (grid + 1) * grid.new_tensor([(width - 1) / 2, (height - 1) / 2])
 
 
 def _grid_projection(K: Tensor, height: int, width: int) -> Tensor:
-    """K ``(B, 1, 3, 3)`` that projects to sampling coordinates in [-1, 1] instead of pixels."""
+    """K ``(..., 3, 3)`` that projects to sampling coordinates in [-1, 1] instead of pixels."""
     sx, sy = 2.0 / max(width - 1, 1), 2.0 / max(height - 1, 1)
-    to_grid = K.new_tensor([[sx, 0.0, -1.0], [0.0, sy, -1.0], [0.0, 0.0, 1.0]])
-    return (to_grid @ K)[:, None]
+    return K.new_tensor([[sx, 0.0, -1.0], [0.0, sy, -1.0], [0.0, 0.0, 1.0]]) @ K
 
 
-def _check_shapes(sources: Tensor, points: Tensor, K: Tensor, T_source_target: Tensor) -> None:
-    if sources.ndim != 5:
-        raise ValueError(f"expected source images (B, S, C, H, W), got {tuple(sources.shape)}")
-    batch, count = sources.shape[:2]
-    if points.ndim != 4 or points.shape[:2] != (batch, 3):
-        raise ValueError(f"expected points ({batch}, 3, H, W), got {tuple(points.shape)}")
-    if T_source_target.shape != (batch, count, 4, 4):
+def _check_shapes(
+    points: Tensor,
+    K: Tensor,
+    T_source_target: Tensor,
+    residual_translation: Tensor | None,
+    K_source: Tensor | None,
+) -> None:
+    if points.ndim != 4 or points.shape[1] != 3:
+        raise ValueError(f"expected points (B, 3, H, W), got {tuple(points.shape)}")
+    batch, size = points.shape[0], tuple(points.shape[-2:])
+    if T_source_target.ndim != 4 or T_source_target.shape[::2] != (batch, 4):
         raise ValueError(
-            f"expected T_source_target ({batch}, {count}, 4, 4), "
-            f"got {tuple(T_source_target.shape)}"
+            f"expected T_source_target ({batch}, S, 4, 4), got {tuple(T_source_target.shape)}"
         )
+    count = T_source_target.shape[1]
     check_intrinsics(K, batch)
+    if K_source is not None and K_source.shape != (batch, count, 3, 3):
+        raise ValueError(
+            f"expected K_source ({batch}, {count}, 3, 3), got {tuple(K_source.shape)}"
+        )
+    if residual_translation is not None and (
+        residual_translation.shape != (batch, count, 3, *size)
+    ):
+        raise ValueError(
+            f"expected residual_translation {(batch, count, 3, *size)}, "
+            f"got {tuple(residual_translation.shape)}"
+        )

@@ -11,7 +11,13 @@ from torch import Tensor
 
 from sfm_depth_ros.geometry.pinhole import backproject
 from sfm_depth_ros.geometry.se3 import motion_to_transform
-from sfm_depth_ros.geometry.warping import warp, warp_points, warp_sources
+from sfm_depth_ros.geometry.warping import (
+    grid_to_pixels,
+    sample_sources,
+    warp,
+    warp_points,
+    warp_sources,
+)
 
 HEIGHT, WIDTH = 6, 9
 
@@ -139,3 +145,75 @@ def test_wrong_shapes_are_refused() -> None:
         warp_points(image, points, K, T[:1, 0])
     with pytest.raises(ValueError, match="K"):
         warp_points(image, points, K[:1], T[:, 0])
+
+
+def _with_camera_of_each_source() -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    scale = torch.tensor([[1.0, 1, 1], [1.1, 0.9, 1]], dtype=torch.float64)
+    K_source = _intrinsics()[:, None] * torch.diag_embed(scale)
+    residual = 0.2 * (_double(2, 2, 3, HEIGHT, WIDTH, seed=7) - 0.5)
+    depth = 2 + _double(2, 1, HEIGHT, WIDTH, seed=1)
+    return depth, residual, _double(2, 2, 3, HEIGHT, WIDTH), K_source
+
+
+def test_residual_translation_and_cameras_of_their_own_equal_the_reference() -> None:
+    depth, residual, sources, K_source = _with_camera_of_each_source()
+    K, T = _intrinsics(), _motions()
+    result = warp_sources(sources, backproject(depth, K), K, T, residual, K_source)
+    pixels = grid_to_pixels(result.grid, HEIGHT, WIDTH)
+    assert result.valid.any() and not result.valid.all()
+    for b, s, v, u in np.ndindex(2, 2, HEIGHT, WIDTH):
+        point = float(depth[b, 0, v, u]) * np.linalg.inv(K[b].numpy()) @ [u, v, 1.0]
+        moved = (T[b, s].numpy() @ [*point, 1.0])[:3] + residual[b, s, :, v, u].numpy()
+        x, y, z = K_source[b, s].numpy() @ moved
+        assert float(result.depth[b, s, 0, v, u]) == pytest.approx(z, abs=1e-12)
+        np.testing.assert_allclose(pixels[b, s, v, u].numpy(), [x / z, y / z], atol=1e-12)
+        inside = 0 <= x / z <= WIDTH - 1 and 0 <= y / z <= HEIGHT - 1
+        assert bool(result.valid[b, s, 0, v, u]) == inside
+
+
+def test_zero_residual_changes_nothing() -> None:
+    depth, residual, sources, _ = _with_camera_of_each_source()
+    K, T = _intrinsics(), _motions()
+    points = backproject(depth, K)
+    plain = warp_sources(sources, points, K, T)
+    both = K[:, None].repeat(1, 2, 1, 1)
+    same = warp_sources(sources, points, K, T, torch.zeros_like(residual), both)
+    torch.testing.assert_close(same.image, plain.image)
+    assert torch.equal(same.valid, plain.valid)
+
+
+def test_more_of_the_source_is_sampled_at_the_same_places() -> None:
+    sources, depth = _double(2, 2, 3, HEIGHT, WIDTH), 2 + _double(2, 1, HEIGHT, WIDTH, seed=1)
+    K, T = _intrinsics(), _motions()
+    result = warp_sources(sources, backproject(depth, K), K, T)
+    assert torch.equal(sample_sources(sources, result.grid), result.image)
+    assert not torch.equal(sample_sources(sources, result.grid, "zeros"), result.image)
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_gradients_reach_the_intrinsics_and_the_residual(apart: bool) -> None:
+    """Learned intrinsics: K matters twice, where points come from and where they fall."""
+    depth, residual, sources, K_source = (x[:1] for x in _with_camera_of_each_source())
+    T = _motions()[:1]
+
+    def rebuild(K: Tensor, residual: Tensor, K_source: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        points = backproject(depth, K)
+        camera = K_source if apart else None
+        result = warp_sources(sources, points, K, T, residual, camera)
+        return result.image, result.depth, result.grid
+
+    given = (_intrinsics(1), residual.contiguous(), K_source.contiguous())
+    assert torch.autograd.gradcheck(rebuild, tuple(x.requires_grad_() for x in given))
+
+
+def test_wrong_shapes_of_the_extras_are_refused() -> None:
+    depth, residual, sources, _ = _with_camera_of_each_source()
+    points, K, T = backproject(depth, _intrinsics()), _intrinsics(), _motions()
+    with pytest.raises(ValueError, match="residual_translation"):
+        warp_sources(sources, points, K, T, residual[:, :1])
+    with pytest.raises(ValueError, match="K_source"):
+        warp_sources(sources, points, K, T, K_source=K)
+    with pytest.raises(ValueError, match="grid"):
+        sample_sources(sources, points)
+    with pytest.raises(ValueError, match="sources"):
+        warp_sources(sources[:, :1], points, K, T)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sfm_depth_ros.losses.velocity import velocity_loss
+from sfm_depth_ros.losses.velocity import velocity_loss, velocity_vector_loss
 
 TRANSLATIONS = torch.tensor(
     [[[3.0, 0.0, 4.0], [0.0, 0.0, -1.0]], [[0.0, 2.0, 0.0], [0.0, 0.0, 0.0]]],
@@ -47,3 +47,48 @@ def test_gradients_leave_unknown_ones_alone() -> None:
 def test_wrong_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="translations"):
         velocity_loss(TRANSLATIONS, torch.zeros(2, 3))
+
+
+def _transforms(translations: torch.Tensor) -> torch.Tensor:
+    T = torch.eye(4, dtype=translations.dtype).repeat(*translations.shape[:-1], 1, 1)
+    T[..., :3, 3] = translations
+    return T
+
+
+def test_distance_between_vectors_over_the_known_ones() -> None:
+    measured = TRANSLATIONS.clone()
+    measured[0, 0] = torch.tensor([3.0, 2.0, 4.0])
+    measured[0, 1, 2] = 1.0  # as long as predicted, but the other way
+    measured[1, 0, 1] = NAN
+    measured[1, 1] = torch.tensor([0.0, 0.3, 0.4], dtype=torch.float64)
+    loss = velocity_vector_loss(_transforms(TRANSLATIONS), _transforms(measured))
+    assert float(loss) == pytest.approx((2 + 2 + 0.5) / 3, abs=1e-12)
+    lengths = velocity_loss(TRANSLATIONS, measured.norm(dim=-1))
+    assert float(lengths) < float(loss)
+
+
+def test_vector_gradients_point_from_measured_to_predicted() -> None:
+    T = _transforms(TRANSLATIONS + 0.1).requires_grad_()
+    measured = _transforms(TRANSLATIONS)
+    measured[0, 1] = NAN
+    assert torch.autograd.gradcheck(lambda t: velocity_vector_loss(t, measured), (T,))
+    velocity_vector_loss(T, measured).backward()
+    assert T.grad is not None
+    expected = torch.full((3,), 1 / 3 / 3**0.5, dtype=torch.float64)
+    torch.testing.assert_close(T.grad[1, 1, :3, 3], expected)
+    assert (T.grad[0, 1] == 0).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_exact_and_unknown_vectors_have_a_finite_gradient(dtype: torch.dtype) -> None:
+    T = _transforms(TRANSLATIONS.to(dtype)).requires_grad_()
+    for measured in (T.detach().clone(), torch.full_like(T, NAN)):
+        loss = velocity_vector_loss(T, measured)
+        assert loss.dtype == dtype and loss.item() == 0.0
+        (gradient,) = torch.autograd.grad(loss, T)
+        assert (gradient == 0).all()
+
+
+def test_wrong_shapes_of_motions_are_refused() -> None:
+    with pytest.raises(ValueError, match="measured"):
+        velocity_vector_loss(_transforms(TRANSLATIONS), _transforms(TRANSLATIONS)[:1])
