@@ -4,22 +4,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from torch import Tensor, nn
 
 from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
-from sfm_depth_ros.networks.pose import SmallPoseNet
+from sfm_depth_ros.networks.dispnet import DispNet
+from sfm_depth_ros.networks.encoded_depth import resnet_depth_net, timm_depth_net
+from sfm_depth_ros.networks.packnet import PackNet
+from sfm_depth_ros.networks.pose import PoseOutput, SmallPoseNet
 from sfm_depth_ros.networks.small import SmallDepthNet
 
-DEPTH_NETWORKS = {"small": SmallDepthNet}
+DEPTH_NETWORKS: dict[str, Callable[[DepthNetworkConfig], nn.Module]] = {
+    "small": SmallDepthNet,
+    "packnet01": PackNet,
+    "packnet_slim01": PackNet,
+    "resnet18": resnet_depth_net,
+    "resnet34": resnet_depth_net,
+    "resnet50": resnet_depth_net,
+    "dispnet": DispNet,
+    "dispnet_monodepth": DispNet,
+}
 POSE_NETWORKS = {"small": SmallPoseNet}
 
 
 class DepthNet(Protocol):
-    """A depth network: ``(B, 3, H, W)`` RGB in [0, 1] to depth at the reference focal length."""
+    """A depth network: ``(B, 3, H, W)`` RGB in [0, 1] to depth at the reference focal length.
+
+    H and W are multiples of 32. The parameter ``log_scale`` multiplies every depth.
+    """
 
     config: DepthNetworkConfig
+    log_scale: nn.Parameter
 
     def __call__(self, image: Tensor) -> list[Tensor]:
         """Depths at all scales, finest ``(B, 1, H, W)`` first."""
@@ -31,18 +48,36 @@ class DepthNet(Protocol):
 
 
 class PoseNet(Protocol):
-    """A pose network: ``(B, 6, H, W)`` in temporal order to ``(B, 6)`` of ``T_earlier_later``."""
+    """A pose network: ``images`` images in temporal order to the motions between neighbours."""
 
     config: PoseNetworkConfig
+    images: int  # 2 or 3
 
-    def __call__(self, pair: Tensor) -> Tensor:
-        """Motion [tx ty tz rx ry rz] at the reference focal length."""
+    def __call__(self, stack: Tensor) -> Tensor:
+        """``(B, 3 images, H, W)`` to ``(B, 6 (images - 1))``, [tx ty tz rx ry rz] each.
+
+        Motions ``T_earlier_later`` in temporal order, axis-angle, at the reference focal length.
+        """
+        ...
+
+    def raw(self, stack: Tensor) -> Tensor:
+        """The network's own output, as its authors' code has it."""
+        ...
+
+    def observe(self, stack: Tensor) -> PoseOutput:
+        """The motion and the extras of the configuration."""
         ...
 
 
 def create_depth_network(config: DepthNetworkConfig) -> nn.Module:
-    """Build the depth network that ``config.name`` names, with fresh weights."""
-    return DEPTH_NETWORKS[config.name](config)
+    """Build the depth network that ``config.name`` names, with fresh weights.
+
+    Raises:
+        ModelError: ``config.pretrained`` cannot be read or is of another encoder.
+        MissingDependencyError: A timm encoder is asked for and timm cannot be imported.
+        ConfigError: timm does not know the encoder, or it does not fit.
+    """
+    return DEPTH_NETWORKS.get(config.name, timm_depth_net)(config)
 
 
 def create_pose_network(config: PoseNetworkConfig) -> nn.Module:

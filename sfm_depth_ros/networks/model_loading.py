@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import nn
 
@@ -23,7 +25,9 @@ def load_network(folder: ModelFolder, kind: str) -> nn.Module:
         ModelError: The weights do not fit the architecture.
     """
     if kind == "depth":
-        network, weights = create_depth_network(folder.depth_config), folder.depth_weights()
+        # The folder's own weights follow: the file that training began with may be gone.
+        config = replace(folder.depth_config, pretrained="")
+        network, weights = create_depth_network(config), folder.depth_weights()
     elif kind == "pose":
         network, weights = create_pose_network(folder.pose_config), folder.pose_weights()
     else:

@@ -1,0 +1,168 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""DispNet as SfMLearner (Zhou et al., CVPR 2017) and Monodepth (Godard et al., CVPR 2017) have it.
+
+Both descend from Mayer et al. (CVPR 2016): seven halvings, seven enlargements with skips, no
+norms. Padding is symmetric here where TensorFlow's is not, by half a pixel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sfm_depth_ros.config.networks import DepthNetworkConfig
+from sfm_depth_ros.geometry.depth import disparity_to_depth
+from sfm_depth_ros.networks.image_size import check_image_size
+
+DOWN_CHANNELS = (32, 64, 128, 256, 512, 512, 512)
+DOWN_KERNELS = (7, 5, 3, 3, 3, 3, 3)
+UP_CHANNELS = (512, 512, 256, 128, 64, 32, 16)
+HEADS = 4
+
+
+@dataclass(frozen=True)
+class DispNetStyle:
+    """What the two papers' networks differ in.
+
+    Attributes:
+        activation: After every convolution but the heads.
+        halves_first: Whether the first convolution of a pair halves, else the second.
+        transposes: Whether a transposed convolution enlarges, else nearest x2 and a convolution.
+        enlarging: How the coarser disparity is enlarged for the next stage.
+        gain: Of the sigmoid as the next stage sees it.
+        offset: Added to it.
+    """
+
+    activation: type[nn.Module]
+    halves_first: bool
+    transposes: bool
+    enlarging: str
+    gain: float
+    offset: float
+
+
+STYLES = {
+    "dispnet": DispNetStyle(nn.ReLU, True, True, "bilinear", 10.0, 0.01),
+    "dispnet_monodepth": DispNetStyle(nn.ELU, False, False, "nearest", 0.3, 0.0),
+}
+
+
+class DispNet(nn.Module):
+    """Image to depth at the reference focal length, at 1, 1/2, 1/4 and 1/8 of its size.
+
+    Inverse depth is linear in the sigmoid between ``1 / max_depth`` and ``1 / min_depth``
+    (SfMLearner: 0.01 and 10). ``log_scale`` multiplies every depth.
+    """
+
+    def __init__(self, config: DepthNetworkConfig) -> None:
+        """Build it from its shape."""
+        super().__init__()
+        self.config = config
+        self.style = style = STYLES[config.name]
+        self.down = nn.ModuleList(
+            _halving(inputs, outputs, kernel, style)
+            for (inputs, outputs), kernel in zip(
+                pairwise((3, *DOWN_CHANNELS)), DOWN_KERNELS, strict=True
+            )
+        )
+        self.up = nn.ModuleList(
+            _enlarging(inputs, outputs, style)
+            for inputs, outputs in pairwise((DOWN_CHANNELS[-1], *UP_CHANNELS))
+        )
+        skips = (*DOWN_CHANNELS[-2::-1], 0)
+        self.join = nn.ModuleList(
+            _convolution(here + skip + (level > len(UP_CHANNELS) - HEADS), here, 3, 1, style)
+            for level, (here, skip) in enumerate(zip(UP_CHANNELS, skips, strict=True))
+        )
+        self.heads = nn.ModuleList(nn.Conv2d(here, 1, 3, 1, 1) for here in UP_CHANNELS[-HEADS:])
+        self.log_scale = nn.Parameter(torch.zeros(()))
+        self.apply(_initialise)
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Depth at all scales.
+
+        Args:
+            image: ``(B, 3, H, W)`` RGB in [0, 1]; H and W are multiples of 32.
+
+        Returns:
+            Depths in metres at the reference focal length, finest first: ``(B, 1, H, W)``,
+            ``(B, 1, H/2, W/2)``, ``(B, 1, H/4, W/4)``, ``(B, 1, H/8, W/8)``.
+
+        Raises:
+            DataError: The image's size does not fit.
+        """
+        return [self._to_depth(disparity) for disparity in self.disparities(image)]
+
+    def depth(self, image: Tensor) -> Tensor:
+        """The finest depth alone: ``(B, 3, H, W)`` to ``(B, 1, H, W)``."""
+        return self._to_depth(self.disparities(image)[0])
+
+    def disparities(self, image: Tensor) -> list[Tensor]:
+        """Sigmoid outputs, finest first."""
+        check_image_size(image)
+        features = [image * 2.0 - 1.0 if self.style.transposes else image]
+        for halve in self.down:
+            features.append(halve(features[-1]))
+        x = features.pop()
+        said: list[Tensor] = []  # coarse to fine
+        for level, (enlarge, join) in enumerate(zip(self.up, self.join, strict=True)):
+            parts = [enlarge(x)]
+            if level < len(self.up) - 1:
+                parts = [_cropped(parts[0], features[-1 - level]), features[-1 - level]]
+            if said:
+                parts.append(self._enlarged(said[-1]))
+            x = join(torch.cat(parts, dim=1))
+            if level >= len(self.up) - HEADS:
+                said.append(torch.sigmoid(self.heads[level - len(self.up) + HEADS](x)))
+        return said[::-1]
+
+    def _enlarged(self, disparity: Tensor) -> Tensor:
+        seen = disparity * self.style.gain + self.style.offset
+        return functional.interpolate(seen, scale_factor=2.0, mode=self.style.enlarging)
+
+    def _to_depth(self, disparity: Tensor) -> Tensor:
+        config = self.config
+        depth = disparity_to_depth(disparity, config.min_depth, config.max_depth)
+        return depth * torch.exp(self.log_scale)
+
+
+def _halving(inputs: int, outputs: int, kernel: int, style: DispNetStyle) -> nn.Sequential:
+    strides = (2, 1) if style.halves_first else (1, 2)
+    return nn.Sequential(
+        _convolution(inputs, outputs, kernel, strides[0], style),
+        _convolution(outputs, outputs, kernel, strides[1], style),
+    )
+
+
+def _enlarging(inputs: int, outputs: int, style: DispNetStyle) -> nn.Sequential:
+    if style.transposes:
+        transposed = nn.ConvTranspose2d(inputs, outputs, 3, 2, padding=1, output_padding=1)
+        return nn.Sequential(transposed, style.activation(inplace=True))
+    return nn.Sequential(
+        nn.Upsample(scale_factor=2.0, mode="nearest"),
+        _convolution(inputs, outputs, 3, 1, style),
+    )
+
+
+def _convolution(
+    inputs: int, outputs: int, kernel: int, stride: int, style: DispNetStyle
+) -> nn.Sequential:
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2)
+    return nn.Sequential(convolution, style.activation(inplace=True))
+
+
+def _cropped(x: Tensor, like: Tensor) -> Tensor:
+    """Drop the last row or column where a halving had rounded up."""
+    return x[..., : like.shape[-2], : like.shape[-1]]
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

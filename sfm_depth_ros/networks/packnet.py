@@ -1,0 +1,138 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""PackNet01 and PackNetSlim01 (Guizilini et al., CVPR 2020)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sfm_depth_ros.config.networks import DepthNetworkConfig
+from sfm_depth_ros.networks.image_size import check_image_size
+from sfm_depth_ros.networks.packing import NormConv, Packing, ResidualConv, Unpacking
+
+BLOCKS = (2, 2, 3, 3)  # residual blocks of the stages after the first
+PACK_KERNELS = (5, 3, 3, 3, 3)
+HEADS = 4
+SMALLEST_INVERSE_DEPTH = 1e-6  # 1/m, what the authors clamp to before they invert
+
+
+@dataclass(frozen=True)
+class PackNetShape:
+    """What the published variants differ in.
+
+    Attributes:
+        channels: Of the five stages; the stem has those of the first.
+        features: Volumes that each 3D convolution makes.
+    """
+
+    channels: tuple[int, int, int, int, int]
+    features: int
+
+
+SHAPES = {
+    "packnet01": PackNetShape((64, 64, 128, 256, 512), 8),
+    "packnet_slim01": PackNetShape((32, 64, 128, 256, 512), 4),
+}
+
+
+class PackNet(nn.Module):
+    """Image to depth at the reference focal length, at 1, 1/2, 1/4 and 1/8 of its size.
+
+    Inverse depth is the sigmoid over ``min_depth`` (the authors': 0.5 m), without a farthest
+    depth. ``log_scale`` multiplies every depth.
+    """
+
+    def __init__(self, config: DepthNetworkConfig) -> None:
+        """Build it from its shape."""
+        super().__init__()
+        self.config = config
+        self.adds = config.skip_fusion == "add"
+        shape = SHAPES[config.name]
+        self._build_encoder(shape)
+        self._build_decoder(shape)
+        self.log_scale = nn.Parameter(torch.zeros(()))
+        self.apply(_initialise)
+
+    def _build_encoder(self, shape: PackNetShape) -> None:
+        first, *_ = channels = shape.channels
+        self.stem = NormConv(3, first, kernel=5)
+        self.stages = nn.ModuleList([NormConv(first, first, kernel=7)])
+        for inputs, outputs, blocks in zip(channels, channels[1:], BLOCKS, strict=False):
+            rest = (ResidualConv(outputs, outputs) for _ in range(blocks - 1))
+            self.stages.append(nn.Sequential(ResidualConv(inputs, outputs), *rest))
+        self.packs = nn.ModuleList(
+            Packing(width, kernel, shape.features)
+            for width, kernel in zip(channels, PACK_KERNELS, strict=True)
+        )
+
+    def _build_decoder(self, shape: PackNetShape) -> None:
+        """Five stages, coarse to fine; the last four say an inverse depth."""
+        here = shape.channels[::-1]
+        skips = (*shape.channels[:-1][::-1], shape.channels[0])
+        below = (here[0], *here[:-1])
+        enlarged = skips if self.adds else here  # channels beside the skips
+        self.unpacks = nn.ModuleList(
+            Unpacking(inputs, outputs, shape.features)
+            for inputs, outputs in zip(below, enlarged, strict=True)
+        )
+        joined = [enlarged[i] + (0 if self.adds else skips[i]) + (i > 1) for i in range(5)]
+        self.joins = nn.ModuleList(
+            NormConv(inputs, outputs) for inputs, outputs in zip(joined, here, strict=True)
+        )
+        self.heads = nn.ModuleList(nn.Conv2d(width, 1, 3, 1, 1) for width in here[-HEADS:])
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Depth at all scales.
+
+        Args:
+            image: ``(B, 3, H, W)`` RGB in [0, 1]; H and W are multiples of 32.
+
+        Returns:
+            Depths in metres at the reference focal length, finest first: ``(B, 1, H, W)``,
+            ``(B, 1, H/2, W/2)``, ``(B, 1, H/4, W/4)``, ``(B, 1, H/8, W/8)``.
+
+        Raises:
+            DataError: The image's size does not fit.
+        """
+        return [self._to_depth(inverse) for inverse in self.inverse_depths(image)]
+
+    def depth(self, image: Tensor) -> Tensor:
+        """The finest depth alone: ``(B, 3, H, W)`` to ``(B, 1, H, W)``."""
+        return self._to_depth(self.inverse_depths(image)[0])
+
+    def inverse_depths(self, image: Tensor) -> list[Tensor]:
+        """What the published network answers: inverse depths in 1/m, finest first."""
+        check_image_size(image)
+        x, skips = self._encode(image)
+        said: list[Tensor] = []  # coarse to fine
+        for level, (unpack, join) in enumerate(zip(self.unpacks, self.joins, strict=True)):
+            parts = [unpack(x), skips[-1 - level]]
+            parts = [parts[0] + parts[1]] if self.adds else parts
+            if said:
+                parts.append(functional.interpolate(said[-1], scale_factor=2.0, mode="nearest"))
+            x = join(torch.cat(parts, dim=1))
+            if level > 0:
+                head = self.heads[level - 1]
+                said.append(torch.sigmoid(head(x)) / self.config.min_depth)
+        return said[::-1]
+
+    def _encode(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Features at 1/32, and those beside the decoder at 1, 1/2, 1/4, 1/8 and 1/16."""
+        outputs = [self.stem(image)]
+        for stage, pack in zip(self.stages, self.packs, strict=True):
+            outputs.append(pack(stage(outputs[-1])))
+        return outputs[-1], outputs[:-1]
+
+    def _to_depth(self, inverse: Tensor) -> Tensor:
+        return torch.exp(self.log_scale) / inverse.clamp(min=SMALLEST_INVERSE_DEPTH)
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, (nn.Conv2d, nn.Conv3d)):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
