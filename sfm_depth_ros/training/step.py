@@ -12,12 +12,12 @@ from torch import Tensor
 
 from sfm_depth_ros.config.schema import ObjectiveConfig
 from sfm_depth_ros.data.batch import SnippetBatch
-from sfm_depth_ros.geometry.se3 import invert_transform, motion_to_transform
 from sfm_depth_ros.losses.objective import LossTerms, self_supervised_objective
 from sfm_depth_ros.losses.supervised import depth_supervision, motion_supervision
 from sfm_depth_ros.losses.velocity import velocity_loss
-from sfm_depth_ros.networks.focal import canonical_to_depth, canonical_to_motion
+from sfm_depth_ros.networks.focal import canonical_to_depth
 from sfm_depth_ros.networks.model import DepthNet, PoseNet
+from sfm_depth_ros.networks.source_motions import predict_source_motions
 
 FAR = 100.0  # metres: what is beyond range (+Inf, REP 117) is taught as this far away
 
@@ -114,7 +114,7 @@ def predict_depths(depth_net: DepthNet, image: Tensor, K: Tensor) -> list[Tensor
 def predict_motions(
     pose_net: PoseNet, earlier: Tensor, target: Tensor, later: Tensor, K: Tensor
 ) -> Tensor:
-    """Motion of both pairs, each seen by the network in temporal order.
+    """Motion from the target to both neighbours, without what else the network may say.
 
     Args:
         pose_net: Pose network.
@@ -126,11 +126,8 @@ def predict_motions(
     Returns:
         ``(B, 2, 4, 4)`` of ``T_earlier_target`` and ``T_later_target``.
     """
-    pairs = torch.cat((torch.cat((earlier, target), 1), torch.cat((target, later), 1)))
-    focal = K[:, 0, 0].repeat(2)  # (2B,)
-    motion = canonical_to_motion(pose_net(pairs).float(), focal, pose_net.config.reference_focal)
-    T_earlier_target, T_target_later = motion_to_transform(motion).chunk(2)
-    return torch.stack((T_earlier_target, invert_transform(T_target_later)), dim=1)
+    sources = torch.stack((earlier, later), dim=1)
+    return predict_source_motions(pose_net, target, sources, K).T_source_target
 
 
 def _frames_for_networks(

@@ -19,7 +19,7 @@ from sfm_depth_ros.training.scale_calibration import calibrate_scale, measure_sc
 class Oracle(nn.Module):
     """Answers the truth of one batch, times a factor."""
 
-    config = SimpleNamespace(reference_focal=57.0)
+    config = SimpleNamespace(reference_focal=57.0, has_extras=False)
 
     def __init__(self, answer: torch.Tensor) -> None:
         super().__init__()
@@ -32,7 +32,9 @@ class DepthOracle(Oracle):
 
 
 class PoseOracle(Oracle):
-    def forward(self, pair: torch.Tensor) -> torch.Tensor:
+    images = 2
+
+    def forward(self, stack: torch.Tensor) -> torch.Tensor:
         return self.answer
 
 

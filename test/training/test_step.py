@@ -11,7 +11,7 @@ import torch
 
 from sfm_depth_ros.config.schema import ObjectiveConfig
 from sfm_depth_ros.data.batch import collate
-from sfm_depth_ros.training.step import StepOptions, predict_motions, training_step
+from sfm_depth_ros.training.step import StepOptions, training_step
 
 
 @pytest.fixture
@@ -100,27 +100,6 @@ def test_jitter_reaches_the_networks_and_not_the_objective(tiny_networks, batch)
     )
     assert torch.allclose(result.depths[0], step(networks, blank).depths[0])
     assert result.terms.photometric.item() > 0.02  # black images would explain each other
-
-
-def test_both_motions_are_seen_in_temporal_order(batch) -> None:
-    class Recorder(torch.nn.Module):
-        config = type("Config", (), {"reference_focal": 57.0})
-
-        def forward(self, pair: torch.Tensor) -> torch.Tensor:
-            self.pairs = pair
-            forward_one_metre = torch.zeros(len(pair), 6)
-            forward_one_metre[:, 2] = 1.0
-            return forward_one_metre
-
-    pose_net = Recorder()
-    T = predict_motions(
-        pose_net, batch.sources[:, 0], batch.target, batch.sources[:, 1], batch.K
-    )
-    assert torch.equal(pose_net.pairs[0], torch.cat((batch.sources[0, 0], batch.target[0])))
-    assert torch.equal(pose_net.pairs[2], torch.cat((batch.target[0], batch.sources[0, 1])))
-    focal = batch.K[0, 0, 0].item()
-    assert T[0, 0, 2, 3].item() == pytest.approx(focal / 57.0)  # earlier: points lie ahead
-    assert T[0, 1, 2, 3].item() == pytest.approx(-focal / 57.0)
 
 
 def test_mixed_precision_is_close(tiny_networks, batch) -> None:
