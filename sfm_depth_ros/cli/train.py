@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sfm_depth_ros.cli.output_paths import output_file
+from sfm_depth_ros.cli.recipe_file import recipe_file
 from sfm_depth_ros.config.loading import load_config
 from sfm_depth_ros.config.schema import RecipeConfig
+from sfm_depth_ros.data.bag_part import BagPart, parse_bag_part
 from sfm_depth_ros.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -30,15 +32,18 @@ _logger = logging.getLogger(__name__)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("bags", nargs="*", type=Path, metavar="BAG", help="rosbag2 to learn from")
+    parser.add_argument("bags", nargs="*", metavar="BAG[@START-END][=WEIGHT]",
+                        type=parse_bag_part, help="rosbag2 to learn from; of a time range in "
+                        "seconds after its first image; WEIGHT times as often as otherwise")
     parser.add_argument("--out", type=Path, required=True, metavar="MODEL",
                         help="model folder to write; state and snippets lie in MODEL.training")
     parser.add_argument("--synthetic", type=int, default=0, metavar="N",
                         help="learn from N rendered snippets as well")
     parser.add_argument("--init", type=Path, metavar="MODEL",
                         help="begin with the weights of this model")
-    parser.add_argument("--config", type=Path, metavar="FILE",
-                        help="YAML with the groups depth, pose, objective, training")
+    parser.add_argument("--config", metavar="NAME|FILE",
+                        help="a recipe of config/train by name, or a YAML file with the groups "
+                        "depth, pose, objective, training")
     parser.add_argument("--set", action="append", default=[], metavar="A.B=C", dest="overrides",
                         help="set one option, for example training.batch_size=8")
     parser.add_argument("--steps", type=int, metavar="N", help="the same as training.steps")
@@ -81,7 +86,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _recipe(options: argparse.Namespace) -> RecipeConfig:
-    recipe: RecipeConfig = load_config(RecipeConfig, options.config, options.overrides)
+    path = recipe_file(options.config) if options.config else None
+    recipe: RecipeConfig = load_config(RecipeConfig, path, options.overrides)
     if options.steps is not None:
         training = dataclasses.replace(recipe.training, steps=options.steps)
         recipe = dataclasses.replace(recipe, training=training)
@@ -112,22 +118,23 @@ def _training_data(
     validation: list[SnippetCache] = []
     if options.synthetic:
         rendered, validation = rendered_caches(folder, options.synthetic, recipe.training)
-    recorded = [_recorded(path, recipe, folder) for path in options.bags]
+    recorded = [_recorded(part, recipe, folder) for part in options.bags]
     return TrainingData(rendered, recorded, validation, recipe.training)
 
 
-def _recorded(path: Path, recipe: RecipeConfig, folder: Path) -> SnippetCache:
+def _recorded(part: BagPart, recipe: RecipeConfig, folder: Path) -> SnippetCache:
     from sfm_depth_ros.config.schema import NodeConfig
     from sfm_depth_ros.data.bag_frames import read_frames, read_snippets
     from sfm_depth_ros.training.training_data import recorded_cache
 
     gates, width = NodeConfig(), recipe.training.width
-    frames = read_frames(path, width, needs_velocity=True)
+    frames = read_frames(part.path, width, needs_velocity=True)
+    first_ns = next(iter(frames)).frame.stamp_ns
     snippets = read_snippets(
         frames, gates.min_displacement, gates.max_displacement, gates.max_image_gap
     )
-    name = path.resolve().name
-    return recorded_cache(folder / f"{name}_{width}", name, snippets, len(frames))
+    snippets = (s for s in snippets if part.contains(s.stamps_ns, first_ns))
+    return recorded_cache(folder / f"{part.name}_{width}", part.name, snippets, len(frames))
 
 
 def _save(
@@ -136,7 +143,7 @@ def _save(
 ) -> ModelFolder:
     from sfm_depth_ros.pipeline.model_saving import save_model
 
-    bags = [path.resolve().name for path in options.bags]
+    bags = [part.name for part in options.bags]
     world = f"{options.synthetic} rendered snippets, seed {recipe.training.seed}"
     before: dict[str, Any] = parent.metadata if parent else {"steps": 0, "trained_on": []}
     licence = LICENCE_OF_RECORDED if bags else LICENCE_OF_RENDERED

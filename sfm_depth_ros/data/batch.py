@@ -71,8 +71,8 @@ def collate(snippets: Sequence[Snippet]) -> SnippetBatch:
     """Stack snippets into one batch.
 
     A snippet that lacks something optional gets an unknown one (depth 0, motion NaN, a black
-    second image, static pixels) where others of the batch have it. Image tensors keep the channels-last memory of their bytes, which is what
-    convolutions on a CPU like best.
+    second image, static pixels) where others of the batch have it. Image tensors keep the
+    channels-last memory of their bytes, which is what convolutions on a CPU like best.
 
     Raises:
         ValueError: No snippet is given, or the images differ in size.
