@@ -20,6 +20,11 @@ from sfm_depth_ros.losses.window import box_sum, box_sum_adjoint
 # Wang et al. 2004 for images in [0, 1]; both published objectives use these.
 C1, C2 = 0.01**2, 0.03**2
 
+# Charbonnier et al., ICIP 1994: sqrt(x^2 + CHARBONNIER^2) is |x| with a rounded tip, so that
+# differences far below a grey value (1/255) hardly pull.
+CHARBONNIER = 1e-3
+DIFFERENCES = {"l1": 0.0, "charbonnier": CHARBONNIER}
+
 
 @dataclass(frozen=True)
 class WindowStatistics:
@@ -60,8 +65,12 @@ def photometric_error(
     ssim_weight: float,
     window: int = 3,
     statistics: WindowStatistics | None = None,
+    difference: str = "l1",
 ) -> Tensor:
     """Share of structural dissimilarity plus the rest of absolute difference.
+
+    ssim_weight (1 - SSIM) / 2 + (1 - ssim_weight) |image - reference|, as Godard et al. (CVPR
+    2017) join them.
 
     Args:
         image: ``(..., C, H, W)`` image in [0, 1].
@@ -69,15 +78,19 @@ def photometric_error(
         ssim_weight: Share of the structural part in [0, 1].
         window: Odd side of the averaging window in pixels.
         statistics: ``window_statistics(reference)`` where they are at hand.
+        difference: ``"l1"``, or ``"charbonnier"``: |x| rounded at zero.
 
     Returns:
         ``(..., 1, H, W)``, mean over channels.
     """
     _check(image, reference, window)
     statistics = statistics or window_statistics(reference, window)
+    if difference not in DIFFERENCES:
+        raise ValueError(f"expected difference l1 or charbonnier, got {difference!r}")
     error: Tensor = _PhotometricError.apply(
-        image, reference, statistics.total, statistics.total_square, ssim_weight, window
-    )
+        image, reference, statistics.total, statistics.total_square, ssim_weight, window,
+        DIFFERENCES[difference],
+    )  # fmt: skip
     return error
 
 
@@ -98,6 +111,7 @@ class _PhotometricError(torch.autograd.Function):
         square_b: Tensor,
         ssim_weight: float,
         window: int,
+        rounding: float,
     ) -> Tensor:
         n, c1, constants = window**2, C1 * window**4, (C1 + C2) * window**4
         sum_a = box_sum(a, window)
@@ -109,9 +123,11 @@ class _PhotometricError(torch.autograd.Function):
         similarity = (n1 * n2).mul_(inverse)
         difference = a - b
         dissimilarity = (0.5 - 0.5 * similarity.mean(-3, keepdim=True)).clamp_(0, 1)
-        absolute = difference.abs().mean(-3, keepdim=True)
+        absolute = difference.abs() if rounding == 0 else (
+            difference.square().add_(rounding**2).sqrt_())
         ctx.ssim_weight, ctx.window = ssim_weight, window
         if any(ctx.needs_input_grad[:2]):
+            slope = difference.sign_() if rounding == 0 else difference.div_(absolute)
             # Derivatives of SSIM by a window's sums, all but the factor 2: by A it is
             # (n2 - n1) B - SSIM (d2 - d1) A over d1 d2, and with A and B exchanged by B.
             other = n2.sub_(n1).mul_(inverse)
@@ -121,29 +137,29 @@ class _PhotometricError(torch.autograd.Function):
             if ctx.needs_input_grad[1]:
                 by_b = (other * sum_a).addcmul_(own, sum_b, value=-1)
             by_square, by_cross = d1.mul_(similarity).mul_(inverse), n1.mul_(inverse)
-            ctx.save_for_backward(a, b, difference, by_a, by_b, by_square, by_cross)
-        return dissimilarity.mul_(ssim_weight).add_(absolute, alpha=1.0 - ssim_weight)
+            ctx.save_for_backward(a, b, slope, by_a, by_b, by_square, by_cross)
+        return dissimilarity.mul_(ssim_weight).add_(
+            absolute.mean(-3, keepdim=True), alpha=1.0 - ssim_weight)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        a, b, difference, by_a, by_b, by_square, by_cross = ctx.saved_tensors
+        a, b, slope, by_a, by_b, by_square, by_cross = ctx.saved_tensors
         n, channels = ctx.window**2, a.shape[-3]
         by_ssim = gradient * (-ctx.ssim_weight / channels)
-        by_l1 = gradient * ((1.0 - ctx.ssim_weight) / channels)
+        by_difference = gradient * ((1.0 - ctx.ssim_weight) / channels)
         square = box_sum_adjoint(by_square * (by_ssim * -n), ctx.window)
         cross = box_sum_adjoint(by_cross * (by_ssim * n), ctx.window)
-        sign = difference.sign()
 
-        def back(x: Tensor, y: Tensor, by_sum: Tensor, l1: Tensor) -> Tensor:
+        def back(x: Tensor, y: Tensor, by_sum: Tensor, by_slope: Tensor) -> Tensor:
             total = box_sum_adjoint(by_sum * by_ssim, ctx.window)
-            total.addcmul_(square, x).addcmul_(cross, y).addcmul_(sign, l1)
+            total.addcmul_(square, x).addcmul_(cross, y).addcmul_(slope, by_slope)
             return total.sum_to_size(x.shape)
 
         needs_a, needs_b = ctx.needs_input_grad[:2]
-        grad_a = back(a, b, by_a, by_l1) if needs_a else None
-        grad_b = back(b, a, by_b, -by_l1) if needs_b else None
-        return grad_a, grad_b, None, None, None, None
+        grad_a = back(a, b, by_a, by_difference) if needs_a else None
+        grad_b = back(b, a, by_b, -by_difference) if needs_b else None
+        return grad_a, grad_b, None, None, None, None, None
 
 
 def _check(image: Tensor, reference: Tensor, window: int) -> None:

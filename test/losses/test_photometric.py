@@ -75,6 +75,32 @@ def test_constant_images_by_hand() -> None:
     torch.testing.assert_close(photometric_error(a, b, 0.85), expected, atol=1e-9, rtol=0)
 
 
+def test_charbonnier_difference_equals_the_reference() -> None:
+    a, b = _double(2, 3, 9, 11), _double(2, 3, 9, 11, seed=1)
+    structural = _reference(a.numpy(), b.numpy(), 1.0, 3)
+    rounded = np.sqrt((a.numpy() - b.numpy()) ** 2 + 1e-6).mean(1, keepdims=True)
+    error = photometric_error(a, b, 0.85, difference="charbonnier")
+    np.testing.assert_allclose(error.numpy(), 0.85 * structural + 0.15 * rounded, atol=1e-12)
+    plain = photometric_error(a, b, 0.85)
+    assert 0 < float((error - plain).max()) <= 0.15 * 1e-3
+
+
+def test_charbonnier_gradients_also_where_images_are_equal() -> None:
+    a = _double(1, 2, 3, 5, 6).requires_grad_()
+    b = a.detach()[:, :1].clone()
+    b[..., 2:, :] += 0.1
+    b.requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda a, b: photometric_error(a, b, 0.5, difference="charbonnier"), (a, b)
+    )
+
+
+def test_unknown_differences_are_refused() -> None:
+    image = _double(1, 3, 5, 5)
+    with pytest.raises(ValueError, match="charbonnier"):
+        photometric_error(image, image, 0.85, difference="l2")
+
+
 def test_reference_broadcasts_over_sources_with_shared_statistics() -> None:
     images, reference = _double(2, 4, 3, 6, 7), _double(2, 3, 6, 7, seed=1)
     shared = photometric_error(
