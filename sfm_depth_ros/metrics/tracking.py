@@ -46,19 +46,36 @@ def track_corners(
         max_corners: How many corners are followed.
     """
     start = _corners(earlier, mask, max_corners)
-    if len(start) == 0:
-        return Tracks(np.zeros((0, 2)), np.zeros((0, 2)))
-    end, found = _flow(earlier, later, start)
-    back, found_back = _flow(later, earlier, end)
+    end, kept = follow(earlier, later, start)
+    return Tracks(start[kept].astype(np.float64), end[kept])
+
+
+def follow(
+    first: np.ndarray, second: np.ndarray, points: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Follow points by pyramidal Lucas-Kanade, forwards and back.
+
+    Args:
+        first: ``(H, W)`` uint8 grey image.
+        second: ``(H, W)`` uint8 grey image of the same camera.
+        points: ``(N, 2)`` pixels (column, row) in the first image.
+
+    Returns:
+        ``(N, 2)`` float64 pixels in the second image, and ``(N,)`` bool: whether the way back
+        ends where it began.
+    """
+    if len(points) == 0:
+        return np.zeros((0, 2)), np.zeros(0, bool)
+    start = points.astype(np.float32).reshape(-1, 1, 2)
+    end, found = _flow(first, second, start)
+    back, found_back = _flow(second, first, end)
     error = np.linalg.norm((back - start).reshape(-1, 2), axis=1)
     kept = found & found_back & (error < _MAX_RETURN_ERROR)
-    return Tracks(
-        start.reshape(-1, 2)[kept].astype(np.float64), end.reshape(-1, 2)[kept].astype(np.float64)
-    )
+    return end.reshape(-1, 2).astype(np.float64), kept
 
 
 def _corners(image: np.ndarray, mask: np.ndarray | None, count: int) -> np.ndarray:
-    """``(N, 1, 2)`` float32 pixels, spread over the image."""
+    """``(N, 2)`` float32 pixels, spread over the image."""
     if image.shape[1] > _DETECTION_WIDTH:
         size = image.shape[1] // 2, image.shape[0] // 2
         half_mask = None if mask is None else cv2.resize(mask, size, None, 0, 0, cv2.INTER_NEAREST)
@@ -66,7 +83,7 @@ def _corners(image: np.ndarray, mask: np.ndarray | None, count: int) -> np.ndarr
         return (_corners(half, half_mask, count) + 0.5) * 2.0 - 0.5
     spacing = max(4.0, 0.5 * (image.size / count) ** 0.5)
     corners = cv2.goodFeaturesToTrack(image, count, 0.005, spacing, mask=mask)
-    return np.zeros((0, 1, 2), np.float32) if corners is None else corners.reshape(-1, 1, 2)
+    return np.zeros((0, 2), np.float32) if corners is None else corners.reshape(-1, 2)
 
 
 def _flow(
