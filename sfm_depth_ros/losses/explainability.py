@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 _SMALLEST = 1e-7  # keeps the logarithm finite where a sigmoid has underflown
 
@@ -29,10 +28,3 @@ def explainability_regulariser(masks: Sequence[Tensor]) -> Tensor:
         shapes = [tuple(mask.shape) for mask in masks]
         raise ValueError(f"expected explainability masks (B, S, h, w), got {shapes}")
     return torch.stack([-mask.clamp(min=_SMALLEST).log().mean() for mask in masks]).mean()
-
-
-def mask_at_size(mask: Tensor, size: tuple[int, int]) -> Tensor:
-    """A mask ``(B, S, h, w)`` at the height and width of the errors that it weighs."""
-    if mask.shape[-2:] == size:
-        return mask
-    return functional.interpolate(mask, size, mode="bilinear", align_corners=False)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sfm_depth_ros.losses.explainability import explainability_regulariser, mask_at_size
+from sfm_depth_ros.losses.explainability import explainability_regulariser
 
 
 def _masks(dtype: torch.dtype = torch.float64) -> list[Tensor]:
@@ -49,17 +49,6 @@ def test_a_vanished_mask_stays_finite() -> None:
     loss.backward()
     assert loss.isfinite()
     assert mask.grad is not None and mask.grad.isfinite().all()
-
-
-def test_masks_follow_the_size_of_the_errors() -> None:
-    mask = _masks()[0]
-    assert mask_at_size(mask, (4, 6)) is mask
-    larger = mask_at_size(mask, (8, 12))
-    assert larger.shape == (2, 2, 8, 12)
-    # Bilinear at half-pixel centres: the four innermost pixels of 2x2 blend 9:3:3:1.
-    block = mask[0, 0, :2, :2]
-    blended = (9 * block[0, 0] + 3 * block[0, 1] + 3 * block[1, 0] + block[1, 1]) / 16
-    assert float(larger[0, 0, 1, 1]) == pytest.approx(float(blended), abs=1e-12)
 
 
 def test_wrong_shapes_are_refused() -> None:

@@ -1,0 +1,128 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What keeps a field of residual motion to the few things that move by themselves.
+
+After Gordon et al., ICCV 2019 (Depth from Videos in the Wild: the field and its cycle) and Li et
+al., CoRL 2020 (no masks needed: sparsity and smoothness).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+# Squares below these count as no motion, so that ratios of rounding errors have no gradient.
+STILL_SQUARE = 1e-8  # metres squared: a tenth of a millimetre
+UNTURNED_SQUARE = 1e-12  # radians squared
+
+
+def residual_sparsity(field: Tensor) -> Tensor:
+    """How much moves by itself: mean of 2 m sqrt(1 + |f| / m), m the mean of |f|.
+
+    It is taken component by component, and m, the mean over the image, is not learnt through:
+    like L1 for what is small beside m, and like a square root, which forgives, for what is large
+    (the L1/2 regulariser of Li et al., CoRL 2020).
+
+    Args:
+        field: ``(B, S, 3, H, W)`` residual translations in metres.
+
+    Returns:
+        Scalar in metres; zero where nothing moves.
+    """
+    _check(field)
+    size = field.abs()
+    mean = size.mean((-2, -1), keepdim=True).detach()
+    # 2 m sqrt(1 + |f| / m) = 2 sqrt(m (m + |f|)), which has no quotient to guard.
+    product = (size + mean) * mean
+    return 2 * product.clamp(min=torch.finfo(field.dtype).tiny).sqrt().mean()
+
+
+def residual_smoothness(field: Tensor, wrap_around: bool = True) -> Tensor:
+    """Mean length of the field's spatial gradient: things move as wholes.
+
+    sqrt(f_x^2 + f_y^2), component by component (group smoothness of Li et al., CoRL 2020).
+
+    Args:
+        field: ``(B, S, 3, H, W)`` residual translations in metres.
+        wrap_around: Whether opposite borders are neighbours, as published: a field that grows
+            across the image, which the camera's turn could say better, then pays at the border.
+
+    Returns:
+        Scalar in metres per pixel.
+    """
+    _check(field)
+    if wrap_around:
+        along_x, along_y = field - field.roll(1, -1), field - field.roll(1, -2)
+    else:
+        along_x, along_y = field.diff(dim=-1)[..., 1:, :], field.diff(dim=-2)[..., 1:]
+    square = along_x.square() + along_y.square()
+    # The root has no derivative at zero; what is rounded off there has none.
+    still = square < STILL_SQUARE**2
+    length = square.masked_fill(still, 1).sqrt().masked_fill(still, 0)
+    return length.sum() / max(length.numel(), 1)
+
+
+def motion_cycle(
+    T_source_target: Tensor,
+    field: Tensor | None,
+    T_target_source: Tensor,
+    field_reverse: Tensor | None,
+    valid: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Whether going to the source and back, each predicted by itself, ends where it began.
+
+    With R, t of the target's points in the source (t = camera's translation + residual) and R', t'
+    of the way back: |R' R - I|^2 / (|R - I|^2 + |R' - I|^2) and |R' t + t'|^2 / (|t|^2 + |t'|^2).
+    Relative, else the cheapest cycle would be no motion (Gordon et al., ICCV 2019).
+
+    Args:
+        T_source_target: ``(B, S, 4, 4)``.
+        field: ``(B, S, 3, H, W)`` metres in the source frame at the target's pixels, or None = 0.
+        T_target_source: ``(B, S, 4, 4)``, predicted by itself.
+        field_reverse: ``(B, S, 3, H, W)`` metres in the target frame, sampled from the source's
+            pixels where the target's points fall (``sample_sources`` at the detached grid), or
+            None = 0.
+        valid: ``(B, S, H, W)`` bool or weights: which pixels count for the translation.
+
+    Returns:
+        Rotation error, mean over motions, and translation error, mean over pixels times their
+        ``valid``; both scalars without unit.
+    """
+    if T_source_target.shape != T_target_source.shape or valid.ndim != 4 or (
+        T_source_target.shape != (*valid.shape[:2], 4, 4)
+    ):
+        raise ValueError(
+            "expected T_source_target and T_target_source (B, S, 4, 4) and valid (B, S, H, W), "
+            f"got {tuple(T_source_target.shape)}, {tuple(T_target_source.shape)} and "
+            f"{tuple(valid.shape)}"
+        )
+    there, back = T_source_target[..., :3, :3], T_target_source[..., :3, :3]
+    t = _translation(T_source_target, field, valid)
+    t_back = _translation(T_target_source, field_reverse, valid)
+    returned = (back @ t.flatten(3)).view_as(t) + t_back
+    translation = _square(returned, 2) / (_square(t, 2) + _square(t_back, 2) + STILL_SQUARE)
+    eye = torch.eye(3, dtype=there.dtype, device=there.device)
+    turned = _square(there - eye, (-2, -1)) + _square(back - eye, (-2, -1))
+    rotation = _square(back @ there - eye, (-2, -1)) / (turned + UNTURNED_SQUARE)
+    return rotation.mean(), (translation * valid).mean()
+
+
+def _translation(T: Tensor, field: Tensor | None, valid: Tensor) -> Tensor:
+    """Translation of each pixel's point, ``(B, S, 3, H, W)``, or ``(B, S, 3, 1, 1)`` of all."""
+    of_camera = T[..., :3, 3, None, None]
+    if field is None:
+        return of_camera
+    if field.shape != (*valid.shape[:2], 3, *valid.shape[2:]):
+        raise ValueError(
+            f"expected a field {(*valid.shape[:2], 3, *valid.shape[2:])}, got {tuple(field.shape)}"
+        )
+    return of_camera + field
+
+
+def _square(x: Tensor, dim: int | tuple[int, ...]) -> Tensor:
+    return x.square().sum(dim)
+
+
+def _check(field: Tensor) -> None:
+    if field.ndim != 5 or field.shape[2] != 3:
+        raise ValueError(f"expected a field (B, S, 3, H, W), got {tuple(field.shape)}")
