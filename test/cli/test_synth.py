@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,9 +43,55 @@ def test_raw_images_in_sqlite3_from_a_distorted_lens(tmp_path: Path) -> None:
     assert len(list(read_frames(bag, 160))) == 10
 
 
+def _messages(bag: Path, topic: str) -> list[Any]:
+    with BagReader(bag) as reader:
+        return [raw.message for raw in reader.raw_messages(topic)]
+
+
+def test_second_camera_moving_things_and_lidar(tmp_path: Path) -> None:
+    bag = tmp_path / "drive"
+    words = ["--stereo", "0.2", "--movers", "--convoy", "--sparse-depth", "0.05", "--raw"]
+    assert main(["synth", str(bag), *SMALL, "--seconds", "0.3", *words]) == 0
+    left, right = (
+        _messages(bag, f"/{name}/camera_info")[0] for name in ("camera", "camera_right")
+    )
+    assert right.p[3] == pytest.approx(-0.2 * left.k[0])
+    assert left.p[3] == 0.0
+    np.testing.assert_array_equal(np.delete(right.p, 3), np.delete(left.p, 3))
+    stamps = {}
+    for topic, encoding, pixel in (
+        ("/camera/image_raw", "rgb8", 3), ("/camera_right/image_raw", "rgb8", 3),
+        ("/instance_mask", "mono8", 1), ("/sparse_depth", "32FC1", 4),
+    ):  # fmt: skip
+        messages = _messages(bag, topic)
+        assert {(m.encoding, m.data.size) for m in messages} == {(encoding, 160 * 64 * pixel)}
+        stamps[topic] = [(m.header.stamp.sec, m.header.stamp.nanosec) for m in messages]
+    assert len({tuple(times) for times in stamps.values()}) == 1
+    assert all(m.data.any() for m in _messages(bag, "/instance_mask"))  # the car ahead
+    measured = _messages(bag, "/sparse_depth")[0].data.view(np.float32).reshape(64, 160)
+    truth = next(iter(read_frames(bag, 160))).depth
+    both = (measured > 0) & (truth > 0)
+    assert both.sum() > 100
+    np.testing.assert_allclose(measured[both], truth[both], atol=0.15)
+
+
+def test_a_camera_may_report_another_focal_length(tmp_path: Path) -> None:
+    right_one, wrong_one = tmp_path / "right", tmp_path / "wrong"
+    assert main(["synth", str(right_one), *SMALL, "--seconds", "0.1"]) == 0
+    words = ["--seconds", "0.1", "--reported-focal-factor", "1.3"]
+    assert main(["synth", str(wrong_one), *SMALL, *words]) == 0
+    frames = [next(iter(read_frames(bag, 160))) for bag in (right_one, wrong_one)]
+    np.testing.assert_array_equal(frames[0].frame.image, frames[1].frame.image)
+    true, reported = (item.frame.intrinsics for item in frames)
+    assert reported.fx == pytest.approx(1.3 * true.fx)
+    assert reported.cx == true.cx
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
+        (["--movers", "0"], "--movers: expected 1 to 100, got 0"),
+        (["--stereo", "-1"], "--stereo: expected 0 to 10, got -1"),
         (["--style", "moon"], "--style: expected one of street"),
         (["--size", "big"], "--size: expected WxH"),
         (["--hfov", "0"], "--hfov: expected 10 to 150, got 0"),

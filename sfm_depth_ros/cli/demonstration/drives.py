@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sfm_depth_ros.cli.demonstration.workers import worker_pool
-from sfm_depth_ros.cli.synth import write_drive
 from sfm_depth_ros.data import synthetic
 from sfm_depth_ros.data.bag_writer import BagWriter
 
@@ -73,6 +72,7 @@ def _render(drive: DemoDrive) -> None:
 
     from sfm_depth_ros.data.synthetic.distribution import DEMO_CAMERA, DEMO_MOTION, DEMO_STYLE
     from sfm_depth_ros.data.synthetic.drive import DriveSpec, SyntheticDrive
+    from sfm_depth_ros.data.synthetic.recording import RecordingSpec, write_drive
 
     torch.set_num_threads(1)
     rendered = SyntheticDrive(DriveSpec(
@@ -82,9 +82,9 @@ def _render(drive: DemoDrive) -> None:
     aside = drive.folder / "unfinished" / drive.path.name
     shutil.rmtree(aside, ignore_errors=True)
     aside.parent.mkdir(exist_ok=True)
-    told = time.monotonic()
+    told, recording = time.monotonic(), RecordingSpec(jpeg_quality=JPEG_QUALITY)
     with BagWriter(aside) as writer:
-        for count, _ in enumerate(write_drive(rendered, writer, False, JPEG_QUALITY), 1):
+        for count, _ in enumerate(write_drive(rendered, writer, recording), 1):
             if time.monotonic() - told > PROGRESS_S or count == len(rendered):
                 told = time.monotonic()
                 print(f"  {drive.name}: {count} of {len(rendered)} images", flush=True)

@@ -4,69 +4,44 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import torch
 
 from sfm_depth_ros.data.sample import Snippet, Velocity
+from sfm_depth_ros.data.synthetic.camera_spec import CameraSpec, ray_grid
 from sfm_depth_ros.data.synthetic.effects import EffectsSpec, develop
 from sfm_depth_ros.data.synthetic.renderer import Renderer, Views
-from sfm_depth_ros.data.synthetic.scene import build_scene
-from sfm_depth_ros.data.synthetic.trajectory import MotionSpec, Trajectory, rotation_from_euler
-from sfm_depth_ros.data.synthetic.visibility import RayGrid
+from sfm_depth_ros.data.synthetic.scene import Leader, Scene, build_scene
+from sfm_depth_ros.data.synthetic.sensors import SensorsSpec, lidar_returns
+from sfm_depth_ros.data.synthetic.trajectory import MotionSpec, Trajectory
 from sfm_depth_ros.geometry.camera import Intrinsics
-from sfm_depth_ros.geometry.frames import R_BASE_OPTICAL, matrix_to_pose
+from sfm_depth_ros.geometry.frames import matrix_to_pose
+
+__all__ = ["CameraSpec", "DriveSpec", "RenderedFrame", "SyntheticDrive", "render_snippet"]
 
 
-@dataclass(frozen=True)
-class CameraSpec:
-    """A camera on a robot.
-
-    Attributes:
-        width: Pixels.
-        height: Pixels.
-        hfov_deg: Horizontal field of view of the undistorted image.
-        height_m: Above the ground.
-        pitch_deg: Positive looks down.
-        roll_deg: Positive leans to the right.
-        forward_m: Offset from ``base_link`` along x.
-        distortion: ``plumb_bob`` (k1, k2, p1, p2, k3), or empty.
-        centre_px: Offset of the principal point from the image centre.
-    """
-
-    width: int
-    height: int
-    hfov_deg: float
-    height_m: float
-    pitch_deg: float
-    roll_deg: float = 0.0
-    forward_m: float = 0.0
-    distortion: tuple[float, ...] = ()
-    centre_px: tuple[float, float] = (0.0, 0.0)
-
-    @property
-    def intrinsics(self) -> Intrinsics:
-        """K of the image as it is delivered (before undistortion)."""
-        plain = Intrinsics.from_hfov(self.hfov_deg, self.width, self.height)
-        cx, cy = plain.cx + self.centre_px[0], plain.cy + self.centre_px[1]
-        return Intrinsics(plain.fx, plain.fy, cx, cy, self.width, self.height)
-
-    @property
-    def T_base_camera(self) -> np.ndarray:
-        """Pose of the optical frame in ``base_link``, ``(4, 4)`` float64."""
-        T = np.eye(4)
-        roll, pitch = math.radians(self.roll_deg), math.radians(self.pitch_deg)
-        T[:3, :3] = rotation_from_euler(roll, pitch, 0.0) @ R_BASE_OPTICAL
-        T[:3, 3] = self.forward_m, 0.0, self.height_m
-        return T
+LEADER_AHEAD_M = 9.0
+_RIGHT = 1  # number of the second camera
 
 
 @dataclass(frozen=True)
 class DriveSpec:
-    """Everything that a drive is made from; equal specs render equal pixels."""
+    """Everything that a drive is made from; equal specs render equal pixels.
+
+    Attributes:
+        seed: Of the place, the way and the noise.
+        seconds: Length.
+        camera: The camera, and where it sits.
+        rate_hz: Images a second.
+        style: One of ``STYLES``.
+        moving_objects: Things that move by themselves, per 100 m.
+        effects: What the camera does to its images.
+        motion: How the robot drives.
+        sensors: What the robot carries beside the camera.
+        convoy: Whether a car drives ahead, at the robot's own pace.
+    """
 
     seed: int
     seconds: float
@@ -76,6 +51,8 @@ class DriveSpec:
     moving_objects: int = 0
     effects: EffectsSpec = field(default_factory=EffectsSpec)
     motion: MotionSpec = field(default_factory=MotionSpec)
+    sensors: SensorsSpec = field(default_factory=SensorsSpec)
+    convoy: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,6 +65,9 @@ class RenderedFrame:
         depth: ``(H, W)`` float32 metres along the optical axis, inf in the sky.
         T_world_camera: ``(4, 4)`` float64 pose of the optical frame.
         T_world_base: ``(4, 4)`` float64 pose of ``base_link``.
+        instances: ``(H, W)`` uint8, 0 = stands still, else the number of the moving thing.
+        right: ``(H, W, 3)`` uint8 RGB of the second camera, or None without one.
+        sparse_depth: ``(H, W)`` float32 metres by the lidar, 0 = unknown, or None without one.
     """
 
     stamp_ns: int
@@ -95,19 +75,32 @@ class RenderedFrame:
     depth: np.ndarray
     T_world_camera: np.ndarray
     T_world_base: np.ndarray
+    instances: np.ndarray
+    right: np.ndarray | None = None
+    sparse_depth: np.ndarray | None = None
 
 
 class SyntheticDrive:
-    """Frames of one drive, rendered on demand."""
+    """Frames of one drive, rendered on demand.
+
+    Attributes:
+        spec: What it is made from.
+        movers: What moves; mover ``k`` has the number ``k + 1`` in instance masks.
+    """
 
     def __init__(self, spec: DriveSpec, device: str = "cpu") -> None:
         self.spec = spec
         motion = spec.motion
         length = spec.seconds * motion.speed_mps * 1.3
-        scene = build_scene(spec.seed, spec.style, length, spec.moving_objects, motion.speed_mps)
+        scene = build_scene(
+            spec.seed, spec.style, length, spec.moving_objects, motion.speed_mps, spec.convoy
+        )
         self._trajectory = Trajectory(
             scene.road, _in_lane(motion, scene.lane_m), spec.seconds, spec.seed
         )
+        if spec.convoy:
+            scene = _with_leader(scene, self._trajectory)
+        self.movers = scene.movers
         self._renderer = Renderer(scene, device)
         self._grid = ray_grid(spec.camera).to(device)
 
@@ -168,22 +161,54 @@ class SyntheticDrive:
         T_world_base = np.stack([self.T_world_base(stamp) for stamp in stamps])
         T_world_camera = T_world_base @ self.T_base_camera
         times = np.array(stamps) * 1e-9
-        images, depths = self._renderer.render(Views(T_world_camera, times), self._grid)
+        seen = self._renderer.render(Views(T_world_camera, times), self._grid)
+        rights = self._render_right(T_world_camera, times, indices)
         frames = []
         for k, index in enumerate(indices):
-            seed = self.spec.seed * 100_003 + index
-            image = develop(images[k], self.spec.effects, times[k], seed)
-            depth = depths[k].cpu().numpy()
+            depth = seen.depth[k].cpu().numpy()
+            moving = np.zeros(depth.shape, np.uint8)
             frames.append(
-                RenderedFrame(stamps[k], image, depth, T_world_camera[k], T_world_base[k])
+                RenderedFrame(
+                    stamps[k],
+                    develop(seen.image[k], self.spec.effects, times[k], self._seed(index)),
+                    depth,
+                    T_world_camera[k],
+                    T_world_base[k],
+                    moving if seen.instances is None else seen.instances[k].cpu().numpy(),
+                    rights[k],
+                    self._sparse_depth(depth, index),
+                )
             )
         return frames
+
+    def _render_right(
+        self, T_world_camera: np.ndarray, times: np.ndarray, indices: Sequence[int]
+    ) -> list[np.ndarray] | list[None]:
+        sensors = self.spec.sensors
+        if sensors.baseline_m <= 0:
+            return [None] * len(indices)
+        T_world_right = T_world_camera @ np.linalg.inv(sensors.T_right_camera)
+        images = self._renderer.render(Views(T_world_right, times), self._grid).image
+        return [
+            develop(images[k], self.spec.effects, times[k], self._seed(index), _RIGHT)
+            for k, index in enumerate(indices)
+        ]
+
+    def _sparse_depth(self, depth: np.ndarray, index: int) -> np.ndarray | None:
+        share = self.spec.sensors.sparse_depth_share
+        return lidar_returns(depth, share, self._seed(index)) if share > 0 else None
+
+    def _seed(self, index: int) -> int:
+        """Of everything random in one frame."""
+        return self.spec.seed * 100_003 + index
 
     def _snippet(self, frames: list[RenderedFrame]) -> Snippet:
         earlier, target, later = frames
         sources = (earlier, later)
         T = [np.linalg.inv(s.T_world_camera) @ target.T_world_camera for s in sources]
         lengths = [np.linalg.norm(matrix[:3, 3]) for matrix in T]
+        sensors = self.spec.sensors
+        order = (target, earlier, later)
         return Snippet(
             target=target.image,
             sources=np.stack([source.image for source in sources]),
@@ -192,6 +217,14 @@ class SyntheticDrive:
             stamps_ns=np.array([frame.stamp_ns for frame in frames], np.int64),
             depth=target.depth,
             T_source_target=np.stack(T).astype(np.float32),
+            right=target.right,
+            T_right_target=(
+                None if target.right is None else sensors.T_right_camera.astype(np.float32)
+            ),
+            sparse_depth=target.sparse_depth,
+            instances=(
+                np.stack([frame.instances for frame in order]) if sensors.instance_masks else None
+            ),
         )
 
 
@@ -200,32 +233,11 @@ def render_snippet(drive: SyntheticDrive, index: int, step: int) -> Snippet:
     return drive.render_snippet(index, step)
 
 
+def _with_leader(scene: Scene, trajectory: Trajectory) -> Scene:
+    """The scene with the car ahead bound to how the robot drives."""
+    leader = Leader(scene.road, scene.lane_m, LEADER_AHEAD_M, trajectory.distance)
+    return replace(scene, movers=(*scene.movers, leader))
+
+
 def _in_lane(motion: MotionSpec, lane_m: float) -> MotionSpec:
     return replace(motion, lane_m=motion.lane_m + lane_m)
-
-
-def ray_grid(camera: CameraSpec) -> RayGrid:
-    """Rays of every pixel; a distorted lens is inverted by fixed-point iteration."""
-    K = camera.intrinsics
-    x = (np.arange(camera.width)[None] - K.cx) / K.fx + np.zeros((camera.height, 1))
-    y = (np.arange(camera.height)[:, None] - K.cy) / K.fy + np.zeros((1, camera.width))
-    if camera.distortion:
-        x, y = undistort(x, y, camera.distortion)
-    return RayGrid.from_coordinates(
-        torch.from_numpy(x.astype(np.float32)), torch.from_numpy(y.astype(np.float32))
-    )
-
-
-def undistort(
-    x: np.ndarray, y: np.ndarray, coefficients: tuple[float, ...]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Inverse of ``plumb_bob`` (Brown-Conrady, as in OpenCV and sensor_msgs/CameraInfo)."""
-    k1, k2, p1, p2, k3 = (*coefficients, 0.0, 0.0, 0.0, 0.0, 0.0)[:5]
-    u, v = x.copy(), y.copy()
-    for _ in range(60):
-        r2 = u * u + v * v
-        radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
-        du = 2 * p1 * u * v + p2 * (r2 + 2 * u * u)
-        dv = p1 * (r2 + 2 * v * v) + 2 * p2 * u * v
-        u, v = (x - du) / radial, (y - dv) / radial
-    return u, v

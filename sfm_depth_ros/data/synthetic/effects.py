@@ -40,7 +40,9 @@ class EffectsSpec:
     grey: bool = False
 
 
-def develop(image: Tensor, effects: EffectsSpec, time_s: float, seed: int) -> np.ndarray:
+def develop(
+    image: Tensor, effects: EffectsSpec, time_s: float, seed: int, sensor: int = 0
+) -> np.ndarray:
     """Rendered radiance to what the camera delivers.
 
     Args:
@@ -48,6 +50,7 @@ def develop(image: Tensor, effects: EffectsSpec, time_s: float, seed: int) -> np
         effects: What to apply.
         time_s: Time of the frame, for the drift of exposure.
         seed: Of the frame's noise.
+        sensor: Number of the camera: two cameras at one time share the light, not the noise.
 
     Returns:
         ``(H, W, 3)`` uint8 RGB.
@@ -63,7 +66,7 @@ def develop(image: Tensor, effects: EffectsSpec, time_s: float, seed: int) -> np
     if effects.contrast != 1.0:
         image = ((image - 0.45) * effects.contrast + 0.45).clamp_(0, 1)
     values = (image * 255 + 0.5).to(torch.uint8).cpu().numpy()
-    return _sensor(values, effects, seed)
+    return _sensor(values, effects, seed + (sensor << 48))
 
 
 def _vignette(image: Tensor, strength: float) -> Tensor:

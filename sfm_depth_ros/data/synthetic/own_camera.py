@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from sfm_depth_ros.data.synthetic.drive import CameraSpec
+from sfm_depth_ros.data.synthetic.camera_spec import CameraSpec
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.geometry.frames import R_BASE_OPTICAL
 

@@ -53,6 +53,22 @@ class Views:
     times: np.ndarray
 
 
+@dataclass(frozen=True)
+class Rendering:
+    """What cameras see.
+
+    Attributes:
+        image: ``(B, H, W, 3)`` float32, 1 = white, may exceed it.
+        depth: ``(B, H, W)`` float32 metres along the optical axis, inf in the sky.
+        instances: ``(B, H, W)`` uint8, 0 = stands still, else the moving thing's number (those
+            of more than 255 repeat); None where nothing moves.
+    """
+
+    image: Tensor
+    depth: Tensor
+    instances: Tensor | None
+
+
 class Renderer:
     """Renders one scene on one device."""
 
@@ -69,16 +85,12 @@ class Renderer:
         self._signs = signs.to(device)
 
     @torch.inference_mode()
-    def render(self, views: Views, grid: RayGrid) -> tuple[Tensor, Tensor]:
+    def render(self, views: Views, grid: RayGrid) -> Rendering:
         """Render every view.
 
         Args:
             views: ``B`` cameras.
             grid: Their rays, on the renderer's device.
-
-        Returns:
-            Image ``(B, H, W, 3)`` float32 (1 = white, may exceed it), and depth ``(B, H, W)``
-            float32 in metres along the optical axis, inf in the sky.
         """
         R = self._tensor(views.T_world_camera[:, :3, :3])
         position = self._tensor(views.T_world_camera[:, :3, 3])
@@ -88,8 +100,23 @@ class Renderer:
         kinds = self._solids.kinds[visible.solid]
         cast(hits, visible, kinds, pairs, grid, self._holes)
         colour = self._colours(hits, visible, R, position, grid)
+        instances = self._instances(hits, visible)
         depth = hits.t.masked_fill_(hits.hit == SKY, torch.inf).reshape(-1)
-        return from_tiles(colour, grid), from_tiles(depth, grid)
+        return Rendering(
+            from_tiles(colour, grid),
+            from_tiles(depth, grid),
+            None if instances is None else from_tiles(instances, grid),
+        )
+
+    def _instances(self, hits: NearestHits, visible: Visible) -> Tensor | None:
+        """``(B * tiles * S,)`` uint8 number of the moving thing that each pixel sees."""
+        if not self._scene.movers:
+            return None
+        hit = hits.hit.reshape(-1)
+        solid = visible.solid.index_select(0, hit.clamp(min=0))
+        mover = self._solids.movers.index_select(0, solid)
+        moves = (hit >= 0) & (mover >= 0)
+        return torch.where(moves, 1 + mover % 255, 0).to(torch.uint8)
 
     def _tensor(self, values: np.ndarray) -> Tensor:
         return torch.as_tensor(values, dtype=torch.float32).to(self._device)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ from sfm_depth_ros.data.synthetic.trajectory import rotation_from_euler
 
 ATLASES = 16
 VIEW_M = 140.0
+LEADER_PERIOD_S = 13.0  # of the distance to the vehicle ahead
 
 
 @dataclass(frozen=True)
@@ -40,12 +42,39 @@ class Mover:
 
     def pose(self, t: float) -> np.ndarray:
         """``(4, 4)`` float64 pose of the group in the world at ``t`` seconds."""
-        s = float(np.clip(self.along + self.speed * t, self.road.start, self.road.end - 1))
-        yaw = float(self.road.yaw(s)) + (np.pi if self.speed < 0 else 0.0)
-        T = np.eye(4)
-        T[:3, :3] = rotation_from_euler(0, 0, yaw)
-        T[:2, 3] = self.road.position(s, self.lateral)
-        return T
+        return _pose_on_road(
+            self.road, self.along + self.speed * t, self.lateral, turned=self.speed < 0
+        )
+
+
+@dataclass(frozen=True)
+class Leader:
+    """A vehicle that the robot follows: it keeps its distance, give or take.
+
+    Attributes:
+        road: The road.
+        lateral: Position across it, left positive.
+        ahead: Mean distance ahead of the robot along the road, metres.
+        robot: The robot's position along the road, metres, at a time in seconds.
+    """
+
+    road: Road
+    lateral: float
+    ahead: float
+    robot: Callable[[float], float]
+
+    def pose(self, t: float) -> np.ndarray:
+        """``(4, 4)`` float64 pose in the world at ``t`` seconds."""
+        along = self.robot(t) + self.ahead * (1 + 0.1 * np.sin(2 * np.pi * t / LEADER_PERIOD_S))
+        return _pose_on_road(self.road, along, self.lateral)
+
+
+def _pose_on_road(road: Road, along: float, lateral: float, turned: bool = False) -> np.ndarray:
+    s = float(np.clip(along, road.start, road.end - 1))
+    T = np.eye(4)
+    T[:3, :3] = rotation_from_euler(0, 0, float(road.yaw(s)) + (np.pi if turned else 0.0))
+    T[:2, 3] = road.position(s, lateral)
+    return T
 
 
 @dataclass(frozen=True)
@@ -70,13 +99,18 @@ class Scene:
     ground: GroundStyle
     ground_map: GroundMap
     light: Light
-    movers: tuple[Mover, ...]
+    movers: tuple[Mover | Leader, ...]
     atlas: Atlas
     lane_m: float
 
 
 def build_scene(
-    seed: int, style: str, length_m: float, moving_objects: int = 0, speed_mps: float = 5.0
+    seed: int,
+    style: str,
+    length_m: float,
+    moving_objects: int = 0,
+    speed_mps: float = 5.0,
+    has_leader: bool = False,
 ) -> Scene:
     """Make a scene.
 
@@ -86,6 +120,8 @@ def build_scene(
         length_m: How far the robot will drive.
         moving_objects: How many things move per 100 m.
         speed_mps: The robot's cruising speed, to which traffic is adapted.
+        has_leader: Add the solids of a car with the number that follows the last mover's; the
+            caller adds its ``Leader`` to ``movers`` when it knows how the robot drives.
     """
     if style not in STYLES:
         raise ValueError(f"style is {style!r}, expected one of {sorted(STYLES)}")
@@ -99,6 +135,8 @@ def build_scene(
     traffic = _Traffic(road, layout, length_m, speed_mps)
     movers = tuple(traffic.add(props, group) for group in range(count))
     light = random_light(rng, recipe.indoor)
+    if has_leader:  # last, so that the rest is the same with and without
+        props.car(Place(0.0, 0.0, 0.0, count))
     return Scene(
         seed,
         road,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from sfm_depth_ros.data.synthetic.close_range import indoor, yard
 from sfm_depth_ros.data.synthetic.layout import Style
+from sfm_depth_ros.data.synthetic.occluders import posts
 from sfm_depth_ros.data.synthetic.outdoor import country, street
 
 STYLES: dict[str, Style] = {
@@ -13,4 +14,5 @@ STYLES: dict[str, Style] = {
     "country": Style(country, bend=1.0),
     "yard": Style(yard, bend=1.0),
     "indoor": Style(indoor, bend=0.5, indoor=True),
+    "posts": Style(posts, bend=0.5),
 }

@@ -8,7 +8,6 @@ import numpy as np
 
 from sfm_depth_ros.data.synthetic import distribution
 from sfm_depth_ros.data.synthetic.distribution import random_drive_spec
-from sfm_depth_ros.data.synthetic.styles import STYLES
 
 
 def test_training_never_sees_the_demo_camera() -> None:
@@ -39,7 +38,7 @@ def test_training_covers_the_robots_it_should() -> None:
     fields = np.array([spec.camera.hfov_deg for spec in specs])
     assert fields.min() >= 50.0
     assert fields.max() <= 110.0
-    assert {spec.style for spec in specs} == set(STYLES)
+    assert {spec.style for spec in specs} == set(distribution.STYLE_SHARES)
 
 
 def test_same_generator_same_specs() -> None:

@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pytest
 
-from sfm_depth_ros.data.synthetic.drive import CameraSpec, ray_grid
+from sfm_depth_ros.data.synthetic.camera_spec import CameraSpec, ray_grid
 from sfm_depth_ros.data.synthetic.ground import Band, GroundStyle
 from sfm_depth_ros.data.synthetic.light import Light
 from sfm_depth_ros.data.synthetic.objects import BALL, BOX, CYLINDER, SolidList
@@ -33,8 +33,8 @@ def _render(*solids: tuple, camera: CameraSpec = CAMERA) -> tuple[np.ndarray, np
     ground = GroundStyle((Band(math.inf, "asphalt"),))
     scene = Scene(0, road, shapes.solids(), ground, make_ground_map(road), LIGHT, (), atlas, 0.0)
     views = Views(camera.T_base_camera[None], np.zeros(1))
-    image, depth = Renderer(scene).render(views, ray_grid(camera))
-    return image[0].numpy(), depth[0].numpy()
+    seen = Renderer(scene).render(views, ray_grid(camera))
+    return seen.image[0].numpy(), seen.depth[0].numpy()
 
 
 def test_ground_plane_is_exact_and_the_sky_is_at_infinity() -> None:
