@@ -1,0 +1,43 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Which of our tensors each tensor of a published checkpoint is, and what does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+COUNTER = "num_batches_tracked"  # of batch norms; old files lack it and nothing reads it
+
+
+@dataclass(frozen=True)
+class NameMap:
+    """Names of one published network's tensors.
+
+    Attributes:
+        ours: Our name by the published one, for every tensor of our network but ``log_scale``.
+        spellings: Published name by another that versions of the same code have written.
+        beyond: How names begin that a file may hold besides: a classifier, an image size.
+    """
+
+    ours: Mapping[str, str]
+    spellings: Mapping[str, str] = field(default_factory=dict)
+    beyond: tuple[str, ...] = ()
+
+    def missing(self, published: Iterable[str]) -> list[str]:
+        """Published names that these lack; the counters of batch norms may be lacking."""
+        there = {self.spellings.get(name, name) for name in published}
+        return sorted(name for name in self.ours.keys() - there if not name.endswith(COUNTER))
+
+    def unexpected(self, published: Iterable[str]) -> list[str]:
+        """Those of these names that the network does not have."""
+        return sorted(name for name in published
+                      if self.spellings.get(name, name) not in self.ours
+                      and not name.startswith(self.beyond))
+
+    def translated(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Tensors of the network by our names; what stands beyond is left out."""
+        plain = {self.spellings.get(name, name): tensor for name, tensor in state.items()}
+        return {self.ours[name]: tensor for name, tensor in plain.items() if name in self.ours}
