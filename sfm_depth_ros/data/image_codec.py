@@ -179,9 +179,7 @@ def _pixels(
             f"{encoding} image of {width}x{height} and step {step} has {buffer.size} bytes, "
             f"expected {step * height}: the publisher fills the message wrongly"
         )
-    rows = np.lib.stride_tricks.as_strided(
-        buffer, (height, row), (step, 1), writeable=buffer.flags.writeable
-    )
+    rows: np.ndarray = np.ndarray((height, row), np.uint8, buffer, strides=(step, 1))
     if np.dtype(sample).itemsize > 1:
         rows = np.ascontiguousarray(rows).view(
             np.dtype(sample).newbyteorder(">" if is_bigendian else "<")

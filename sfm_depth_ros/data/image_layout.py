@@ -93,13 +93,23 @@ class ImageLayout:
         rows = np.arange(height - self.cut_rows) >= -self.cut_rows
         return np.repeat(rows[:, None], width, axis=1)
 
-    def fit_height(self, image: np.ndarray) -> np.ndarray:
-        """Cut or add rows at the top of the scaled image; added rows repeat the first."""
+    def shrink(self, image: np.ndarray) -> np.ndarray:
+        """Cut and scale the whole rectified image ``(H, W, 3)`` uint8 to the network's, a copy.
+
+        Rows that were added repeat the first.
+        """
+        cut = image[self.top : self.bottom, self.left : self.right]
+        width, height = self.scaled_size
+        factor, rest = divmod(cut.shape[1], width)
+        if self.cut_rows > 0 and rest == 0 and cut.shape[0] == factor * height:
+            # nothing is blended across the cut, so what is cut off need not be scaled
+            return area_average(cut[factor * self.cut_rows :], (width, height - self.cut_rows))
+        small = area_average(cut, self.scaled_size)
         if self.cut_rows > 0:
-            return np.ascontiguousarray(image[self.cut_rows :])
+            return np.ascontiguousarray(small[self.cut_rows :])
         if self.cut_rows < 0:
-            return cv2.copyMakeBorder(image, -self.cut_rows, 0, 0, 0, cv2.BORDER_REPLICATE)
-        return image
+            return cv2.copyMakeBorder(small, -self.cut_rows, 0, 0, 0, cv2.BORDER_REPLICATE)
+        return small
 
     def scatter(self, depth: np.ndarray) -> np.ndarray:
         """Move known depths ``(H, W)`` to ``(h, w)``; the one nearest to the centre stays."""
@@ -145,6 +155,27 @@ class ImageLayout:
         pixels = np.flatnonzero(inside)
         pixels = pixels[np.argsort(-offset.reshape(-1)[pixels], kind="stable")]
         return pixels, targets.reshape(-1)[pixels]
+
+
+def area_average(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Scale an image down, each pixel the mean of what it covers.
+
+    Halves as long as that is exact, for OpenCV halves several times faster than it takes
+    quarters; the rounding in between is at most one grey level.
+
+    Args:
+        image: ``(H, W, C)`` uint8.
+        size: (width, height) wanted, not larger than the image.
+
+    Returns:
+        ``(height, width, C)`` uint8, a copy.
+    """
+    width, height = size
+    whole = image.shape[0] * width == image.shape[1] * height
+    while whole and image.shape[1] > 2 * width and image.shape[1] % (2 * width) == 0:
+        half = image.shape[1] // 2, image.shape[0] // 2
+        image = cv2.resize(image, half, interpolation=cv2.INTER_AREA)
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
 def _cropped_area(

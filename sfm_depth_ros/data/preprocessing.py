@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
-import cv2
 import numpy as np
 
 from sfm_depth_ros.data.camera_model import CameraModel
@@ -99,10 +98,7 @@ class Preprocessor:
         self._check_size(image)
         if self._rectification is not None:
             return self._rectification(image), self.valid
-        layout = self._layout
-        cut = image[layout.top : layout.bottom, layout.left : layout.right]
-        small = cv2.resize(cut, layout.scaled_size, interpolation=cv2.INTER_AREA)
-        return layout.fit_height(small), self.valid
+        return self._layout.shrink(image), self.valid
 
     def frame(self, image: np.ndarray, stamp_ns: int, frame_id: str = "") -> Frame:
         """The same as a Frame; ``frame_id`` falls back to the calibration's."""

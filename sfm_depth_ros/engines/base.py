@@ -82,7 +82,7 @@ def check_input(engine: Engine, image: np.ndarray) -> np.ndarray:
     if image.shape != engine.input_shape or image.dtype != np.float32:
         raise ValueError(f"{engine.name}: expected float32 {engine.input_shape}, "
                          f"got {image.dtype} {image.shape}")
-    if not np.isfinite(image.sum()):
+    if not np.isfinite(image).all():
         raise EngineError(f"{engine.name}: the image holds NaN or infinity; check the camera "
                           "driver and the preprocessing")
     return np.ascontiguousarray(image)

@@ -70,9 +70,9 @@ class DepthResult:
         return np.where(known, np.round(1e3 * self.depth), 0).astype(np.uint16)
 
     @property
-    def engine_ms(self) -> float:
-        """Milliseconds that both networks took."""
-        return self.timings_ms.get("depth", 0.0) + self.timings_ms.get("motion", 0.0)
+    def stages_ms(self) -> dict[str, float]:
+        """Milliseconds of every stage, without their total."""
+        return {stage: ms for stage, ms in self.timings_ms.items() if stage != "total"}
 
     def points(self, stride: int = 1) -> np.ndarray:
         """Coloured points of every ``stride``-th network pixel, see ``point_cloud``."""

@@ -5,13 +5,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 
 class StageClock:
-    """A stop watch with named laps."""
+    """A stop watch with named laps.
 
-    def __init__(self) -> None:
-        self._start = self._last = time.perf_counter()
+    Args:
+        started_at: ``time.perf_counter`` at which the first lap began; None = now.
+    """
+
+    def __init__(self, started_at: float | None = None) -> None:
+        self._start = self._last = time.perf_counter() if started_at is None else started_at
         self._laps: dict[str, float] = {}
 
     def lap(self, name: str) -> None:
@@ -19,6 +24,11 @@ class StageClock:
         now = time.perf_counter()
         self._laps[name] = 1e3 * (now - self._last)
         self._last = now
+
+    def insert(self, laps: Mapping[str, float]) -> None:
+        """Take stages that another clock measured until now, in milliseconds."""
+        self._laps |= laps
+        self._last = time.perf_counter()
 
     @property
     def timings_ms(self) -> dict[str, float]:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from sfm_depth_ros.metrics.summary import RobustSummary
+from sfm_depth_ros.pipeline.memory import resident_mb
 from sfm_depth_ros.ros.complaints import Complaints
 from sfm_depth_ros.ros.diagnostics import Diagnosis, Value
 from sfm_depth_ros.ros.frame_stats import FrameStats
@@ -86,6 +87,8 @@ class DepthStatus:
             "latency_ms_p50": p50,
             "latency_ms_p95": p95,
             "engine_ms_p50": stats.engine_ms(),
+            **{f"{stage}_ms_p50": value for stage, value in stats.stages_ms().items()},
+            "memory_mb": resident_mb(),
         }
 
 

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Mapping
 from statistics import median, quantiles
 
 WINDOW_S = 5.0
+ENGINE_STAGES = ("depth", "motion")
 
 
 class FrameStats:
@@ -22,21 +24,17 @@ class FrameStats:
 
     def __init__(self) -> None:
         self.published = self.failed = self.not_ready = 0
-        self._latencies_ms: deque[float] = deque(maxlen=200)
-        self._engine_ms: deque[float] = deque(maxlen=200)
+        self._timings_ms: deque[Mapping[str, float]] = deque(maxlen=200)
         self._times: deque[float] = deque(maxlen=1000)
 
-    def add_published(self, received_at: float, engine_ms: float) -> None:
+    def add_published(self, timings_ms: Mapping[str, float]) -> None:
         """Count a result whose last message has just been published.
 
         Args:
-            received_at: Monotonic time at which the callback got the image.
-            engine_ms: Milliseconds that the networks took of it.
+            timings_ms: Milliseconds of every stage, and ``total`` from the entry of the callback.
         """
-        now = time.monotonic()
-        self._latencies_ms.append((now - received_at) * 1e3)
-        self._engine_ms.append(engine_ms)
-        self._times.append(now)
+        self._timings_ms.append(timings_ms)
+        self._times.append(time.monotonic())
         self.published += 1
 
     @property
@@ -52,12 +50,19 @@ class FrameStats:
 
     def engine_ms(self) -> float | None:
         """Median milliseconds that both networks take of one image."""
-        sample = list(self._engine_ms)
+        sample = [sum(row.get(stage, 0.0) for stage in ENGINE_STAGES)
+                  for row in self._timings_ms.copy()]
         return median(sample) if sample else None
+
+    def stages_ms(self) -> dict[str, float]:
+        """Median milliseconds of every stage of the newest results."""
+        rows = list(self._timings_ms)
+        stages = [stage for stage in (rows[-1] if rows else ()) if stage != "total"]
+        return {stage: median(row.get(stage, 0.0) for row in rows) for stage in stages}
 
     def latency_ms(self) -> tuple[float | None, float | None]:
         """(p50, p95) from the callback's entry to the return of the last publish."""
-        sample = list(self._latencies_ms)
+        sample = [row["total"] for row in self._timings_ms.copy()]
         if not sample:
             return None, None
         if len(sample) == 1:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -41,8 +42,9 @@ class LatestWorker(Generic[Item]):
         self.dropped = self.done = self.failed = 0
         self._work, self._on_error, self._prepare = work, on_error, prepare
         self._item: Item | None = None
-        self._closed = False
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        # Waiting on a SimpleQueue wakes in one step; a Condition takes the interpreter twice.
+        self._wake: SimpleQueue[None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -52,11 +54,12 @@ class LatestWorker(Generic[Item]):
         Returns:
             Whether an older, still waiting item was dropped for it.
         """
-        with self._changed:
+        with self._lock:
             replaced = self._item is not None
             self.dropped += replaced
             self._item = item
-            self._changed.notify()
+        if not replaced:
+            self._wake.put(None)
         return replaced
 
     def close(self, timeout: float = 0.7) -> bool:
@@ -65,17 +68,17 @@ class LatestWorker(Generic[Item]):
         Returns:
             Whether the thread ended within ``timeout`` seconds.
         """
-        with self._changed:
-            self._closed = True
+        with self._lock:
             self.dropped += self._item is not None
             self._item = None
-            self._changed.notify()
+        self._wake.put(None)
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
     def _take(self) -> Item | None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._item is not None)
+        """Wait for an item; None after ``close``."""
+        self._wake.get()
+        with self._lock:
             item, self._item = self._item, None
             return item
 

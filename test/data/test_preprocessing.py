@@ -79,6 +79,19 @@ def test_height_is_cut_at_the_top():
     np.testing.assert_array_equal(image, _ramp(640, 360)[8:])
 
 
+@pytest.mark.parametrize("input_width", [640, 320, 160])
+def test_each_pixel_is_the_mean_of_what_it_covers(input_width):
+    """Whole factors: by halves, and only of the rows that stay, yet within a grey level."""
+    image = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), dtype=np.uint8)
+    factor = 1280 // input_width
+    expected = image.reshape(720 // factor, factor, input_width, factor, 3).mean(axis=(1, 3))
+    small, _ = Preprocessor(_camera(1280, 720), input_width)(image)
+    rows = min(len(small), len(expected))  # both end at the bottom
+    difference = small[-rows:] - expected[-rows:]
+    assert np.abs(difference).max() <= 1.25
+    assert abs(difference.mean()) < 0.45  # halves are rounded up
+
+
 def test_answer_is_a_copy():
     source = np.zeros((96, 320, 3), np.uint8)
     image, _ = Preprocessor(_camera(320, 96), 320)(source)

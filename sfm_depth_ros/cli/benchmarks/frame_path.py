@@ -22,6 +22,7 @@ from sfm_depth_ros.networks.model_folder import ModelFolder
 
 WARM_UP, COUNT, RATE_HZ = 100, 100, 20.0
 START_WITHIN_S = 60.0
+STAGES = ("receive", "convert", "preprocess", "depth", "motion", "scale", "output", "publish")
 
 
 def measure_frame_path(folder: ModelFolder, scratch: Path, threads: int) -> dict[str, Any]:
@@ -76,8 +77,11 @@ def _figures(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
         "total_ms_p50": total_ms,
         "total_ms_p95": after["latency_ms_p95"],
         "overhead_ratio": total_ms / engine_ms,
+        "overhead_ms": total_ms - engine_ms,
+        "stages_ms_p50": {stage: after[f"{stage}_ms_p50"] for stage in STAGES},
         "sent": COUNT,
         "received": after["received"] - before["received"],
         "dropped": after["dropped"] - before["dropped"],
+        "memory_mb": after["memory_mb"],
         "engine": after.get("engine_depth"),
     }
