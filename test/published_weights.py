@@ -33,8 +33,8 @@ def noise(name: str, shape: tuple[int, ...]) -> torch.Tensor:
 def published_tensor(name: str, shape: tuple[int, ...]) -> torch.Tensor:
     """The tensor of a published network that has this name there.
 
-    Convolutions keep or halve the variance of what passes; norms are near, but not at, what they begin
-    with; variances are positive.
+    Convolutions keep or halve the variance of what passes; norms are near, but not at, what they
+    begin with; variances are positive.
     """
     if name.endswith("num_batches_tracked"):
         return torch.tensor(7)
