@@ -77,7 +77,12 @@ class PoseNetworkConfig:
 
     def __post_init__(self) -> None:
         check_options(self)
-        if self.pretrained and not self.name.startswith("pose_resnet"):
+        is_resnet = self.name.startswith("pose_resnet")
+        fitting = {"monodepth2": is_resnet, "packnet_sfm": is_resnet or self.name == "posenet"}
+        if not fitting.get(self.convention, True):
+            raise ConfigError(f"convention: {self.convention} has no network {self.name!r}; "
+                              "expected native")
+        if self.pretrained and not is_resnet:
             raise ConfigError(f"pretrained: weights can be given to pose_resnet18, pose_resnet34 "
                               f"and pose_resnet50 alone, got {self.name!r}; leave it empty")
 

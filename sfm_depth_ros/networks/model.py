@@ -14,6 +14,8 @@ from sfm_depth_ros.networks.dispnet import DispNet
 from sfm_depth_ros.networks.encoded_depth import resnet_depth_net, timm_depth_net
 from sfm_depth_ros.networks.packnet import PackNet
 from sfm_depth_ros.networks.pose import PoseOutput, SmallPoseNet
+from sfm_depth_ros.networks.pose_resnet import PoseResNet
+from sfm_depth_ros.networks.posenet import PackNetPoseNet, PoseExpNet
 from sfm_depth_ros.networks.small import SmallDepthNet
 
 DEPTH_NETWORKS: dict[str, Callable[[DepthNetworkConfig], nn.Module]] = {
@@ -26,7 +28,14 @@ DEPTH_NETWORKS: dict[str, Callable[[DepthNetworkConfig], nn.Module]] = {
     "dispnet": DispNet,
     "dispnet_monodepth": DispNet,
 }
-POSE_NETWORKS = {"small": SmallPoseNet}
+POSE_NETWORKS: dict[str, Callable[[PoseNetworkConfig], nn.Module]] = {
+    "small": SmallPoseNet,
+    "posenet": PackNetPoseNet,
+    "pose_expnet": PoseExpNet,
+    "pose_resnet18": PoseResNet,
+    "pose_resnet34": PoseResNet,
+    "pose_resnet50": PoseResNet,
+}
 
 
 class DepthNet(Protocol):
@@ -81,5 +90,9 @@ def create_depth_network(config: DepthNetworkConfig) -> nn.Module:
 
 
 def create_pose_network(config: PoseNetworkConfig) -> nn.Module:
-    """Build the pose network that ``config.name`` names, with fresh weights."""
+    """Build the pose network that ``config.name`` names, with fresh weights.
+
+    Raises:
+        ModelError: ``config.pretrained`` cannot be read or is of another encoder.
+    """
     return POSE_NETWORKS[config.name](config)

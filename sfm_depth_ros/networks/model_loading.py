@@ -24,12 +24,13 @@ def load_network(folder: ModelFolder, kind: str) -> nn.Module:
     Raises:
         ModelError: The weights do not fit the architecture.
     """
+    # The folder's own weights follow: the file that training began with may be gone.
     if kind == "depth":
-        # The folder's own weights follow: the file that training began with may be gone.
-        config = replace(folder.depth_config, pretrained="")
-        network, weights = create_depth_network(config), folder.depth_weights()
+        network = create_depth_network(replace(folder.depth_config, pretrained=""))
+        weights = folder.depth_weights()
     elif kind == "pose":
-        network, weights = create_pose_network(folder.pose_config), folder.pose_weights()
+        network = create_pose_network(replace(folder.pose_config, pretrained=""))
+        weights = folder.pose_weights()
     else:
         raise ValueError(f"kind: expected 'depth' or 'pose', got {kind!r}")
     try:

@@ -13,6 +13,10 @@ from torch import Tensor, nn
 
 from sfm_depth_ros.config.schema import PoseNetworkConfig
 from sfm_depth_ros.networks.blocks import ConvBlock, normalised
+from sfm_depth_ros.networks.explainability import ExplainabilityHead
+from sfm_depth_ros.networks.intrinsics_head import IntrinsicsHead
+from sfm_depth_ros.networks.motion_field import MotionField
+from sfm_depth_ros.networks.pose_convention import in_network_order, to_neighbour_motions
 
 STAGES = (1, 2, 4, 6, 8, 8)  # channels after each halving, in units of config.width
 OUTPUT_SCALE = 0.01  # of the raw output, as in SfMLearner and its descendants
@@ -39,9 +43,9 @@ class PoseOutput:
 
 
 class PoseNetwork(nn.Module):
-    """What all pose networks share: features, the motion that a head reads from them, its scale.
+    """What all pose networks share: features, the motion and the extras that are read from them.
 
-    ``log_scale`` multiplies the translation: metric scale is one number of its own.
+    ``log_scale`` multiplies every translation: metric scale is one number of its own.
 
     Args:
         config: Shape of the network.
@@ -51,21 +55,27 @@ class PoseNetwork(nn.Module):
     def __init__(self, config: PoseNetworkConfig, channels: Sequence[int]) -> None:
         super().__init__()
         self.config = config
-        self.images = config.images
-        self.channels = tuple(channels)
+        self.images = images = config.images
         self.log_scale = nn.Parameter(torch.zeros(()))
+        self.explainability = (
+            ExplainabilityHead(channels, images - 1) if config.explainability else None
+        )
+        self.intrinsics = IntrinsicsHead(channels[-1]) if config.learn_intrinsics else None
+        self.motion_field = (
+            MotionField(channels, images) if config.residual_translation else None
+        )
 
     @abstractmethod
     def encode(self, stack: Tensor) -> list[Tensor]:
-        """``(B, 3 images, H, W)`` to feature maps, each half as large as the one before."""
+        """``(B, 3 images, H, W)`` in the network's order to feature maps, each half the last."""
 
     @abstractmethod
     def read_motion(self, features: list[Tensor]) -> Tensor:
-        """Motion ``(B, 6 (images - 1))`` from the features."""
+        """What the network says of the motion, as its authors' code has it."""
 
     def raw(self, stack: Tensor) -> Tensor:
-        """The network's own output, before ``log_scale``; see :meth:`forward`."""
-        return self.read_motion(self.encode(stack))
+        """The network's own output, as its authors' code has it; see :meth:`forward`."""
+        return self.read_motion(self.encode(self._in_order(stack)))
 
     def forward(self, stack: Tensor) -> Tensor:
         """Motion at the reference focal length.
@@ -78,16 +88,31 @@ class PoseNetwork(nn.Module):
             rz] of ``T_earlier_later``, the pose of the later camera in the earlier one: metres
             and radians (axis-angle).
         """
-        return self._scaled(self.raw(stack))
+        return self._to_motion(self.raw(stack))
 
     def observe(self, stack: Tensor) -> PoseOutput:
         """The motion and all else that the configuration asks for; ``stack`` as in forward."""
-        return PoseOutput(self._scaled(self.read_motion(self.encode(stack))))
+        stack = self._in_order(stack)
+        features = self.encode(stack)
+        masks, field, K = self.explainability, self.motion_field, self.intrinsics
+        return PoseOutput(
+            motion=self._to_motion(self.read_motion(features)),
+            explainability=masks(features) if masks else None,
+            residual_translation=(
+                field(features, stack) * torch.exp(self.log_scale) if field else None
+            ),
+            intrinsics=K(features[-1], *stack.shape[-2:]) if K else None,
+        )
 
-    def _scaled(self, motion: Tensor) -> Tensor:
-        ones = torch.ones_like(motion[:, :3])
-        factors = torch.cat((ones * torch.exp(self.log_scale), ones), dim=1)
-        return motion * torch.cat([factors] * (self.images - 1), dim=1)
+    def _in_order(self, stack: Tensor) -> Tensor:
+        return in_network_order(stack, self.config.convention, self.images)
+
+    def _to_motion(self, raw: Tensor) -> Tensor:
+        pairs, scale = self.images - 1, torch.exp(self.log_scale)
+        motion = to_neighbour_motions(raw, self.config.convention, pairs)
+        parts = [motion[:, start : start + 3] for start in range(0, 6 * pairs, 3)]
+        parts[::2] = [translation * scale for translation in parts[::2]]
+        return torch.cat(parts, dim=1)
 
 
 class SmallPoseNet(PoseNetwork):

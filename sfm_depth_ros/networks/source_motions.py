@@ -93,7 +93,7 @@ class _Seen:
         self._focal, self._reference = focal, pose_net.config.reference_focal
 
     @property
-    def T_earlier_later(self) -> Tensor:  # noqa: N802 - the name of the transform
+    def T_earlier_later(self) -> Tensor:
         """``(B, 2, 4, 4)`` of both pairs of neighbours, metres."""
         motion = self._of_both_pairs(self._said.motion.float().unflatten(1, (-1, 6)))
         motion = canonical_to_motion(motion, self._focal[:, None], self._reference)
@@ -130,5 +130,5 @@ class _Seen:
 
     @staticmethod
     def _at_middle(both: Tensor) -> Tensor:
-        """``(B, 2 pairs, 2 images, ...)`` to ``(B, 2, ...)``: the middle image is in both pairs."""
+        """``(B, 2 pairs, 2 images, ...)`` to ``(B, 2, ...)``: the middle image of each."""
         return torch.stack((both[:, 0, 1], both[:, 1, 0]), dim=1)

@@ -70,7 +70,7 @@ def matrix(motion: np.ndarray) -> np.ndarray:
     return T
 
 
-def T_earlier_later(first: float, second: float) -> np.ndarray:  # noqa: N802 - a transform
+def T_earlier_later(first: float, second: float) -> np.ndarray:
     motion = (second - first) * Told.STEP.double().numpy()
     motion = motion * [1, 1, FOCAL / REFERENCE, REFERENCE / FOCAL, REFERENCE / FOCAL, 1]
     return matrix(motion)
