@@ -14,6 +14,8 @@ VERSION = re.search(r'__version__ = "(.+)"', (ROOT / PACKAGE / "__init__.py").re
 EXTRAS = {
     "train": ["torch", "onnx", "onnxscript"],
     "cpu": ["onnxruntime", "openvino"],
+    # tensorrt 10 or 11, where it is installed, is used before it; a Jetson brings its own.
+    "tensorrt": ["onnx", "tensorrt-rtx; platform_machine == 'x86_64'"],
     "bags": ["rosbags>=0.11,<0.12"],  # its API changes between minor versions
     "demo": ["matplotlib", "tqdm"],
     "ros": [  # ROS 2 itself as wheels, for machines without a ROS installation
@@ -41,7 +43,7 @@ EXTRAS = {
         "types-PyYAML",
     ],
 }
-EXTRAS["all"] = sorted({name for extra in ("train", "cpu", "bags", "demo", "ros")
+EXTRAS["all"] = sorted({name for extra in ("train", "cpu", "tensorrt", "bags", "demo", "ros")
                         for name in EXTRAS[extra]})
 
 

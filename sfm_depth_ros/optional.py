@@ -16,6 +16,8 @@ EXTRAS = {
     "onnxscript": "train",
     "onnxruntime": "cpu",
     "openvino": "cpu",
+    "tensorrt": "tensorrt",
+    "tensorrt_rtx": "tensorrt",
     "rosbags": "bags",
     "matplotlib": "demo",
     "tqdm": "demo",

@@ -1,0 +1,80 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Does an exported graph answer what torch answers? One that does not is never written."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from sfm_depth_ros.errors import EngineError
+from sfm_depth_ros.optional import is_available, require
+
+TOLERANCES = {"fp32": 1e-3, "fp16": 2e-2}  # of the largest error, relative to the largest answer
+SIZES = ((64, 96), (96, 224))
+
+_log = logging.getLogger(__name__)
+
+
+def check_agreement(
+    content: bytes,
+    reference: Callable[[np.ndarray], np.ndarray],
+    channels: int,
+    precision: str,
+    batch: int = 1,
+) -> float:
+    """Compare a graph with the network it was exported from, at two sizes.
+
+    Args:
+        content: Content of an ``.onnx`` file.
+        reference: Torch's answer to ``(batch, channels, h, w)`` float32.
+        channels: Of the image.
+        precision: Of the graph; decides the tolerance.
+        batch: Images at a time.
+
+    Returns:
+        The largest error relative to the largest answer; NaN where ONNX Runtime is not installed
+        and nothing was compared.
+
+    Raises:
+        EngineError: The graph answers something else.
+    """
+    if not is_available("onnxruntime"):
+        _log.info("onnxruntime is not installed, so the exported graph is not compared with torch")
+        return float("nan")
+    session = open_session(content)
+    worst = 0.0
+    for height, width in SIZES:
+        shape = (batch, channels, height, width)
+        image = np.random.default_rng(0).random(shape, dtype=np.float32)
+        expected = reference(image)
+        (found,) = session.run(None, {session.get_inputs()[0].name: image})
+        error = float(np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-6))
+        if found.shape != expected.shape or not error < TOLERANCES[precision]:
+            raise EngineError(
+                f"the graph exported at {precision} answers {found.shape}, {error:.1e} relative "
+                f"error where torch answers {expected.shape} and {TOLERANCES[precision]:.0e} is "
+                "allowed; export at precision fp32, or report the versions that sfm-depth info "
+                "prints"
+            )
+        worst = max(worst, error)
+    return worst
+
+
+def open_session(content: bytes) -> Any:
+    """The graph in ONNX Runtime on the CPU.
+
+    Raises:
+        EngineError: ONNX Runtime refuses the graph.
+    """
+    runtime = require("onnxruntime")
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its errors have no common base but Exception
+        raise EngineError(f"onnxruntime refuses the exported graph ({error}); report the versions "
+                          "that sfm-depth info prints") from error

@@ -1,0 +1,99 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What of an ONNX graph is known before any image comes, computed once.
+
+The exporter writes axes and scales as little computations on constants. TensorRT's parser wants
+many of them as plain constants. Weights are left alone: they must stay replaceable by name.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sfm_depth_ros.errors import ModelError
+from sfm_depth_ros.optional import require
+
+LARGEST = 1 << 16  # elements; a larger result would only make the file larger
+
+
+def parse_graph(content: bytes) -> Any:
+    """Read the content of an ``.onnx`` file.
+
+    Raises:
+        ModelError: It is none.
+    """
+    onnx = require("onnx")
+    from google.protobuf.message import DecodeError  # onnx brings protobuf
+
+    try:
+        return onnx.load_model_from_string(content)
+    except DecodeError as error:
+        raise ModelError(f"this .onnx cannot be read ({error}); export it again") from error
+
+
+def fold_constants(proto: Any) -> None:
+    """Replace computations on ``Constant`` nodes by their results, in place.
+
+    Args:
+        proto: ``onnx.ModelProto``. Its initialisers stay as they are, and so does what is
+            computed from them.
+    """
+    onnx = require("onnx")
+    known: dict[str, np.ndarray] = {}
+    remaining = []
+    for node in proto.graph.node:
+        if not node.output or any(name and name not in known for name in node.input):
+            remaining.append(node)
+            continue
+        results = _evaluate(onnx, proto, node, known)
+        if any(value.size > LARGEST for value in results.values()):
+            remaining.append(node)
+        else:
+            known.update(results)
+    read = {name for node in remaining for name in node.input}
+    read |= {value.name for value in proto.graph.output}
+    del proto.graph.node[:]
+    proto.graph.node.extend(remaining)
+    proto.graph.initializer.extend(
+        onnx.numpy_helper.from_array(value, name)
+        for name, value in known.items() if name in read
+    )
+
+
+def fix_input_shape(proto: Any, shape: tuple[int, ...]) -> None:
+    """Give the graph's image one shape, in place; sizes inside then need no computing.
+
+    Args:
+        proto: ``onnx.ModelProto`` with one input.
+        shape: ``(N, C, H, W)``.
+    """
+    for value in (*proto.graph.input, *proto.graph.output):
+        for axis, dimension in enumerate(value.type.tensor_type.shape.dim):
+            if value.name == proto.graph.input[0].name:
+                dimension.dim_value = shape[axis]
+            elif dimension.dim_param:
+                dimension.ClearField("dim_param")  # follows from the input's
+
+
+def _evaluate(
+    onnx: Any, proto: Any, node: Any, known: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Results of one node by name, computed by ONNX's own reference."""
+    from onnx.reference import ReferenceEvaluator
+
+    feeds = {name: known[name] for name in node.input if name}
+    inputs = [
+        onnx.helper.make_tensor_value_info(
+            name, onnx.helper.np_dtype_to_tensor_dtype(value.dtype), value.shape
+        )
+        for name, value in feeds.items()
+    ]
+    outputs = [onnx.helper.make_empty_tensor_value_info(name) for name in node.output]
+    graph = onnx.helper.make_graph([node], "constant", inputs, outputs)
+    model = onnx.helper.make_model(
+        graph, opset_imports=proto.opset_import, ir_version=proto.ir_version
+    )
+    values = ReferenceEvaluator(model).run(None, feeds)
+    return {name: np.asarray(value) for name, value in zip(node.output, values, strict=True)}

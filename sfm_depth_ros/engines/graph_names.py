@@ -1,0 +1,111 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Weights keep their parameters' names in a graph, and are replaced by those names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from sfm_depth_ros.errors import ModelError
+from sfm_depth_ros.optional import require
+
+FOLDED_NORMS = "folded_batch_norms"  # keys of the graph's metadata
+WEIGHTS = "weights"  # names of the state dict, whether the graph uses them
+PREFIX = "network."
+
+
+def name_plainly(proto: Any, free_axes: Mapping[int, str], free_output_axes: int) -> None:
+    """Name initialisers as parameters and free dimensions plainly; drop the exporter's notes.
+
+    The notes are stack traces with paths of this machine, and shapes that engines infer.
+
+    Args:
+        proto: ``onnx.ModelProto`` as the exporter made it.
+        free_axes: Names of the input's free dimensions by axis.
+        free_output_axes: How many leading axes of the output follow them.
+    """
+    graph = proto.graph
+    for initializer in graph.initializer:
+        initializer.name = initializer.name.removeprefix(PREFIX)
+        del initializer.metadata_props[:]
+    for node in graph.node:
+        for index, name in enumerate(node.input):
+            node.input[index] = name.removeprefix(PREFIX)
+        del node.metadata_props[:]
+    del graph.value_info[:], graph.metadata_props[:], proto.metadata_props[:]
+    for value, axes in ((graph.input[0], 4), (graph.output[0], free_output_axes)):
+        del value.metadata_props[:]
+        for axis, name in free_axes.items():
+            if axis < axes:
+                value.type.tensor_type.shape.dim[axis].dim_param = name
+
+
+def write_note(proto: Any, key: str, value: Any) -> None:
+    """Keep a JSON value in the graph's metadata."""
+    entry = proto.metadata_props.add()
+    entry.key, entry.value = key, json.dumps(value)
+
+
+def read_note(proto: Any, key: str) -> Any:
+    """A value that :func:`write_note` kept.
+
+    Raises:
+        ModelError: There is none.
+    """
+    for entry in proto.metadata_props:
+        if entry.key == key:
+            return json.loads(entry.value)
+    raise ModelError(f"this .onnx lacks the note {key}, so its weights cannot be replaced; "
+                     "export it again with sfm-depth export")
+
+
+def replace_weights(proto: Any, tensors: Mapping[str, np.ndarray]) -> None:
+    """Put tensors in the place of the initialisers of their names, in place.
+
+    Args:
+        proto: ``onnx.ModelProto`` with the note ``WEIGHTS``.
+        tensors: Float32 by parameter name; each becomes what its initialiser is (fp32, fp16).
+
+    Raises:
+        ModelError: Names or shapes do not fit, or a weight is too large for fp16.
+    """
+    onnx = require("onnx")
+    check_fit(proto, tensors)
+    for initializer in proto.graph.initializer:
+        if initializer.name in tensors:
+            kind = onnx.helper.tensor_dtype_to_np_dtype(initializer.data_type)
+            values = narrowed(initializer.name, tensors[initializer.name], kind)
+            initializer.CopyFrom(onnx.numpy_helper.from_array(values, initializer.name))
+
+
+def narrowed(name: str, values: np.ndarray, kind: Any) -> np.ndarray:
+    """Weights as another floating type, if they fit into it.
+
+    Raises:
+        ModelError: A number becomes infinite.
+    """
+    with np.errstate(over="ignore"):
+        result: np.ndarray = np.asarray(values, np.float32).astype(kind)
+    if np.isinf(result).any() and np.isfinite(values).all():
+        raise ModelError(f"{name} holds {np.abs(values).max():.1e}, too large for "
+                         f"{np.dtype(kind).name}; export at precision fp32")
+    return result
+
+
+def check_fit(proto: Any, tensors: Mapping[str, np.ndarray]) -> None:
+    """Raise ``ModelError`` unless graph and tensors have the same names and shapes."""
+    is_used: dict[str, bool] = read_note(proto, WEIGHTS)
+    shapes = {entry.name: tuple(entry.dims) for entry in proto.graph.initializer}
+    missing = sorted(set(tensors) - set(is_used))
+    unexpected = sorted(name for name, used in is_used.items() if used and name not in tensors)
+    reshaped = sorted(name for name, used in is_used.items()
+                      if used and name in tensors and tuple(tensors[name].shape) != shapes[name])
+    if missing or unexpected or reshaped:
+        raise ModelError(
+            f"weights and graph do not fit: not in the graph {missing}, not in the weights "
+            f"{unexpected}, of another shape {reshaped}; export the network again"
+        )
