@@ -36,8 +36,10 @@ class ObjectiveConfig:
                             choices=("minimum", "mean"))
     principled_mask: bool = option(False, "leave out what the camera's motion has taken out of "
                                    "view (vid2depth)")
-    occlusion_mask: str = option("off", "leave out what other things hide in the source, found by "
-                                 "splatting the target's points into it", choices=("off", "splat"))
+    occlusion_mask: str = option("off", "leave out what something else hides in the source: found "
+                                 "by splatting the target's points into it, or where the source's "
+                                 "own depth is nearer (Depth in the Wild)",
+                                 choices=("off", "splat", "nearer"))
     self_discovered_mask: bool = option(False, "weigh pixels by how well the depths of target and "
                                         "source agree (SC-SfMLearner)")
     explainability_weight: float = _weight(0.0, "weight that keeps explainability masks near one "

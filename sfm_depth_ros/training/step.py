@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,14 +13,13 @@ from torch import Tensor
 
 from sfm_depth_ros.config.schema import ObjectiveConfig
 from sfm_depth_ros.data.batch import SnippetBatch
-from sfm_depth_ros.losses.objective import LossTerms, self_supervised_objective
-from sfm_depth_ros.losses.supervised import depth_supervision, motion_supervision
-from sfm_depth_ros.losses.velocity import velocity_loss
+from sfm_depth_ros.losses.objective import TERMS, needs_source_depths, self_supervised_objective
+from sfm_depth_ros.losses.scene import Observation, Prediction
+from sfm_depth_ros.losses.terms import LossTerms
 from sfm_depth_ros.networks.focal import canonical_to_depth
 from sfm_depth_ros.networks.model import DepthNet, PoseNet
-from sfm_depth_ros.networks.source_motions import predict_source_motions
-
-FAR = 100.0  # metres: what is beyond range (+Inf, REP 117) is taught as this far away
+from sfm_depth_ros.networks.source_motions import SourceMotions, predict_source_motions
+from sfm_depth_ros.training.supervision import supervise
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ class StepOptions:
     """How a step is computed.
 
     Attributes:
-        jitter: Changes light and colour of ``(B, 3, 3, H, W)`` frames alike, or None.
+        jitter: Changes light and colour of ``(B, N, 3, H, W)`` frames alike, or None.
         photometric_rows: How many leading snippets are judged by the self-supervised objective;
             None = all. The others are judged by their truth alone; with 0 a step costs only what
-            the networks do.
+            the networks do, and of the objective the velocity is left.
         photometric_scales: How many of the finest scales the objective looks at; None = all.
             Coarse ones guide networks that know nothing yet, and cost as much as the finest.
         mixed_precision: Whether the networks compute in bfloat16 (losses stay in float32).
@@ -43,6 +43,16 @@ class StepOptions:
     photometric_scales: int | None = None
     mixed_precision: bool = False
     truth_scales: tuple[Tensor, Tensor] | None = None
+
+    @property
+    def judged(self) -> slice:
+        """The snippets that the objective looks at."""
+        return slice(self.photometric_rows or None)
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """The terms of the objective that it computes for them."""
+        return ("velocity",) if self.photometric_rows == 0 else tuple(TERMS)
 
 
 @dataclass(frozen=True)
@@ -78,21 +88,19 @@ def training_step(
         config: Weights and switches.
         options: How to compute it.
     """
-    target, earlier, later = _frames_for_networks(batch, options.jitter)
-    with torch.autocast(target.device.type, torch.bfloat16, enabled=options.mixed_precision):
-        depths = predict_depths(depth_net, target, batch.K)
-        T_source_target = predict_motions(pose_net, earlier, target, later, batch.K)
-    if options.photometric_rows == 0:
-        terms = _velocity_alone(T_source_target, batch.displacements, config)
-    else:
-        finest = depths[: options.photometric_scales]
-        terms = _self_supervised(
-            batch, finest, T_source_target, slice(options.photometric_rows), config
+    frames = _frames_for_networks(batch, config, options)
+    with torch.autocast(batch.target.device.type, torch.bfloat16, enabled=options.mixed_precision):
+        depths, beside = _predict_all_depths(depth_net, frames, batch.K, config, options)
+        motions = predict_source_motions(
+            pose_net, frames.target, frames.sources, batch.K, both_ways=config.cycle_weight > 0
         )
+    observed = _observation(batch, motions, options.judged)
+    predicted = _prediction(depths, beside, motions, options)
+    terms = self_supervised_objective(observed, predicted, config, options.terms)
     if config.supervised_weight > 0:
-        by_truth = _supervise(batch, depths, T_source_target, options.truth_scales)
-        terms = terms.with_supervision(*by_truth, config.supervised_weight)
-    return StepResult(terms, depths, T_source_target)
+        by_truth = supervise(batch, depths, motions.T_source_target, options.truth_scales)
+        terms = terms.with_supervision(by_truth, config.supervised_weight)
+    return StepResult(terms, depths, motions.T_source_target)
 
 
 def predict_depths(depth_net: DepthNet, image: Tensor, K: Tensor) -> list[Tensor]:
@@ -130,62 +138,81 @@ def predict_motions(
     return predict_source_motions(pose_net, target, sources, K).T_source_target
 
 
+@dataclass(frozen=True)
+class _Frames:
+    """What the networks see: ``(B, 3, H, W)``, ``(B, 2, 3, H, W)`` and ``(B, 3, H, W)``."""
+
+    target: Tensor
+    sources: Tensor
+    right: Tensor | None
+
+
+@dataclass(frozen=True)
+class _DepthsBeside:
+    """Depths of other images than the target, for the judged snippets, where a term asks."""
+
+    sources: Tensor | None = None  # (B, 2, 1, H, W)
+    right: Tensor | None = None  # (B, 1, H, W)
+
+
 def _frames_for_networks(
-    batch: SnippetBatch, jitter: Callable[[Tensor], Tensor] | None
-) -> tuple[Tensor, Tensor, Tensor]:
-    if jitter is None:
-        return batch.target, batch.sources[:, 0], batch.sources[:, 1]
-    frames = jitter(torch.cat((batch.target.unsqueeze(1), batch.sources), dim=1))
-    return frames[:, 0], frames[:, 1], frames[:, 2]
+    batch: SnippetBatch, config: ObjectiveConfig, options: StepOptions
+) -> _Frames:
+    right = batch.right if config.left_right_weight > 0 and options.photometric_rows != 0 else None
+    if options.jitter is None:
+        return _Frames(batch.target, batch.sources, right)
+    images = [batch.target[:, None], batch.sources, *([] if right is None else [right[:, None]])]
+    frames = options.jitter(torch.cat(images, dim=1))
+    return _Frames(frames[:, 0], frames[:, 1:3], None if right is None else frames[:, 3])
 
 
-def _self_supervised(
-    batch: SnippetBatch, depths: list[Tensor], T: Tensor, rows: slice, config: ObjectiveConfig
-) -> LossTerms:
-    batch = batch.select(rows)
-    return self_supervised_objective(
-        batch.target.contiguous(), batch.sources.contiguous(), [d[rows] for d in depths],
-        batch.K, T[rows], batch.displacements, batch.valid, config,
+def _predict_all_depths(
+    depth_net: DepthNet, frames: _Frames, K: Tensor, config: ObjectiveConfig, options: StepOptions
+) -> tuple[list[Tensor], _DepthsBeside]:
+    """Depths of the targets at all scales, and of whatever else is asked for, in one call."""
+    beside = []
+    if needs_source_depths(config) and options.photometric_rows != 0:
+        beside += list(frames.sources[options.judged].unbind(1))
+    if frames.right is not None:
+        beside.append(frames.right[options.judged])
+    if not beside:
+        return predict_depths(depth_net, frames.target, K), _DepthsBeside()
+    cameras = [K, *(K[options.judged] for _ in beside)]
+    everywhere = predict_depths(depth_net, torch.cat([frames.target, *beside]), torch.cat(cameras))
+    targets = [depth[: len(K)] for depth in everywhere]
+    found = list(everywhere[0][len(K) :].chunk(len(beside)))
+    right = None if frames.right is None else found.pop()
+    return targets, _DepthsBeside(torch.stack(found, dim=1) if found else None, right)
+
+
+def _observation(batch: SnippetBatch, motions: SourceMotions, rows: slice) -> Observation:
+    """What was seen; the camera as predicted, where the networks predict it."""
+    K = batch.K if motions.intrinsics is None else motions.intrinsics
+    seen = dataclasses.replace(batch, K=K).select(rows)
+    return Observation(
+        seen.target.contiguous(), seen.sources.contiguous(), seen.K, seen.displacements,
+        seen.valid, seen.T_measured, seen.right, seen.T_right_target, seen.sparse_depth,
+        seen.instances,
+    )  # fmt: skip
+
+
+def _prediction(
+    depths: list[Tensor], beside: _DepthsBeside, motions: SourceMotions, options: StepOptions
+) -> Prediction:
+    """What the networks say of the judged snippets."""
+    rows = options.judged
+
+    def of_judged(tensor: Tensor | None) -> Tensor | None:
+        return None if tensor is None else tensor[rows]
+
+    masks = motions.explainability
+    return Prediction(
+        [depth[rows] for depth in depths[: options.photometric_scales]],
+        motions.T_source_target[rows],
+        beside.sources,
+        beside.right,
+        None if masks is None else [mask[rows] for mask in masks],
+        of_judged(motions.residual_translation),
+        of_judged(motions.residual_reverse),
+        of_judged(motions.T_target_source),
     )
-
-
-def _velocity_alone(T: Tensor, displacements: Tensor, config: ObjectiveConfig) -> LossTerms:
-    zero, velocity = T.new_zeros(()), velocity_loss(T[..., :3, 3], displacements)
-    return LossTerms(
-        total=config.velocity_weight * velocity, photometric=zero, smoothness=zero,
-        velocity=velocity, depth_supervision=zero, motion_supervision=zero,
-    )
-
-
-def _supervise(
-    batch: SnippetBatch, depths: list[Tensor], T: Tensor, scales: tuple[Tensor, Tensor] | None
-) -> tuple[Tensor, Tensor]:
-    """What true depth and motion say, for the snippets that have them."""
-    if scales is not None:
-        depths = [depth / scales[0] for depth in depths]
-        T = _with_translation_divided(T, scales[1])
-    by_depth = by_motion = T.new_zeros(())
-    if batch.depth is not None:
-        by_depth = _supervise_depths(depths, batch.depth)
-    if batch.T_source_target is not None:
-        known = batch.T_source_target.flatten(1).isfinite().all(dim=1)
-        if known.any():
-            by_motion = motion_supervision(T[known], batch.T_source_target[known])
-    return by_depth, by_motion
-
-
-def _with_translation_divided(T: Tensor, divisor: Tensor) -> Tensor:
-    is_translation = torch.zeros_like(T[0, 0])
-    is_translation[:3, 3] = 1
-    return T * (1 + is_translation * (1 / divisor - 1))
-
-
-def _supervise_depths(depths: list[Tensor], truth: Tensor) -> Tensor:
-    """Mean over scales; a coarse scale is compared at its own pixels' centres, unblended."""
-    truth = truth.clamp(max=FAR)
-    losses = []
-    for depth in depths:
-        step = truth.shape[-1] // depth.shape[-1]
-        start = step // 2
-        losses.append(depth_supervision(depth, truth[..., start::step, start::step]))
-    return torch.stack(losses).mean()

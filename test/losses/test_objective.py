@@ -13,14 +13,16 @@ from torch import Tensor
 
 from sfm_depth_ros.config.schema import ObjectiveConfig
 from sfm_depth_ros.geometry.se3 import motion_to_transform
-from sfm_depth_ros.losses.objective import LossTerms, self_supervised_objective
+from sfm_depth_ros.losses.objective import self_supervised_objective
+from sfm_depth_ros.losses.scene import Observation, Prediction
+from sfm_depth_ros.losses.terms import LossTerms
 
 HEIGHT, WIDTH = 8, 12
 CONFIG = ObjectiveConfig(smoothness_weight=0.1)
 
 
 @dataclasses.dataclass(frozen=True)
-class Scene:
+class Case:
     """Everything the objective sees, in float64; two scales, two sources."""
 
     target: Tensor
@@ -32,14 +34,15 @@ class Scene:
     valid: Tensor | None = None
 
     def terms(self, config: ObjectiveConfig = CONFIG) -> LossTerms:
-        return self_supervised_objective(
-            self.target, self.sources, self.depths, self.K, motion_to_transform(self.motion),
-            self.displacements, self.valid, config,
-        )  # fmt: skip
+        observed = Observation(
+            self.target, self.sources, self.K, self.displacements, self.valid
+        )
+        predicted = Prediction(self.depths, motion_to_transform(self.motion))
+        return self_supervised_objective(observed, predicted, config)
 
 
 @pytest.fixture
-def scene() -> Scene:
+def case() -> Case:
     generator = torch.Generator().manual_seed(3)
 
     def double(*shape: int) -> Tensor:
@@ -52,7 +55,7 @@ def scene() -> Scene:
     K = torch.tensor([[9.0, 0, 5.4], [0, 9.5, 3.6], [0, 0, 1]], dtype=torch.float64)
     motion = (double(2, 2, 6) - 0.5) * 0.4
     displacements = torch.tensor([[0.3, float("nan")], [0.1, 0.2]], dtype=torch.float64)
-    return Scene(target, sources, depths, K.repeat(2, 1, 1), motion, displacements)
+    return Case(target, sources, depths, K.repeat(2, 1, 1), motion, displacements)
 
 
 def _windows(image: np.ndarray) -> np.ndarray:
@@ -105,19 +108,19 @@ def _upsampled(depth: np.ndarray) -> np.ndarray:
     return full
 
 
-def _reference_photometric(scene: Scene, auto_mask: bool) -> float:
-    T = motion_to_transform(scene.motion).numpy()
+def _reference_photometric(case: Case, auto_mask: bool) -> float:
+    T = motion_to_transform(case.motion).numpy()
     means = []
-    for depth in scene.depths:
+    for depth in case.depths:
         errors = []
         for b in range(2):
             full = depth[b, 0].numpy()
             full = full if full.shape == (HEIGHT, WIDTH) else _upsampled(full)
-            target = scene.target[b].numpy()
+            target = case.target[b].numpy()
             candidates = []
             for s in range(2):
-                source = scene.sources[b, s].numpy()
-                warped, inside = _warp(source, full, scene.K[b].numpy(), T[b, s])
+                source = case.sources[b, s].numpy()
+                warped, inside = _warp(source, full, case.K[b].numpy(), T[b, s])
                 candidates.append(np.where(inside, _error(warped, target), np.inf))
                 if auto_mask:
                     candidates.append(_error(source, target))
@@ -127,11 +130,11 @@ def _reference_photometric(scene: Scene, auto_mask: bool) -> float:
     return float(np.mean(means))
 
 
-def _reference_smoothness(scene: Scene) -> float:
+def _reference_smoothness(case: Case) -> float:
     values = []
-    for scale, depth in enumerate(scene.depths):
+    for scale, depth in enumerate(case.depths):
         factor = 2**scale
-        image = scene.target.numpy()
+        image = case.target.numpy()
         h, w = HEIGHT // factor, WIDTH // factor
         image = image.reshape(2, 3, h, factor, w, factor).mean((3, 5))
         inverse = 1 / depth.numpy()
@@ -145,13 +148,13 @@ def _reference_smoothness(scene: Scene) -> float:
 
 
 @pytest.mark.parametrize("auto_mask", [True, False])
-def test_terms_equal_the_reference(scene: Scene, auto_mask: bool) -> None:
+def test_terms_equal_the_reference(case: Case, auto_mask: bool) -> None:
     config = dataclasses.replace(CONFIG, auto_mask=auto_mask)
-    terms = scene.terms(config)
-    photometric = _reference_photometric(scene, auto_mask)
-    smoothness = _reference_smoothness(scene)
-    lengths = scene.motion[..., :3].norm(dim=-1)
-    known = [abs(float(lengths[b, s] - scene.displacements[b, s])) for b, s in
+    terms = case.terms(config)
+    photometric = _reference_photometric(case, auto_mask)
+    smoothness = _reference_smoothness(case)
+    lengths = case.motion[..., :3].norm(dim=-1)
+    known = [abs(float(lengths[b, s] - case.displacements[b, s])) for b, s in
              ((0, 0), (1, 0), (1, 1))]  # fmt: skip
     assert float(terms.photometric) == pytest.approx(photometric, abs=2e-6)
     assert float(terms.smoothness) == pytest.approx(smoothness, abs=1e-9)
@@ -160,28 +163,28 @@ def test_terms_equal_the_reference(scene: Scene, auto_mask: bool) -> None:
     assert float(terms.total) == pytest.approx(total, abs=2e-6)
 
 
-def test_float32_is_close_to_float64(scene: Scene) -> None:
-    single = Scene(
-        scene.target.float(), scene.sources.float(), [d.float() for d in scene.depths],
-        scene.K.float(), scene.motion.float(), scene.displacements.float(),
+def test_float32_is_close_to_float64(case: Case) -> None:
+    single = Case(
+        case.target.float(), case.sources.float(), [d.float() for d in case.depths],
+        case.K.float(), case.motion.float(), case.displacements.float(),
     )  # fmt: skip
     assert single.terms().total.dtype == torch.float32
-    assert float(single.terms().total) == pytest.approx(float(scene.terms().total), abs=1e-5)
+    assert float(single.terms().total) == pytest.approx(float(case.terms().total), abs=1e-5)
 
 
 @pytest.mark.parametrize("reduction", ["minimum", "mean"])
 @pytest.mark.parametrize("masked", [False, True])
-def test_gradients_by_finite_differences(scene: Scene, reduction: str, masked: bool) -> None:
+def test_gradients_by_finite_differences(case: Case, reduction: str, masked: bool) -> None:
     config = dataclasses.replace(CONFIG, reduction=reduction)
     valid = None
     if masked:
         valid = torch.ones(2, 1, HEIGHT, WIDTH, dtype=torch.bool)
         valid[..., :2] = False
-    fine, coarse = (depth.clone().requires_grad_() for depth in scene.depths)
-    motion = scene.motion.clone().requires_grad_()
+    fine, coarse = (depth.clone().requires_grad_() for depth in case.depths)
+    motion = case.motion.clone().requires_grad_()
 
     def total(fine: Tensor, coarse: Tensor, motion: Tensor) -> Tensor:
-        varied = dataclasses.replace(scene, depths=[fine, coarse], motion=motion, valid=valid)
+        varied = dataclasses.replace(case, depths=[fine, coarse], motion=motion, valid=valid)
         return varied.terms(config).total
 
     assert torch.autograd.gradcheck(
@@ -202,19 +205,18 @@ def test_true_depth_and_motion_are_a_minimum() -> None:
 
     def photometric(depth: float) -> float:
         depths = [torch.full((1, 1, HEIGHT, WIDTH), depth)]
-        terms = self_supervised_objective(
-            target, source[:, None], depths, K, T, torch.tensor([[0.5]]), seen, config
-        )
-        return float(terms.photometric)
+        observed = Observation(target, source[:, None], K, torch.tensor([[0.5]]), seen)
+        terms = self_supervised_objective(observed, Prediction(depths, T), config)
+        return terms.as_floats()["photometric"]
 
     assert photometric(5.0) < 1e-5
     assert photometric(4.0) > 0.02 and photometric(7.0) > 0.02
 
 
-def test_standing_still_teaches_nothing(scene: Scene) -> None:
-    depths = [depth.clone().requires_grad_() for depth in scene.depths]
+def test_standing_still_teaches_nothing(case: Case) -> None:
+    depths = [depth.clone().requires_grad_() for depth in case.depths]
     still = dataclasses.replace(
-        scene, sources=scene.target[:, None].repeat(1, 2, 1, 1, 1), depths=depths
+        case, sources=case.target[:, None].repeat(1, 2, 1, 1, 1), depths=depths
     )
     terms = still.terms(dataclasses.replace(CONFIG, smoothness_weight=0.0))
     terms.total.backward()
@@ -222,48 +224,46 @@ def test_standing_still_teaches_nothing(scene: Scene) -> None:
     assert all(depth.grad is not None and (depth.grad == 0).all() for depth in depths)
 
 
-def test_invalid_pixels_do_not_matter(scene: Scene) -> None:
+def test_invalid_pixels_do_not_matter(case: Case) -> None:
     valid = torch.ones(2, 1, HEIGHT, WIDTH, dtype=torch.bool)
     valid[..., :3] = False
-    masked = dataclasses.replace(scene, valid=valid)
-    garbage = torch.where(valid, scene.target, torch.zeros(()).double())
-    soiled = torch.where(valid[:, None], scene.sources, torch.ones(()).double())
+    masked = dataclasses.replace(case, valid=valid)
+    garbage = torch.where(valid, case.target, torch.zeros(()).double())
+    soiled = torch.where(valid[:, None], case.sources, torch.ones(()).double())
     changed = dataclasses.replace(masked, target=garbage, sources=soiled)
     assert float(changed.terms().photometric) == pytest.approx(
         float(masked.terms().photometric), abs=1e-12
     )
 
 
-def test_all_valid_is_the_same_as_no_mask_inside(scene: Scene) -> None:
+def test_all_valid_is_the_same_as_no_mask_inside(case: Case) -> None:
     valid = torch.ones(2, 1, HEIGHT, WIDTH, dtype=torch.bool)
-    masked = dataclasses.replace(scene, valid=valid)
-    assert float(masked.terms().total) == pytest.approx(float(scene.terms().total), abs=1e-12)
+    masked = dataclasses.replace(case, valid=valid)
+    assert float(masked.terms().total) == pytest.approx(float(case.terms().total), abs=1e-12)
 
 
-def test_nothing_valid_is_zero_and_finite(scene: Scene) -> None:
+def test_nothing_valid_is_zero_and_finite(case: Case) -> None:
     valid = torch.zeros(2, 1, HEIGHT, WIDTH, dtype=torch.bool)
-    depths = [depth.clone().requires_grad_() for depth in scene.depths]
-    terms = dataclasses.replace(scene, valid=valid, depths=depths).terms()
+    depths = [depth.clone().requires_grad_() for depth in case.depths]
+    terms = dataclasses.replace(case, valid=valid, depths=depths).terms()
     terms.total.backward()
     assert terms.as_floats()["photometric"] == 0.0
     assert all(d.grad is not None and d.grad.isfinite().all() for d in depths)
 
 
-def test_terms_become_numbers_and_take_supervision(scene: Scene) -> None:
-    terms = scene.terms()
-    names = ["total", "photometric", "smoothness", "velocity", "depth_supervision",
-             "motion_supervision"]  # fmt: skip
-    assert list(terms.as_floats()) == names
-    assert terms.as_floats()["depth_supervision"] == 0.0
-    supervised = terms.with_supervision(torch.tensor(2.0), torch.tensor(3.0), weight=0.5)
+def test_terms_become_numbers_and_take_supervision(case: Case) -> None:
+    terms = case.terms()
+    assert list(terms.as_floats()) == ["total", "photometric", "smoothness", "velocity"]
+    parts = {"depth_supervision": torch.tensor(2.0), "motion_supervision": torch.tensor(3.0)}
+    supervised = terms.with_supervision(parts, weight=0.5)
     assert float(supervised.total) == pytest.approx(float(terms.total) + 2.5)
     assert supervised.as_floats()["motion_supervision"] == 3.0
 
 
-def test_wrong_shapes_are_refused(scene: Scene) -> None:
+def test_wrong_shapes_are_refused(case: Case) -> None:
     with pytest.raises(ValueError, match="sources"):
-        dataclasses.replace(scene, sources=scene.sources[:, 0]).terms()
+        dataclasses.replace(case, sources=case.sources[:, 0]).terms()
     with pytest.raises(ValueError, match="depths"):
-        dataclasses.replace(scene, depths=[]).terms()
+        dataclasses.replace(case, depths=[]).terms()
     with pytest.raises(ValueError, match="valid"):
-        dataclasses.replace(scene, valid=torch.ones(2, HEIGHT, WIDTH, dtype=torch.bool)).terms()
+        dataclasses.replace(case, valid=torch.ones(2, HEIGHT, WIDTH, dtype=torch.bool)).terms()

@@ -153,16 +153,16 @@ def _batches(setting: StepSetting, folder: str) -> Callable[[int], Any]:
 
 def _our_losses() -> tuple[Callable[..., Any], Callable[..., Any]]:
     from sfm_depth_ros.losses.objective import self_supervised_objective
+    from sfm_depth_ros.losses.scene import Observation, Prediction
     from sfm_depth_ros.training.step import training_step
 
     def step(networks: Any, batch: Any, config: Any) -> Any:
         return training_step(networks.depth, networks.pose, batch, config).terms.total
 
     def objective(batch: Any, depths: Any, motions: Any, config: Any) -> Any:
-        target, sources = batch.target.contiguous(), batch.sources.contiguous()
-        return self_supervised_objective(
-            target, sources, depths, batch.K, motions, batch.displacements, batch.valid, config
-        ).total
+        observed = Observation(batch.target.contiguous(), batch.sources.contiguous(), batch.K,
+                               batch.displacements, batch.valid)
+        return self_supervised_objective(observed, Prediction(depths, motions), config).total
 
     return step, objective
 

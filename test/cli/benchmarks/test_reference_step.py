@@ -12,6 +12,7 @@ from sfm_depth_ros.cli.benchmarks.training import StepSetting, random_snippets
 from sfm_depth_ros.config.schema import ObjectiveConfig
 from sfm_depth_ros.data.batch import collate
 from sfm_depth_ros.losses.objective import self_supervised_objective
+from sfm_depth_ros.losses.scene import Observation, Prediction
 
 
 def test_both_compositions_compute_the_same_loss_and_gradient() -> None:
@@ -27,9 +28,8 @@ def test_both_compositions_compute_the_same_loss_and_gradient() -> None:
     config = ObjectiveConfig()
     reference = reference_objective(batch, depths, motions, config)
     gradients = torch.autograd.grad(reference, depths)
-    ours = self_supervised_objective(
-        batch.target, batch.sources, depths, batch.K, motions, batch.displacements, None, config
-    ).total
+    observed = Observation(batch.target, batch.sources, batch.K, batch.displacements)
+    ours = self_supervised_objective(observed, Prediction(depths, motions), config).total
     assert reference.item() == pytest.approx(ours.item(), rel=2e-3)
     for found, expected in zip(torch.autograd.grad(ours, depths), gradients, strict=True):
         assert ((found - expected).norm() / expected.norm()).item() < 0.05
