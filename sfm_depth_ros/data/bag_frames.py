@@ -17,9 +17,11 @@ from sfm_depth_ros.data.bag_rig import BagRig, read_rig
 from sfm_depth_ros.data.bag_selection import BagSelection
 from sfm_depth_ros.data.bag_topics import BagTopics, require_topics
 from sfm_depth_ros.data.camera_model import CameraModel
+from sfm_depth_ros.data.camera_truth import CameraTruth
 from sfm_depth_ros.data.events import CameraInfoEvent, DepthTruthEvent, ImageEvent
 from sfm_depth_ros.data.preprocessing import Preprocessor
 from sfm_depth_ros.data.sample import Frame, Snippet
+from sfm_depth_ros.data.snippet_truth import TruthMemory
 from sfm_depth_ros.data.snippets import SnippetBuilder
 from sfm_depth_ros.data.velocity import VelocityBuffer
 from sfm_depth_ros.errors import DataError
@@ -37,11 +39,13 @@ class BagFrame(NamedTuple):
         frame: The image.
         depth: ``(h, w)`` float32 true metres, 0 = unknown; None without truth.
         T_world_camera: ``(4, 4)`` true pose of the optical frame; None without truth.
+        camera_truth: The same depth at the camera's size; None without truth.
     """
 
     frame: Frame
     depth: np.ndarray | None
     T_world_camera: np.ndarray | None
+    camera_truth: CameraTruth | None = None
 
 
 class BagFrames:
@@ -52,6 +56,7 @@ class BagFrames:
         rig: Camera, extrinsics, velocities and true poses.
         preprocessor: From the bag's images to the network's, for the first calibration.
         dropped: Images of the last iteration that could not be decoded.
+        refused: Images of the newest :func:`read_snippets` that made no snippet, by reason.
     """
 
     def __init__(
@@ -67,6 +72,7 @@ class BagFrames:
         self.rig = rig
         self.preprocessor = preprocessor
         self.dropped = 0
+        self.refused: dict[str, int] = {}
         self._frame_count = frame_count
         self._topics = topics
         self._follows_info = follows_info
@@ -119,10 +125,10 @@ class BagFrames:
             _logger.warning("image at %d ns left out: %s", event.stamp_ns, error)
             return
         frame = preprocessor.frame(image, event.stamp_ns, event.frame_id)
-        depth = None if truth is None else preprocessor.resize_depth(truth.depth)
+        depth, camera_truth = _truth_of(truth, preprocessor)
         T_world_base = self.rig.poses.at(event.stamp_ns)
         T_world_camera = None if T_world_base is None else T_world_base @ self.rig.T_base_camera
-        yield BagFrame(frame, depth, T_world_camera)
+        yield BagFrame(frame, depth, T_world_camera, camera_truth)
 
 
 def read_frames(
@@ -169,6 +175,7 @@ def read_snippets(
     min_displacement: float,
     max_displacement: float,
     max_image_gap_s: float,
+    with_truth: bool = False,
 ) -> Iterator[Snippet]:
     """Snippets of a bag, by the same builder that serves the live trainer.
 
@@ -177,12 +184,18 @@ def read_snippets(
         min_displacement: Camera translation in metres between neighbours, at least.
         max_displacement: The same, at most.
         max_image_gap_s: Seconds between neighbours, at most.
+        with_truth: Whether they get the bag's true depth and motion, where it has them.
     """
     builder = SnippetBuilder(
         frames.velocities, min_displacement, max_displacement, max_image_gap_s
     )
+    frames.refused = builder.counts
+    truths = TruthMemory(frames.rig)
     for bag_frame in frames:
-        yield from builder.add(bag_frame.frame)
+        if with_truth:
+            truths.remember(bag_frame.frame.stamp_ns, bag_frame.depth)
+        for snippet in builder.add(bag_frame.frame):
+            yield truths.attach(snippet) if with_truth else snippet
     _logger.info("%s: refused frames %s", frames.path, builder.counts)
 
 
@@ -199,6 +212,16 @@ def _count_images(reader: BagReader, selection: BagSelection) -> int:
             "another part"
         )
     return count
+
+
+def _truth_of(
+    truth: DepthTruthEvent | None, preprocessor: Preprocessor
+) -> tuple[np.ndarray | None, CameraTruth | None]:
+    """True depth at the network's size and at the camera's."""
+    if truth is None:
+        return None, None
+    depth = truth.depth
+    return preprocessor.resize_depth(depth), preprocessor.camera_truth(depth)
 
 
 def _drop_oldest(truths: dict[int, DepthTruthEvent]) -> None:

@@ -134,11 +134,12 @@ class ImageLayout:
     @cached_property
     def _columns_and_rows(self) -> tuple[np.ndarray, np.ndarray]:
         """Network column of each image column, and row of each row (may lie outside)."""
-        x, y = self._coordinates
+        x, y = self.coordinates
         return np.floor(x + 0.5).astype(np.int64), np.floor(y + 0.5).astype(np.int64)
 
     @cached_property
-    def _coordinates(self) -> tuple[np.ndarray, np.ndarray]:
+    def coordinates(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where each column and row of the whole image lies in the network's (maybe outside)."""
         a, b = self.source, self.intrinsics
         x = (np.arange(a.width) - a.cx) * (b.fx / a.fx) + b.cx
         y = (np.arange(a.height) - a.cy) * (b.fy / a.fy) + b.cy
@@ -147,7 +148,7 @@ class ImageLayout:
     @cached_property
     def _scattering(self) -> tuple[np.ndarray, np.ndarray]:
         """Flat image pixels with their flat network pixels, farthest from its centre first."""
-        (x, y), (columns, rows) = self._coordinates, self._columns_and_rows
+        (x, y), (columns, rows) = self.coordinates, self._columns_and_rows
         height, width = self.valid.shape
         inside = ((columns >= 0) & (columns < width)) & ((rows >= 0) & (rows < height))[:, None]
         offset = (x - columns)[None, :] ** 2 + ((y - rows) ** 2)[:, None]

@@ -15,6 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from sfm_depth_ros.data.camera_model import CameraModel
+from sfm_depth_ros.data.camera_truth import CameraTruth
 from sfm_depth_ros.data.image_layout import ImageLayout
 from sfm_depth_ros.data.rectification import Rectification
 from sfm_depth_ros.data.sample import Frame
@@ -125,6 +126,23 @@ class Preprocessor:
         if self._rectification is not None:
             return self._rectification.sample_depth(depth)
         return self._layout.scatter(depth)
+
+    def camera_truth(self, depth: np.ndarray) -> CameraTruth:
+        """True depth at the camera's size, rectified where the lens distorts.
+
+        Args:
+            depth: ``(H, W)`` metres of the camera's own image, 0 = unknown.
+        """
+        self._check_size(depth)
+        if self._full_rectification is not None:
+            depth = self._full_rectification.sample_depth(depth)
+        return CameraTruth(depth, *self._layout.coordinates)
+
+    @cached_property
+    def _full_rectification(self) -> Rectification | None:
+        """To the rectified image of the camera's size."""
+        camera = self.camera
+        return Rectification(camera, camera.rectified) if camera.is_distorted else None
 
     def to_input(self, depth: np.ndarray) -> np.ndarray:
         """Bring the network's depth to the rectified image at the camera's size.

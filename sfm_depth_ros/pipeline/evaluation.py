@@ -137,7 +137,7 @@ def evaluate_frames(
     estimator: DepthEstimator | None = None
     previous: TruthFrame | None = None
     try:
-        for frame, depth, T_world_camera in frames:
+        for frame, depth, T_world_camera, *_ in frames:
             estimator = estimator or _estimator_for(folder, frame, config, create_engine)
             result = estimator.estimate_frame(frame, velocities)
             current = (frame, depth, T_world_camera)

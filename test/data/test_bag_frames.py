@@ -31,7 +31,7 @@ def test_frames_come_with_their_truth(tmp_path):
     np.testing.assert_allclose(frames.rig.T_base_camera, T_base_camera, atol=1e-12)
     assert len(frames) == 10
     for _ in range(2):  # any number of times
-        for index, (frame, depth, T_world_camera) in enumerate(frames):
+        for index, (frame, depth, T_world_camera, _) in enumerate(frames):
             assert frame.stamp_ns == START + index * SECOND // 10
             np.testing.assert_array_equal(frame.image, image(index))
             assert frame.intrinsics == CAMERA.rectified
@@ -75,7 +75,7 @@ def test_a_given_calibration_outweighs_the_bags(tmp_path):
     path = write_small_bag(tmp_path / "bag", frames=3)
     other = CameraModel.from_matrices([50.0, 0, 30, 0, 50, 15, 0, 0, 1], 64, 32)
     frames = read_frames(path, 64, camera=other)
-    assert {frame.intrinsics.fx for frame, _, _ in frames} == {50.0}
+    assert {item.frame.intrinsics.fx for item in frames} == {50.0}
 
 
 def test_images_alone_are_enough_for_inference(tmp_path):
@@ -103,7 +103,7 @@ def test_a_new_calibration_within_the_bag_counts(tmp_path):
         for index, camera in enumerate((CAMERA, CAMERA, other)):
             bag.write_camera_info(START + 2 * index, camera)
             bag.write_image(START + 2 * index + 1, image(index), "optical")
-    focals = [frame.intrinsics.fx for frame, _, _ in read_frames(tmp_path / "bag", 64)]
+    focals = [item.frame.intrinsics.fx for item in read_frames(tmp_path / "bag", 64)]
     assert focals == [40.0, 40.0, 50.0]
 
 

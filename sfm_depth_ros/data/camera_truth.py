@@ -1,0 +1,31 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""True depth at its own size, and where each of its pixels lies in the network's image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class CameraTruth:
+    """True depth of a rectified image, any size.
+
+    Attributes:
+        depth: ``(H, W)`` float32 metres along the rectified optical axis, 0 = unknown.
+        columns: ``(W,)`` float64 where each column's centre lies in the network's image; may lie
+            outside of what the network sees.
+        rows: ``(H,)`` float64 the same for each row.
+    """
+
+    depth: np.ndarray
+    columns: np.ndarray
+    rows: np.ndarray
+
+    @classmethod
+    def at_network_size(cls, depth: np.ndarray) -> CameraTruth:
+        """Truth that has the network image's own pixels."""
+        height, width = depth.shape
+        return cls(depth, np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64))
