@@ -188,7 +188,7 @@ def create_oracle_engine(
     del options
     if network == "depth":
         return OracleEngine(folder.depths, (1, 3, *input_hw))
-    return OracleEngine(folder.motions, (1, 6, *input_hw))
+    return OracleEngine(folder.motions, (1, 3 * folder.pose_config.images, *input_hw))
 
 
 def write_bag(path: Path, drive: Drive, sparse: bool = False) -> Path:

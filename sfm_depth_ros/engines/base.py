@@ -12,7 +12,7 @@ import numpy as np
 from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.networks.model_folder import ModelFolder
 
-CHANNELS = {"depth": 3, "pose": 6}
+NETWORKS = ("depth", "pose")
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class EngineRequest:
     Attributes:
         folder: Model with weights and graph.
         network: ``"depth"`` or ``"pose"``.
-        input_shape: ``(1, C, H, W)`` that it shall run at.
+        input_shape: ``(1, C, H, W)`` that it shall run at; see :func:`input_channels`.
         precision: ``"fp32"`` or ``"bf16"``; what an engine does not have, it refuses.
         threads: CPU threads.
     """
@@ -69,6 +69,11 @@ class Engine(Protocol):
     def close(self) -> None:
         """Free what the engine holds; calling it twice is harmless."""
         ...
+
+
+def input_channels(folder: ModelFolder, network: str) -> int:
+    """Channels of a network's input: three for every image that it sees at once."""
+    return 3 if network == "depth" else 3 * folder.pose_config.images
 
 
 def check_input(engine: Engine, image: np.ndarray) -> np.ndarray:

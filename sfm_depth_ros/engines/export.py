@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sfm_depth_ros.engines.base import CHANNELS
+from sfm_depth_ros.engines.base import NETWORKS
 from sfm_depth_ros.engines.graph_agreement import check_agreement
 from sfm_depth_ros.engines.graph_constants import fold_constants, parse_graph
 from sfm_depth_ros.engines.graph_names import (
@@ -78,7 +78,7 @@ def export_onnx(
         ModelError: The exporter lost or renamed a parameter, or a weight does not fit into fp16.
         EngineError: ONNX Runtime, where installed, answers something else than torch.
     """
-    if kind not in CHANNELS:
+    if kind not in NETWORKS:
         raise ValueError(f"kind: expected 'depth' or 'pose', got {kind!r}")
     if precision not in PRECISIONS or batch < 0:
         raise ValueError(f"expected {PRECISIONS} and a batch >= 0, got {precision!r} and {batch}")
@@ -98,9 +98,9 @@ def export_onnx(
     return content
 
 
-def channels(network: nn.Module, kind: str) -> int:
+def channels(network: Any, kind: str) -> int:
     """Channels of a network's input: three for every image it takes."""
-    return CHANNELS[kind] if kind == "depth" else 3 * getattr(network, "images", 2)
+    return 3 if kind == "depth" else 3 * int(network.images)
 
 
 def update_onnx(onnx_bytes: bytes, state: Mapping[str, Tensor | np.ndarray]) -> bytes:

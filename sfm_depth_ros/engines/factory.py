@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sfm_depth_ros.engines.base import CHANNELS, Engine, EngineRequest
+from sfm_depth_ros.engines.base import NETWORKS, Engine, EngineRequest, input_channels
 from sfm_depth_ros.engines.choice_cache import (
     default_cache_file,
     processor_name,
@@ -88,10 +88,11 @@ def create_engine(
     Raises:
         EngineError: The named engine, or every one, is absent or does not pass.
     """
-    if network not in CHANNELS or min(input_hw) < 32 or any(size % 32 for size in input_hw):
+    if network not in NETWORKS or min(input_hw) < 32 or any(size % 32 for size in input_hw):
         raise ValueError("expected 'depth' or 'pose' and multiples of 32, got "
                          f"{network!r} and {input_hw}")
-    request = EngineRequest(folder, network, (1, CHANNELS[network], *input_hw), precision, threads)
+    shape = (1, input_channels(folder, network), *input_hw)
+    request = EngineRequest(folder, network, shape, precision, threads)
     if name == "auto":
         return _fastest(request, cache_file or default_cache_file())
     engine = _checked(name, request)

@@ -47,7 +47,7 @@ def measure_error(engine: Engine, folder: ModelFolder, network: str) -> Relative
         size = np.abs(expected)
     else:
         inputs, expected = frames.pair, frames.motion
-        parts = np.abs(expected).reshape(-1, 2, 3).max(axis=2, keepdims=True)  # (N, 2, 1)
+        parts = np.abs(expected).reshape(len(expected), -1, 3).max(axis=2, keepdims=True)
         size = np.maximum(parts, SMALLEST_MOTION).repeat(3, axis=2).reshape(expected.shape)
     found = np.concatenate([engine.infer(frame[None]) for frame in inputs])
     if found.shape != expected.shape:

@@ -27,8 +27,8 @@ class IntrinsicsHead(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.linear = nn.Linear(channels, 4)
-        nn.init.zeros_(self.linear.weight)
-        nn.init.zeros_(self.linear.bias)
+        for parameter in self.linear.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, bottleneck: Tensor, height: int, width: int) -> Tensor:
         """K in pixels.

@@ -51,8 +51,9 @@ class CheckFrames:
     Attributes:
         image: ``(2, 3, h, w)`` float32 RGB in [0, 1].
         depth: ``(2, 1, h, w)`` float32 canonical depth.
-        pair: ``(2, 6, h, w)`` float32, earlier and later RGB.
-        motion: ``(2, 6)`` float32 canonical motion.
+        pair: ``(2, 6, h, w)`` float32, earlier and later RGB; ``(2, 9, h, w)`` where the pose
+            network sees three images.
+        motion: ``(2, 6)`` float32 canonical motion; ``(2, 12)`` likewise.
     """
 
     image: np.ndarray

@@ -26,8 +26,8 @@ class Refinement(nn.Module):
         hidden = min(max(inputs, fields), WIDEST)
         self.first = nn.Conv2d(inputs + fields, hidden, 3, 1, 1)
         self.second = nn.Conv2d(hidden, fields, 3, 1, 1)
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)
+        for parameter in self.second.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, field: Tensor, features: Tensor) -> Tensor:
         """``(B, fields, h, w)`` and ``(B, inputs, H, W)`` to ``(B, fields, H, W)``."""

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The networks' input, filled in place: the newest image beside the one before it."""
+"""The networks' input, filled in place: the newest image beside those before it."""
 
 from __future__ import annotations
 
@@ -11,30 +11,41 @@ _TO_UNIT = np.float32(1.0 / 255.0)
 
 
 class ImageTensor:
-    """A ``(1, 6, h, w)`` float32 tensor of two images in [0, 1], earlier before later.
+    """A ``(1, 3 images, h, w)`` float32 tensor of images in [0, 1], earlier before later.
 
     Args:
         input_hw: (height, width) of the images in pixels.
+        images: How many images the pose network sees at once.
     """
 
-    def __init__(self, input_hw: tuple[int, int]) -> None:
-        self._pair = np.zeros((1, 6, *input_hw), np.float32)
+    def __init__(self, input_hw: tuple[int, int], images: int = 2) -> None:
+        self.images = images
+        self._stack = np.zeros((1, 3 * images, *input_hw), np.float32)
+        self._in_a_row = 0
 
     @property
     def later(self) -> np.ndarray:
         """The newest image, ``(1, 3, h, w)``; a view, overwritten by the next ``push``."""
-        return self._pair[:, 3:]
+        return self._stack[:, -3:]
 
-    def push(self, image: np.ndarray) -> np.ndarray:
-        """Make the newest image the earlier one, and ``image`` the newest.
+    @property
+    def is_full(self) -> bool:
+        """Whether all images follow one another."""
+        return self._in_a_row >= self.images
+
+    def push(self, image: np.ndarray, follows: bool = True) -> np.ndarray:
+        """Make the newest image an earlier one, and ``image`` the newest.
 
         Args:
             image: ``(h, w, 3)`` uint8 RGB.
+            follows: Whether it was taken soon after the newest one.
 
         Returns:
-            The pair ``(1, 6, h, w)``; overwritten by the next ``push``.
+            The stack ``(1, 3 images, h, w)``; overwritten by the next ``push``.
         """
-        self._pair[:, :3] = self._pair[:, 3:]
-        for plane, channel in zip(self._pair[0, 3:], cv2.split(image), strict=True):
+        self._in_a_row = self._in_a_row + 1 if follows else 1
+        for start in range(0, 3 * self.images - 3, 3):
+            self._stack[:, start : start + 3] = self._stack[:, start + 3 : start + 6]
+        for plane, channel in zip(self._stack[0, -3:], cv2.split(image), strict=True):
             np.multiply(channel, _TO_UNIT, out=plane)
-        return self._pair
+        return self._stack

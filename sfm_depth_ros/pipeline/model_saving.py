@@ -57,8 +57,9 @@ def save_model(
             ``metrics``; the first three come from ``parent`` where they are not given.
         parent: Model that these weights were trained from; its graphs are reused, which spares
             the export (seconds) where the architecture is the same.
-        check_images: Image ``(2, 3, h, w)`` and pair ``(2, 6, h, w)`` float32 in [0, 1] of the
-            check frames; a procedural picture at the training size where none are given.
+        check_images: Images ``(2, 3, h, w)`` and stacks of images in temporal order
+            ``(2, 6 or 9, h, w)`` float32 in [0, 1] of the check frames, the pose network sees
+            the last ones; a procedural picture at the training size where none are given.
         name: Name of the folder; empty = UTC time and model id.
 
     Raises:
@@ -82,13 +83,14 @@ def save_model(
 
 
 def procedural_check_images(width: int) -> tuple[Tensor, Tensor]:
-    """Two pictures with the spectrum of natural images (1/f), and each with itself moved.
+    """Two pictures with the spectrum of natural images (1/f), and each between itself moved.
 
     Args:
         width: Width in pixels; the height is about 0.3 of it, a multiple of 32.
 
     Returns:
-        Image ``(2, 3, h, w)`` and pair ``(2, 6, h, w)``, float32 in [0, 1], always the same.
+        Images ``(2, 3, h, w)`` and stacks of three ``(2, 9, h, w)``, float32 in [0, 1], always
+        the same.
     """
     height = max(32, round(width * 0.3 / 32) * 32)
     noise = np.random.default_rng(0).standard_normal((2, 3, height, width))
@@ -98,7 +100,8 @@ def procedural_check_images(width: int) -> tuple[Tensor, Tensor]:
     low = picture.min(axis=(2, 3), keepdims=True)
     picture = (picture - low) / (picture.max(axis=(2, 3), keepdims=True) - low)
     image = torch.from_numpy(picture.astype(np.float32))
-    return image, torch.cat((image, torch.roll(image, shifts=(1, 3), dims=(2, 3))), dim=1)
+    moved = [torch.roll(image, shifts=(step, 3 * step), dims=(2, 3)) for step in (-1, 0, 1)]
+    return image, torch.cat(moved, dim=1)
 
 
 def _detached(network: nn.Module) -> nn.Module:
@@ -144,9 +147,13 @@ def _graph(network: nn.Module, kind: str, parent: ModelFolder | None) -> bytes:
 
 @torch.inference_mode()
 def _check_frames(
-    networks: Mapping[str, Any], image: Tensor, pair: Tensor
+    networks: Mapping[str, Any], image: Tensor, stack: Tensor
 ) -> dict[str, Tensor]:
-    image, pair = image.cpu().float(), pair.cpu().float()
+    channels = 3 * networks["pose"].images
+    if stack.shape[1] < channels:
+        raise ValueError(f"expected check images with at least {channels} channels for the pose "
+                         f"network, got {stack.shape[1]}")
+    image, pair = image.cpu().float(), stack[:, -channels:].cpu().float()
     depth, motion = networks["depth"].depth(image), networks["pose"](pair)
     if not (torch.isfinite(depth).all() and torch.isfinite(motion).all()):
         raise ModelError("the networks answer NaN or infinity, so the model is not saved; go back "

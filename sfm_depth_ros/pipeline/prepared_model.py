@@ -28,7 +28,8 @@ class PreparedModel:
         model_id: Identity of the weights.
         preprocessor: From the camera's image to the networks'.
         depth_engine: Runs ``(1, 3, h, w)`` to canonical depth.
-        pose_engine: Runs ``(1, 6, h, w)``, earlier before later, to canonical motion.
+        pose_engine: Runs ``(1, 3 images, h, w)``, earlier before later, to the canonical motions
+            between neighbours.
         depth_focal: Focal length in pixels at which the depth network says metres.
         pose_focal: The same of the pose network.
     """
@@ -39,6 +40,11 @@ class PreparedModel:
     pose_engine: Engine
     depth_focal: float
     pose_focal: float
+
+    @property
+    def images(self) -> int:
+        """How many images in a row the pose network sees: 2 or 3."""
+        return self.pose_engine.input_shape[1] // 3
 
     def depth(self, image: np.ndarray, focal: float) -> np.ndarray:
         """Depth in metres.
@@ -53,17 +59,17 @@ class PreparedModel:
         canonical = self.depth_engine.infer(image)[0, 0]
         return canonical_to_depth(canonical, np.float32(focal), self.depth_focal)
 
-    def motion(self, pair: np.ndarray, focal: float) -> np.ndarray:
-        """Motion of the camera.
+    def motion(self, stack: np.ndarray, focal: float) -> np.ndarray:
+        """Motion of the camera between the last two images.
 
         Args:
-            pair: ``(1, 6, h, w)`` float32 in [0, 1], the earlier image before the later.
+            stack: ``(1, 3 images, h, w)`` float32 in [0, 1], earlier images before later ones.
             focal: The images' horizontal focal length in pixels.
 
         Returns:
             ``T_earlier_later`` ``(4, 4)`` float64, metres.
         """
-        canonical = self.pose_engine.infer(pair)[0].astype(np.float64)
+        canonical = self.pose_engine.infer(stack)[0, -6:].astype(np.float64)
         motion = canonical_to_motion(canonical, focal, self.pose_focal)
         transform = np.eye(4)
         transform[:3, :3] = rotation_matrix(motion[3:])

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from exact_drive import (
     oracle,
 )
 
-from sfm_depth_ros.config.schema import DepthNodeConfig
+from sfm_depth_ros.config.schema import DepthNodeConfig, PoseNetworkConfig
 from sfm_depth_ros.data.preprocessing import CameraModel
 from sfm_depth_ros.data.velocity import VelocityBuffer
 from sfm_depth_ros.errors import DataError, EngineError
@@ -217,6 +218,53 @@ def test_timings_name_every_stage(drive: Drive) -> None:
     result = _run(_estimator(oracle(drive)), drive)[-1]
     stages = dict(result.timings_ms)
     total = stages.pop("total")
-    assert list(stages) == ["preprocess", "depth", "motion", "scale", "output"]
+    assert list(stages) == ["preprocess", "depth", "motion", "output"]
     assert total == pytest.approx(sum(stages.values()), abs=1e-6)
     assert _run(_estimator(oracle(drive)), drive)[0].image.shape == (96, 320, 3)
+
+
+def _three_images(drive: Drive) -> OracleFolder:
+    """An oracle that sees three images: its first six numbers are of the pair before."""
+    folder = oracle(drive)
+    both = [np.concatenate(pair, axis=1) for pair in pairwise(folder.motions)]
+    return dataclasses.replace(folder, motions=both, pose_config=PoseNetworkConfig("posenet"))
+
+
+def test_a_network_of_three_images_says_the_newest_motion(drive: Drive) -> None:
+    estimator = _estimator(_three_images(drive))
+    results = _run(estimator, drive)
+    assert [result.ego_motion is None for result in results[:3]] == [True, True, False]
+    assert results[1].remarks == ("no ego-motion: the pose network wants two images before this "
+                                  "one",)
+    for index, result in enumerate(results[2:], start=2):
+        assert result.ego_motion is not None
+        assert result.ego_motion.seconds == pytest.approx(0.1)
+        np.testing.assert_allclose(
+            result.ego_motion.T_earlier_later, drive.motion(index), atol=1e-6
+        )
+    translation = estimator.scale.translation_scale_ratio
+    assert translation is not None
+    assert translation.median == pytest.approx(1.0, rel=1e-3)
+    pose_engine = estimator._model.pose_engine
+    assert isinstance(pose_engine, OracleEngine)
+    for channels, frame in zip(np.split(pose_engine.inputs[3][0], 3), drive.frames[3:6],
+                               strict=True):
+        np.testing.assert_allclose(channels, frame.image.transpose(2, 0, 1) / 255, atol=1e-6)
+
+
+def test_a_network_of_three_images_waits_again_after_a_gap(drive: Drive) -> None:
+    estimator = _estimator(_three_images(drive), max_image_gap=0.5)
+    stamps = [0, 100, 200, 1000, 1100, 1200]  # ms
+    results = [estimator.estimate(frame.image, stamp * 1_000_000)
+               for frame, stamp in zip(drive.frames, stamps, strict=False)]
+    assert [result.ego_motion is None for result in results] == [True, True, False] * 2
+
+
+def test_a_swap_to_a_network_of_more_images_starts_anew(drive: Drive) -> None:
+    estimator = _estimator(oracle(drive))
+    _run(estimator, drive)
+    estimator.swap(estimator.prepare(_three_images(drive)))
+    start = drive.frames[-1].stamp_ns
+    results = [estimator.estimate(drive.frames[i].image, start + (i + 1) * PERIOD_NS)
+               for i in range(3)]
+    assert [result.ego_motion is None for result in results] == [True, True, False]

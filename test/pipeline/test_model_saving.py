@@ -134,16 +134,17 @@ def test_metadata_must_be_complete(tmp_path: Path) -> None:
 
 
 def test_procedural_images_look_natural_and_stay_the_same() -> None:
-    image, pair = procedural_check_images(320)
+    image, stack = procedural_check_images(320)
     assert image.shape == (2, 3, 96, 320)
-    assert pair.shape == (2, 6, 96, 320)
+    assert stack.shape == (2, 9, 96, 320)
     assert image.min() == 0.0
     assert image.max() == 1.0
     step = (image[..., 1:] - image[..., :-1]).abs().mean()
     spread = (image - image.mean()).abs().mean()
     assert step < 0.7 * spread, "neighbours are alike; white noise has 1.4"
     assert torch.equal(image, procedural_check_images(320)[0])
-    assert not torch.equal(pair[:, :3], pair[:, 3:])
+    assert not torch.equal(stack[:, :3], stack[:, 3:6])
+    assert not torch.equal(stack[:, 3:6], stack[:, 6:])
 
 
 def test_load_networks_refuses_weights_of_another_architecture(parent: ModelFolder) -> None:
