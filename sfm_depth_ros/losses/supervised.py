@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Losses against exact depth and motion, where a batch has them (rendered worlds, lidar)."""
+"""Losses against depth and motion that are known: exact (rendered worlds) or measured (lidar)."""
 
 from __future__ import annotations
 
@@ -38,6 +38,34 @@ def depth_supervision(depth: Tensor, truth: Tensor, max_depth: float = 100.0) ->
     difference = depth.log() - capped.log()
     difference = torch.where(capped < max_depth, difference, difference.clamp(max=0))
     return (difference.abs() * known).sum() / known.sum().clamp(min=1)
+
+
+def sparse_depth_loss(depth: Tensor, sparse: Tensor, max_depth: float = 100.0) -> Tensor:
+    """Mean |log depth - log measured depth| over the pixels that were measured.
+
+    For measured points: lidar, a stereo matcher, multi-view stereo. Each image counts alike,
+    however many points it has, so that a dense teacher does not drown a sparse one. The absolute
+    logarithm weighs near and far alike and forgives outliers.
+
+    Args:
+        depth: ``(B, 1, H, W)`` predicted metres.
+        sparse: ``(B, 1, H, W)`` metres; unknown where it is zero, negative, not finite or farther
+            than ``max_depth``.
+        max_depth: What is farther was not measured well enough to teach.
+
+    Returns:
+        Scalar, mean over the images with points; zero where there are none.
+    """
+    if depth.shape != sparse.shape or depth.ndim != 4:
+        raise ValueError(
+            f"expected sparse depth of depth's shape {tuple(depth.shape)}, got "
+            f"{tuple(sparse.shape)}"
+        )
+    known = (sparse > 0) & (sparse <= max_depth)
+    ratio = torch.where(known, depth / sparse.masked_fill(~known, 1), 1)
+    points = known.flatten(1).sum(1)
+    of_images = ratio.log().abs().flatten(1).sum(1) / points.clamp(min=1)
+    return of_images.sum() / (points > 0).sum().clamp(min=1)
 
 
 def motion_supervision(T_predicted: Tensor, T_true: Tensor) -> Tensor:

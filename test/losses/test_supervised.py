@@ -15,6 +15,7 @@ from sfm_depth_ros.losses.supervised import (
     ROTATION_WEIGHT,
     depth_supervision,
     motion_supervision,
+    sparse_depth_loss,
 )
 
 NAN, INF = float("nan"), float("inf")
@@ -90,3 +91,35 @@ def test_wrong_shapes_are_refused() -> None:
         depth_supervision(torch.ones(1, 1, 2, 2), torch.ones(1, 1, 2, 3))
     with pytest.raises(ValueError, match="4, 4"):
         motion_supervision(torch.eye(4)[None], torch.eye(3)[None])
+
+
+def test_sparse_points_by_hand() -> None:
+    """Two images: one with a single point, one with two; the third knows nothing."""
+    depth = torch.stack([_image(2.0, 5.0, 7.0, 9.0)[0]] * 3)
+    sparse = torch.stack([
+        _image(4.0, 0.0, NAN, INF)[0], _image(-1.0, 5.0, 7 * math.e, 101.0)[0],
+        _image(0.0, 0.0, NAN, 120.0)[0],
+    ])  # fmt: skip
+    expected = (math.log(2) + 1 / 2) / 2
+    assert float(sparse_depth_loss(depth, sparse)) == pytest.approx(expected, abs=1e-12)
+    single = sparse_depth_loss(depth.float(), sparse.float())
+    assert single.dtype == torch.float32 and float(single) == pytest.approx(expected, abs=1e-6)
+    farther = sparse_depth_loss(depth[2:], sparse[2:], max_depth=150.0)
+    assert float(farther) == pytest.approx(math.log(120 / 9))
+
+
+def test_unmeasured_pixels_have_no_gradient_whatever_is_predicted() -> None:
+    depth = _image(2.0, 5.0, 0.0, 9.0).requires_grad_()
+    loss = sparse_depth_loss(depth, _image(4.0, 0.0, NAN, INF))
+    loss.backward()
+    assert depth.grad is not None
+    assert depth.grad.flatten().tolist() == pytest.approx([-0.5, 0, 0, 0])
+    assert float(sparse_depth_loss(depth.detach(), _image(0.0, 0.0, NAN, INF))) == 0.0
+    given = _image(2.0, 5.0, 7.0, 9.0).requires_grad_()
+    truth = _image(4.0, 0.0, NAN, 3.0)
+    assert torch.autograd.gradcheck(lambda d: sparse_depth_loss(d, truth), (given,))
+
+
+def test_wrong_shapes_of_sparse_depth_are_refused() -> None:
+    with pytest.raises(ValueError, match="sparse"):
+        sparse_depth_loss(torch.ones(1, 1, 2, 2), torch.ones(1, 1, 4, 4))
