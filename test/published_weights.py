@@ -14,19 +14,24 @@ import zlib
 import numpy as np
 import torch
 
+CHUNK = 1 << 16  # numbers that stay in the processor's cache
+
 
 def noise(name: str, shape: tuple[int, ...]) -> torch.Tensor:
     """Numbers in [-1, 1) that look random and depend on the name and the place alone."""
-    x = np.arange(math.prod(shape), dtype=np.uint32)
-    x *= np.uint32(2654435761)
-    x += np.uint32(zlib.crc32(name.encode()))
-    for _ in range(2):
+    seed = np.uint32(zlib.crc32(name.encode()))
+    unit = np.empty(math.prod(shape), np.float32)
+    for start in range(0, len(unit), CHUNK):
+        part = unit[start : start + CHUNK]
+        x = np.arange(start, start + len(part), dtype=np.uint32)
+        x *= np.uint32(2654435761)
+        x += seed
+        for _ in range(2):
+            x ^= x >> np.uint32(16)
+            x *= np.uint32(0x45D9F3B)
         x ^= x >> np.uint32(16)
-        x *= np.uint32(0x45D9F3B)
-    x ^= x >> np.uint32(16)
-    unit = (x >> np.uint32(8)).astype(np.float32)  # 24 bits, exact in float32
-    unit *= np.float32(2.0**-23)
-    unit -= np.float32(1.0)
+        np.multiply(x >> np.uint32(8), np.float32(2.0**-23), out=part)  # 24 bits: exact
+        part -= np.float32(1.0)
     return torch.from_numpy(unit.reshape(shape))
 
 

@@ -55,7 +55,7 @@ class PackNet(nn.Module):
         self._build_encoder(shape)
         self._build_decoder(shape)
         self.log_scale = nn.Parameter(torch.zeros(()))
-        self.apply(_initialise)
+        self.apply(initialise)
 
     def _build_encoder(self, shape: PackNetShape) -> None:
         first, *_ = channels = shape.channels
@@ -131,7 +131,8 @@ class PackNet(nn.Module):
         return torch.exp(self.log_scale) / inverse.clamp(min=SMALLEST_INVERSE_DEPTH)
 
 
-def _initialise(module: nn.Module) -> None:
+def initialise(module: nn.Module) -> None:
+    """The authors' first weights: Xavier's uniform ones without biases."""
     if isinstance(module, (nn.Conv2d, nn.Conv3d)):
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:
