@@ -14,7 +14,8 @@ from torch import Tensor
 
 from sfm_depth_ros.config.schema import ObjectiveConfig
 from sfm_depth_ros.losses import depth_terms, motion_terms, reconstruction
-from sfm_depth_ros.losses.scene import Observation, Prediction, Scene
+from sfm_depth_ros.losses.inputs import Observation, Prediction
+from sfm_depth_ros.losses.scene import Scene
 from sfm_depth_ros.losses.terms import LossTerms, weight_of, weighted_sum
 
 TERMS: dict[str, Callable[[Scene], Tensor | None]] = {
@@ -23,7 +24,10 @@ TERMS: dict[str, Callable[[Scene], Tensor | None]] = {
     "velocity": motion_terms.velocity,
     "explainability": motion_terms.explainability,
     "consistency": depth_terms.consistency,
+    "icp": depth_terms.icp,
+    "sparse_depth": depth_terms.sparse_depth,
     "stereo": reconstruction.stereo,
+    "left_right": depth_terms.left_right,
     "residual_sparsity": motion_terms.residual_sparsity,
     "residual_smoothness": motion_terms.residual_smoothness,
     "cycle": motion_terms.cycle,

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -17,69 +15,11 @@ from sfm_depth_ros.geometry.depth import inverse_depth
 from sfm_depth_ros.geometry.pinhole import backproject
 from sfm_depth_ros.geometry.warping import WarpResult, sample_sources, warp_sources
 from sfm_depth_ros.losses.consistency import depth_consistency
+from sfm_depth_ros.losses.inputs import Observation, Prediction, check_inputs
 from sfm_depth_ros.losses.instance_motion import motion_of_instances
 from sfm_depth_ros.losses.photometric import WindowStatistics, window_statistics
+from sfm_depth_ros.losses.scene_range import in_units_of_range
 from sfm_depth_ros.losses.window import box_sum
-
-
-@dataclass(frozen=True)
-class Observation:
-    """What was seen and measured.
-
-    Attributes:
-        target: ``(B, 3, H, W)`` image in [0, 1].
-        sources: ``(B, S, 3, H, W)`` images in [0, 1].
-        K: ``(B, 3, 3)`` intrinsics in pixels of these images.
-        displacements: ``(B, S)`` measured lengths in metres; NaN where unknown.
-        valid: ``(B, 1, H, W)`` bool, False where images have no source (padding, undistortion),
-            or None.
-        T_measured: ``(B, S, 4, 4)`` measured motions, NaN where unknown, or None.
-        right: ``(B, 3, H, W)`` image in [0, 1] of a second camera with the same K, or None.
-        T_right_target: ``(B, 4, 4)`` target's frame to the second camera's, metres; NaN where a
-            snippet has no second image.
-        sparse_depth: ``(B, 1, H, W)`` measured metres, 0 where unknown, or None.
-        instances: ``(B, 1 + S, H, W)`` numbers of moving things in the target and its sources,
-            0 = static, or None.
-    """
-
-    target: Tensor
-    sources: Tensor
-    K: Tensor
-    displacements: Tensor
-    valid: Tensor | None = None
-    T_measured: Tensor | None = None
-    right: Tensor | None = None
-    T_right_target: Tensor | None = None
-    sparse_depth: Tensor | None = None
-    instances: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What the networks say of an observation.
-
-    Attributes:
-        depths: Each ``(B, 1, h, w)`` metres of the target, finest first; all are compared at full
-            resolution.
-        T_source_target: ``(B, S, 4, 4)`` motions in metres.
-        source_depths: ``(B, S, 1, H, W)`` metres of the sources, where a term asks for them.
-        right_depth: ``(B, 1, H, W)`` metres of the second image, likewise.
-        explainability: Each ``(B, S, h, w)`` in (0, 1), finest first, or None.
-        residual_translation: ``(B, S, 3, H, W)`` metres that the target's points move by
-            themselves, in the source frames, or None.
-        residual_reverse: ``(B, S, 3, H, W)`` metres, the same from source to target at the
-            source's pixels, or None.
-        T_target_source: ``(B, S, 4, 4)`` the way back, predicted apart, or None.
-    """
-
-    depths: Sequence[Tensor]
-    T_source_target: Tensor
-    source_depths: Tensor | None = None
-    right_depth: Tensor | None = None
-    explainability: Sequence[Tensor] | None = None
-    residual_translation: Tensor | None = None
-    residual_reverse: Tensor | None = None
-    T_target_source: Tensor | None = None
 
 
 class Scene:
@@ -94,7 +34,9 @@ class Scene:
     def __init__(
         self, observed: Observation, predicted: Prediction, config: ObjectiveConfig
     ) -> None:
-        _check(observed, predicted)
+        check_inputs(observed, predicted)
+        if config.normalise_range:
+            observed, predicted = in_units_of_range(observed, predicted)
         self.observed, self.predicted, self.config = observed, predicted, config
         self.depths = predicted.depths[: config.scales]
 
@@ -183,14 +125,30 @@ class Scene:
         field = self.predicted.residual_reverse
         if field is None or self.residual is None:
             return None
-        if self.config.use_instance_mask and self.observed.instances is not None:
-            of_each_source = self.observed.instances[:, 1:].flatten(0, 1)
-            field = motion_of_instances(field.flatten(0, 1)[:, None], of_each_source).view_as(field)
+        instances = self.observed.instances
+        if self.config.use_instance_mask and instances is not None:
+            of_sources = motion_of_instances(
+                field.flatten(0, 1)[:, None], instances[:, 1:].flatten(0, 1)
+            )
+            field = of_sources.view_as(field)
         return sample_sources(field, self.finest_warped.grid.detach())
 
+    def full_size(self, scale: int) -> Tensor:
+        """The target's depth ``(B, 1, H, W)`` as a scale has it.
+
+        It is interpolated as inverse depth, which is linear on planes.
+        """
+        depth, target = self.depths[scale], self.observed.target
+        size = (target.shape[-2], target.shape[-1])
+        if depth.shape[-2:] == size:
+            return depth
+        inverse = functional.interpolate(
+            self.inverse_depths[scale], size, mode="bilinear", align_corners=False
+        )
+        return 1.0 / inverse
+
     def _points(self, scale: int) -> Tensor:
-        depth, inverse = self.depths[scale], self.inverse_depths[scale]
-        return backproject(_full_size(depth, inverse, self.observed.target), self.observed.K)
+        return backproject(self.full_size(scale), self.observed.K)
 
     def _warped(self, scale: int) -> WarpResult:
         return warp_sources(
@@ -201,26 +159,3 @@ class Scene:
     @cached_property
     def _sources(self) -> Tensor:
         return self.with_validity(self.observed.sources)
-
-
-def _full_size(depth: Tensor, inverse: Tensor, target: Tensor) -> Tensor:
-    """Depth at the target's size: interpolated as inverse depth, which is linear on planes."""
-    if depth.shape[-2:] == target.shape[-2:]:
-        return depth
-    size = (target.shape[-2], target.shape[-1])
-    return 1.0 / functional.interpolate(inverse, size, mode="bilinear", align_corners=False)
-
-
-def _check(observed: Observation, predicted: Prediction) -> None:
-    target, sources, valid = observed.target, observed.sources, observed.valid
-    batch, size = target.shape[0], target.shape[-2:]
-    if target.ndim != 4 or sources.ndim != 5 or sources.shape[2:] != target.shape[1:]:
-        raise ValueError(
-            "expected target (B, 3, H, W) and sources (B, S, 3, H, W), got "
-            f"{tuple(target.shape)} and {tuple(sources.shape)}"
-        )
-    depths = predicted.depths
-    if not depths or any(depth.shape[:2] != (batch, 1) for depth in depths):
-        raise ValueError(f"expected depths ({batch}, 1, h, w), finest first")
-    if valid is not None and valid.shape != (batch, 1, *size):
-        raise ValueError(f"expected valid {(batch, 1, *size)}, got {tuple(valid.shape)}")

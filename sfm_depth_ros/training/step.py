@@ -13,8 +13,8 @@ from torch import Tensor
 
 from sfm_depth_ros.config.schema import ObjectiveConfig
 from sfm_depth_ros.data.batch import SnippetBatch
+from sfm_depth_ros.losses.inputs import Observation, Prediction
 from sfm_depth_ros.losses.objective import TERMS, needs_source_depths, self_supervised_objective
-from sfm_depth_ros.losses.scene import Observation, Prediction
 from sfm_depth_ros.losses.terms import LossTerms
 from sfm_depth_ros.networks.focal import canonical_to_depth
 from sfm_depth_ros.networks.model import DepthNet, PoseNet

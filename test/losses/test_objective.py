@@ -13,8 +13,8 @@ from torch import Tensor
 
 from sfm_depth_ros.config.schema import ObjectiveConfig
 from sfm_depth_ros.geometry.se3 import motion_to_transform
+from sfm_depth_ros.losses.inputs import Observation, Prediction
 from sfm_depth_ros.losses.objective import self_supervised_objective
-from sfm_depth_ros.losses.scene import Observation, Prediction
 from sfm_depth_ros.losses.terms import LossTerms
 
 HEIGHT, WIDTH = 8, 12

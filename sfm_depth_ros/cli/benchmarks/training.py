@@ -152,8 +152,8 @@ def _batches(setting: StepSetting, folder: str) -> Callable[[int], Any]:
 
 
 def _our_losses() -> tuple[Callable[..., Any], Callable[..., Any]]:
+    from sfm_depth_ros.losses.inputs import Observation, Prediction
     from sfm_depth_ros.losses.objective import self_supervised_objective
-    from sfm_depth_ros.losses.scene import Observation, Prediction
     from sfm_depth_ros.training.step import training_step
 
     def step(networks: Any, batch: Any, config: Any) -> Any:
