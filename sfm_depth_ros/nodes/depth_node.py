@@ -130,13 +130,16 @@ class DepthNode(SfmNode):
         if loader is None or outputs is None or (serving := loader.serving) is None:
             self._stats.not_ready += 1
             return
-        stamp_ns, frame_id = stamp_to_ns(message.header.stamp), message.header.frame_id
+        stamp_ns = stamp_to_ns(message.header.stamp)
         self._image_guard.check(stamp_ns)
         image = image_to_rgb(message)
         clock.lap("convert")
-        result = serving.estimator.estimate(image, stamp_ns, frame_id, serving.velocities)
+        result = serving.estimator.estimate(
+            image, stamp_ns, message.header.frame_id, serving.velocities,
+            lambda motion: outputs.publish_motion(motion, message.header, serving.odometry),
+        )
         clock.insert(result.stages_ms)
-        outputs.publish(result, message.header, serving.odometry)
+        outputs.publish(result, message.header)
         clock.lap("publish")
         self._stats.add_published(clock.timings_ms)
         self._status.remarks = result.remarks

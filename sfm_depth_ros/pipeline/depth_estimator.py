@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +26,8 @@ from sfm_depth_ros.pipeline.image_tensor import ImageTensor
 from sfm_depth_ros.pipeline.prepared_model import CreateEngine, PreparedModel, prepare_model
 from sfm_depth_ros.pipeline.scale_gauge import ImagePair, PairScale, ScaleGauge
 from sfm_depth_ros.pipeline.stage_clock import StageClock
+
+OnMotion = Callable[[EgoMotion], None]
 
 
 @dataclass(frozen=True)
@@ -67,11 +71,12 @@ class DepthEstimator:
         self.scale = ScaleMonitor()
         self._create_engine = create_engine
         self._lock = threading.Lock()
+        self._side = ThreadPoolExecutor(1, "motion")
         self._gauge = ScaleGauge()
         self._uncertainty = MotionUncertainty()
         self._previous: _Previous | None = None
         self._model = self.prepare(folder)
-        self._tensor = ImageTensor(self._model.preprocessor.input_hw)
+        self._tensor = _empty_tensor(self._model)
 
     def estimate(
         self,
@@ -79,6 +84,7 @@ class DepthEstimator:
         stamp_ns: int,
         frame_id: str = "",
         velocities: VelocityBuffer | None = None,
+        on_motion: OnMotion | None = None,
     ) -> DepthResult:
         """Estimate depth, and the motion since the image before.
 
@@ -87,6 +93,8 @@ class DepthEstimator:
             stamp_ns: Time of exposure in nanoseconds.
             frame_id: Name of the optical frame.
             velocities: The odometer's memory, for the scale and the covariance.
+            on_motion: Called with the ego-motion as soon as it is known, in another thread and
+                before this returns, as a rule while depth is still being computed.
 
         Raises:
             DataError: The image has another size than the camera.
@@ -95,10 +103,13 @@ class DepthEstimator:
         with self._lock:
             clock = StageClock()
             frame = self._model.preprocessor.frame(image, stamp_ns, frame_id)
-            return self._estimate(frame, velocities, clock)
+            return self._estimate(frame, velocities, on_motion, clock)
 
     def estimate_frame(
-        self, frame: Frame, velocities: VelocityBuffer | None = None
+        self,
+        frame: Frame,
+        velocities: VelocityBuffer | None = None,
+        on_motion: OnMotion | None = None,
     ) -> DepthResult:
         """The same for a frame that has the network's size already.
 
@@ -113,22 +124,30 @@ class DepthEstimator:
                 f"{expected[0]}: one estimator serves one camera"
             )
         with self._lock:
-            return self._estimate(frame, velocities, StageClock())
+            return self._estimate(frame, velocities, on_motion, StageClock())
 
     def _estimate(
-        self, frame: Frame, velocities: VelocityBuffer | None, clock: StageClock
+        self,
+        frame: Frame,
+        velocities: VelocityBuffer | None,
+        on_motion: OnMotion | None,
+        clock: StageClock,
     ) -> DepthResult:
         previous, why_alone = self._take_previous(frame)
-        pair = self._tensor.push(frame.image)
+        stack = self._tensor.push(frame.image, follows=previous is not None)
+        if previous and not self._tensor.is_full:
+            why_alone = "no ego-motion: the pose network wants two images before this one"
         clock.lap("preprocess")
-        focal = frame.intrinsics.fx
-        depth = _without_invalid(self._model.depth(self._tensor.later, focal), frame.valid)
-        clock.lap("depth")
-        T_earlier_later = self._model.motion(pair, focal) if previous else None
+        moving = self._side.submit(
+            self._estimate_motion, previous, frame, stack, velocities, on_motion
+        )
+        try:
+            depth = self._model.depth(self._tensor.later, frame.intrinsics.fx)
+            clock.lap("depth")
+        finally:  # nothing may change under the one that still runs
+            ego_motion, scale = moving.result()
         clock.lap("motion")
-        scale = self._measure_scale(previous, frame, T_earlier_later, velocities)
-        ego_motion = self._ego_motion(previous, frame, T_earlier_later)
-        clock.lap("scale")
+        depth = _without_invalid(depth, frame.valid)
         frame_depth = self._with_range(depth)
         published, intrinsics = self._at_output_size(frame_depth, frame.intrinsics)
         self._previous = _Previous(frame, depth)
@@ -173,9 +192,10 @@ class DepthEstimator:
         """Let a prepared model serve from the next image on; the old one is closed."""
         with self._lock:
             old, self._model = self._model, prepared
-            if prepared.preprocessor.intrinsics != old.preprocessor.intrinsics:
+            other_size = prepared.preprocessor.intrinsics != old.preprocessor.intrinsics
+            if other_size or prepared.images != old.images:
                 self._previous = None
-                self._tensor = ImageTensor(prepared.preprocessor.input_hw)
+                self._tensor = _empty_tensor(prepared)
             elif self._previous:
                 self._previous = _Previous(self._previous.frame, None)
             self._forget_scale()
@@ -190,7 +210,26 @@ class DepthEstimator:
     def close(self) -> None:
         """Free the engines."""
         with self._lock:
+            self._side.shutdown()
             self._model.close()
+
+    def _estimate_motion(
+        self,
+        previous: _Previous | None,
+        frame: Frame,
+        stack: np.ndarray,
+        velocities: VelocityBuffer | None,
+        on_motion: OnMotion | None,
+    ) -> tuple[EgoMotion | None, PairScale | None]:
+        """Ego-motion and the scale of the newest pair; beside the depth network, in a thread."""
+        T_earlier_later = None
+        if previous and self._tensor.is_full:
+            T_earlier_later = self._model.motion(stack, frame.intrinsics.fx)
+        scale = self._measure_scale(previous, frame, T_earlier_later, velocities)
+        ego_motion = self._ego_motion(previous, frame, T_earlier_later)
+        if ego_motion is not None and on_motion is not None:
+            on_motion(ego_motion)
+        return ego_motion, scale
 
     def _take_previous(self, frame: Frame) -> tuple[_Previous | None, str]:
         """The image before, if it makes a pair with this one; else the reason.
@@ -252,6 +291,10 @@ class DepthEstimator:
         self._gauge.clear()
         self._uncertainty.clear()
         self.scale.clear()
+
+
+def _empty_tensor(model: PreparedModel) -> ImageTensor:
+    return ImageTensor(model.preprocessor.input_hw, model.images)
 
 
 def _without_invalid(depth: np.ndarray, valid: np.ndarray | None) -> np.ndarray:

@@ -15,9 +15,10 @@ from std_msgs.msg import Header
 from sfm_depth_ros import optional
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.errors import MissingDependencyError
+from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.pipeline.colormap import depth_to_color
 from sfm_depth_ros.pipeline.depth_result import DepthResult
-from sfm_depth_ros.pipeline.ego_motion import VisualOdometry
+from sfm_depth_ros.pipeline.ego_motion import EgoMotion, VisualOdometry
 from sfm_depth_ros.ros import qos
 from sfm_depth_ros.ros.conversions import (
     array_to_image,
@@ -49,6 +50,9 @@ class DepthOutputs:
         """
         self.config = config
         self._node = node
+        self._image: Image | None = None  # messages are filled anew: publishing copies them
+        self._info: CameraInfo | None = None
+        self._info_of: Intrinsics | None = None
         self._broadcaster = _make_broadcaster(node) if config.publish_tf else None
         self._publishers = {
             topic: node.create_lifecycle_publisher(
@@ -63,33 +67,33 @@ class DepthOutputs:
             self._node.destroy_lifecycle_publisher(publisher)
         self._publishers = {}
 
-    def publish(self, result: DepthResult, header: Header, odometry: VisualOdometry) -> None:
-        """Publish everything that one image gave.
+    def publish(self, result: DepthResult, header: Header) -> None:
+        """Publish depth, its camera, and what else is listened to.
 
         Args:
-            result: What the estimator said.
+            result: What the estimator said of an image.
             header: The input image's header.
-            odometry: The path so far; moved on by the result.
         """
-        self._send("depth/image_rect", depth_to_image(result.depth, self._encoding, header))
-        self._send("depth/camera_info", intrinsics_to_camera_info(result.intrinsics, header))
-        if result.ego_motion is not None:
-            self._publish_motion(result, header, odometry)
+        self._image = depth_to_image(result.depth, self._encoding, header, self._image)
+        self._send("depth/image_rect", self._image)
+        self._send("depth/camera_info", self._camera_info(result.intrinsics, header))
         if self._is_wanted("depth/points"):
             points = result.points(self.config.points_stride)
             self._send("depth/points", points_to_cloud(points, header))
         if self._is_wanted("depth/color"):
             self._send("depth/color", array_to_image(depth_to_color(result.depth), "rgb8", header))
 
-    @property
-    def _encoding(self) -> str:
-        return self.config.depth_encoding
-
-    def _publish_motion(
-        self, result: DepthResult, header: Header, odometry: VisualOdometry
+    def publish_motion(
+        self, ego_motion: EgoMotion, header: Header, odometry: VisualOdometry
     ) -> None:
-        assert result.ego_motion is not None
-        motion = odometry.add(result.ego_motion)
+        """Publish how the robot moved; may run beside ``publish``, in another thread.
+
+        Args:
+            ego_motion: Motion of the camera since the image before.
+            header: The input image's header.
+            odometry: The path so far; moved on.
+        """
+        motion = odometry.add(ego_motion)
         base, odom = self.config.base_frame, self.config.odom_frame
         twist, covariance = motion.twist, motion.twist_covariance
         in_base = Header(stamp=header.stamp, frame_id=base)
@@ -101,6 +105,17 @@ class DepthOutputs:
         self._send("ego_motion/odom", message)
         if self._broadcaster is not None:
             self._broadcaster.sendTransform(_transform_of(message))
+
+    def _camera_info(self, intrinsics: Intrinsics, header: Header) -> CameraInfo:
+        """The message of the image before with another header, where the camera is the same."""
+        if self._info is None or intrinsics != self._info_of:
+            self._info, self._info_of = intrinsics_to_camera_info(intrinsics, header), intrinsics
+        self._info.header = header
+        return self._info
+
+    @property
+    def _encoding(self) -> str:
+        return self.config.depth_encoding
 
     def _is_wanted(self, topic: str) -> bool:
         publisher = self._publishers.get(topic)
