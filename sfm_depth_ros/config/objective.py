@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from sfm_depth_ros.config.networks import PoseNetworkConfig
 from sfm_depth_ros.config.option import check_options, option
 from sfm_depth_ros.errors import ConfigError
 
@@ -82,3 +83,28 @@ class ObjectiveConfig:
         check_options(self)
         if self.ssim_window % 2 == 0:
             raise ConfigError(f"expected an odd ssim_window, got {self.ssim_window}")
+
+
+def check_objective_fits(objective: ObjectiveConfig, pose: PoseNetworkConfig) -> None:
+    """Refuse an objective that the pose network has nothing for, and the other way round.
+
+    Raises:
+        ConfigError: One asks for what the other does not offer.
+    """
+    if pose.explainability != (objective.explainability_weight > 0):
+        raise ConfigError(
+            "expected pose.explainability and objective.explainability_weight > 0 together (a "
+            f"mask that costs nothing explains nothing), got {pose.explainability} and "
+            f"{objective.explainability_weight:g}"
+        )
+    by_field = {
+        "residual_sparsity_weight": objective.residual_sparsity_weight > 0,
+        "residual_smoothness_weight": objective.residual_smoothness_weight > 0,
+        "use_instance_mask": objective.use_instance_mask,
+    }
+    asked = [name for name, is_on in by_field.items() if is_on]
+    if asked and not pose.residual_translation:
+        raise ConfigError(f"objective.{asked[0]} needs pose.residual_translation: true")
+    if pose.residual_translation and not asked:
+        raise ConfigError("pose.residual_translation needs a term that keeps it small: one of "
+                          f"{', '.join(f'objective.{name}' for name in by_field)}")

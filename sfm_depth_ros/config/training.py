@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sfm_depth_ros.config.networks import DepthNetworkConfig, PoseNetworkConfig
-from sfm_depth_ros.config.objective import ObjectiveConfig
+from sfm_depth_ros.config.objective import ObjectiveConfig, check_objective_fits
 from sfm_depth_ros.config.option import check_options, option
 from sfm_depth_ros.errors import ConfigError
 
@@ -37,10 +37,18 @@ class OfflineTrainingConfig:
                                         "the supervision; 1 = all, 0 = none", minimum=0,
                                         maximum=1000000)
     mixed_precision: bool = option(False, "compute the networks in bfloat16 (fast where the CPU "
-                                   "has AVX512-BF16 or AMX, or on a GPU)")
+                                   "has AVX512-BF16 or AMX, or on a GPU); in float16 with a "
+                                   "scaled gradient on a GPU without bfloat16")
     jitter: bool = option(True, "change light and colour at random, and mirror")
     validate_every: int = option(1000, "steps between two validations", minimum=1,
                                  maximum=100000000)
+    validation_share: float = option(0.05, "share of each bag's time that is held out for "
+                                     "validation, in blocks; 0 where --validate names bags",
+                                     minimum=0.0, maximum=0.5)
+    patience: int = option(0, "validations in a row without a better one after which training "
+                           "ends; 0 = never", minimum=0, maximum=1000000)
+    keep: str = option("best", "which weights become the model: those of the best validation, or "
+                       "the last", choices=("best", "last"))
     save_every: int = option(500, "steps between two saves of the state", minimum=1,
                              maximum=100000000)
     log_every: int = option(50, "steps between two lines of progress", minimum=1,
@@ -57,7 +65,14 @@ class OfflineTrainingConfig:
     synthetic_share: float = option(0.5, "share of batches from the rendered world where bags "
                                     "are given too", minimum=0.0, maximum=1.0)
     render_processes: int = option(2, "processes that render", minimum=1, maximum=256)
-    cache_dir: str = option("", "folder of the training snippets; empty = beside the model")
+    cache_dir: str = option("", "folder of prepared snippets, shared by runs; empty = "
+                            "~/.cache/sfm_depth_ros/snippets")
+    cache_gib: float = option(50.0, "most that prepared snippets take on disk, in GiB; the least "
+                              "recently used leave first", minimum=1e-6, maximum=1e6)
+    synchronise_batch_norm: bool = option(True, "under torchrun, batch norm sees the batches of "
+                                          "all processes as one")
+    tensorboard: bool = option(True, "write scalars and pictures for TensorBoard beside the "
+                               "state, where tensorboard is installed")
     seed: int = option(0, "seed of worlds, weights, sampling and augmentation", minimum=0,
                        maximum=2**31 - 1)
 
@@ -76,6 +91,9 @@ class RecipeConfig:
     pose: PoseNetworkConfig = field(default_factory=PoseNetworkConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     training: OfflineTrainingConfig = field(default_factory=OfflineTrainingConfig)
+
+    def __post_init__(self) -> None:
+        check_objective_fits(self.objective, self.pose)
 
 
 @dataclass(frozen=True)
