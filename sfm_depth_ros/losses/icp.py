@@ -37,8 +37,15 @@ class _Pairs:
     weight: Tensor  # (N, P): 1 / distance from the camera, 0 = no pair
 
     def distances(self, points: Tensor, cloud: Tensor) -> Tensor:
-        """Signed distances ``(N, P)``, relative to those from the camera, of points ``(N, 3, P)``
-        to the surfaces of the cloud ``(N, 3, H W)``."""
+        """How far points lie before or behind their surfaces, relative to the camera's distance.
+
+        Args:
+            points: ``(N, 3, P)``.
+            cloud: ``(N, 3, H W)``, which ``index`` counts.
+
+        Returns:
+            ``(N, P)`` with sign; zero where there is no pair.
+        """
         partner = cloud.gather(2, self.index[:, None].expand(-1, 3, -1))
         return ((points - partner) * self.normal).sum(1) * self.weight
 
@@ -103,7 +110,7 @@ def _surface(cloud: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _pair(points: Tensor, surface: Tensor, K: Tensor) -> _Pairs:
-    """Pair points ``(N, 3, P)`` with the surfaces ``(N, 6, H, W)`` that b shows at their pixels."""
+    """Pair points ``(N, 3, P)`` with the surfaces ``(N, 6, H, W)`` at their pixels of b."""
     height, width = surface.shape[-2:]
     z = points[:, 2]
     focal, centre = torch.diagonal(K[:, :2, :2], dim1=1, dim2=2), K[:, :2, 2]
