@@ -20,6 +20,7 @@ EXTRAS = {
     "tensorrt_rtx": "tensorrt",
     "rosbags": "bags",
     "matplotlib": "demo",
+    "timm": "timm",
     "tqdm": "demo",
 }
 
@@ -39,11 +40,12 @@ def require(module: str) -> ModuleType:
         The imported module.
 
     Raises:
-        MissingDependencyError: The module is absent; the message holds the command to type.
+        MissingDependencyError: The module is absent, or its compiled part does not fit the other
+            packages; the message holds the command to type.
     """
     try:
         return importlib.import_module(module)
-    except ImportError as error:
+    except (ImportError, OSError, RuntimeError) as error:  # torchvision raises all three
         extra = EXTRAS.get(module.partition(".")[0], "all")
         raise MissingDependencyError(
             f"{module} is needed here and cannot be imported ({error}); "

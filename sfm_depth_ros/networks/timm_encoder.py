@@ -39,16 +39,24 @@ class TimmEncoder(nn.Module):
             raise ConfigError(f"name: timm cannot build {name!r} as an encoder ({error}); choose "
                               "one of timm.list_models()") from error
         info = self.model.feature_info
-        found = dict(zip(info.reduction(), info.channels(), strict=True))
-        if any(reduction not in found for reduction in REDUCTIONS[1:]):
-            raise ConfigError(f"name: {name!r} gives features at 1/{list(found)}, expected at "
-                              "1/4, 1/8, 1/16 and 1/32; choose a convolutional or a pyramid "
-                              "model of timm")
-        self.channels = [found.get(reduction, 0) for reduction in REDUCTIONS]
-        order = list(info.reduction())
-        self._places = [order.index(r) if r in found else None for r in REDUCTIONS]
+        place = {reduction: index for index, reduction in enumerate(info.reduction())}
+        if any(reduction not in place for reduction in REDUCTIONS[1:]):
+            raise ConfigError(f"name: timm's {name!r} gives features at 1/{sorted(place)} of the "
+                              "image, expected 1/4, 1/8, 1/16 and 1/32; choose a convolutional "
+                              "model")
+        self.places = [place.get(reduction) for reduction in REDUCTIONS]
+        widths = info.channels()
+        self.channels = [0 if index is None else widths[index] for index in self.places]
 
     def forward(self, image: Tensor) -> list[Tensor | None]:
-        """``(B, 3, H, W)`` RGB in [0, 1] to five feature maps, finest first; None = absent."""
-        features = self.model(normalised(image))
-        return [None if place is None else features[place] for place in self._places]
+        """``(B, 3, H, W)`` RGB in [0, 1] to five feature maps, finest first; None = absent.
+
+        Raises:
+            ConfigError: The model takes one size of images alone.
+        """
+        try:
+            features = self.model(normalised(image))
+        except AssertionError as error:
+            raise ConfigError(f"name: this timm model does not take every image ({error}); "
+                              "choose a convolutional one") from error
+        return [None if index is None else features[index] for index in self.places]
