@@ -85,6 +85,8 @@ class DepthNodeConfig(NodeConfig):
                          choices=("auto", "openvino", "onnxruntime", "torch"))
     precision: str = option("fp32", "arithmetic of the engine", choices=("fp32", "bf16"))
     engine_threads: int = option(1, "CPU threads of the engine", minimum=1, maximum=256)
+    pipelined: bool = option(False, "prepare the next image while this one is computed: more "
+                             "images a second where decoding or rectifying is slow")
     depth_encoding: str = option("32FC1", "encoding of depth/image_rect: metres or millimetres",
                                  choices=("32FC1", "16UC1"))
     output_size: str = option("network", "size of depth/image_rect: the network's or the input's",

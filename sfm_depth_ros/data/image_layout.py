@@ -78,7 +78,7 @@ class ImageLayout:
             cut_rows -= multiple
         return cls(source, left, top, right, bottom, (input_width, scaled_height), cut_rows)
 
-    @property
+    @cached_property
     def intrinsics(self) -> Intrinsics:
         """Pinhole of the network's image."""
         width, height = self.scaled_size

@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.data.camera_model import CameraModel
-from sfm_depth_ros.data.sample import Velocity
+from sfm_depth_ros.data.sample import Frame, Velocity
 from sfm_depth_ros.networks.model_folder import resolve_model
 from sfm_depth_ros.pipeline.stage_clock import StageClock
 from sfm_depth_ros.ros import qos
@@ -21,18 +22,35 @@ from sfm_depth_ros.ros.depth_outputs import DepthOutputs
 from sfm_depth_ros.ros.depth_status import DepthStatus
 from sfm_depth_ros.ros.diagnostics import Diagnosis, DiagnosticsPublisher
 from sfm_depth_ros.ros.extrinsics import Extrinsics
+from sfm_depth_ros.ros.frame_line import FrameLine
 from sfm_depth_ros.ros.frame_stats import FrameStats
 from sfm_depth_ros.ros.inputs import InputHandlers, Inputs, InputState
-from sfm_depth_ros.ros.latest_worker import LatestWorker
-from sfm_depth_ros.ros.model_loader import ModelLoader
+from sfm_depth_ros.ros.model_loader import ModelLoader, Serving
 from sfm_depth_ros.ros.node_base import SfmNode, spin
 from sfm_depth_ros.ros.paths import SHIPPED_MODEL, share_path
 from sfm_depth_ros.ros.process import StopEvent
 from sfm_depth_ros.ros.time_guard import StampGuard, watch_clock
 
-Received = tuple[Image | CompressedImage, float]
+Received = tuple[Image | CompressedImage, float]  # with the time of the callback's entry
 # The executor would go on holding the interpreter while the worker waits to begin (0.3 ms).
 HAND_OVER_S = 0.0005
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An image on its way from preparation to computation.
+
+    Attributes:
+        message: As it came.
+        frame: The network's image.
+        serving: What it was prepared for.
+        clock: Its stages so far.
+    """
+
+    message: Image | CompressedImage
+    frame: Frame
+    serving: Serving
+    clock: StageClock
 
 
 class DepthNode(SfmNode):
@@ -51,7 +69,7 @@ class DepthNode(SfmNode):
         self._loader: ModelLoader | None = None
         self._outputs: DepthOutputs | None = None
         self._inputs: Inputs | None = None
-        self._worker: LatestWorker[Received] | None = None
+        self._line: FrameLine[Received, Prepared] | None = None
         self._diagnostics = DiagnosticsPublisher(self, "/diagnostics", self._diagnose)
 
     def configure(self) -> None:
@@ -69,7 +87,9 @@ class DepthNode(SfmNode):
 
     def activate(self) -> None:
         """Listen and publish."""
-        self._worker = LatestWorker("depth", self._process, self._on_failed)
+        self._line = FrameLine(
+            self._prepare, self._compute, self._on_failed, self.config.pipelined
+        )
         handlers = InputHandlers(self._on_image, self._on_camera, self._on_velocity)
         self._inputs = Inputs(self, self.config, handlers, self._input_state, self._complaints)
 
@@ -77,10 +97,10 @@ class DepthNode(SfmNode):
         """Stop listening; what was computed is published."""
         if self._inputs is not None:
             self._inputs.close()
-        if self._worker is not None:
-            self._worker.close()
-            self._stats.not_ready += self._worker.dropped
-        self._inputs = self._worker = None
+        if self._line is not None:
+            self._line.close()
+            self._stats.not_ready += self._line.dropped
+        self._inputs = self._line = None
         self._image_guard.forget()
 
     def cleanup(self) -> None:
@@ -102,10 +122,10 @@ class DepthNode(SfmNode):
                 serving.velocities.max_gap_s = config.max_velocity_gap
 
     def _on_image(self, message: Image | CompressedImage) -> None:
-        if self._worker is None or self._loader is None or self._loader.serving is None:
+        if self._line is None or self._loader is None or self._loader.serving is None:
             self._stats.not_ready += 1
         else:
-            self._worker.submit((message, time.perf_counter()))
+            self._line.submit((message, time.perf_counter()))
             time.sleep(HAND_OVER_S)
 
     def _on_camera(self, camera: CameraModel) -> None:
@@ -121,21 +141,40 @@ class DepthNode(SfmNode):
         if self._loader is not None:
             self._loader.offer(message.data)
 
-    def _process(self, received: Received) -> None:
-        """One image, in the worker's thread."""
+    def _prepare(self, received: Received) -> Prepared | None:
+        """The network's image, in the line's first thread."""
         message, received_at = received
         clock = StageClock(received_at)
         clock.lap("receive")
-        loader, outputs = self._loader, self._outputs
-        if loader is None or outputs is None or (serving := loader.serving) is None:
+        if self._loader is None or (serving := self._loader.serving) is None:
             self._stats.not_ready += 1
-            return
-        stamp_ns = stamp_to_ns(message.header.stamp)
-        self._image_guard.check(stamp_ns)
+            return None
+        frame = self._frame_of(message, serving, clock)
+        return Prepared(message, frame, serving, clock)
+
+    def _frame_of(
+        self, message: Image | CompressedImage, serving: Serving, clock: StageClock
+    ) -> Frame:
         image = image_to_rgb(message)
         clock.lap("convert")
-        result = serving.estimator.estimate(
-            image, stamp_ns, message.header.frame_id, serving.velocities,
+        header = message.header
+        frame = serving.estimator.frame(image, stamp_to_ns(header.stamp), header.frame_id)
+        clock.lap("preprocess")
+        return frame
+
+    def _compute(self, prepared: Prepared) -> None:
+        """One image's depth and ego-motion, in the line's last thread."""
+        message, clock, serving = prepared.message, prepared.clock, prepared.serving
+        loader, outputs, frame = self._loader, self._outputs, prepared.frame
+        if loader is None or outputs is None or loader.serving is not serving:
+            self._stats.not_ready += 1  # prepared for a camera or a state of before
+            return
+        if not serving.estimator.takes(frame):  # the model was swapped for one of another size
+            frame = self._frame_of(message, serving, clock)
+        self._image_guard.check(frame.stamp_ns)
+        clock.lap("wait")
+        result = serving.estimator.estimate_frame(
+            frame, serving.velocities,
             lambda motion: outputs.publish_motion(motion, message.header, serving.odometry),
         )
         clock.insert(result.stages_ms)
@@ -145,7 +184,7 @@ class DepthNode(SfmNode):
         self._status.remarks = result.remarks
         self._complaints.clear("image")
 
-    def _on_failed(self, received: Received, error: Exception) -> None:
+    def _on_failed(self, error: Exception) -> None:
         self._stats.failed += 1
         self._complaints.add("image", error)
 
@@ -162,7 +201,7 @@ class DepthNode(SfmNode):
         self._on_velocity_jump()
 
     def _diagnose(self) -> Diagnosis:
-        return self._status.diagnose(self, self._loader, self._inputs, self._worker)
+        return self._status.diagnose(self, self._loader, self._inputs, self._line)
 
 
 def main(stop: StopEvent) -> int:

@@ -100,10 +100,19 @@ class DepthEstimator:
             DataError: The image has another size than the camera.
             EngineError: An engine failed or answered NaN.
         """
-        with self._lock:
-            clock = StageClock()
-            frame = self._model.preprocessor.frame(image, stamp_ns, frame_id)
-            return self._estimate(frame, velocities, on_motion, clock)
+        return self.estimate_frame(self.frame(image, stamp_ns, frame_id), velocities, on_motion)
+
+    def frame(self, image: np.ndarray, stamp_ns: int, frame_id: str = "") -> Frame:
+        """Rectify, crop and scale an image; may run beside an estimate, for the next image.
+
+        Raises:
+            DataError: The image has another size than the camera.
+        """
+        return self._model.preprocessor.frame(image, stamp_ns, frame_id)
+
+    def takes(self, frame: Frame) -> bool:
+        """Whether a frame was made for the model that serves now."""
+        return frame.intrinsics == self._model.preprocessor.intrinsics
 
     def estimate_frame(
         self,
@@ -117,27 +126,27 @@ class DepthEstimator:
             DataError: It has another size.
             EngineError: An engine failed or answered NaN.
         """
-        expected, shape = self._model.preprocessor.input_hw, frame.image.shape[:2]
-        if shape != expected:
-            raise DataError(
-                f"frame is {shape[1]}x{shape[0]}, but the engines are for {expected[1]}x"
-                f"{expected[0]}: one estimator serves one camera"
-            )
         with self._lock:
-            return self._estimate(frame, velocities, on_motion, StageClock())
+            expected, shape = self._model.preprocessor.input_hw, frame.image.shape[:2]
+            if shape != expected:
+                raise DataError(
+                    f"frame is {shape[1]}x{shape[0]}, but the engines are for {expected[1]}x"
+                    f"{expected[0]}: one estimator serves one camera"
+                )
+            return self._estimate(frame, velocities, on_motion)
 
     def _estimate(
         self,
         frame: Frame,
         velocities: VelocityBuffer | None,
         on_motion: OnMotion | None,
-        clock: StageClock,
     ) -> DepthResult:
+        clock = StageClock()
         previous, why_alone = self._take_previous(frame)
         stack = self._tensor.push(frame.image, follows=previous is not None)
         if previous and not self._tensor.is_full:
             why_alone = "no ego-motion: the pose network wants two images before this one"
-        clock.lap("preprocess")
+        clock.lap("tensor")
         moving = self._side.submit(
             self._estimate_motion, previous, frame, stack, velocities, on_motion
         )

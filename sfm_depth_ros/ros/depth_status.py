@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sfm_depth_ros.metrics.summary import RobustSummary
 from sfm_depth_ros.pipeline.memory import resident_mb
 from sfm_depth_ros.ros.complaints import Complaints
 from sfm_depth_ros.ros.diagnostics import Diagnosis, Value
+from sfm_depth_ros.ros.frame_line import FrameLine
 from sfm_depth_ros.ros.frame_stats import FrameStats
 from sfm_depth_ros.ros.inputs import Inputs, InputState
-from sfm_depth_ros.ros.latest_worker import LatestWorker
 from sfm_depth_ros.ros.model_loader import ModelLoader
 from sfm_depth_ros.ros.node_base import SfmNode
 from sfm_depth_ros.ros.time_guard import StampGuard
@@ -39,7 +41,7 @@ class DepthStatus:
         node: SfmNode,
         loader: ModelLoader | None,
         inputs: Inputs | None,
-        worker: LatestWorker[tuple[object, float]] | None,
+        line: FrameLine[Any, Any] | None,
     ) -> Diagnosis:
         """Say how the node is; what is new of it is logged as well."""
         reason = self._reason(node, loader, inputs)
@@ -49,7 +51,7 @@ class DepthStatus:
         facts = {
             "state": node.state_label,
             "reason": reason,
-            **self._counts(worker),
+            **self._counts(line),
             **_model_facts(loader),
             "remarks": "; ".join(filter(None, (no_velocity, *jumps, *self.remarks))),
         }
@@ -72,12 +74,12 @@ class DepthStatus:
             return loader.waiting
         return "" if self._stats.is_flowing else "an image is in work"
 
-    def _counts(self, worker: LatestWorker[tuple[object, float]] | None) -> dict[str, Value]:
+    def _counts(self, line: FrameLine[Any, Any] | None) -> dict[str, Value]:
         stats, state = self._stats, self._input_state
         p50, p95 = stats.latency_ms()
         return {
             "received": state.received,
-            "dropped": stats.not_ready + (worker.dropped if worker is not None else 0),
+            "dropped": stats.not_ready + (line.dropped if line is not None else 0),
             "lost": state.losses.lost,
             "stamp_gaps": state.losses.stamp_gaps,
             "published": stats.published,

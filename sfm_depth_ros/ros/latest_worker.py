@@ -42,6 +42,7 @@ class LatestWorker(Generic[Item]):
         self.dropped = self.done = self.failed = 0
         self._work, self._on_error, self._prepare = work, on_error, prepare
         self._item: Item | None = None
+        self._closed = False
         self._lock = threading.Lock()
         # Waiting on a SimpleQueue wakes in one step; a Condition takes the interpreter twice.
         self._wake: SimpleQueue[None] = SimpleQueue()
@@ -52,9 +53,12 @@ class LatestWorker(Generic[Item]):
         """Hand over an item; never waits.
 
         Returns:
-            Whether an older, still waiting item was dropped for it.
+            Whether an older, still waiting item was dropped for it, or after ``close`` this one.
         """
         with self._lock:
+            if self._closed:
+                self.dropped += 1
+                return True
             replaced = self._item is not None
             self.dropped += replaced
             self._item = item
@@ -69,6 +73,7 @@ class LatestWorker(Generic[Item]):
             Whether the thread ended within ``timeout`` seconds.
         """
         with self._lock:
+            self._closed = True
             self.dropped += self._item is not None
             self._item = None
         self._wake.put(None)

@@ -27,6 +27,7 @@ from sfm_depth_ros.errors import DataError, EngineError
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.pipeline.depth_estimator import DepthEstimator
 from sfm_depth_ros.pipeline.depth_result import DepthResult
+from sfm_depth_ros.pipeline.ego_motion import EgoMotion
 
 
 def _estimator(folder: OracleFolder, **options: object) -> DepthEstimator:
@@ -214,11 +215,41 @@ def test_wrong_sizes_are_refused(drive: Drive) -> None:
         )
 
 
+def test_the_motion_is_known_before_depth_and_its_failure_is_not_swallowed(drive: Drive) -> None:
+    estimator = _estimator(oracle(drive))
+    motions: list[EgoMotion] = []
+    results = [
+        estimator.estimate(frame.image, frame.stamp_ns, on_motion=motions.append)
+        for frame in drive.frames[:3]
+    ]
+    assert motions == [result.ego_motion for result in results[1:]]
+
+    def fail(motion: EgoMotion) -> None:
+        raise RuntimeError("cannot be published")
+
+    frame = drive.frames[3]
+    with pytest.raises(RuntimeError, match="cannot be published"):
+        estimator.estimate(frame.image, frame.stamp_ns, on_motion=fail)
+
+
+def test_a_frame_may_be_prepared_before_its_turn(drive: Drive) -> None:
+    beside, alone = _estimator(oracle(drive)), _estimator(oracle(drive))
+    frames = [beside.frame(f.image, f.stamp_ns, f.frame_id) for f in drive.frames]
+    assert all(beside.takes(frame) for frame in frames)
+    results = [beside.estimate_frame(frame, drive.velocities) for frame in frames]
+    for found, expected in zip(results, _run(alone, drive), strict=True):
+        np.testing.assert_array_equal(found.depth, expected.depth)
+        assert found.translation_ratio == expected.translation_ratio
+    smaller = CameraModel.from_intrinsics(Intrinsics.from_hfov(80.0, 320, 64))
+    other = DepthEstimator(oracle(drive), smaller, DepthNodeConfig(), create_oracle_engine)
+    assert not other.takes(frames[0])
+
+
 def test_timings_name_every_stage(drive: Drive) -> None:
     result = _run(_estimator(oracle(drive)), drive)[-1]
     stages = dict(result.timings_ms)
     total = stages.pop("total")
-    assert list(stages) == ["preprocess", "depth", "motion", "output"]
+    assert list(stages) == ["tensor", "depth", "motion", "output"]
     assert total == pytest.approx(sum(stages.values()), abs=1e-6)
     assert _run(_estimator(oracle(drive)), drive)[0].image.shape == (96, 320, 3)
 

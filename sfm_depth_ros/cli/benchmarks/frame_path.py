@@ -22,7 +22,8 @@ from sfm_depth_ros.networks.model_folder import ModelFolder
 
 WARM_UP, COUNT, RATE_HZ = 100, 100, 20.0
 START_WITHIN_S = 60.0
-STAGES = ("receive", "convert", "preprocess", "depth", "motion", "output", "publish")
+STAGES = ("receive", "convert", "preprocess", "wait", "tensor", "depth", "motion", "output",
+          "publish")
 
 
 def measure_frame_path(folder: ModelFolder, scratch: Path, threads: int) -> dict[str, Any]:
