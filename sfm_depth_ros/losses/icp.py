@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from sfm_depth_ros.geometry.pinhole import MIN_Z, check_intrinsics
 from sfm_depth_ros.geometry.se3 import compose, matrix_to_axis_angle, motion_to_transform
+from sfm_depth_ros.losses.masked_mean import counted
 
 # Pairs that are farther apart than this many times the median are outliers (occlusions, things
 # that move), unless they are as near as this share of their distance from the camera: most of a
@@ -94,7 +95,7 @@ def icp_loss(
     turn = matrix_to_axis_angle(correction[:, :3, :3])
     transform_residual = (correction[:, :3, 3].abs() + turn.abs()).sum(1).mean()
     left = pairs.distances(_transform((correction @ T).detach(), a), b).abs()
-    point_residual = left.sum() / (pairs.weight > 0).sum().clamp(min=1)
+    point_residual = left.sum() / counted((pairs.weight > 0).sum())
     return transform_residual, point_residual
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sfm_depth_ros.geometry.pinhole import pixel_grid
 from sfm_depth_ros.geometry.stereo import sample_along_rows
+from sfm_depth_ros.losses.masked_mean import counted
 
 
 def left_right_consistency(
@@ -48,4 +49,4 @@ def _one_way(own: Tensor, other: Tensor, direction: int, valid: Tensor | None) -
     if valid is not None:
         compared = compared & valid.view(-1, 1, 1, 1)
     difference = torch.where(compared, (own - sampled).abs(), 0)
-    return difference.sum() / (compared.sum().clamp(min=1) * own.shape[-1])
+    return difference.sum() / (counted(compared.sum()) * own.shape[-1])

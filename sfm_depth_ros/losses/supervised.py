@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from sfm_depth_ros.geometry.se3 import matrix_to_axis_angle
+from sfm_depth_ros.losses.masked_mean import masked_mean
 
 # One radian weighs as ten times the travelled way: between two images of a drive, turns are
 # hundredths of a radian, so that both parts are of the same order.
@@ -37,7 +38,7 @@ def depth_supervision(depth: Tensor, truth: Tensor, max_depth: float = 100.0) ->
     capped = truth.masked_fill(~known, 1.0).clamp(max=max_depth)
     difference = depth.log() - capped.log()
     difference = torch.where(capped < max_depth, difference, difference.clamp(max=0))
-    return (difference.abs() * known).sum() / known.sum().clamp(min=1)
+    return masked_mean(difference.abs(), known)
 
 
 def sparse_depth_loss(depth: Tensor, sparse: Tensor, max_depth: float = 100.0) -> Tensor:
@@ -65,7 +66,7 @@ def sparse_depth_loss(depth: Tensor, sparse: Tensor, max_depth: float = 100.0) -
     ratio = torch.where(known, depth / sparse.masked_fill(~known, 1), 1)
     points = known.flatten(1).sum(1)
     of_images = ratio.log().abs().flatten(1).sum(1) / points.clamp(min=1)
-    return of_images.sum() / (points > 0).sum().clamp(min=1)
+    return masked_mean(of_images, points > 0)
 
 
 def motion_supervision(T_predicted: Tensor, T_true: Tensor) -> Tensor:

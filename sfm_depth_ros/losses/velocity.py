@@ -7,6 +7,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from sfm_depth_ros.losses.masked_mean import masked_mean
+
 
 def velocity_loss(translations: Tensor, displacements: Tensor) -> Tensor:
     """Mean difference between predicted and measured lengths (PackNet-SfM, Guizilini et al. 2020).
@@ -26,7 +28,7 @@ def velocity_loss(translations: Tensor, displacements: Tensor) -> Tensor:
     known = displacements.isfinite()
     lengths = torch.linalg.vector_norm(translations, dim=-1)
     difference = (lengths - displacements.masked_fill(~known, 0)).abs()
-    return (difference * known).sum() / known.sum().clamp(min=1)
+    return masked_mean(difference, known)
 
 
 def velocity_vector_loss(T_source_target: Tensor, T_measured: Tensor) -> Tensor:
@@ -52,4 +54,4 @@ def velocity_vector_loss(T_source_target: Tensor, T_measured: Tensor) -> Tensor:
     known = measured.isfinite().all(-1)
     difference = T_source_target[..., :3, 3] - measured.nan_to_num(0, 0, 0)
     distance = torch.linalg.vector_norm(difference, dim=-1)
-    return (distance * known).sum() / known.sum().clamp(min=1)
+    return masked_mean(distance, known)
