@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sfm_depth_ros.networks.model_folder import ModelFolder
 
 PARTS = ("transport", "frame_path", "engines", "training")
+DEFAULT_SIZE = "640x192"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART",
                         help=f"measure these alone: {', '.join(PARTS)}")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
-    parser.add_argument("--size", default="640x192", metavar="WxH", help="the network's image")
+    parser.add_argument("--size", metavar="WxH", help="the network's image (default: "
+                        f"{DEFAULT_SIZE}; the frame path takes its width, default: the model's)")
+    parser.add_argument("--engine", default="auto", help="of the frame path (default: auto)")
+    parser.add_argument("--precision", default="fp32", help="its precision (default: fp32)")
+    parser.add_argument("--pipelined", action="store_true", help="the node's parameter pipelined")
     parser.add_argument("--json", type=output_file, metavar="FILE",
                         help="write the figures here as well")
 
@@ -35,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     from sfm_depth_ros.networks.model_folder import read_model_folder
     from sfm_depth_ros.ros.paths import SHIPPED_MODEL, find_share
 
-    _network_size(options.size)
+    _network_size(options.size or DEFAULT_SIZE)
     if options.threads < 1:
         raise ConfigError(f"--threads: expected at least 1, got {options.threads}")
     folder = read_model_folder(options.model or find_share(SHIPPED_MODEL))
@@ -61,7 +66,7 @@ def _network_size(text: str) -> tuple[int, int]:
 
 
 def _measure(part: str, folder: ModelFolder, options: argparse.Namespace) -> dict[str, Any]:
-    width, height = _network_size(options.size)
+    width, height = _network_size(options.size or DEFAULT_SIZE)
     if part == "engines":
         from sfm_depth_ros.cli.benchmarks.engines import measure_engines
 
@@ -76,31 +81,24 @@ def _measure(part: str, folder: ModelFolder, options: argparse.Namespace) -> dic
             from sfm_depth_ros.cli.benchmarks.transport import measure_transport
 
             return measure_transport(Path(scratch))
-        from sfm_depth_ros.cli.benchmarks.frame_path import measure_frame_path
+        return _measure_frame_path(folder, options, Path(scratch))
 
-        return measure_frame_path(folder, Path(scratch), options.threads)
+
+def _measure_frame_path(
+    folder: ModelFolder, options: argparse.Namespace, scratch: Path
+) -> dict[str, Any]:
+    from sfm_depth_ros.cli.benchmarks.frame_path import PathSetting, measure_frame_path
+
+    width = _network_size(options.size)[0] if options.size else 0
+    setting = PathSetting(folder, options.threads, options.precision, options.engine, width,
+                          options.pipelined)
+    return measure_frame_path(setting, scratch)
 
 
 def _lines(part: str, figures: dict[str, Any]) -> str:
     """One part's figures as indented text."""
-    if part == "transport":
-        rows = [f"  {row['publisher']:8} -> {row['subscriber']:8} {row['received']:4} of "
-                f"{row['sent']}  {_ms(row['latency_ms_p50'])}" for row in figures["rows"]]
-        return "\n".join(rows)
-    if part == "engines":
-        return "\n".join(f"  {name:12} {_engine(row)}" for name, row in figures.items())
-    return "\n".join(f"  {name:24} {value:.4g}" for name, value in figures.items()
-                     if isinstance(value, (int, float)))
+    from sfm_depth_ros.cli.benchmarks import report
 
-
-def _engine(row: dict[str, Any]) -> str:
-    if "unavailable" in row:
-        return str(row["unavailable"])
-    error = row["relative_error"]
-    said = (f"{row['precision']} {_ms(row['latency_ms_p50'])} {row['frames_per_s']:6.1f} images/s "
-            f"relative error p50 {error['p50']:.0e} p99 {error['p99']:.0e} max {error['max']:.0e}")
-    return f"{said} | {_engine(row['bf16'])}" if "bf16" in row else said
-
-
-def _ms(value: float | None) -> str:
-    return "     - ms" if value is None else f"{value:6.1f} ms"
+    lines = {"transport": report.transport_lines, "frame_path": report.frame_path_lines,
+             "engines": report.engine_lines}.get(part, report.plain_lines)
+    return "\n".join(lines(figures))

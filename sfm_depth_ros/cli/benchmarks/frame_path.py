@@ -7,8 +7,12 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
+
+import numpy as np
 
 from sfm_depth_ros.cli.demonstration.monitor import Monitor
 from sfm_depth_ros.cli.demonstration.processes import (
@@ -17,30 +21,64 @@ from sfm_depth_ros.cli.demonstration.processes import (
     node_arguments,
     ros_environment,
 )
+from sfm_depth_ros.data.camera_model import CameraModel
+from sfm_depth_ros.data.preprocessing import Preprocessor
+from sfm_depth_ros.engines.base import Engine
+from sfm_depth_ros.engines.factory import create_engine
 from sfm_depth_ros.errors import SfmDepthError
+from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.networks.model_folder import ModelFolder
 
-WARM_UP, COUNT, RATE_HZ = 100, 100, 20.0
+WARM_UP, COUNT, RATE_HZ = 100, 200, 20.0  # depth_node's figures are of its newest 200 images
+WIDTH, HEIGHT = 1280, 720  # of nodes/bench_images
 START_WITHIN_S = 60.0
 STAGES = ("receive", "convert", "preprocess", "wait", "tensor", "depth", "motion", "output",
           "publish")
+NETWORKS = ("depth", "motion")
 
 
-def measure_frame_path(folder: ModelFolder, scratch: Path, threads: int) -> dict[str, Any]:
-    """Run depth_node, send images, read what it says of itself.
+@dataclass(frozen=True)
+class PathSetting:
+    """How depth_node is set.
+
+    Attributes:
+        folder: Model to serve.
+        threads: ``engine_threads``.
+        precision: ``precision``.
+        engine: ``engine``.
+        input_width: Width of the network's image in pixels; 0 = the model's own.
+        pipelined: ``pipelined``.
+    """
+
+    folder: ModelFolder
+    threads: int = 1
+    precision: str = "fp32"
+    engine: str = "auto"
+    input_width: int = 0
+    pipelined: bool = False
+
+
+def measure_frame_path(setting: PathSetting, scratch: Path) -> dict[str, Any]:
+    """Run depth_node, send images, read what it says of itself; then run its engines alone.
 
     Args:
-        folder: Model to serve.
+        setting: How the node is set.
         scratch: Folder for logs.
-        threads: CPU threads of the engine.
 
     Returns:
-        ``engine_ms_p50`` (both networks), ``total_ms_p50`` (entry of the callback to return of the
-        last publish), ``overhead_ratio`` = total / engine, and how many images arrived.
+        ``engine_ms_p50`` (the bare engines of both networks one after the other, at the camera's
+        rate), ``total_ms_p50`` (entry of the callback to return of the last publish),
+        ``overhead_ratio`` = total / engine, ``networks_ms_p50`` (both networks in the node, where
+        they run side by side), ``overhead_ms`` = total - networks, ``stages_ms_p50``, memory, and
+        how many images arrived.
     """
     environment = ros_environment(scratch / "ros")
-    parameters = {"model": str(folder.path), "models_dir": str(scratch / "models"),
-                  "engine_threads": threads}
+    parameters = {
+        "model": str(setting.folder.path), "models_dir": str(scratch / "models"),
+        "engine": setting.engine, "precision": setting.precision,
+        "engine_threads": setting.threads, "input_width": setting.input_width,
+        "pipelined": setting.pipelined,
+    }
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with (
         NodeProcess("demo_monitor", [], environment, scratch / "monitor.log", **pipes) as eyes,
@@ -54,7 +92,7 @@ def measure_frame_path(folder: ModelFolder, scratch: Path, threads: int) -> dict
         before = _send(WARM_UP, environment, monitor)  # the engine is built meanwhile
         after = _send(COUNT, environment, monitor)
         depth_node.stop()
-    return _figures(before, after)
+    return _figures(before, after, _bare_engines_ms(setting))
 
 
 def _send(count: int, environment: dict[str, str], monitor: Monitor) -> dict[str, Any]:
@@ -69,20 +107,49 @@ def _send(count: int, environment: dict[str, str], monitor: Monitor) -> dict[str
     return dict(monitor.state.depth)
 
 
-def _figures(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+def _bare_engines_ms(setting: PathSetting) -> float:
+    """Median of both networks' engines by themselves, one after the other, at the same rate."""
+    camera = CameraModel.from_intrinsics(Intrinsics.from_hfov(80.0, WIDTH, HEIGHT))
+    size = Preprocessor(camera, setting.input_width or setting.folder.width).input_hw
+    options = {"name": setting.engine, "precision": setting.precision,
+               "threads": setting.threads}
+    engines = [create_engine(setting.folder, network, size, **options)  # type: ignore[arg-type]
+               for network in ("depth", "pose")]
+    rng = np.random.default_rng(0)
+    images = [rng.random(engine.input_shape, dtype=np.float32) for engine in engines]
+    times_ms = [_timed_ms(engines, images) for _ in range(COUNT)]
+    for engine in engines:
+        engine.close()
+    return median(times_ms[COUNT // 4 :])
+
+
+def _timed_ms(engines: list[Engine], images: list[np.ndarray]) -> float:
+    started = time.perf_counter()
+    for engine, image in zip(engines, images, strict=True):
+        engine.infer(image)
+    seconds = time.perf_counter() - started
+    time.sleep(max(0.0, 1.0 / RATE_HZ - seconds))
+    return 1e3 * seconds
+
+
+def _figures(
+    before: dict[str, Any], after: dict[str, Any], engine_ms: float
+) -> dict[str, Any]:
     if not after.get("latency_ms_p50"):
         raise SfmDepthError(f"depth_node published nothing: {after.get('reason')}")
-    engine_ms, total_ms = after["engine_ms_p50"], after["latency_ms_p50"]
+    stages_ms = {stage: after[f"{stage}_ms_p50"] for stage in STAGES}
+    networks_ms, total_ms = after["engine_ms_p50"], after["latency_ms_p50"]
     return {
         "engine_ms_p50": engine_ms,
         "total_ms_p50": total_ms,
-        "total_ms_p95": after["latency_ms_p95"],
         "overhead_ratio": total_ms / engine_ms,
-        "overhead_ms": total_ms - engine_ms,
-        "stages_ms_p50": {stage: after[f"{stage}_ms_p50"] for stage in STAGES},
+        "networks_ms_p50": networks_ms,
+        "overhead_ms": total_ms - networks_ms,
+        "total_ms_p95": after["latency_ms_p95"],
+        "stages_ms_p50": stages_ms,
         "sent": COUNT,
         "received": after["received"] - before["received"],
         "dropped": after["dropped"] - before["dropped"],
         "memory_mb": after["memory_mb"],
-        "engine": after.get("engine_depth"),
+        "engines": {name: after.get(f"engine_{name}") for name in ("depth", "pose")},
     }

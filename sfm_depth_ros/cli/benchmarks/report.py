@@ -1,0 +1,56 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmarks' figures as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Figures = Mapping[str, Any]
+
+
+def transport_lines(figures: Figures) -> list[str]:
+    """One line a pairing of publisher and subscriber."""
+    return [f"  {row['publisher']:14} -> {row['subscriber']:14} {row['received']:4} of "
+            f"{row['sent']}  {milliseconds(row['latency_ms_p50'])}" for row in figures["rows"]]
+
+
+def frame_path_lines(figures: Figures) -> list[str]:
+    """The stages of an image's way, and what they add to the bare engines."""
+    engines = ", ".join(f"{name}: {engine}" for name, engine in figures["engines"].items())
+    return [
+        *(f"  {stage:12} {ms:7.2f} ms" for stage, ms in figures["stages_ms_p50"].items()),
+        f"  {'total':12} {figures['total_ms_p50']:7.2f} ms, p95 {figures['total_ms_p95']:.2f} ms: "
+        f"{figures['overhead_ms']:.2f} ms beside the networks",
+        f"  {'bare engines':12} {figures['engine_ms_p50']:7.2f} ms one after the other, total / "
+        f"bare = {figures['overhead_ratio']:.2f} ({engines})",
+        f"  {figures['sent']} images sent, {figures['received']:.0f} received, "
+        f"{figures['dropped']:.0f} dropped; the node holds {figures['memory_mb']:.0f} MB",
+    ]
+
+
+def engine_lines(figures: Figures) -> list[str]:
+    """One line an engine."""
+    return [f"  {name:12} {_engine(row)}" for name, row in figures.items()]
+
+
+def plain_lines(figures: Figures) -> list[str]:
+    """One line a number."""
+    return [f"  {name:24} {value:.4g}" for name, value in figures.items()
+            if isinstance(value, (int, float))]
+
+
+def milliseconds(value: float | None) -> str:
+    """Six columns and the unit; a dash where nothing was measured."""
+    return "     - ms" if value is None else f"{value:6.1f} ms"
+
+
+def _engine(row: Figures) -> str:
+    if "unavailable" in row:
+        return str(row["unavailable"])
+    error = row["relative_error"]
+    said = (f"{row['precision']} {milliseconds(row['latency_ms_p50'])} "
+            f"{row['frames_per_s']:6.1f} images/s relative error p50 {error['p50']:.0e} p99 "
+            f"{error['p99']:.0e} max {error['max']:.0e}")
+    return f"{said} | {_engine(row['bf16'])}" if "bf16" in row else said
