@@ -5,40 +5,56 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import logging
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sfm_depth_ros.cli.output_paths import output_file
+from sfm_depth_ros.cli.progress_bar import ProgressBar
 from sfm_depth_ros.cli.recipe_file import recipe_file
-from sfm_depth_ros.config.loading import load_config
+from sfm_depth_ros.cli.stop_signals import StopSignals
+from sfm_depth_ros.config.loading import load_config, to_dict
+from sfm_depth_ros.config.networks import DepthNetworkConfig, PoseNetworkConfig
 from sfm_depth_ros.config.schema import RecipeConfig
-from sfm_depth_ros.data.bag_part import BagPart, parse_bag_part
+from sfm_depth_ros.data.bag_selection import BagSelection
+from sfm_depth_ros.data.weighted_bag import WeightedBag
 from sfm_depth_ros.errors import ConfigError
+from sfm_depth_ros.optional import require
 
 if TYPE_CHECKING:
     from sfm_depth_ros.networks.model_folder import ModelFolder
+    from sfm_depth_ros.training.distributed import Processes
     from sfm_depth_ros.training.network_pair import NetworkPair
-    from sfm_depth_ros.training.snippet_cache import SnippetCache
+    from sfm_depth_ros.training.offline import OfflineTrainer
+    from sfm_depth_ros.training.progress import Observer
     from sfm_depth_ros.training.training_data import TrainingData
 
 LICENCE_OF_RENDERED = "Apache-2.0"
 LICENCE_OF_RECORDED = "that of the recordings it was trained on"
+EXAMPLES = 2  # snippets in the pictures for TensorBoard
 
 _logger = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("bags", nargs="*", metavar="BAG[@START-END][=WEIGHT]",
-                        type=parse_bag_part, help="rosbag2 to learn from; of a time range in "
-                        "seconds after its first image; WEIGHT times as often as otherwise")
+    parser.add_argument("bags", nargs="*", type=WeightedBag.parse,
+                        metavar="BAG[@START-END][=WEIGHT]", help="rosbag2 to learn from, or a "
+                        "part of it in seconds after its first image; its snippets are drawn "
+                        "WEIGHT times as often")
     parser.add_argument("--out", type=Path, required=True, metavar="MODEL",
-                        help="model folder to write; state and snippets lie in MODEL.training")
+                        help="model folder to write; the run's state lies in MODEL.training")
     parser.add_argument("--synthetic", type=int, default=0, metavar="N",
-                        help="learn from N rendered snippets as well")
+                        help="learn from N rendered snippets as well; training.synthetic_share "
+                        "says how often")
+    parser.add_argument("--validate", action="append", default=[], type=BagSelection.parse,
+                        metavar="BAG[@START-END]", help="judge by this bag, instead of by held "
+                        "out blocks of the bags that are learnt from; may be repeated")
     parser.add_argument("--init", type=Path, metavar="MODEL",
                         help="begin with the weights of this model")
     parser.add_argument("--config", metavar="NAME|FILE",
@@ -55,33 +71,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Train, save the model, report."""
     recipe = _recipe(options)
-    from sfm_depth_ros.optional import require
-
     torch = require("torch")
     from sfm_depth_ros.networks.model_folder import read_model_folder
-    from sfm_depth_ros.training.device import require_device
-    from sfm_depth_ros.training.network_pair import fresh_networks, networks_of
-    from sfm_depth_ros.training.offline import OfflineTrainer
-    from sfm_depth_ros.training.training_data import CacheBatches
+    from sfm_depth_ros.training.distributed import Processes
 
-    require_device(recipe.training.device)
+    processes = Processes.of_environment()
+    if not processes.is_first:
+        logging.getLogger().setLevel(logging.ERROR)
     if recipe.training.threads:
         torch.set_num_threads(recipe.training.threads)
-    work = options.out.with_name(options.out.name + ".training")
     parent = read_model_folder(options.init) if options.init else None
-    networks = networks_of(parent) if parent else fresh_networks(
-        recipe.depth, recipe.pose, recipe.training.seed
-    )
-    data = _training_data(options, recipe, Path(recipe.training.cache_dir or work))
-    trainer = OfflineTrainer(networks, recipe.training, recipe.objective, _state_file(work))
-    if options.resume:
-        trainer.resume()
-    report = trainer.run(data.batch, CacheBatches(data.validation))
-    folder = _save(options, recipe, trainer.average.network, report, parent, data)
-    report = {"model": str(folder.path), "model_id": folder.model_id, **report}
-    _print_report(report)
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    recipe = _for_machine(recipe, parent, processes)
+    with StopSignals() as signals:
+        data = _training_data(options, recipe)
+        with processes.joined(recipe.training.device):
+            signals.be_patient()
+            report, networks = _train(options, recipe, parent, data, (processes, signals))
+        if processes.is_first:
+            _finish(options, recipe, networks, report, parent, data)
     return 0
 
 
@@ -95,7 +102,7 @@ def _recipe(options: argparse.Namespace) -> RecipeConfig:
         raise ConfigError("nothing to learn from: give a BAG, or --synthetic N")
     if options.out.exists():
         raise ConfigError(f"{options.out} exists already; choose another --out or remove it")
-    state = _state_file(options.out.with_name(options.out.name + ".training"))
+    state = _work_folder(options) / "state.safetensors"
     if state.exists() and not options.resume:
         raise ConfigError(f"{state} is the state of an interrupted run; go on with --resume, or "
                           "remove it")
@@ -105,36 +112,129 @@ def _recipe(options: argparse.Namespace) -> RecipeConfig:
     return recipe
 
 
-def _state_file(work: Path) -> Path:
-    return work / "state.safetensors"
+def _for_machine(
+    recipe: RecipeConfig, parent: ModelFolder | None, processes: Processes
+) -> RecipeConfig:
+    """The recipe with this process's device, and with the networks that it begins with.
 
+    Raises:
+        ConfigError: The device is absent, or the recipe asks for other networks than the model's.
+    """
+    from sfm_depth_ros.training.device import require_device
 
-def _training_data(
-    options: argparse.Namespace, recipe: RecipeConfig, folder: Path
-) -> TrainingData:
-    from sfm_depth_ros.training.training_data import TrainingData, rendered_caches
-
-    rendered: list[SnippetCache] = []
-    validation: list[SnippetCache] = []
-    if options.synthetic:
-        rendered, validation = rendered_caches(folder, options.synthetic, recipe.training)
-    recorded = [_recorded(part, recipe, folder) for part in options.bags]
-    return TrainingData(rendered, recorded, validation, recipe.training)
-
-
-def _recorded(part: BagPart, recipe: RecipeConfig, folder: Path) -> SnippetCache:
-    from sfm_depth_ros.config.schema import NodeConfig
-    from sfm_depth_ros.data.bag_frames import read_frames, read_snippets
-    from sfm_depth_ros.training.training_data import recorded_cache
-
-    gates, width = NodeConfig(), recipe.training.width
-    frames = read_frames(part.path, width, needs_velocity=True)
-    first_ns = next(iter(frames)).frame.stamp_ns
-    snippets = read_snippets(
-        frames, gates.min_displacement, gates.max_displacement, gates.max_image_gap
+    device = processes.device(recipe.training.device)
+    require_device(device)
+    recipe = dataclasses.replace(
+        recipe, training=dataclasses.replace(recipe.training, device=device)
     )
-    snippets = (s for s in snippets if part.contains(s.stamps_ns, first_ns))
-    return recorded_cache(folder / f"{part.name}_{width}", part.name, snippets, len(frames))
+    if parent is None:
+        return recipe
+    for asked, default, found in (
+        (recipe.depth, DepthNetworkConfig(), parent.depth_config),
+        (recipe.pose, PoseNetworkConfig(), parent.pose_config),
+    ):
+        if asked not in (default, found):
+            raise ConfigError(
+                f"--init {parent.path} holds the network {found}, but the recipe asks for "
+                f"{asked}; leave --init out, or take a recipe with the model's networks"
+            )
+    return dataclasses.replace(recipe, depth=parent.depth_config, pose=parent.pose_config)
+
+
+def _work_folder(options: argparse.Namespace) -> Path:
+    folder: Path = options.out.with_name(options.out.name + ".training")
+    return folder
+
+
+def _training_data(options: argparse.Namespace, recipe: RecipeConfig) -> TrainingData:
+    from sfm_depth_ros.training.cache_store import CacheStore, default_cache_folder
+    from sfm_depth_ros.training.training_data import prepare_data
+
+    config = recipe.training
+    folder = Path(config.cache_dir).expanduser() if config.cache_dir else default_cache_folder()
+    store = CacheStore(folder, int(config.cache_gib * 2**30))
+    return prepare_data(options.bags, options.validate, options.synthetic, config, store)
+
+
+def _train(
+    options: argparse.Namespace, recipe: RecipeConfig, parent: ModelFolder | None,
+    data: TrainingData, company: tuple[Processes, StopSignals],
+) -> tuple[dict[str, Any], NetworkPair]:
+    """Run the loop; returns its report and the averaged networks."""
+    from sfm_depth_ros.training.judging import DataJudge
+    from sfm_depth_ros.training.network_pair import fresh_networks, networks_of
+    from sfm_depth_ros.training.offline import OfflineTrainer, RunParts
+
+    config, (processes, signals) = recipe.training, company
+    networks = networks_of(parent) if parent else fresh_networks(
+        recipe.depth, recipe.pose, config.seed
+    )
+    observers: list[Observer] = []
+    parts = RunParts(
+        _work_folder(options), config, recipe.objective, _said(options, recipe, processes),
+        processes, signals.is_asked, observers,
+    )
+    trainer = OfflineTrainer(networks, parts)
+    if options.resume:
+        trainer.resume()
+    make_batch = partial(data.batch, rank=processes.rank, processes=processes.count)
+    judge = DataJudge(data, recipe.objective, config.device)
+    with contextlib.ExitStack() as stack:
+        if processes.is_first:
+            observers += _observers(parts.folder, recipe, data, trainer)
+        for observer in observers:
+            stack.callback(observer.close)
+        report = trainer.run(make_batch, judge)
+    return report, trainer.average.network
+
+
+def _said(
+    options: argparse.Namespace, recipe: RecipeConfig, processes: Processes
+) -> dict[str, Any]:
+    """Everything that decides the result, by dotted name; places do not."""
+    from sfm_depth_ros.training.run_state import flat
+
+    said = flat(to_dict(recipe))
+    for name in ("device", "cache_dir", "cache_gib", "render_processes", "log_every", "save_every",
+                 "tensorboard"):
+        del said[f"training.{name}"]
+    return said | {
+        "bags": [f"{bag.selection.name}={bag.weight:g}" for bag in options.bags],
+        "validate": [bag.name for bag in options.validate],
+        "synthetic": options.synthetic,
+        "processes": processes.count,
+    }
+
+
+def _observers(
+    folder: Path, recipe: RecipeConfig, data: TrainingData, trainer: OfflineTrainer
+) -> Iterator[Observer]:
+    """Who is told how the run goes."""
+    from sfm_depth_ros.training.progress import LogLines
+    from sfm_depth_ros.training.tensorboard_log import tensorboard_log
+
+    config = recipe.training
+    yield ProgressBar() if ProgressBar.is_possible() else LogLines(config.log_every)
+    if config.tensorboard:
+        sources = [*data.recorded_validation, *data.rendered_validation, *data.recorded]
+        rows = sources[0].rows[:: max(1, len(sources[0].rows) // EXAMPLES)][:EXAMPLES]
+        example = sources[0].cache.batch(rows).to(config.device)
+        log = tensorboard_log(folder / "tensorboard", trainer.progress.step, config.log_every,
+                              example, recipe.objective)
+        yield from [log] if log is not None else []
+
+
+def _finish(
+    options: argparse.Namespace, recipe: RecipeConfig, networks: NetworkPair,
+    report: dict[str, Any], parent: ModelFolder | None, data: TrainingData,
+) -> None:
+    folder = _save(options, recipe, networks, report, parent, data)
+    report = {"model": str(folder.path), "model_id": folder.model_id, **report}
+    _print_report(report)
+    if options.json:
+        aside = options.json.with_name(f".{options.json.name}.writing")
+        aside.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        aside.replace(options.json)
 
 
 def _save(
@@ -143,16 +243,17 @@ def _save(
 ) -> ModelFolder:
     from sfm_depth_ros.pipeline.model_saving import save_model
 
-    bags = [part.name for part in options.bags]
+    bags = [bag.selection.name for bag in options.bags]
     world = f"{options.synthetic} rendered snippets, seed {recipe.training.seed}"
     before: dict[str, Any] = parent.metadata if parent else {"steps": 0, "trained_on": []}
     licence = LICENCE_OF_RECORDED if bags else LICENCE_OF_RENDERED
+    judged = {entry["step"]: entry for entry in report["validations"]}
     metadata = {
         "preprocessing": {"width": recipe.training.width},
         "trained_on": [*before["trained_on"], *bags, *([world] if options.synthetic else [])],
         "licence": options.licence or licence,
-        "steps": before["steps"] + report["steps"],
-        "metrics": report["validations"][-1] if report["validations"] else {},
+        "steps": before["steps"] + report["best_step"],
+        "metrics": judged.get(report["best_step"], {}),
     }
     folder = save_model(
         options.out.resolve().parent, networks.depth, networks.pose, metadata=metadata,
@@ -165,17 +266,20 @@ def _save(
 def _check_images(data: TrainingData) -> Any:
     import torch
 
-    if not data.validation or len(data.validation[0].rows) < 2:
+    source = next(iter(data.rendered_validation), None)
+    if source is None or len(source.rows) < 2:
         return None
-    batch = data.validation[0].batch(data.validation[0].rows[[0, -1]])
-    pair = torch.cat((batch.sources[:, 0], batch.target), dim=1)
-    return batch.target.contiguous(), pair.contiguous()
+    batch = source.cache.batch(source.rows[[0, -1]])
+    stack = torch.cat((batch.sources[:, 0], batch.target, batch.sources[:, 1]), dim=1)
+    return batch.target.contiguous(), stack.contiguous()
 
 
 def _print_report(report: dict[str, Any]) -> None:
     print(f"model {report['model_id']} in {report['model']}")
-    print(f"{report['steps']} steps, {1000 * report['step_s']:.0f} ms each, "
+    print(f"{report['steps']} steps ({report['ended']}), {1000 * report['step_s']:.0f} ms each, "
+          f"{report['snippets_per_s']:.1f} snippets/s, "
           f"{100 * report['data_wait_share']:.1f} % waiting for data, "
           f"{report['peak_mib']:.0f} MiB, {report['refused']} refused")
-    for validation in report["validations"][-1:]:
-        print("  ".join(f"{name} {value:.4g}" for name, value in validation.items()))
+    for entry in report["validations"]:
+        if entry["step"] == report["best_step"]:
+            print("  ".join(f"{name} {value:.4g}" for name, value in entry.items()))

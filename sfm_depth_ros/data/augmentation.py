@@ -46,11 +46,14 @@ class PhotometricJitter:
     Args:
         strength: Bounds of the change.
         generator: Source of randomness (CPU).
+        part: Which part of how many the images are: parts of a batch change as in the whole one.
     """
 
-    def __init__(self, strength: JitterStrength, generator: torch.Generator) -> None:
+    def __init__(
+        self, strength: JitterStrength, generator: torch.Generator, part: tuple[int, int] = (0, 1)
+    ) -> None:
         self.strength = strength
-        self._generator = generator
+        self._generator, self._part = generator, part
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return changed images.
@@ -61,8 +64,10 @@ class PhotometricJitter:
         Returns:
             The same shape, clamped to [0, 1].
         """
-        matrix, gain = self._colour_matrices(len(images))
-        matrix, gain = matrix.to(images), gain.to(images)
+        part, parts = self._part
+        rows = slice(part * len(images), (part + 1) * len(images))
+        matrix, gain = self._colour_matrices(parts * len(images))
+        matrix, gain = matrix[rows].to(images), gain[rows].to(images)
         luma = torch.tensor(LUMA).to(images)
         middle = images[:, 0, :, ::4, ::4].mean(dim=(2, 3)) @ luma  # (B,) mean grey
         offset = (1 - gain) * middle  # contrast turns about the mean grey

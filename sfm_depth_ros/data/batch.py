@@ -57,6 +57,10 @@ class SnippetBatch:
         """Return the same batch on another device."""
         return self._mapped(lambda tensor: tensor.to(device, non_blocking=True))
 
+    def pinned(self) -> SnippetBatch:
+        """Return the same batch in page-locked memory."""
+        return self._mapped(lambda tensor: tensor.pin_memory())
+
     def select(self, rows: slice) -> SnippetBatch:
         """Return the snippets of ``rows`` as a batch that shares memory with this one."""
         return self._mapped(lambda tensor: tensor[rows])

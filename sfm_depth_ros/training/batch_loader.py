@@ -24,11 +24,14 @@ class BatchLoader:
         make_batch: Makes the batch of a step.
         first_step: Number of the first step asked for.
         ahead: Batches kept ready.
+        pins: Whether they are pinned in memory, from where a GPU copies them while it computes.
     """
 
     def __init__(
-        self, make_batch: Callable[[int], SnippetBatch], first_step: int = 0, ahead: int = 2
+        self, make_batch: Callable[[int], SnippetBatch], first_step: int = 0, ahead: int = 2,
+        pins: bool = False,
     ) -> None:
+        self._pins = pins
         self.waited = 0.0  # seconds that next() had to wait
         self._queue: queue.Queue[SnippetBatch | Exception] = queue.Queue(ahead)
         self._closed = threading.Event()
@@ -62,7 +65,8 @@ class BatchLoader:
     def _work(self, make_batch: Callable[[int], SnippetBatch], step: int) -> None:
         while not self._closed.is_set():
             try:
-                item: SnippetBatch | Exception = make_batch(step)
+                batch = make_batch(step)
+                item: SnippetBatch | Exception = batch.pinned() if self._pins else batch
             except Exception as error:  # handed over to next(), which raises it
                 item = error
             self._put(item)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -72,25 +73,42 @@ def cosine(progress: float, final_share: float) -> float:
     return final_share + (1 - final_share) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
 
 
-def take_step(optimiser: torch.optim.Optimizer, loss: torch.Tensor, clip: float) -> bool:
+def take_step(
+    optimiser: torch.optim.Optimizer,
+    loss: torch.Tensor,
+    clip: float,
+    exchange: Callable[[bool], bool] = bool,
+    scaler: torch.amp.GradScaler | None = None,
+) -> bool:
     """Descend once along the clipped gradient, unless loss or gradient is NaN or infinite.
 
     Args:
         optimiser: Its gradients are replaced.
         loss: Scalar.
         clip: Largest norm of the gradient over all parameters.
+        exchange: Called when the gradients are there, with whether the loss was finite; may join
+            them with those of other processes, and says whether all losses were.
+        scaler: Scales the gradient of networks that compute in float16.
 
     Returns:
         Whether the step was taken; a refused one leaves weights and optimiser as they were.
     """
     optimiser.zero_grad(set_to_none=True)
-    if not bool(torch.isfinite(loss.detach())):
+    is_finite = bool(torch.isfinite(loss.detach()))
+    if is_finite:
+        (loss if scaler is None else scaler.scale(loss)).backward()
+    if not exchange(is_finite):
         return False
-    loss.backward()
+    if scaler is not None:
+        scaler.unscale_(optimiser)
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
     norm = nn.utils.clip_grad_norm_(parameters, clip)
-    if not bool(torch.isfinite(norm)):
+    is_taken = bool(torch.isfinite(norm))
+    if scaler is not None:
+        scaler.step(optimiser)
+        scaler.update()
+    elif is_taken:
+        optimiser.step()
+    if not is_taken:
         optimiser.zero_grad(set_to_none=True)
-        return False
-    optimiser.step()
-    return True
+    return is_taken

@@ -31,6 +31,18 @@ def has_fast_bfloat16(device: str, cpu_info: Path = CPU_INFO) -> bool:
     return not CPU_FLAGS.isdisjoint(words)
 
 
+def needs_gradient_scaling(device: str) -> bool:
+    """Whether half precision is float16 there: small gradients would vanish unless scaled."""
+    return autocast_dtype(torch.device(device)) is torch.float16
+
+
+def autocast_dtype(device: torch.device) -> torch.dtype:
+    """Half precision of a device: bfloat16, but float16 on GPUs that lack it in hardware."""
+    if device.type == "cuda" and not has_fast_bfloat16(str(device)):
+        return torch.float16
+    return torch.bfloat16
+
+
 def uses_bfloat16(mixed_precision: str, device: str) -> bool:
     """What the option ``mixed_precision`` (auto, on, off) means on a device."""
     return mixed_precision == "on" or (mixed_precision == "auto" and has_fast_bfloat16(device))

@@ -4,10 +4,18 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import resource
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
+
+from sfm_depth_ros.training.network_pair import NetworkPair
+
+_logger = logging.getLogger(__name__)
 
 
 class RunningTerms:
@@ -29,6 +37,82 @@ class RunningTerms:
         means = {name: total / self._counts[name] for name, total in self._sums.items()}
         self._sums, self._counts = {}, {}
         return means
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """One step, as observers see it.
+
+    Attributes:
+        step: Steps done.
+        steps: Steps of the whole schedule.
+        share_done: Of the schedule, 0 to 1.
+        seconds: This step took, waiting included.
+        waited_s: Of that, waiting for data.
+        refused: Steps refused so far.
+        learning_rate: The base rate of the next step.
+        terms: The step's loss terms.
+    """
+
+    step: int
+    steps: int
+    share_done: float
+    seconds: float
+    waited_s: float
+    refused: int
+    learning_rate: float
+    terms: Mapping[str, float]
+
+
+class Observer(Protocol):
+    """Is told how a run goes."""
+
+    def on_step(self, report: StepReport) -> None:
+        """A step is done."""
+
+    def on_validation(self, step: int, found: Mapping[str, float], networks: NetworkPair) -> None:
+        """The averaged ``networks`` were judged."""
+
+    def close(self) -> None:
+        """The run has ended, one way or another."""
+
+
+class LogLines:
+    """Writes a line into the log now and then.
+
+    Args:
+        every: Steps between two lines.
+    """
+
+    def __init__(self, every: int) -> None:
+        self._every, self._terms = every, RunningTerms()
+        self._seconds = self._waited = 0.0
+        self._steps = 0
+
+    def on_step(self, report: StepReport) -> None:
+        """Collect, and write the means of the last steps."""
+        self._terms.add(dict(report.terms))
+        self._seconds += report.seconds
+        self._waited += report.waited_s
+        self._steps += 1
+        if report.step % self._every:
+            return
+        said = "  ".join(f"{name} {value:.4f}" for name, value in self._terms.take().items())
+        _logger.info(
+            "step %d/%d (%.0f %%)  %.0f ms  waited %.1f %%  refused %d  %s", report.step,
+            report.steps, 100 * report.share_done, 1000 * self._seconds / self._steps,
+            100 * self._waited / max(self._seconds, 1e-9), report.refused, said,
+        )
+        self._seconds = self._waited = 0.0
+        self._steps = 0
+
+    def on_validation(self, step: int, found: Mapping[str, float], networks: NetworkPair) -> None:
+        """Write the figures."""
+        said = "  ".join(f"{name} {value:.4g}" for name, value in found.items())
+        _logger.info("validation at step %d: %s", step, said)
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 def peak_memory_mib(device: str) -> float:

@@ -4,19 +4,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
-import multiprocessing
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from sfm_depth_ros.data.sample import Snippet
 from sfm_depth_ros.data.synthetic.distribution import random_drive_spec
 from sfm_depth_ros.data.synthetic.drive import CameraSpec, SyntheticDrive
-from sfm_depth_ros.training.snippet_cache import CacheShape, SnippetCache, open_cache
+from sfm_depth_ros.training.cache_store import CacheStore
+from sfm_depth_ros.training.content_hash import code_hash
+from sfm_depth_ros.training.snippet_cache import (
+    FORMAT_VERSION,
+    CacheShape,
+    SnippetCache,
+    open_cache,
+    read_cache,
+)
+from sfm_depth_ros.training.worker_processes import in_processes
 
 SNIPPETS_PER_DRIVE = 12  # by default; building a place costs as much as rendering ten of them
 DRIVE_SECONDS = 40.0
@@ -66,53 +75,72 @@ class SnippetRenderer:
         return self._drive
 
 
+@dataclass(frozen=True)
+class RenderedRows:
+    """Which rendered snippets a cache holds.
+
+    Attributes:
+        shape: The cache's shape; row r gets the snippet of number ``first_number`` + r.
+        first_number: A multiple of ``per_drive``.
+        per_drive: How many rows share a drive.
+    """
+
+    shape: CacheShape
+    first_number: int
+    per_drive: int = SNIPPETS_PER_DRIVE
+
+
+def rendered_cache(rows: RenderedRows, processes: int, store: CacheStore) -> SnippetCache:
+    """Render snippets, or find them rendered by an earlier run.
+
+    Raises:
+        DataError: The disk is full, or a rendering process died.
+    """
+    content = {"format": FORMAT_VERSION, "code": code_hash("data/synthetic"),
+               **dataclasses.asdict(rows)}
+    name = f"rendered_{rows.shape.width}x{rows.shape.height}"
+
+    def fill(folder: Path, make_room: Callable[[], None]) -> None:
+        fill_cache(folder, rows, processes, make_room)
+
+    return read_cache(store.entry(name, content, fill, is_resumable=True))
+
+
 def fill_cache(
-    folder: Path,
-    shape: CacheShape,
-    first_number: int,
-    processes: int,
-    per_drive: int = SNIPPETS_PER_DRIVE,
+    folder: Path, rows: RenderedRows, processes: int, make_room: Callable[[], None]
 ) -> SnippetCache:
     """Render what a cache still lacks; an interrupted filling goes on where it stopped.
 
     Args:
         folder: The cache's folder.
-        shape: Its shape; row r gets the snippet of number ``first_number`` + r.
-        first_number: A multiple of ``per_drive``.
+        rows: What it shall hold.
         processes: How many render at the same time.
-        per_drive: How many rows share a drive.
+        make_room: Called after every drive.
+
+    Raises:
+        DataError: The disk is full, or a rendering process died.
     """
-    cache = open_cache(folder, shape)
-    blocks = list(_blocks(cache.missing_rows(), per_drive))
+    cache = open_cache(folder, rows.shape)
+    blocks = list(_blocks(cache.missing_rows(), rows.per_drive))
     if not blocks:
         return cache
-    _logger.info("rendering %d of %d snippets of %dx%d with %d processes into %s",
-                 len(cache.missing_rows()), shape.count, shape.width, shape.height, processes,
-                 folder)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, torch.set_num_threads, (1,)) as pool:
-        futures = [pool.submit(_fill_rows, folder, shape, (first_number, per_drive), rows)
-                   for rows in blocks]
-        try:
-            for done, future in enumerate(as_completed(futures), start=1):
-                future.result()
-                if done % max(1, len(blocks) // 20) == 0:
-                    _logger.info("rendered %d of %d drives", done, len(blocks))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    _logger.info("rendering %d of %d snippets of %dx%d with %d processes",
+                 len(cache.missing_rows()), rows.shape.count, rows.shape.width,
+                 rows.shape.height, processes)
+    work = partial(_fill_rows, folder, rows)
+    for done, _ in enumerate(in_processes(work, blocks, processes), start=1):
+        make_room()
+        if done % max(1, len(blocks) // 20) == 0:
+            _logger.info("rendered %d of %d drives", done, len(blocks))
     return cache
 
 
-def _fill_rows(
-    folder: Path, shape: CacheShape, numbering: tuple[int, int], rows: list[int]
-) -> None:
+def _fill_rows(folder: Path, rows: RenderedRows, missing: list[int]) -> None:
     """Run in a process of its own."""
-    first_number, per_drive = numbering
-    cache = open_cache(folder, shape)
-    renderer = SnippetRenderer(shape.width, shape.height, per_drive)
-    for row in rows:
-        cache.write(row, renderer(first_number + row))
+    cache = open_cache(folder, rows.shape)
+    renderer = SnippetRenderer(rows.shape.width, rows.shape.height, rows.per_drive)
+    for row in missing:
+        cache.write(row, renderer(rows.first_number + row))
 
 
 def _blocks(rows: np.ndarray, per_drive: int) -> Iterator[list[int]]:

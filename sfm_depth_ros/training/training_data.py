@@ -1,135 +1,170 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where offline training gets its batches from: caches of rendered and of recorded snippets."""
+"""What offline training learns from and is judged by: rendered and recorded snippets, mixed."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
 
 import numpy as np
 
 from sfm_depth_ros.config.schema import OfflineTrainingConfig
+from sfm_depth_ros.data.bag_selection import BagSelection
 from sfm_depth_ros.data.batch import SnippetBatch
-from sfm_depth_ros.data.sample import Snippet
-from sfm_depth_ros.errors import DataError
-from sfm_depth_ros.training.rendered_snippets import SNIPPETS_PER_DRIVE, fill_cache
-from sfm_depth_ros.training.snippet_cache import CacheShape, SnippetCache, open_cache
+from sfm_depth_ros.data.holdout import HoldoutSchedule, Role
+from sfm_depth_ros.data.weighted_bag import WeightedBag
+from sfm_depth_ros.training.cache_store import CacheStore
+from sfm_depth_ros.training.recorded_snippets import recorded_caches
+from sfm_depth_ros.training.rendered_snippets import (
+    SNIPPETS_PER_DRIVE,
+    RenderedRows,
+    rendered_cache,
+)
+from sfm_depth_ros.training.snippet_cache import CacheShape, SnippetCache
 
 NUMBERS_PER_SEED = SNIPPETS_PER_DRIVE * 1_000_000
 VALIDATION_NUMBER = SNIPPETS_PER_DRIVE * 10**12  # beyond the numbers of any seed
 VALIDATION_PER_DRIVE = 3  # few of each, so that many places are seen
 VALIDATION_BATCH = 8
 
-_logger = logging.getLogger(__name__)
+
+@dataclass(frozen=True)
+class Source:
+    """Snippets of one image size.
+
+    Attributes:
+        cache: Where they are.
+        rows: Which of its rows.
+        weight: How often one of them is drawn, compared with other sources of its kind.
+    """
+
+    cache: SnippetCache
+    rows: np.ndarray
+    weight: float = 1.0
+
+    @classmethod
+    def whole(cls, cache: SnippetCache, weight: float = 1.0) -> Source:
+        """All snippets of a cache."""
+        return cls(cache, cache.rows, weight)
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Caches, and how a step's batch is drawn from them.
+    """What a step's batch is drawn from, and what judges the networks.
 
     Attributes:
-        rendered: Snippets with true depth and motion, one cache an image size.
-        recorded: Snippets of bags, one cache a bag.
-        validation: Rendered snippets that training never sees.
+        rendered: Snippets that teach their exact depth and motion, too.
+        recorded: Snippets of bags; their truth, if there is any, is never taught.
         config: Batch size, shares, seed.
+        rendered_validation: Rendered snippets that training never sees.
+        recorded_validation: Recorded snippets that training never sees, with their truth.
     """
 
-    rendered: Sequence[SnippetCache]
-    recorded: Sequence[SnippetCache]
-    validation: Sequence[SnippetCache]
+    rendered: Sequence[Source]
+    recorded: Sequence[Source]
     config: OfflineTrainingConfig
+    rendered_validation: Sequence[Source] = ()
+    recorded_validation: Sequence[Source] = ()
 
-    def batch(self, step: int) -> SnippetBatch:
-        """Draw the batch of a step: one cache, different rows."""
+    def batch(self, step: int, rank: int = 0, processes: int = 1) -> SnippetBatch:
+        """Draw the batch of a step: one source, different rows.
+
+        The batch depends on nothing but seed and step. Several processes get parts of the one
+        that a single process with the sum of their batch sizes would get.
+
+        Args:
+            step: Number of the step.
+            rank: Which part.
+            processes: How many parts.
+        """
         rng = np.random.default_rng((self.config.seed, step))
-        caches = self.rendered or self.recorded
-        if self.rendered and self.recorded and rng.random() >= self.config.synthetic_share:
-            caches = self.recorded
-        sizes = np.array([len(cache.rows) for cache in caches], float)
-        cache = caches[rng.choice(len(caches), p=sizes / sizes.sum())]
-        count = min(self.config.batch_size, len(cache.rows))
-        return cache.batch(rng.choice(cache.rows, count, replace=False))
-
-
-class CacheBatches(Sequence[SnippetBatch]):
-    """All rows of some caches as batches, read when they are asked for."""
-
-    def __init__(self, caches: Sequence[SnippetCache]) -> None:
-        self._places = [
-            (cache, cache.rows[start : start + VALIDATION_BATCH])
-            for cache in caches
-            for start in range(0, len(cache.rows), VALIDATION_BATCH)
-        ]
-
-    def __len__(self) -> int:
-        """Return the number of batches."""
-        return len(self._places)
-
-    def __getitem__(self, index: int) -> SnippetBatch:  # type: ignore[override]  # no slices
-        """Read one batch."""
-        cache, rows = self._places[index]
-        return cache.batch(rows)
-
-
-def rendered_caches(
-    folder: Path, count: int, config: OfflineTrainingConfig
-) -> tuple[list[SnippetCache], list[SnippetCache]]:
-    """Render, or find already rendered, the snippets of every height.
-
-    Args:
-        folder: Where the caches lie.
-        count: Training snippets of all heights together.
-        config: Sizes, seed and processes.
-
-    Returns:
-        Training and validation caches.
-    """
-    training, validation = [], []
-    heights = [int(height) for height in config.synthetic_heights]
-    for height in heights:
-        share, processes = count // len(heights), config.render_processes
-        name = f"rendered_{config.width}x{height}"
-        number = NUMBERS_PER_SEED * (config.seed * 1000 + height // 32)
-        shape = CacheShape(share, height, config.width, f"rendered, from number {number}")
-        training.append(fill_cache(folder / f"{name}_{share}", shape, number, processes))
-        number = VALIDATION_NUMBER + NUMBERS_PER_SEED * (height // 32)
-        shape = CacheShape(config.synthetic_validation, height, config.width, "validation")
-        validation.append(
-            fill_cache(folder / f"{name}_validation_{shape.count}", shape, number, processes,
-                       VALIDATION_PER_DRIVE)
+        is_recorded = not self.rendered or (
+            bool(self.recorded) and rng.random() >= self.config.synthetic_share
         )
-    return training, validation
+        sources = self.recorded if is_recorded else self.rendered
+        shares = np.array([len(source.rows) * source.weight for source in sources])
+        source = sources[rng.choice(len(sources), p=shares / shares.sum())]
+        size = self.config.batch_size
+        has_too_few = len(source.rows) < size * processes
+        rows = rng.choice(source.rows, size * processes, replace=has_too_few)
+        part = rows[rank * size : (rank + 1) * size]
+        return source.cache.batch(part, with_truth=not is_recorded)
 
 
-def recorded_cache(
-    folder: Path, content: str, snippets: Iterable[Snippet], most: int
-) -> SnippetCache:
-    """Keep a bag's snippets, or find them already kept.
+def batches_of(sources: Iterable[Source]) -> Iterator[SnippetBatch]:
+    """All snippets of some sources, read when they are asked for."""
+    for source in sources:
+        for start in range(0, len(source.rows), VALIDATION_BATCH):
+            yield source.cache.batch(source.rows[start : start + VALIDATION_BATCH])
+
+
+def prepare_data(
+    bags: Sequence[WeightedBag],
+    validation_bags: Sequence[BagSelection],
+    rendered: int,
+    config: OfflineTrainingConfig,
+    store: CacheStore,
+) -> TrainingData:
+    """Decode, render, or find what was decoded and rendered before.
 
     Args:
-        folder: The cache's folder.
-        content: What the snippets are; another content in the same folder is refused.
-        snippets: Snippets of one image size.
-        most: At most so many (a bag's number of frames).
+        bags: What to learn from.
+        validation_bags: What judges; none = blocks of time of ``bags``, by
+            ``config.validation_share``.
+        rendered: Rendered snippets to learn from, of all heights together.
+        config: Sizes, seed, shares.
+        store: Where snippets are kept.
 
     Raises:
-        DataError: There is no snippet.
+        DataError: A bag cannot be used, or the disk is full.
     """
-    iterator = iter(snippets)
-    first = next(iterator, None)
-    if first is None:
-        raise DataError(f"{content}: no snippet to train on; the camera must move, and odometry "
-                        "must cover the images")
-    height, width = first.target.shape[:2]
-    cache = open_cache(folder, CacheShape(most, height, width, content))
-    if len(cache.rows):
-        return cache
-    cache.write(0, first)
-    for row, snippet in enumerate(islice(iterator, most - 1), start=1):
-        cache.write(row, snippet)
-    _logger.info("%s: %d snippets of %dx%d", content, len(cache.rows), width, height)
-    return cache
+    share = 0.0 if validation_bags else config.validation_share
+    training, validation = [], []
+    for bag in bags:
+        for cache in recorded_caches(bag.selection, config, store):
+            learnt, held_out = _split(cache, share)
+            training.append(Source(cache, learnt, bag.weight))
+            validation += [Source(cache, held_out)] if len(held_out) else []
+    for selection in validation_bags:
+        validation += map(Source.whole, recorded_caches(selection, config, store))
+    if not rendered:
+        return TrainingData([], training, config, [], validation)
+    judging = list(_rendered_validation(config, store))
+    return TrainingData(
+        list(_rendered(rendered, config, store)), training, config, judging, validation
+    )
+
+
+def _split(cache: SnippetCache, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to learn from and rows held out: blocks of time, with a gap between."""
+    rows = cache.rows
+    stamps = cache.stamps_ns(rows)
+    schedule = HoldoutSchedule(int(stamps[:, 0].min()), share)
+    roles = np.array([schedule.role(stamp) for stamp in stamps])
+    learnt, held_out = rows[roles == Role.TRAINING], rows[roles == Role.HOLDOUT]
+    if not len(learnt):  # a drive of a few seconds: all of it teaches
+        return rows, rows[:0]
+    return learnt, held_out
+
+
+def _rendered(
+    count: int, config: OfflineTrainingConfig, store: CacheStore
+) -> Iterator[Source]:
+    """Snippets of the rendered world to learn from, at every height."""
+    heights = [int(height) for height in config.synthetic_heights]
+    for height in heights:
+        first = NUMBERS_PER_SEED * (config.seed * 1000 + height // 32)
+        shape = CacheShape(count // len(heights), height, config.width, f"from number {first}")
+        place = RenderedRows(shape, first, SNIPPETS_PER_DRIVE)
+        yield Source.whole(rendered_cache(place, config.render_processes, store))
+
+
+def _rendered_validation(config: OfflineTrainingConfig, store: CacheStore) -> Iterator[Source]:
+    """Other ones, the same for all seeds."""
+    for height in map(int, config.synthetic_heights):
+        first = VALIDATION_NUMBER + NUMBERS_PER_SEED * (height // 32)
+        count = config.synthetic_validation
+        shape = CacheShape(count, height, config.width, f"from number {first}")
+        place = RenderedRows(shape, first, VALIDATION_PER_DRIVE)
+        yield Source.whole(rendered_cache(place, config.render_processes, store))

@@ -13,12 +13,18 @@ import torch
 from sfm_depth_ros.config.schema import ObjectiveConfig, OfflineTrainingConfig
 from sfm_depth_ros.data.batch import collate
 from sfm_depth_ros.errors import TrainingError
-from sfm_depth_ros.training.offline import OfflineTrainer
+from sfm_depth_ros.training.offline import OfflineTrainer, RunParts
+from sfm_depth_ros.training.validation import validate
 
 CONFIG = OfflineTrainingConfig(
     steps=12, batch_size=2, warmup_steps=2, validate_every=6, save_every=6, log_every=4,
     learning_rate=3e-3, self_supervised_every=3, average_decay=0.8,
 )
+
+
+def nobody(networks) -> dict[str, float]:
+    """Judge of runs that have no validation."""
+    return {}
 
 
 @pytest.fixture
@@ -35,14 +41,19 @@ def make_batch(plane_snippets):
 @pytest.fixture
 def trainer(tiny_networks, tmp_path):
     def make(config=CONFIG):
-        return OfflineTrainer(tiny_networks(), config, ObjectiveConfig(), tmp_path / "state")
+        return OfflineTrainer(tiny_networks(), RunParts(tmp_path, config, ObjectiveConfig()))
 
     return make
 
 
 def test_supervision_lowers_the_error(trainer, make_batch) -> None:
     run = trainer(dataclasses.replace(CONFIG, steps=60, validate_every=20, jitter=False))
-    report = run.run(make_batch, [make_batch(100), make_batch(101)])
+    held_out = [make_batch(100), make_batch(101)]
+
+    def judge(networks):
+        return validate(networks.depth, networks.pose, held_out).as_floats()
+
+    report = run.run(make_batch, judge)
     errors = [validation["abs_rel"] for validation in report["validations"]]
     assert len(errors) == 3
     assert errors[-1] < 0.7 * errors[0]
@@ -54,7 +65,7 @@ def test_supervision_lowers_the_error(trainer, make_batch) -> None:
 
 def test_interrupted_and_resumed_is_the_same_as_uninterrupted(trainer, make_batch) -> None:
     whole = trainer()
-    whole.run(make_batch, [])
+    whole.run(make_batch, nobody)
 
     def stop(step: int):
         if step == 9:
@@ -62,11 +73,11 @@ def test_interrupted_and_resumed_is_the_same_as_uninterrupted(trainer, make_batc
         return make_batch(step)
 
     with pytest.raises(TrainingError, match="interrupted"):
-        trainer().run(stop, [])
+        trainer().run(stop, nobody)
     resumed = trainer()
     resumed.resume()
     assert resumed.progress.step == 6
-    resumed.run(make_batch, [])
+    resumed.run(make_batch, nobody)
     for name, tensor in whole.networks.state_dict().items():
         assert torch.equal(tensor, resumed.networks.state_dict()[name]), name
     for name, tensor in whole.average.network.state_dict().items():
@@ -81,13 +92,14 @@ def test_nan_batches_are_refused_and_many_end_training(trainer, make_batch) -> N
 
     run = trainer(dataclasses.replace(CONFIG, steps=100, validate_every=1000))
     with pytest.raises(TrainingError, match="learning_rate"):
-        run.run(poisoned, [])
+        run.run(poisoned, nobody)
     assert run.progress.refused == 20
     assert all(torch.isfinite(t).all() for t in run.average.network.state_dict().values())
+    assert all(torch.isfinite(t).all() for t in run.networks.state_dict().values())
 
 
 def test_clock_ends_training(trainer, make_batch) -> None:
     run = trainer(dataclasses.replace(CONFIG, steps=10**6, max_minutes=0.01))
-    report = run.run(make_batch, [])
+    report = run.run(make_batch, nobody)
     assert 1 < report["steps"] < 10**5
     assert report["seconds"] == pytest.approx(0.6, abs=0.5)

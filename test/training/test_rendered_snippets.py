@@ -7,8 +7,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sfm_depth_ros.training.rendered_snippets import SnippetRenderer, fill_cache
-from sfm_depth_ros.training.snippet_cache import CacheShape
+from sfm_depth_ros.training.rendered_snippets import RenderedRows, SnippetRenderer, fill_cache
+from sfm_depth_ros.training.snippet_cache import CacheShape, open_cache
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +36,12 @@ def test_truth_is_there_and_agrees_with_the_displacements(renderer) -> None:
 
 
 def test_filling_goes_on_where_it_stopped(tmp_path) -> None:
-    shape = CacheShape(4, 32, 64, "test")
-    cache = fill_cache(tmp_path, shape, 8, processes=1, per_drive=4)
+    rows = RenderedRows(CacheShape(4, 32, 64, "test"), 8, per_drive=4)
+    cache = fill_cache(tmp_path / "whole", rows, 1, lambda: None)
     assert cache.rows.tolist() == [0, 1, 2, 3]
-    pixels = cache.batch([2]).target.clone()
-    cache._done[2] = False
-    cache._images[2] = 0
-    again = fill_cache(tmp_path, shape, 8, processes=1, per_drive=4)
+    interrupted = open_cache(tmp_path / "part", rows.shape)
+    for row in (0, 1, 3):
+        interrupted.write(row, cache.snippet(row))
+    again = fill_cache(tmp_path / "part", rows, 1, lambda: None)
     assert len(again.rows) == 4
-    assert np.array_equal(again.batch([2]).target, pixels)
+    assert np.array_equal(again.batch([2]).target, cache.batch([2]).target)

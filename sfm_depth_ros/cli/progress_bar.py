@@ -1,0 +1,61 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A bar with the key figures of a training run, for a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sfm_depth_ros.optional import is_available, require
+
+if TYPE_CHECKING:
+    from sfm_depth_ros.training.network_pair import NetworkPair
+    from sfm_depth_ros.training.progress import StepReport
+
+SMOOTHING = 0.05  # share of the newest step in the loss that is shown
+
+
+class ProgressBar:
+    """Shows steps, loss, share of waiting, and the newest score."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._loss: float | None = None
+        self._waited = self._seconds = 0.0
+        self._score = ""
+
+    @staticmethod
+    def is_possible() -> bool:
+        """Whether somebody watches and tqdm is installed."""
+        return sys.stderr.isatty() and is_available("tqdm")
+
+    def on_step(self, report: StepReport) -> None:
+        """Move on."""
+        if self._bar is None:
+            self._bar = require("tqdm").tqdm(
+                total=report.steps, initial=report.step - 1, unit="step", dynamic_ncols=True
+            )
+        total = report.terms.get("total", 0.0)
+        self._loss = total if self._loss is None else (
+            (1 - SMOOTHING) * self._loss + SMOOTHING * total
+        )
+        self._waited += report.waited_s
+        self._seconds += report.seconds
+        waited = 100 * self._waited / max(self._seconds, 1e-9)
+        self._bar.set_postfix_str(
+            f"loss {self._loss:.4f}, waited {waited:.1f} %{self._score}", refresh=False
+        )
+        self._bar.update()
+
+    def on_validation(self, step: int, found: Mapping[str, float], networks: NetworkPair) -> None:
+        """Write the figures above the bar."""
+        self._score = f", score {found['score']:.4f}" if "score" in found else ""
+        said = "  ".join(f"{name} {value:.4g}" for name, value in found.items())
+        require("tqdm").tqdm.write(f"validation at step {step}: {said}", file=sys.stderr)
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        if self._bar is not None:
+            self._bar.close()

@@ -1,0 +1,48 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""SIGINT and SIGTERM as a wish that long work grants between two steps."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+from typing import Any
+
+
+class StopSignals:
+    """A context in which the first signal is remembered, once the work asks for it.
+
+    Before :meth:`be_patient` a signal interrupts at once. After it the first one is only noted:
+    the work looks at :meth:`is_asked`. A second Ctrl-C interrupts at once.
+    """
+
+    def __init__(self) -> None:
+        self._is_asked = self._is_patient = self._has_keyed = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> StopSignals:
+        """Listen."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave signals to whom they belonged."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def be_patient(self) -> None:
+        """The work promises to look at :meth:`is_asked` often."""
+        self._is_patient = True
+
+    def is_asked(self) -> bool:
+        """Whether somebody asked for the end."""
+        return self._is_asked
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        # torchrun adds a SIGTERM to the terminal's SIGINT: that is the same wish
+        is_impatient = number == signal.SIGINT and self._has_keyed
+        self._has_keyed |= number == signal.SIGINT
+        self._is_asked = True
+        if is_impatient or not self._is_patient:
+            raise KeyboardInterrupt
