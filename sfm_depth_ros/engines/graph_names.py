@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -94,6 +95,34 @@ def narrowed(name: str, values: np.ndarray, kind: Any) -> np.ndarray:
         raise ModelError(f"{name} holds {np.abs(values).max():.1e}, too large for "
                          f"{np.dtype(kind).name}; export at precision fp32")
     return result
+
+
+def fingerprints(proto: Any) -> tuple[str, str]:
+    """SHA-256 of the graph without its weights, and of its weights.
+
+    Args:
+        proto: ``onnx.ModelProto``; what the note ``WEIGHTS`` names counts as weights.
+    """
+    of_weights = hashlib.sha256()
+    for name, values in sorted(weight_arrays(proto).items()):
+        of_weights.update(name.encode() + values.tobytes())
+    skeleton = type(proto)()
+    skeleton.CopyFrom(proto)
+    weights = set(read_note(proto, WEIGHTS))
+    for initializer in skeleton.graph.initializer:
+        if initializer.name in weights:
+            for field in ("raw_data", "float_data", "int32_data"):
+                initializer.ClearField(field)
+    of_graph = hashlib.sha256(skeleton.SerializeToString(deterministic=True))
+    return of_graph.hexdigest(), of_weights.hexdigest()
+
+
+def weight_arrays(proto: Any) -> dict[str, np.ndarray]:
+    """Values of the weights that the graph uses, by name, in the type that it has them in."""
+    onnx = require("onnx")
+    weights = set(read_note(proto, WEIGHTS))
+    return {entry.name: onnx.numpy_helper.to_array(entry)
+            for entry in proto.graph.initializer if entry.name in weights}
 
 
 def check_fit(proto: Any, tensors: Mapping[str, np.ndarray]) -> None:

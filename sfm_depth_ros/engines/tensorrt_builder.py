@@ -24,6 +24,10 @@ Progress = Callable[[float], bool]  # share done in [0, 1] -> whether to go on
 _log = logging.getLogger(__name__)
 
 
+class BuildStoppedError(EngineError):
+    """Whoever watched the build has ended it."""
+
+
 @dataclass(frozen=True)
 class PlanRequest:
     """What is wanted of a plan.
@@ -75,15 +79,15 @@ def build_plan(
         timing_cache: Of an earlier build on this GPU with this version.
 
     Raises:
-        EngineError: The graph is refused, memory runs out, no GPU is there or does not fit, or
-            ``progress`` ended the build.
+        EngineError: The graph is refused, memory runs out, no GPU is there or does not fit.
+        BuildStoppedError: ``progress`` ended the build.
     """
     started = time.perf_counter()
     runtime.log.take_errors()
     builder = _builder(runtime)
     network = builder.create_network(_network_flags(runtime.module))
     if network is None:
-        raise _failed(runtime, "cannot create a network")
+        raise failed(runtime, "cannot create a network")
     _parse(runtime, network, request.graph)
     config = _config(runtime, builder, network, request)
     is_timed = not runtime.builds_ahead  # RTX measures nothing, and would look for a GPU
@@ -94,9 +98,10 @@ def build_plan(
         config.progress_monitor = monitor
     plan = builder.build_serialized_network(network, config)
     if monitor is not None and monitor.is_cancelled:
-        raise EngineError("the build of the TensorRT plan was stopped; start again to build it")
+        raise BuildStoppedError("the build of the TensorRT plan was stopped; start again to build "
+                                "it")
     if plan is None:
-        raise _failed(runtime, "cannot build the graph")
+        raise failed(runtime, "cannot build the graph")
     learnt = bytes(config.get_timing_cache().serialize()) if is_timed else b""
     return BuiltPlan(bytes(plan), learnt, time.perf_counter() - started)
 
@@ -105,9 +110,9 @@ def _builder(runtime: TensorRt) -> Any:
     try:
         builder = runtime.module.Builder(runtime.log)
     except TypeError as error:  # how the bindings say that the factory gave nothing
-        raise _failed(runtime, "cannot start") from error
+        raise failed(runtime, "cannot start") from error
     if builder is None:
-        raise _failed(runtime, "cannot start")
+        raise failed(runtime, "cannot start")
     return builder
 
 
@@ -126,14 +131,14 @@ def _parse(runtime: TensorRt, network: Any, graph: bytes) -> None:
         error = parser.get_error(index)
         where = " ".join(part for part in (error.node_operator(), error.node_name()) if part)
         reasons.append(f"{where}: {error.desc()}" if where else str(error.desc()))
-    raise _failed(runtime, "refuses the graph", reasons)
+    raise failed(runtime, "refuses the graph", reasons)
 
 
 def _config(runtime: TensorRt, builder: Any, network: Any, request: PlanRequest) -> Any:
     module = runtime.module
     config = builder.create_builder_config()
     if config is None:
-        raise _failed(runtime, "cannot create a configuration")
+        raise failed(runtime, "cannot create a configuration")
     config.set_memory_pool_limit(module.MemoryPoolType.WORKSPACE, request.workspace_bytes)
     config.clear_flag(module.BuilderFlag.TF32)  # fp32 means fp32
     if request.refittable:
@@ -144,7 +149,7 @@ def _config(runtime: TensorRt, builder: Any, network: Any, request: PlanRequest)
         profile = builder.create_optimization_profile()
         profile.set_shape(image.name, shape, shape, shape)
         if config.add_optimization_profile(profile) < 0:
-            raise _failed(runtime, f"refuses the shape {shape}")
+            raise failed(runtime, f"refuses the shape {shape}")
     return config
 
 
@@ -159,7 +164,7 @@ def _set_capabilities(
     config.num_compute_capabilities = len(capabilities)
     for index, number in enumerate(capabilities):
         if not config.set_compute_capability(runtime.capability(number), index):
-            raise _failed(runtime, f"does not build for compute capability {number}")
+            raise failed(runtime, f"does not build for compute capability {number}")
 
 
 def _set_timing_cache(config: Any, content: bytes) -> None:
@@ -198,7 +203,7 @@ def _monitor(module: Any, progress: Progress) -> Any:
     return Monitor()
 
 
-def _failed(runtime: TensorRt, what: str, reasons: list[str] | None = None) -> EngineError:
+def failed(runtime: TensorRt, what: str, reasons: list[str] | None = None) -> EngineError:
     """Error in one line: what failed, TensorRT's reasons, and what can be done."""
     complaints = runtime.log.take_errors()
     said = "; ".join(reasons or complaints) or "it gives no reason"

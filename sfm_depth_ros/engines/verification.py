@@ -12,7 +12,8 @@ from sfm_depth_ros.engines.base import Engine
 from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.networks.model_folder import ModelFolder
 
-TOLERANCES = {"fp32": 1e-3, "bf16": 2e-2, "fp16": 2e-2}  # of the 99th percentile of the relative error
+# Of the 99th percentile of the relative error.
+TOLERANCES = {"fp32": 1e-3, "bf16": 2e-2, "fp16": 2e-2}
 SMALLEST_MOTION = 0.01  # metres or radians: less is compared as if it were this much
 
 

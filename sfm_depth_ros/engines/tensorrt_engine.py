@@ -1,0 +1,156 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Inference by TensorRT on an NVIDIA GPU; new weights are taken without a rebuild where it can."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+import numpy as np
+
+from sfm_depth_ros.engines.base import EngineRequest, closed
+from sfm_depth_ros.engines.cuda_driver import CudaDriver, load_cuda
+from sfm_depth_ros.engines.plan_cache import PlanCache
+from sfm_depth_ros.engines.tensorrt_builder import BuildStoppedError, Progress
+from sfm_depth_ros.engines.tensorrt_plan import NetworkGraph, PlanSource, prepare_graph
+from sfm_depth_ros.engines.tensorrt_refit import refit_engine
+from sfm_depth_ros.engines.tensorrt_runtime import TensorRt, load_tensorrt
+from sfm_depth_ros.engines.tensorrt_session import TensorRtSession
+from sfm_depth_ros.engines.verification import check_shape, verify_engine
+from sfm_depth_ros.errors import EngineError, SfmDepthError
+from sfm_depth_ros.networks.model_folder import ModelFolder
+
+_log = logging.getLogger(__name__)
+
+
+class TensorRtEngine:
+    """A network in TensorRT, fp32 or fp16; follows ``Engine``.
+
+    It has passed the model's check frames when it is there. A refittable plan is tried first; it
+    is dropped for a plain one where TensorRT cannot build it or it answers something else.
+
+    Args:
+        request: Model, network, shape and precision.
+        runtime: TensorRT; None = what is installed.
+        cuda: The GPU; None = the first visible one.
+        cache: Where plans are kept; None = the user's cache.
+        progress: Told the share of a build that is done; False ends it.
+    """
+
+    name = "tensorrt"
+
+    def __init__(
+        self,
+        request: EngineRequest,
+        runtime: TensorRt | None = None,
+        cuda: CudaDriver | None = None,
+        cache: PlanCache | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Open or build the plan and check it.
+
+        Raises:
+            EngineError: No GPU or driver, too little memory, a graph that TensorRT refuses, or
+                answers that differ from the check frames.
+            MissingDependencyError: TensorRT is not installed.
+        """
+        self._runtime = runtime or load_tensorrt()
+        self._cuda = cuda or load_cuda()
+        self._cache = cache or PlanCache()
+        self.precision, self.input_shape = request.precision, request.input_shape
+        self._kind = request.network
+        self._lock = threading.Lock()  # the frame that runs against the exchange of sessions
+        self._engine: Any = None
+        self._session: TensorRtSession | None = None
+        self._spare: tuple[Any, dict[str, np.ndarray]] | None = None
+        self._graph = prepare_graph(
+            request.folder.onnx(self._kind), self.precision, self._shapes(request.folder)
+        )
+        self._serve(request.folder, progress)
+
+    def infer(self, image: np.ndarray) -> np.ndarray:
+        """Run the network, see :class:`~sfm_depth_ros.engines.base.Engine`."""
+        with self._lock:
+            if self._session is None:
+                raise closed(self)
+            return self._session.infer(image)
+
+    def refit(self, folder: ModelFolder) -> bool:
+        """Serve another model's weights from now on, if they pass its check frames.
+
+        A second engine takes them while the first one serves; between two frames they change
+        places.
+
+        Args:
+            folder: Model of the same architecture.
+
+        Returns:
+            Whether the new weights serve. If not, the old ones go on serving, and a new engine
+            must be built for the new model.
+        """
+        if not self._source.refittable or self._session is None:
+            return False
+        try:
+            graph = prepare_graph(folder.onnx(self._kind), self.precision, self._shapes(folder))
+            if graph.graph != self._graph.graph:
+                raise EngineError("its graph differs")
+            engine, weights = self._spare or (self._source.open(self._graph), self._graph.arrays)
+            self._spare = None  # until the exchange nobody knows what it holds
+            refit_engine(self._runtime, engine, weights, graph.arrays)
+            session = self._checked_session(engine, graph, folder)
+        except SfmDepthError as error:
+            _log.warning("tensorrt: the weights of model %s are not put into the running plan, "
+                         "the old ones go on serving: %s", folder.model_id, error)
+            return False
+        with self._lock:
+            before, self._session = self._session, session
+        self._spare = (self._engine, self._graph.arrays)
+        self._engine, self._graph = engine, graph
+        before.close()
+        _log.info("tensorrt: refitted to model %s", folder.model_id)
+        return True
+
+    def close(self) -> None:
+        """Free the GPU's memory; calling it twice is harmless."""
+        with self._lock:
+            session, self._session = self._session, None
+        if session is not None:
+            session.close()
+        self._spare = self._engine = None
+
+    def _shapes(self, folder: ModelFolder) -> tuple[tuple[int, int, int, int], ...]:
+        """The shape that is served, and the one of the check frames."""
+        return tuple(dict.fromkeys((self.input_shape, check_shape(folder, self._kind))))
+
+    def _serve(self, folder: ModelFolder, progress: Progress | None) -> None:
+        """Open the first plan that answers as the check frames say: refittable, else plain."""
+        for refittable in (True, False):
+            self._source = PlanSource(self._runtime, self._cuda, self._cache, refittable)
+            try:
+                self._engine = self._source.open(self._graph, progress)
+                self._session = self._checked_session(self._engine, self._graph, folder)
+                return
+            except BuildStoppedError:
+                raise
+            except EngineError as error:
+                if not refittable:
+                    raise
+                _log.info("tensorrt: no refittable plan (%s); new models are built anew", error)
+
+    def _checked_session(
+        self, engine: Any, graph: NetworkGraph, folder: ModelFolder
+    ) -> TensorRtSession:
+        """Session for the served shape of an engine that passes the check frames."""
+        runtime, cuda, shapes = self._runtime, self._cuda, graph.shapes
+        check = TensorRtSession(runtime, cuda, engine, shapes[-1], self.precision, len(shapes) - 1)
+        try:
+            verify_engine(check, folder, self._kind)
+        except BaseException:
+            check.close()
+            raise
+        if len(shapes) == 1:
+            return check
+        check.close()
+        return TensorRtSession(runtime, cuda, engine, shapes[0], self.precision)
