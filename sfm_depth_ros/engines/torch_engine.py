@@ -14,6 +14,7 @@ import torch
 from sfm_depth_ros.engines.base import EngineRequest, check_input, check_output, closed
 from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.networks.folding import fold_batch_norm
+from sfm_depth_ros.networks.memory_format import channels_last
 from sfm_depth_ros.networks.model_loading import load_network
 
 
@@ -33,8 +34,8 @@ class TorchEngine:
         self.precision, self.input_shape = request.precision, request.input_shape
         self._threads = request.threads
         self._kind = request.network
-        folded: Any = fold_batch_norm(load_network(request.folder, request.network))
-        self._network = folded.to(memory_format=torch.channels_last)
+        folded = fold_batch_norm(load_network(request.folder, request.network))
+        self._network: Any = channels_last(folded)
 
     def infer(self, image: np.ndarray) -> np.ndarray:
         """Run the network, see :class:`~sfm_depth_ros.engines.base.Engine`."""

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
+from sfm_depth_ros.networks.memory_format import channels_last
 from sfm_depth_ros.networks.model import create_depth_network, create_pose_network
 from sfm_depth_ros.networks.model_folder import ModelFolder
 from sfm_depth_ros.networks.model_loading import load_networks
@@ -56,6 +57,4 @@ def networks_of(folder: ModelFolder) -> NetworkPair:
 
 
 def _pair(depth: nn.Module, pose: nn.Module) -> NetworkPair:
-    pair = NetworkPair(depth, pose)
-    pair.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs
-    return pair
+    return NetworkPair(channels_last(depth), channels_last(pose))

@@ -12,6 +12,7 @@ from sfm_depth_ros.config.networks import DEPTH_NETWORKS as NAMES
 from sfm_depth_ros.config.networks import DepthNetworkConfig
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.networks import dispnet, packnet, resnet
+from sfm_depth_ros.networks.memory_format import channels_last
 from sfm_depth_ros.networks.model import DEPTH_NETWORKS, create_depth_network
 
 OF_THE_FIELD = [DepthNetworkConfig(name=name) for name in NAMES if name != "small"]
@@ -122,3 +123,15 @@ def test_same_seed_same_network(name: str) -> None:
     first, second = (seeded(DepthNetworkConfig(name=name)) for _ in range(2))
     for a, b in zip(first.parameters(), second.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+@every_network
+def test_the_memory_format_changes_no_number(config: DepthNetworkConfig) -> None:
+    network = seeded(config).eval()
+    image = torch.rand(1, 3, 64, 64)
+    with torch.inference_mode():
+        before = network.depth(image)
+    after = channels_last(network).depth(image.contiguous(memory_format=torch.channels_last))
+    torch.testing.assert_close(after.detach(), before, rtol=1e-4, atol=1e-5)
+    kernels = [tensor for tensor in network.parameters() if tensor.dim() == 4]
+    assert all(k.is_contiguous(memory_format=torch.channels_last) for k in kernels)
