@@ -21,6 +21,17 @@ def output_file(text: str) -> Path:
     return path
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file aside and rename it: readers see all of it or what was there before."""
+    aside = path.with_name(f".{path.name}.writing")
+    try:
+        aside.write_text(text, encoding="utf-8")
+        os.replace(aside, path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+
+
 def output_folder(text: str) -> Path:
     """The type of an argument that names a folder to write into; it is made when needed."""
     path = Path(text)

@@ -24,10 +24,12 @@ class SegmentErrors:
     Attributes:
         translation: ``(N,)`` end point error / segment length.
         rotation: ``(N,)`` rotation error / segment length, rad/m.
+        lengths: ``(N,)`` segment length, metres.
     """
 
     translation: np.ndarray
     rotation: np.ndarray
+    lengths: np.ndarray
 
     @property
     def translation_error_percent(self) -> float | None:
@@ -38,6 +40,26 @@ class SegmentErrors:
     def rotation_error_deg_per_100m(self) -> float | None:
         """Mean rotation error in degrees per 100 m, or None without segments."""
         return 100.0 * float(np.degrees(self.rotation.mean())) if self.rotation.size else None
+
+    def by_length(self) -> list[dict[str, float | int | None]]:
+        """The errors of every length that has segments, shortest first."""
+        parts = [
+            (length, SegmentErrors(*(column[self.lengths == length] for column in self._columns)))
+            for length in np.unique(self.lengths)
+        ]
+        return [
+            {
+                "length_m": float(length),
+                "translation_error_percent": part.translation_error_percent,
+                "rotation_error_deg_per_100m": part.rotation_error_deg_per_100m,
+                "segments": len(part.lengths),
+            }
+            for length, part in parts
+        ]
+
+    @property
+    def _columns(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return self.translation, self.rotation, self.lengths
 
 
 def segment_errors(
@@ -58,22 +80,18 @@ def segment_errors(
         raise ValueError(f"{len(predicted)} predicted poses, but {len(truth)} true ones")
     distances = path_distances(truth)
     errors = [
-        _segment_error(predicted, truth, first, last, length)
+        (*_segment_error(predicted, truth, first, last, length), length)
         for first in range(0, len(truth), _START_EVERY)
         for length in lengths
         if (last := int(np.searchsorted(distances, distances[first] + length))) < len(truth)
     ]
-    table = np.array(errors, dtype=np.float64).reshape(-1, 2)
-    return SegmentErrors(table[:, 0], table[:, 1])
+    return SegmentErrors(*np.array(errors, dtype=np.float64).reshape(-1, 3).T)
 
 
 def join_segments(parts: Sequence[SegmentErrors]) -> SegmentErrors:
     """All segments of several drives as one set."""
-    empty = np.zeros(0)
-    return SegmentErrors(
-        np.concatenate([empty, *(part.translation for part in parts)]),
-        np.concatenate([empty, *(part.rotation for part in parts)]),
-    )
+    columns = [np.zeros((3, 0)), *(np.stack(part._columns) for part in parts)]
+    return SegmentErrors(*np.concatenate(columns, axis=1))
 
 
 def path_distances(poses: Sequence[np.ndarray]) -> np.ndarray:

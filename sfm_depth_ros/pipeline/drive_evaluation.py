@@ -9,8 +9,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from sfm_depth_ros.data.camera_truth import CameraTruth
 from sfm_depth_ros.geometry.frames import invert
 from sfm_depth_ros.metrics.depth import DepthErrors, depth_errors, depth_scale_ratio
+from sfm_depth_ros.metrics.distance import DistanceErrors
+from sfm_depth_ros.metrics.matching import MatchedDepth, match_depth
+from sfm_depth_ros.metrics.protocol import DepthProtocol
 from sfm_depth_ros.metrics.trajectory import SegmentErrors, join_segments, segment_errors
 from sfm_depth_ros.pipeline.depth_result import DepthResult
 
@@ -31,29 +35,62 @@ class DrivenPath:
 
 
 @dataclass
+class DepthRows:
+    """Depth errors of every frame with truth.
+
+    Attributes:
+        unscaled: In metres as predicted.
+        median_scaled: After scaling each frame by its medians.
+        ratios: ``depth_scale_ratio``.
+        stamps_ns: Stamps of the frames.
+        by_distance: The points of all frames by their distance, unscaled.
+    """
+
+    unscaled: list[DepthErrors] = field(default_factory=list)
+    median_scaled: list[DepthErrors] = field(default_factory=list)
+    ratios: list[float] = field(default_factory=list)
+    stamps_ns: list[int] = field(default_factory=list)
+    by_distance: DistanceErrors = field(default_factory=DistanceErrors)
+
+    def add(self, stamp_ns: int, matched: MatchedDepth, protocol: DepthProtocol) -> bool:
+        """Compare one frame; False where nothing can be compared."""
+        said, truth = matched.prediction, matched.truth
+        limits = protocol.min_depth, protocol.max_depth
+        unscaled = depth_errors(said, truth, *limits)
+        scaled = depth_errors(said, truth, *limits, median_scaled=True)
+        ratio = depth_scale_ratio(said, truth, *limits)
+        if unscaled is None or scaled is None or ratio is None:
+            return False
+        self.unscaled.append(unscaled)
+        self.median_scaled.append(scaled)
+        self.ratios.append(ratio)
+        self.stamps_ns.append(stamp_ns)
+        self.by_distance.add(truth, np.clip(said, *limits))
+        return True
+
+
+@dataclass
 class DriveEvaluation:
     """Takes results with their truth, and keeps the errors.
 
     Attributes:
-        max_depth: Farthest truth that counts, metres.
+        protocol: How depth is judged.
         min_displacement: Measured camera translation below which a pair has no ratio, metres.
-        unscaled: Depth errors of every frame with truth, in metres as predicted.
-        median_scaled: The same after scaling each frame by its medians.
-        depth_ratios: ``depth_scale_ratio`` of every frame with truth.
+        depth: Depth errors of every frame with truth.
         monitored_ratios: Depth's scale as the monitor measured it, without truth.
         translation_ratios: ``translation_scale_ratio`` of every pair that moved.
+        translation_stamps_ns: Stamps of those pairs' later images.
         speed_errors: Predicted minus measured speed of every pair, m/s.
         paths: Stretches of the trajectory.
         frames: Number of results.
     """
 
-    max_depth: float
+    protocol: DepthProtocol
     min_displacement: float
-    unscaled: list[DepthErrors] = field(default_factory=list)
-    median_scaled: list[DepthErrors] = field(default_factory=list)
-    depth_ratios: list[float] = field(default_factory=list)
+    depth: DepthRows = field(default_factory=DepthRows)
     monitored_ratios: list[float] = field(default_factory=list)
     translation_ratios: list[float] = field(default_factory=list)
+    translation_stamps_ns: list[int] = field(default_factory=list)
     speed_errors: list[float] = field(default_factory=list)
     paths: list[DrivenPath] = field(default_factory=list)
     frames: int = 0
@@ -61,26 +98,32 @@ class DriveEvaluation:
     def add(
         self,
         result: DepthResult,
-        depth: np.ndarray | None,
+        truth: CameraTruth | None,
         T_world_camera: np.ndarray | None,
         measured_length: float | None,
-    ) -> None:
+    ) -> MatchedDepth | None:
         """Compare one result.
 
         Args:
             result: What the model said.
-            depth: ``(h, w)`` true metres at the network image's size, 0 = unknown, or None.
+            truth: True depth (at the network's size where the protocol resizes the truth), or
+                None.
             T_world_camera: ``(4, 4)`` true pose, or None.
             measured_length: Measured camera translation since the image before, metres, or None.
+
+        Returns:
+            The points that were compared, or None without any.
         """
         self.frames += 1
-        if depth is not None:
-            self._add_depth(result.frame_depth, depth)
         if result.depth_scale is not None:
             self.monitored_ratios.append(result.depth_scale.ratio)
         if result.ego_motion is not None and measured_length is not None:
-            self._add_length(result.ego_motion.length, measured_length, result.ego_motion.seconds)
+            self._add_length(result, result.ego_motion.length, measured_length)
         self._add_pose(result, T_world_camera)
+        if truth is None:
+            return None
+        matched = match_depth(result.frame_depth, truth, self.protocol)
+        return matched if self.depth.add(result.stamp_ns, matched, self.protocol) else None
 
     def segments(self, translation_factor: float = 1.0) -> SegmentErrors:
         """KITTI's segment errors where the truth is known.
@@ -90,25 +133,19 @@ class DriveEvaluation:
         """
         return join_segments(
             [
-                segment_errors(_scaled(path.predicted, translation_factor), path.truth)
+                segment_errors(scaled_path(path.predicted, translation_factor), path.truth)
                 for path in self.paths
                 if path.truth
             ]
         )
 
-    def _add_depth(self, prediction: np.ndarray, truth: np.ndarray) -> None:
-        unscaled = depth_errors(prediction, truth, max_depth=self.max_depth)
-        scaled = depth_errors(prediction, truth, max_depth=self.max_depth, median_scaled=True)
-        ratio = depth_scale_ratio(prediction, truth, max_depth=self.max_depth)
-        if unscaled and scaled and ratio is not None:
-            self.unscaled.append(unscaled)
-            self.median_scaled.append(scaled)
-            self.depth_ratios.append(ratio)
-
-    def _add_length(self, predicted: float, measured: float, seconds: float) -> None:
-        self.speed_errors.append((predicted - measured) / seconds)
+    def _add_length(self, result: DepthResult, predicted: float, measured: float) -> None:
+        if result.ego_motion is None:
+            return
+        self.speed_errors.append((predicted - measured) / result.ego_motion.seconds)
         if measured >= self.min_displacement:
             self.translation_ratios.append(predicted / measured)
+            self.translation_stamps_ns.append(result.stamp_ns)
 
     def _add_pose(self, result: DepthResult, T_world_camera: np.ndarray | None) -> None:
         motion, has_truth = result.ego_motion, T_world_camera is not None
@@ -123,7 +160,7 @@ class DriveEvaluation:
             path.truth.append(T_world_camera)
 
 
-def _scaled(poses: Sequence[np.ndarray], factor: float) -> list[np.ndarray]:
+def scaled_path(poses: Sequence[np.ndarray], factor: float) -> list[np.ndarray]:
     """The path with every translation multiplied; turns stay."""
     if factor == 1.0:
         return list(poses)

@@ -2,217 +2,184 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures a model: on bags, or on anything else that yields frames with their truth.
 
-The truth is brought to the network image's size (each known point to its own pixel, nothing
-blended) and the prediction is left as it is. Nothing corrects the scale.
+Nothing corrects the scale. The prediction is brought to the pixels of the truth, or the truth to
+the network's: ``DepthProtocol`` says which.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from sfm_depth_ros.config.schema import DepthNodeConfig
-from sfm_depth_ros.data.bag_frames import read_frames
+from sfm_depth_ros.data.bag_frames import BagFrame, read_frames
+from sfm_depth_ros.data.bag_selection import BagSelection
+from sfm_depth_ros.data.camera_truth import CameraTruth
 from sfm_depth_ros.data.preprocessing import CameraModel
 from sfm_depth_ros.data.sample import Frame
 from sfm_depth_ros.data.velocity import VelocityBuffer
 from sfm_depth_ros.engines.factory import create_engine as create_engine_for
 from sfm_depth_ros.errors import DataError, VelocityGapError
 from sfm_depth_ros.geometry.frames import invert
-from sfm_depth_ros.metrics.depth import MAX_DEPTH, mean_errors
-from sfm_depth_ros.metrics.summary import RobustSummary, summarize
-from sfm_depth_ros.metrics.trajectory import join_segments
+from sfm_depth_ros.metrics.matching import MatchedDepth
+from sfm_depth_ros.metrics.protocol import DepthProtocol
 from sfm_depth_ros.networks.model_folder import ModelFolder
 from sfm_depth_ros.pipeline.depth_estimator import DepthEstimator
+from sfm_depth_ros.pipeline.depth_result import DepthResult
 from sfm_depth_ros.pipeline.drive_evaluation import DriveEvaluation
+from sfm_depth_ros.pipeline.flip_engine import with_flip
 from sfm_depth_ros.pipeline.prepared_model import CreateEngine
 
-# Frame; true depth (h, w) in metres, 0 = unknown; true T_world_camera
-TruthFrame = tuple[Frame, np.ndarray | None, np.ndarray | None]
-OnFrame = Callable[[int], None]
+
+@dataclass(frozen=True)
+class EvaluatedFrame:
+    """One frame that is done, for those who watch.
+
+    Attributes:
+        bag: Name of the bag, empty where frames come from elsewhere.
+        number: Frames of the bag done so far.
+        total: Frames of the bag, 0 = not known.
+        given: The frame and its truth.
+        result: What the model said.
+        matched: The points that were compared; None without truth.
+    """
+
+    bag: str
+    number: int
+    total: int
+    given: BagFrame
+    result: DepthResult
+    matched: MatchedDepth | None
 
 
-def evaluate_bags(
-    folder: ModelFolder,
-    bags: Sequence[str | Path],
-    config: DepthNodeConfig,
-    *,
-    max_depth: float = MAX_DEPTH,
-    create_engine: CreateEngine = create_engine_for,
-    on_frame: OnFrame | None = None,
-) -> dict[str, DriveEvaluation]:
-    """Measure a model on one or more bags.
+OnFrame = Callable[[EvaluatedFrame], None]
 
-    Args:
+
+@dataclass(frozen=True)
+class Evaluator:
+    """A model and how it is judged.
+
+    Attributes:
         folder: The model.
-        bags: Paths of rosbag2.
         config: Engine, network size, crop and gates.
-        max_depth: Farthest truth that counts, metres.
+        protocol: How depth is judged.
         create_engine: What makes engines.
-        on_frame: Called with the number of frames of the bag that are done, for progress.
-
-    Returns:
-        What was measured, by the bag's name.
-
-    Raises:
-        DataError: A bag lacks images or calibration.
+        on_frame: Called after every frame.
     """
-    drives: dict[str, DriveEvaluation] = {}
-    for bag in bags:
-        name = _unique_name(Path(bag), drives)
-        drives[name] = evaluate_bag(
-            folder,
-            bag,
-            config,
-            max_depth=max_depth,
-            create_engine=create_engine,
-            on_frame=on_frame,
+
+    folder: ModelFolder
+    config: DepthNodeConfig
+    protocol: DepthProtocol = dataclasses.field(default_factory=DepthProtocol)
+    create_engine: CreateEngine = create_engine_for
+    on_frame: OnFrame | None = None
+
+    def evaluate_bags(
+        self, bags: Sequence[str | Path | BagSelection]
+    ) -> dict[str, DriveEvaluation]:
+        """Measure on one or more bags, or parts of bags.
+
+        Returns:
+            What was measured, by the bag's name.
+
+        Raises:
+            DataError: A bag lacks images or calibration.
+        """
+        drives: dict[str, DriveEvaluation] = {}
+        for bag in bags:
+            selection = bag if isinstance(bag, BagSelection) else BagSelection.parse(bag)
+            name = _unique_name(selection, drives)
+            drives[name] = self._evaluate_bag(selection, name)
+        return drives
+
+    def _evaluate_bag(self, selection: BagSelection, name: str) -> DriveEvaluation:
+        frames = read_frames(
+            selection,
+            self.config.input_width or self.folder.width,
+            self.config.crop,
+            max_velocity_gap_s=self.config.max_velocity_gap,
         )
-    return drives
+        return self.evaluate_frames(frames, frames.velocities, name)
+
+    def evaluate_frames(
+        self,
+        frames: Iterable[BagFrame],
+        velocities: VelocityBuffer | None = None,
+        name: str = "",
+    ) -> DriveEvaluation:
+        """Measure on frames of one camera, in the order of time.
+
+        Args:
+            frames: Frames at the network's size (multiples of 32), each with its true depth and
+                pose or None.
+            velocities: The odometer's memory; without it, what moved is measured by the true
+                poses.
+            name: What the watcher is told.
+        """
+        evaluation = DriveEvaluation(self.protocol, self.config.min_displacement)
+        total = len(frames) if isinstance(frames, Sized) else 0
+        estimator: DepthEstimator | None = None
+        previous: BagFrame | None = None
+        try:
+            for given in frames:
+                estimator = estimator or self._estimator_for(given.frame)
+                result = estimator.estimate_frame(given.frame, velocities)
+                length = _measured_length(previous, given, velocities)
+                truth = _truth(given, self.protocol)
+                matched = evaluation.add(result, truth, given.T_world_camera, length)
+                previous = given
+                if self.on_frame:
+                    self.on_frame(
+                        EvaluatedFrame(name, evaluation.frames, total, given, result, matched)
+                    )
+        finally:
+            if estimator:
+                estimator.close()
+        if not evaluation.frames:
+            raise DataError("there is not one image to evaluate; choose a bag with images")
+        return evaluation
+
+    def _estimator_for(self, frame: Frame) -> DepthEstimator:
+        """An estimator that takes such frames as they are and marks nothing as out of range."""
+        bare = dataclasses.replace(
+            self.config,
+            input_width=frame.intrinsics.width,
+            crop=(0.0, 0.0, 0.0, 0.0),
+            min_depth=0.01,
+            max_depth=10000.0,
+            output_size="network",
+            apply_scale="monitor",
+        )
+        camera = CameraModel.from_intrinsics(frame.intrinsics, frame.frame_id)
+        create_engine = self.create_engine
+        if self.protocol.flip:
+            create_engine = with_flip(create_engine)
+        return DepthEstimator(self.folder, camera, bare, create_engine)
 
 
-def report_of(
-    folder: ModelFolder, drives: dict[str, DriveEvaluation], max_depth: float = MAX_DEPTH
-) -> dict[str, Any]:
-    """The report of all drives together; ``bags`` holds one for each drive."""
-    report = summarize_drives(list(drives.values()))
-    report["bags"] = {name: summarize_drives([drive]) for name, drive in drives.items()}
-    return {"model": folder.model_id, "max_depth": max_depth, **report}
-
-
-def evaluate_bag(
-    folder: ModelFolder,
-    bag: str | Path,
-    config: DepthNodeConfig,
-    *,
-    max_depth: float = MAX_DEPTH,
-    create_engine: CreateEngine = create_engine_for,
-    on_frame: OnFrame | None = None,
-) -> DriveEvaluation:
-    """Measure a model on one bag; the arguments are those of ``evaluate_bags``."""
-    frames = read_frames(
-        bag,
-        config.input_width or folder.width,
-        config.crop,
-        max_velocity_gap_s=config.max_velocity_gap,
-    )
-    return evaluate_frames(
-        folder,
-        frames,
-        config,
-        velocities=frames.velocities,
-        max_depth=max_depth,
-        create_engine=create_engine,
-        on_frame=on_frame,
-    )
-
-
-def evaluate_frames(
-    folder: ModelFolder,
-    frames: Iterable[TruthFrame],
-    config: DepthNodeConfig,
-    *,
-    velocities: VelocityBuffer | None = None,
-    max_depth: float = MAX_DEPTH,
-    create_engine: CreateEngine = create_engine_for,
-    on_frame: OnFrame | None = None,
-) -> DriveEvaluation:
-    """Measure a model on frames of one camera, in the order of time.
-
-    Args:
-        folder: The model.
-        frames: Frames at the network's size (multiples of 32), each with its true depth and pose
-            or None.
-        config: Engine and gates.
-        velocities: The odometer's memory; without it, what moved is measured by the true poses.
-        max_depth: Farthest truth that counts, metres.
-        create_engine: What makes engines.
-        on_frame: Called with the number of frames done, for progress.
-    """
-    evaluation = DriveEvaluation(max_depth, config.min_displacement)
-    estimator: DepthEstimator | None = None
-    previous: TruthFrame | None = None
-    try:
-        for frame, depth, T_world_camera, *_ in frames:
-            estimator = estimator or _estimator_for(folder, frame, config, create_engine)
-            result = estimator.estimate_frame(frame, velocities)
-            current = (frame, depth, T_world_camera)
-            evaluation.add(
-                result, depth, T_world_camera, _measured_length(previous, current, velocities)
-            )
-            previous = current
-            if on_frame:
-                on_frame(evaluation.frames)
-    finally:
-        if estimator:
-            estimator.close()
-    if not evaluation.frames:
-        raise DataError("there is not one image to evaluate; choose a bag with images")
-    return evaluation
-
-
-def summarize_drives(drives: Sequence[DriveEvaluation]) -> dict[str, Any]:
-    """The report of ``sfm-depth eval`` over all frames of some drives."""
-    return {
-        "frames": sum(drive.frames for drive in drives),
-        "depth": mean_errors([errors for drive in drives for errors in drive.unscaled]),
-        "depth_median_scaled": mean_errors([e for drive in drives for e in drive.median_scaled]),
-        "depth_scale_ratio": _as_dict(_pooled(drives, "depth_ratios")),
-        "depth_scale_monitor": _as_dict(_pooled(drives, "monitored_ratios")),
-        "translation_scale_ratio": _as_dict(_pooled(drives, "translation_ratios")),
-        "ego_motion": _ego_motion(drives),
-    }
-
-
-def _ego_motion(drives: Sequence[DriveEvaluation]) -> dict[str, Any]:
-    segments = join_segments([drive.segments() for drive in drives])
-    ratio = _pooled(drives, "translation_ratios")
-    factor = 1.0 / ratio.median if ratio and ratio.median > 0 else 1.0
-    scaled = join_segments([drive.segments(factor) for drive in drives])
-    errors = [error for drive in drives for error in drive.speed_errors]
-    return {
-        "translation_error_percent": segments.translation_error_percent,
-        "rotation_error_deg_per_100m": segments.rotation_error_deg_per_100m,
-        "translation_error_percent_scaled": scaled.translation_error_percent,
-        "segments": len(segments.translation),
-        "speed_rmse_mps": float(np.sqrt(np.mean(np.square(errors)))) if errors else None,
-        "frames": len(errors),
-    }
-
-
-def _estimator_for(
-    folder: ModelFolder, frame: Frame, config: DepthNodeConfig, create_engine: CreateEngine
-) -> DepthEstimator:
-    """An estimator that takes such frames as they are and marks nothing as out of range."""
-    bare = dataclasses.replace(
-        config,
-        input_width=frame.intrinsics.width,
-        crop=(0.0, 0.0, 0.0, 0.0),
-        min_depth=0.01,
-        max_depth=10000.0,
-        output_size="network",
-        apply_scale="monitor",
-    )
-    camera = CameraModel.from_intrinsics(frame.intrinsics, frame.frame_id)
-    return DepthEstimator(folder, camera, bare, create_engine)
+def _truth(given: BagFrame, protocol: DepthProtocol) -> CameraTruth | None:
+    """True depth at the size that the protocol asks for, where it is known."""
+    if given.camera_truth is not None and protocol.resize != "truth":
+        return given.camera_truth
+    return None if given.depth is None else CameraTruth.at_network_size(given.depth)
 
 
 def _measured_length(
-    previous: TruthFrame | None, current: TruthFrame, velocities: VelocityBuffer | None
+    previous: BagFrame | None, current: BagFrame, velocities: VelocityBuffer | None
 ) -> float | None:
     """Camera translation by the odometer, else by the true poses, else None."""
-    if previous is None or current[0].stamp_ns <= previous[0].stamp_ns:
+    if previous is None or current.frame.stamp_ns <= previous.frame.stamp_ns:
         return None
-    by_odometer = _odometer_length(previous[0], current[0], velocities)
+    by_odometer = _odometer_length(previous.frame, current.frame, velocities)
     if by_odometer is not None:
         return by_odometer
-    if previous[2] is None or current[2] is None:
+    if previous.T_world_camera is None or current.T_world_camera is None:
         return None
-    return float(np.linalg.norm((invert(previous[2]) @ current[2])[:3, 3]))
+    motion = invert(previous.T_world_camera) @ current.T_world_camera
+    return float(np.linalg.norm(motion[:3, 3]))
 
 
 def _odometer_length(
@@ -226,14 +193,8 @@ def _odometer_length(
         return None
 
 
-def _pooled(drives: Sequence[DriveEvaluation], name: str) -> RobustSummary | None:
-    return summarize(ratio for drive in drives for ratio in getattr(drive, name))
-
-
-def _as_dict(summary: RobustSummary | None) -> dict[str, float | int] | None:
-    return summary.as_dict() if summary else None
-
-
-def _unique_name(bag: Path, taken: dict[str, Any]) -> str:
-    name = bag.name or str(bag)
-    return name if name not in taken else str(bag)
+def _unique_name(selection: BagSelection, taken: dict[str, DriveEvaluation]) -> str:
+    """The part's name; with its path, then with a number, where another has it already."""
+    whole = str(selection.path.parent / selection.name)
+    names = [selection.name, whole, *(f"{whole} ({count})" for count in range(2, len(taken) + 3))]
+    return next(name for name in names if name not in taken)

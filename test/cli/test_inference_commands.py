@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,45 @@ def test_eval_prints_and_writes(
     assert "1.100 (" in shown
     assert (paths / "drive_0_predicted.tum").read_text(encoding="utf-8").count("\n") == 40
     assert (paths / "drive_0_truth.tum").is_file()
+
+
+def test_eval_by_another_protocol_with_a_page(
+    bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report, page = tmp_path / "report.json", tmp_path / "page.html"
+    words = ["eval", "model", f"{bag}@0-0.5", "--json", str(report), "--html", str(page)]
+    choices = ["--garg-crop", "--min-depth", "2", "--max-depth", "50", "--resize", "depth",
+               "--flip"]  # fmt: skip
+    assert main([*words, *choices]) == 0
+    content = json.loads(report.read_text(encoding="utf-8"))
+    assert content["protocol"] == {
+        "min_depth": 2.0, "max_depth": 50.0, "crop": "garg", "resize": "depth", "flip": True
+    }  # fmt: skip
+    assert content["frames"] == 5
+    assert "Garg crop, depth resized" in capsys.readouterr().out
+    assert "predicted depth" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--min-depth", "9", "--max-depth", "3"], "got min_depth 9 and max_depth 3"),
+        (["--html", "page.html"], "matplotlib is needed here"),
+    ],
+)
+def test_eval_says_at_once_what_it_cannot_do(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    complaint: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert main(["eval", "model", str(tmp_path / "none"), *words]) == 1
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1
+    assert complaint in shown
 
 
 def test_eval_of_nothing_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

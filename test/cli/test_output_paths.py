@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sfm_depth_ros.cli.main import main
-from sfm_depth_ros.cli.output_paths import output_file, output_folder
+from sfm_depth_ros.cli.output_paths import output_file, output_folder, write_whole
 
 
 def test_a_file_needs_a_folder_and_is_none(tmp_path: Path) -> None:
@@ -75,3 +75,12 @@ def test_a_device_that_is_not_there_leaves_no_bag(
     assert "cuda:99" in shown
     assert shown.count("\n") == 1
     assert not (tmp_path / "bag").exists()
+
+
+def test_a_file_that_cannot_be_written_whole_stays_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    write_whole(path, "first")
+    with pytest.raises(UnicodeEncodeError):
+        write_whole(path, "second \udc80")
+    assert path.read_text(encoding="utf-8") == "first"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["report.json"]

@@ -84,3 +84,20 @@ def test_written_files_read_back(tmp_path: Path) -> None:
     assert np.linalg.norm(tum[3:]) == pytest.approx(1.0)
     with pytest.raises(ValueError, match="stamps"):
         write_tum_trajectory(tmp_path / "x", stamps[:2], poses)
+
+
+def test_errors_by_length_are_the_means_of_their_segments() -> None:
+    truth = _drive(151)
+    predicted = _drive(151, step=1.05, yaw=np.radians(0.05))
+    errors = segment_errors(predicted, truth)
+    rows = errors.by_length()
+    assert [row["length_m"] for row in rows] == [20.0, 50.0, 100.0]
+    assert sum(row["segments"] for row in rows) == errors.translation.size
+    for row in rows:
+        alone = segment_errors(predicted, truth, (row["length_m"],))
+        assert row["segments"] == alone.translation.size
+        assert row["translation_error_percent"] == pytest.approx(alone.translation_error_percent)
+        rotation = alone.rotation_error_deg_per_100m
+        assert row["rotation_error_deg_per_100m"] == pytest.approx(rotation)
+    assert join_segments([errors, errors]).by_length()[0]["segments"] == 2 * rows[0]["segments"]
+    assert join_segments([]).by_length() == []

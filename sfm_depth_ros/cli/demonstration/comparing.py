@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,13 @@ from sfm_depth_ros.cli.demonstration.pictures import Scene
 from sfm_depth_ros.cli.demonstration.report import Comparison
 from sfm_depth_ros.cli.demonstration.workers import worker_pool
 from sfm_depth_ros.config.schema import DepthNodeConfig
-from sfm_depth_ros.data.bag_frames import BagFrame, read_frames
+from sfm_depth_ros.data.bag_frames import BagFrame, BagFrames, read_frames
+from sfm_depth_ros.data.bag_selection import BagSelection
 from sfm_depth_ros.data.camera_model import CameraModel
 from sfm_depth_ros.networks.model_folder import ModelFolder, read_model_folder
 from sfm_depth_ros.pipeline.depth_estimator import DepthEstimator
-from sfm_depth_ros.pipeline.evaluation import evaluate_frames, summarize_drives
+from sfm_depth_ros.pipeline.evaluation import Evaluator
+from sfm_depth_ros.pipeline.evaluation_report import summarize_drives
 
 SCENES = 3
 
@@ -38,13 +40,9 @@ class Part:
     bag: Path
     from_s: float = 0.0
 
-    def frames(self, width: int) -> Iterator[BagFrame]:
+    def frames(self, width: int) -> BagFrames:
         """Frames at the network's size."""
-        first_ns: int | None = None
-        for item in read_frames(self.bag, width):
-            first_ns = item.frame.stamp_ns if first_ns is None else first_ns
-            if item.frame.stamp_ns - first_ns >= self.from_s * 1e9:
-                yield item
+        return read_frames(BagSelection(self.bag, self.from_s), width)
 
 
 def compare(parts: Sequence[Part], before: Path, after: Path) -> list[Comparison]:
@@ -72,9 +70,9 @@ def look_at(part: Part, before: ModelFolder, after: ModelFolder) -> list[Scene]:
 
 def _report(part: Part, model: Path) -> dict[str, Any]:
     folder = read_model_folder(model)
-    config = DepthNodeConfig(apply_scale="off")
-    velocities = read_frames(part.bag, folder.width).velocities
-    drive = evaluate_frames(folder, part.frames(folder.width), config, velocities=velocities)
+    frames = part.frames(folder.width)
+    evaluator = Evaluator(folder, DepthNodeConfig(apply_scale="off"))
+    drive = evaluator.evaluate_frames(frames, frames.velocities)
     return {"model": folder.model_id, **summarize_drives([drive])}
 
 

@@ -1,0 +1,81 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The report of an evaluation as lines for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+DEPTH_COLUMNS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "a1", "a2", "a3")
+RATIOS = ("depth_scale_ratio", "depth_scale_monitor", "translation_scale_ratio")
+_ROWS = (("depth", "unscaled"), ("depth_median_scaled", "median scaled"))
+_LABEL = 13
+
+
+def table(report: dict[str, Any]) -> list[str]:
+    """The report as lines: depth, scale, ego-motion, each with a row for every bag and the total.
+
+    Args:
+        report: As ``pipeline.evaluation_report.report_of`` makes it.
+    """
+    parts = parts_of(report)
+    width = max(len(name) for name in parts)
+    lines = [f"model {report['model']}; {protocol_words(report['protocol'])}", ""]
+    header = " ".join(f"{column:>8}" for column in DEPTH_COLUMNS)
+    lines.append(f"{'depth':{width + _LABEL + 1}} {header} frames   points")
+    for name, part in parts.items():
+        lines += [
+            f"{name:{width}} {label:{_LABEL}} {_depth_row(part[row])}" for row, label in _ROWS
+        ]
+        if stereo := part.get("stereo_baseline"):
+            lines.append(f"{name:{width}} {'stereo SGBM':{_LABEL}} {_depth_row(stereo['depth'])}")
+    lines += ["", f"{'scale, predicted / true':{width + 25}} median (iqr, count)"]
+    for name, part in parts.items():
+        lines += [f"{name:{width}} {row:24} {_ratio(part[row])}" for row in RATIOS]
+    lines += ["", "ego-motion"]
+    lines += [f"{name:{width}} {_motion_row(part['ego_motion'])}" for name, part in parts.items()]
+    return lines
+
+
+def parts_of(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The report's parts by name: every bag, and the total where there are several."""
+    bags: dict[str, dict[str, Any]] = report["bags"]
+    return {**bags, "all": report} if len(bags) > 1 else bags
+
+
+def protocol_words(protocol: dict[str, Any]) -> str:
+    """How depth was judged, in words."""
+    words = [
+        f"truth from {protocol['min_depth']:g} to {protocol['max_depth']:g} m",
+        "Garg crop" if protocol["crop"] == "garg" else "no crop",
+        "truth brought to the network's size"
+        if protocol["resize"] == "truth"
+        else f"{protocol['resize']} resized to the truth's size",
+    ]
+    return ", ".join(words + (["flip post-processing"] if protocol["flip"] else []))
+
+
+def _depth_row(errors: dict[str, Any] | None) -> str:
+    if errors is None:
+        return "no true depth"
+    numbers = " ".join(f"{errors[column]:8.3f}" for column in DEPTH_COLUMNS)
+    return f"{numbers} {errors['frames']:6d} {errors['points']:8d}"
+
+
+def _ratio(summary: dict[str, Any] | None) -> str:
+    if summary is None:
+        return "not known"
+    return f"{summary['median']:.3f} ({summary['iqr']:.3f}, {summary['count']})"
+
+
+def _motion_row(motion: dict[str, Any]) -> str:
+    speed = motion["speed_rmse_mps"]
+    words = [] if speed is None else [f"speed rmse {speed:.3f} m/s over {motion['frames']} pairs"]
+    if motion["segments"]:
+        words.append(
+            f"translation {motion['translation_error_percent']:.2f} % "
+            f"(scaled {motion['translation_error_percent_scaled']:.2f} %), rotation "
+            f"{motion['rotation_error_deg_per_100m']:.2f} deg/100 m over "
+            f"{motion['segments']} segments of {motion['true_path_m']:.0f} m"
+        )
+    return ", ".join(words) or "nothing to compare with"
