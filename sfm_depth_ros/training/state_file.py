@@ -69,11 +69,13 @@ def load_module(prefix: str, module: nn.Module, tensors: Mapping[str, Tensor]) -
     Raises:
         TrainingError: The state is of another network.
     """
-    try:
-        module.load_state_dict(_under(prefix, tensors))
-    except RuntimeError as error:
-        raise TrainingError(f"the training state is of another network ({error}); remove it to "
-                            "start afresh") from error
+    state, own = _under(prefix, tensors), module.state_dict()
+    odd = sorted({*state} ^ {*own})
+    odd += [name for name in own if name in state and state[name].shape != own[name].shape]
+    if odd:
+        raise TrainingError(f"the training state is of another network ({len(odd)} tensors do not "
+                            f"fit, for example {odd[0]}); remove it to start afresh")
+    module.load_state_dict(state)
 
 
 def optimiser_tensors(prefix: str, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:

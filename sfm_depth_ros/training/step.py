@@ -19,6 +19,7 @@ from sfm_depth_ros.losses.terms import LossTerms
 from sfm_depth_ros.networks.focal import canonical_to_depth
 from sfm_depth_ros.networks.model import DepthNet, PoseNet
 from sfm_depth_ros.networks.source_motions import SourceMotions, predict_source_motions
+from sfm_depth_ros.training.precision import autocast_dtype
 from sfm_depth_ros.training.supervision import supervise
 
 
@@ -33,7 +34,7 @@ class StepOptions:
             the networks do, and of the objective the velocity is left.
         photometric_scales: How many of the finest scales the objective looks at; None = all.
             Coarse ones guide networks that know nothing yet, and cost as much as the finest.
-        mixed_precision: Whether the networks compute in bfloat16 (losses stay in float32).
+        mixed_precision: Whether the networks compute in half precision (losses stay in float32).
         truth_scales: How many times larger than the truth depths and translations are meant to
             be; the comparison with the truth divides by them. None = the truth is metric.
     """
@@ -89,7 +90,8 @@ def training_step(
         options: How to compute it.
     """
     frames = _frames_for_networks(batch, config, options)
-    with torch.autocast(batch.target.device.type, torch.bfloat16, enabled=options.mixed_precision):
+    device = batch.target.device
+    with torch.autocast(device.type, autocast_dtype(device), enabled=options.mixed_precision):
         depths, beside = _predict_all_depths(depth_net, frames, batch.K, config, options)
         motions = predict_source_motions(
             pose_net, frames.target, frames.sources, batch.K, both_ways=config.cycle_weight > 0
