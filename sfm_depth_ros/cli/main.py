@@ -23,11 +23,13 @@ COMMANDS = {
     "replay": "write depth and ego-motion of a bag back into a bag, no ROS running",
     "infer": "depth of single images",
     "export": "write a model's graphs for an engine",
+    "import": "make a model of a published checkpoint",
     "bench": "measure transport, frame path, engines and the training step",
     "play": "publish a bag as ROS topics where ros2 bag is not installed",
     "demo": "play a drive to both nodes and report how the depth gets better",
     "doctor": "look for what would make frames get lost or nodes fail, and say the remedy",
 }
+MODULES = {"import": "import_model"}  # where Python has taken the command's own name
 INTERRUPTED = 130  # what a shell reports of a program that SIGINT ended
 
 
@@ -77,7 +79,7 @@ def _build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
     for name, sentence in COMMANDS.items():
         command = commands.add_parser(name, help=sentence, description=sentence.capitalize())
         if name == chosen:
-            module = importlib.import_module(f"sfm_depth_ros.cli.{name}")
+            module = importlib.import_module(f"sfm_depth_ros.cli.{MODULES.get(name, name)}")
             module.add_arguments(command)
             command.set_defaults(run=module.run)
     return parser

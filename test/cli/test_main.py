@@ -11,7 +11,7 @@ import pytest
 
 from sfm_depth_ros import __version__
 from sfm_depth_ros.cli import doctor
-from sfm_depth_ros.cli.main import COMMANDS, main
+from sfm_depth_ros.cli.main import COMMANDS, MODULES, main
 from sfm_depth_ros.errors import DataError
 
 
@@ -37,7 +37,7 @@ def test_help_names_every_command_and_imports_nothing_heavy() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_describes_its_arguments(name: str) -> None:
-    module = importlib.import_module(f"sfm_depth_ros.cli.{name}")
+    module = importlib.import_module(f"sfm_depth_ros.cli.{MODULES.get(name, name)}")
     module.add_arguments(argparse.ArgumentParser())
     assert callable(module.run)
 
