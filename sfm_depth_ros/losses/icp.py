@@ -101,12 +101,19 @@ def icp_loss(
 
 @torch.no_grad()
 def _surface(cloud: Tensor) -> Tensor:
-    """Points and unit normals ``(N, 6, H, W)`` of a cloud; zero where there is no surface."""
+    """Points and unit normals ``(N, 6, H, W)`` of a cloud; a zero normal where nothing is known.
+
+    Nor is it at an edge, where the steps in depth before and after a pixel differ.
+    """
+    z = cloud[:, 2:]
     wide = functional.pad(cloud, (1, 1, 1, 1), mode="replicate")
-    along_x = wide[..., 1:-1, 2:] - wide[..., 1:-1, :-2]
-    along_y = wide[..., 2:, 1:-1] - wide[..., :-2, 1:-1]
-    normal = functional.normalize(torch.linalg.cross(along_x, along_y, dim=1), dim=1, eps=1e-20)
-    return torch.cat([cloud, normal.masked_fill(cloud[:, 2:] <= MIN_Z, 0)], 1)
+    left, right = wide[..., 1:-1, :-2], wide[..., 1:-1, 2:]
+    above, below = wide[..., :-2, 1:-1], wide[..., 2:, 1:-1]
+    bend = torch.cat([(left + right)[:, 2:], (above + below)[:, 2:]], 1) - 2 * z
+    unknown = (z <= MIN_Z) | (bend.abs().amax(1, keepdim=True) > NEAR_ENOUGH * z)
+    across = torch.linalg.cross(right - left, below - above, dim=1)
+    normal = functional.normalize(across, dim=1, eps=1e-20)
+    return torch.cat([cloud, normal.masked_fill(unknown, 0)], 1)
 
 
 @torch.no_grad()

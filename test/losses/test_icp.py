@@ -75,6 +75,17 @@ def test_known_misalignments_are_found(wrong: tuple[float, ...]) -> None:
     assert float(points) < 1e-3  # the correction leaves nothing to the depths
 
 
+def test_what_one_image_alone_sees_does_not_pull() -> None:
+    """A thing before a third of the far wall has come into the source's view."""
+    a, b, T = _clouds()
+    b = b.clone()
+    b[..., 9:18, 14:22] *= 0.6
+    wrong = _transform((0.1, 0, 0, 0, 0, 0))[:, None] @ T
+    transform, points = icp_loss(a, b, wrong, _camera())
+    assert float(transform) == pytest.approx(0.1, abs=0.02)
+    assert float(points) < 2e-3
+
+
 def test_more_iterations_correct_what_one_left() -> None:
     a, b, T = _clouds()
     far = _transform((0.2, -0.1, 0.4, 0.03, -0.05, 0.02))[:, None] @ T
@@ -92,10 +103,13 @@ def _reference_pairs(
         column, row = round(x / z), round(y / z)
         if z <= 0 or not (0 <= column < WIDTH and 0 <= row < HEIGHT):
             continue
+        partner = b[:, row, column]
         left, right = b[:, row, max(column - 1, 0)], b[:, row, min(column + 1, WIDTH - 1)]
         above, below = b[:, max(row - 1, 0), column], b[:, min(row + 1, HEIGHT - 1), column]
+        bends = [abs(x[2] + y[2] - 2 * partner[2]) for x, y in ((left, right), (above, below))]
+        if max(bends) > NEAR_ENOUGH * partner[2]:
+            continue
         normal = np.cross(right - left, below - above)
-        partner = b[:, row, column]
         pairs.append((number, partner, normal / np.linalg.norm(normal), 1 / partner[2]))
     distances = [abs((placed[:, i] - q) @ n) * w for i, q, n, w in pairs]
     limit = max(CUT_OFF * np.sort(distances)[(len(distances) - 1) // 2], NEAR_ENOUGH)
