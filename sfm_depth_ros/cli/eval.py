@@ -31,6 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_protocol_arguments(parser)
     parser.add_argument(
+        "--stereo-baseline",
+        action="store_true",
+        help="judge classical stereo (semi-global matching) too, in bags with a second camera",
+    )
+    parser.add_argument(
         "--json", type=output_file, metavar="FILE", help="write the report here as well"
     )
     parser.add_argument(
@@ -85,6 +90,7 @@ def run(options: argparse.Namespace) -> int:
     from sfm_depth_ros.networks.model_folder import read_model_folder
     from sfm_depth_ros.pipeline.evaluation import Evaluator
     from sfm_depth_ros.pipeline.evaluation_report import report_of
+    from sfm_depth_ros.pipeline.stereo_baseline import add_stereo_baseline
 
     protocol = DepthProtocol(
         options.min_depth,
@@ -106,6 +112,8 @@ def run(options: argparse.Namespace) -> int:
     drives = evaluator.evaluate_bags(options.bags)
     counter.end()
     report = report_of(folder.model_id, drives, protocol)
+    if options.stereo_baseline:
+        add_stereo_baseline(report, options.bags, protocol)
     print("\n".join(table(report)))
     if options.json:
         write_whole(options.json, json.dumps(report, indent=2) + "\n")

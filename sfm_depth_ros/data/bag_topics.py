@@ -18,7 +18,7 @@ VELOCITY_TYPES = (
     "geometry_msgs/msg/TwistWithCovarianceStamped",
     "geometry_msgs/msg/TwistStamped",
 )
-_NOT_A_CAMERA = ("ground_truth", "depth", "mask", "disparity", "confidence")
+NOT_A_CAMERA = ("ground_truth", "depth", "mask", "disparity", "confidence")
 _NOT_AN_ODOMETER = ("ground_truth", "ego_motion", "cmd_vel")
 
 _logger = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ def choose_topics(recorded: Mapping[str, str], wanted: BagTopics | None = None) 
         name = getattr(wanted, field.name)
         if name and name not in recorded:
             raise DataError(f"the bag has no topic {name!r}; it has {describe(recorded)}")
-    image = wanted.image or _choose(recorded, IMAGE_TYPES, _NOT_A_CAMERA, "image")
+    image = wanted.image or _choose(recorded, IMAGE_TYPES, NOT_A_CAMERA, "image")
     return BagTopics(
         image=image,
         camera_info=wanted.camera_info or _camera_info_of(image, recorded),
@@ -111,7 +111,7 @@ def _camera_info_of(image: str, recorded: Mapping[str, str]) -> str:
     camera = image.removesuffix("/compressed").rpartition("/")[0]
     if f"{camera}/camera_info" in infos:
         return f"{camera}/camera_info"
-    infos = [name for name in infos if not any(word in name for word in _NOT_A_CAMERA)]
+    infos = [name for name in infos if not any(word in name for word in NOT_A_CAMERA)]
     return infos[0] if len(infos) == 1 else ""
 
 

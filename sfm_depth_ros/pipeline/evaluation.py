@@ -88,12 +88,8 @@ class Evaluator:
         Raises:
             DataError: A bag lacks images or calibration.
         """
-        drives: dict[str, DriveEvaluation] = {}
-        for bag in bags:
-            selection = bag if isinstance(bag, BagSelection) else BagSelection.parse(bag)
-            name = _unique_name(selection, drives)
-            drives[name] = self._evaluate_bag(selection, name)
-        return drives
+        named = name_bags(bags)
+        return {name: self._evaluate_bag(selection, name) for name, selection in named.items()}
 
     def _evaluate_bag(self, selection: BagSelection, name: str) -> DriveEvaluation:
         frames = read_frames(
@@ -193,7 +189,16 @@ def _odometer_length(
         return None
 
 
-def _unique_name(selection: BagSelection, taken: dict[str, DriveEvaluation]) -> str:
+def name_bags(bags: Sequence[str | Path | BagSelection]) -> dict[str, BagSelection]:
+    """Bags and parts of bags by the names that they have in reports, in their order."""
+    named: dict[str, BagSelection] = {}
+    for bag in bags:
+        selection = bag if isinstance(bag, BagSelection) else BagSelection.parse(bag)
+        named[_unique_name(selection, named)] = selection
+    return named
+
+
+def _unique_name(selection: BagSelection, taken: dict[str, BagSelection]) -> str:
     """The part's name; with its path, then with a number, where another has it already."""
     whole = str(selection.path.parent / selection.name)
     names = [selection.name, whole, *(f"{whole} ({count})" for count in range(2, len(taken) + 3))]
