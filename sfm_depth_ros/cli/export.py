@@ -1,62 +1,183 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""``sfm-depth export``: a model's graphs in the files that an engine reads."""
+"""``sfm-depth export``: a model's graphs in the files that an engine reads, checked before."""
 
 from __future__ import annotations
 
 import argparse
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sfm_depth_ros.cli.output_paths import output_folder
+from sfm_depth_ros.errors import EngineError, MissingDependencyError
 
 if TYPE_CHECKING:
+    from sfm_depth_ros.engines.model_graph import GraphForm
     from sfm_depth_ros.networks.model_folder import ModelFolder
 
 NETWORKS = ("depth", "pose")
+DYNAMIC = "dynamic"
+PRECISIONS = ("fp32", "fp16")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("model", metavar="MODEL", help="model folder")
-    parser.add_argument("--engine", choices=tuple(EXPORTERS), default="onnx")
+    parser.add_argument("--engine", choices=tuple(WRITERS), default="onnx",
+                        help="whose files (default: onnx)")
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp32",
+                        help="typed in the graph (default: fp32)")
+    parser.add_argument("--batch", type=_batch, default=1, metavar="N",
+                        help=f"images at a time, or {DYNAMIC} (default: 1)")
+    parser.add_argument("--size", type=_size, metavar="WxH",
+                        help="the network's image; default: any, and for tensorrt the check "
+                        "frames'")
+    parser.add_argument("--joint", action="store_true",
+                        help="both networks in one graph, joint.onnx (onnx alone)")
+    parser.add_argument("--capability", type=_capability, action="append", metavar="X.Y",
+                        help="compute capability that a TensorRT-RTX plan is for, may be given "
+                        "again; default: the GPU here, else all")
     parser.add_argument("--out", type=output_folder, default=Path("export"), metavar="DIR",
                         help="folder to write into (default: export)")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Read the model, which checks every hash, and write both graphs."""
+    """Read the model, which checks every hash; check both graphs, then write them."""
+    from sfm_depth_ros.engines.model_graph import GraphForm
     from sfm_depth_ros.networks.model_folder import read_model_folder
 
     folder = read_model_folder(options.model)
-    options.out.mkdir(parents=True, exist_ok=True)
+    if options.joint and options.engine != "onnx":
+        raise EngineError("--joint is for --engine onnx alone")
+    form = GraphForm(options.precision, options.batch, options.size)
     for network in NETWORKS:
-        for path in EXPORTERS[options.engine](folder, network, options.out):
-            print(f"{path} {path.stat().st_size} bytes")
+        print(f"{network} {_agreement(folder, network, form, options.engine)}")
+    options.out.mkdir(parents=True, exist_ok=True)
+    write = _write_joint if options.joint else WRITERS[options.engine]
+    for path in write(folder, form, options):
+        print(f"{path} {path.stat().st_size} bytes")
     return 0
 
 
-def _export_onnx(folder: ModelFolder, network: str, out: Path) -> list[Path]:
-    return [Path(shutil.copyfile(folder.onnx(network), out / f"{network}.onnx"))]
+def _agreement(folder: ModelFolder, network: str, form: GraphForm, engine: str) -> str:
+    """Compare with the check frames, and say by how much the graph differs."""
+    from sfm_depth_ros.engines.model_graph import check_graph
+    from sfm_depth_ros.engines.openvino_graph import check_openvino_graph
+
+    check = check_openvino_graph if engine == "openvino" else check_graph
+    try:
+        error = check(folder, network, form)
+    except MissingDependencyError as missing:
+        if engine == "openvino":
+            raise
+        return f"is not compared with torch: {missing}"
+    return (f"{form.precision}: relative error against torch p50 {error.p50:.1e}, "
+            f"p99 {error.p99:.1e}, max {error.max:.1e}")
 
 
-def _export_openvino(folder: ModelFolder, network: str, out: Path) -> list[Path]:
-    """Write OpenVINO's two files in fp32, after a check against the model's own frames."""
-    from sfm_depth_ros.engines.factory import create_engine
+def _write_onnx(
+    folder: ModelFolder, form: GraphForm, options: argparse.Namespace
+) -> list[Path]:
+    from sfm_depth_ros.engines.model_graph import model_graph
+
+    paths = [options.out / f"{network}.onnx" for network in NETWORKS]
+    for network, path in zip(NETWORKS, paths, strict=True):
+        path.write_bytes(model_graph(folder, network, form))
+    return paths
+
+
+def _write_joint(
+    folder: ModelFolder, form: GraphForm, options: argparse.Namespace
+) -> list[Path]:
+    from sfm_depth_ros.engines.graph_joint import join_graphs
+    from sfm_depth_ros.engines.model_graph import model_graph
     from sfm_depth_ros.engines.verification import check_shape
-    from sfm_depth_ros.optional import require
 
-    height, width = check_shape(folder, network)[2:]
-    create_engine(folder, network, (height, width), name="openvino").close()
-    openvino = require("openvino")
-    graph = openvino.Core().read_model(folder.onnx(network))
-    openvino.save_model(graph, out / f"{network}.xml", compress_to_fp16=False)
-    return [out / f"{network}.xml", out / f"{network}.bin"]
+    path: Path = options.out / "joint.onnx"
+    graphs = [model_graph(folder, network, form) for network in NETWORKS]
+    path.write_bytes(join_graphs(graphs[0], graphs[1], check_shape(folder, "pose")[1]))
+    return [path]
 
 
-EXPORTERS: dict[str, Callable[[ModelFolder, str, Path], list[Path]]] = {
-    "onnx": _export_onnx,
-    "openvino": _export_openvino,
+def _write_openvino(
+    folder: ModelFolder, form: GraphForm, options: argparse.Namespace
+) -> list[Path]:
+    from sfm_depth_ros.engines.openvino_graph import save_openvino_graph
+
+    return [path for network in NETWORKS
+            for path in save_openvino_graph(folder, network, form, options.out)]
+
+
+def _write_tensorrt(
+    folder: ModelFolder, form: GraphForm, options: argparse.Namespace
+) -> list[Path]:
+    """Build plans for one shape; without a GPU by TensorRT-RTX, for the named capabilities."""
+    from dataclasses import replace
+
+    from sfm_depth_ros.engines.model_graph import model_graph
+    from sfm_depth_ros.engines.tensorrt_builder import PlanRequest, build_plan
+    from sfm_depth_ros.engines.tensorrt_runtime import load_tensorrt
+    from sfm_depth_ros.engines.verification import check_shape
+
+    if not form.batch:
+        raise EngineError("--batch dynamic: a TensorRT plan is built for one batch; give a number")
+    runtime = load_tensorrt()
+    capabilities = tuple(options.capability or ())
+    if not capabilities and runtime.builds_ahead:
+        capabilities = _capability_here() or tuple(runtime.all_capabilities())
+    paths = []
+    for network in NETWORKS:
+        channels, *size = check_shape(folder, network)[1:]
+        fixed = replace(form, size_hw=form.size_hw or (size[0], size[1]))
+        shape = (form.batch, channels, *(fixed.size_hw or ()))
+        request = PlanRequest(model_graph(folder, network, fixed), (shape,), capabilities)
+        built = build_plan(runtime, request)
+        path: Path = options.out / f"{network}.plan"
+        path.write_bytes(built.plan)
+        print(f"{network}: {runtime} built it in {built.seconds:.1f} s for {shape}; it was not "
+              "run here")
+        paths.append(path)
+    return paths
+
+
+def _capability_here() -> tuple[tuple[int, int], ...]:
+    from sfm_depth_ros.engines.cuda_driver import load_cuda
+
+    try:
+        return (load_cuda().capability,)
+    except EngineError:
+        return ()
+
+
+def _batch(text: str) -> int:
+    if text == DYNAMIC:
+        return 0
+    if not text.isdigit() or not 1 <= int(text) <= 1024:
+        raise argparse.ArgumentTypeError(f"expected 1 to 1024 or {DYNAMIC}, got {text!r}")
+    return int(text)
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Height and width of ``WxH``."""
+    width, _, height = text.lower().partition("x")
+    if not (width.isdigit() and height.isdigit() and int(width) and int(height)
+            and int(width) % 32 == int(height) % 32 == 0):
+        raise argparse.ArgumentTypeError(
+            f"expected WxH in multiples of 32, as in 640x192, got {text!r}")
+    return int(height), int(width)
+
+
+def _capability(text: str) -> tuple[int, int]:
+    major, _, minor = text.partition(".")
+    if not (major.isdigit() and minor.isdigit()):
+        raise argparse.ArgumentTypeError(f"expected a number as in 8.6, got {text!r}")
+    return int(major), int(minor)
+
+
+Writer = Callable[["ModelFolder", "GraphForm", argparse.Namespace], list[Path]]
+WRITERS: dict[str, Writer] = {
+    "onnx": _write_onnx,
+    "openvino": _write_openvino,
+    "tensorrt": _write_tensorrt,
 }

@@ -41,6 +41,7 @@ def fold_constants(proto: Any) -> None:
             computed from them.
     """
     onnx = require("onnx")
+    _name_cast_types(onnx, proto)
     known: dict[str, np.ndarray] = {}
     remaining = []
     for node in proto.graph.node:
@@ -75,6 +76,21 @@ def fix_input_shape(proto: Any, shape: tuple[int, ...]) -> None:
                 dimension.dim_value = shape[axis]
             elif dimension.dim_param:
                 dimension.ClearField("dim_param")  # follows from the input's
+
+
+def _name_cast_types(onnx: Any, proto: Any) -> None:
+    """Turn ``CastLike`` into ``Cast``: a constant's type then depends on no tensor any more."""
+    if not any(node.op_type == "CastLike" for node in proto.graph.node):
+        return
+    inferred = onnx.shape_inference.infer_shapes(proto).graph
+    values = (*inferred.value_info, *inferred.input, *inferred.output)
+    kinds = {value.name: value.type.tensor_type.elem_type for value in values}
+    kinds |= {entry.name: entry.data_type for entry in inferred.initializer}
+    for node in proto.graph.node:
+        if node.op_type == "CastLike" and node.input[1] in kinds:
+            cast = onnx.helper.make_node("Cast", node.input[:1], node.output, name=node.name,
+                                         to=kinds[node.input[1]])
+            node.CopyFrom(cast)
 
 
 def _evaluate(

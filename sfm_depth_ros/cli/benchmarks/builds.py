@@ -1,0 +1,158 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Every network of the package, exported and built into a TensorRT plan; no GPU is needed.
+
+``python -m sfm_depth_ros.cli.benchmarks.builds docs/engines.md`` measures and rewrites the table
+between ``<!-- builds -->`` and ``<!-- end -->``; names of networks after the file measure these
+alone and keep the other rows.
+"""
+
+from __future__ import annotations
+
+import gc
+import re
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from sfm_depth_ros.config.networks import DEPTH_NETWORKS, POSE_NETWORKS
+from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
+from sfm_depth_ros.engines.export import PRECISIONS, channels, export_onnx
+from sfm_depth_ros.engines.graph_constants import fix_input_shape, parse_graph
+from sfm_depth_ros.engines.tensorrt_builder import PlanRequest, build_plan
+from sfm_depth_ros.engines.tensorrt_runtime import TensorRt, load_tensorrt
+from sfm_depth_ros.errors import SfmDepthError
+from sfm_depth_ros.networks.model import create_depth_network, create_pose_network
+
+NETWORKS = tuple(("depth", name) for name in DEPTH_NETWORKS) + tuple(
+    ("pose", name) for name in POSE_NETWORKS
+)
+CAPABILITY = (8, 6)  # of the plans that are built on a machine without a GPU
+IMAGE_HW = (192, 640)
+_TABLE = re.compile(r"(<!-- builds -->\n).*?(<!-- end -->)", re.DOTALL)
+_HEAD = (
+    "| network | precision | parameters | graph | plan | parse and build |\n"
+    "|---|---|---|---|---|---|\n"
+)
+
+
+@dataclass(frozen=True)
+class Built:
+    """One network at one precision, built.
+
+    Attributes:
+        network: Kind and name, as in ``depth packnet01``.
+        precision: ``"fp32"`` or ``"fp16"``.
+        parameters: Numbers in the network.
+        graph_bytes: Size of the ``.onnx``.
+        plan_bytes: Size of the plan.
+        seconds: Parsing and building.
+    """
+
+    network: str
+    precision: str
+    parameters: int
+    graph_bytes: int
+    plan_bytes: int
+    seconds: float
+
+    def row(self) -> str:
+        """As a row of the table."""
+        return (f"| {self.network} | {self.precision} | {self.parameters / 1e6:.1f} M | "
+                f"{self.graph_bytes / 1e6:.1f} MB | {self.plan_bytes / 1e6:.1f} MB | "
+                f"{self.seconds:.1f} s |\n")
+
+
+def build_networks(
+    names: tuple[tuple[str, str], ...] = NETWORKS, image_hw: tuple[int, int] = IMAGE_HW
+) -> Iterator[Built]:
+    """Export and build networks with random weights, each at fp32 and fp16.
+
+    Args:
+        names: Kind and name of each.
+        image_hw: Height and width of the image.
+
+    Raises:
+        EngineError: TensorRT refuses one, or its graph does not answer as torch does.
+    """
+    runtime = load_tensorrt()
+    for kind, name in names:
+        network = fresh_network(kind, name)
+        for precision in PRECISIONS:
+            yield build_network(runtime, network, (kind, name), precision, image_hw)
+            gc.collect()  # graphs of half a gigabyte
+
+
+def fresh_network(kind: str, name: str) -> nn.Module:
+    """A network with random weights, always the same."""
+    torch.manual_seed(0)
+    network = (create_depth_network(DepthNetworkConfig(name=name)) if kind == "depth"
+               else create_pose_network(PoseNetworkConfig(name=name)))
+    return network.eval()
+
+
+def build_network(
+    runtime: TensorRt,
+    network: nn.Module,
+    name: tuple[str, str],
+    precision: str,
+    image_hw: tuple[int, int],
+) -> Built:
+    """Export one network, which compares it with torch, and build its plan."""
+    content = export_onnx(network, name[0], precision)
+    shape = (1, channels(network, name[0]), *image_hw)
+    proto = parse_graph(content)
+    fix_input_shape(proto, shape)
+    capabilities = (CAPABILITY,) if runtime.builds_ahead else ()
+    request = PlanRequest(proto.SerializeToString(), (shape,), capabilities)
+    built = build_plan(runtime, request)
+    count = sum(parameter.numel() for parameter in network.parameters())
+    return Built(" ".join(name), precision, count, len(content), len(built.plan), built.seconds)
+
+
+def replace_rows(text: str, rows: dict[str, str]) -> str:
+    """Put new rows into the table of a document, in the networks' order; others stay.
+
+    Args:
+        text: The document.
+        rows: All rows of each network by its name, as in ``depth small``.
+    """
+    def table(match: re.Match[str]) -> str:
+        known: dict[str, str] = {}
+        for line in match.group(0).splitlines(keepends=True):
+            if line.startswith(("| depth", "| pose")):
+                network = line.split("|")[1].strip()
+                known[network] = known.get(network, "") + line
+        known |= rows
+        ordered = [known[" ".join(key)] for key in NETWORKS if " ".join(key) in known]
+        return match.group(1) + _HEAD + "".join(ordered) + match.group(2)
+
+    return _TABLE.sub(table, text)
+
+
+def main(document: Path, names: list[str]) -> int:
+    """Measure, and rewrite the document after every network."""
+    wanted = [key for key in NETWORKS if not names or " ".join(key) in names]
+    failures = 0
+    for key in wanted:
+        started = time.perf_counter()
+        try:
+            rows = "".join(built.row() for built in build_networks((key,)))
+        except SfmDepthError as error:
+            sys.stderr.write(f"{' '.join(key)}: {error}\n")
+            failures += 1
+            continue
+        text = document.read_text(encoding="utf-8")
+        document.write_text(replace_rows(text, {" ".join(key): rows}), encoding="utf-8")
+        sys.stdout.write(f"{rows}({time.perf_counter() - started:.0f} s with the export)\n")
+        sys.stdout.flush()
+    return 1 if failures or not wanted else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))
