@@ -1,0 +1,143 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A short training run in a process of its own: what it begins with, and what it comes to."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sfm_depth_ros.config.schema import RecipeConfig
+    from sfm_depth_ros.training.network_pair import NetworkPair
+
+FIRST_AND_LAST = 20  # steps whose mean loss is reported
+GIB = 1.0  # of prepared snippets
+
+
+@dataclass(frozen=True)
+class ShortRun:
+    """What is trained, and on what.
+
+    Attributes:
+        recipe: Networks, objective and loop.
+        drive: Bag to learn from.
+        judge: Bag to judge by.
+        scratch: Folder for prepared snippets.
+        begin_with: Model folder whose weights the networks begin with, as far as they have them;
+            None = random.
+    """
+
+    recipe: RecipeConfig
+    drive: Path
+    judge: Path
+    scratch: Path
+    begin_with: Path | None = None
+
+
+@dataclass
+class _Totals:
+    """Remembers the loss of every step (an Observer)."""
+
+    values: list[float] = field(default_factory=list)
+
+    def on_step(self, report: Any) -> None:
+        self.values.append(report.terms["total"])
+
+    def on_validation(self, step: int, found: Mapping[str, float], networks: NetworkPair) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def measure_run(run: ShortRun) -> dict[str, float]:
+    """Train in a fresh process, so that peak memory is the run's own; figures by name."""
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        figures: dict[str, float] = pool.apply(_train, (run,))
+        return figures
+
+
+def _train(run: ShortRun) -> dict[str, float]:
+    import torch
+
+    from sfm_depth_ros.data.bag_selection import BagSelection
+    from sfm_depth_ros.data.weighted_bag import WeightedBag
+    from sfm_depth_ros.training.cache_store import CacheStore
+    from sfm_depth_ros.training.judging import DataJudge
+    from sfm_depth_ros.training.offline import OfflineTrainer, RunParts
+    from sfm_depth_ros.training.training_data import batches_of, prepare_data
+
+    config, objective = run.recipe.training, run.recipe.objective
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    store = CacheStore(run.scratch / "cache", int(GIB * 2**30))
+    bags = [WeightedBag.parse(str(run.drive))]
+    data = prepare_data(bags, [BagSelection.parse(str(run.judge))], 0, config, store)
+    networks, totals = _begin(run), _Totals()
+    held_out = next(batches_of(data.recorded_validation))
+    before = _objective(networks, held_out, objective)
+    with TemporaryDirectory(dir=run.scratch) as folder:
+        parts = RunParts(Path(folder), config, objective, observers=[totals])
+        trainer = OfflineTrainer(networks, parts)
+        report = trainer.run(data.batch, DataJudge(data, objective, config.device))
+    return _figures(report, totals.values) | {
+        "held_out_before": before,
+        "held_out_after": _objective(trainer.average.network, held_out, objective),
+        "focal_ratio": _focal_ratio(trainer.average.network, held_out),
+    }
+
+
+def _begin(run: ShortRun) -> NetworkPair:
+    from sfm_depth_ros.networks.model_folder import read_model_folder
+    from sfm_depth_ros.training.network_pair import fresh_networks, networks_of
+
+    networks = fresh_networks(run.recipe.depth, run.recipe.pose, run.recipe.training.seed)
+    if run.begin_with is not None:
+        known = networks_of(read_model_folder(run.begin_with)).state_dict()
+        networks.load_state_dict(known, strict=False)  # heads that it lacks stay fresh
+    return networks
+
+
+def _objective(networks: NetworkPair, batch: Any, config: Any) -> float:
+    """The objective of one batch; norms take the batch's own statistics, as in training."""
+    import copy
+
+    import torch
+
+    from sfm_depth_ros.training.step import training_step
+
+    copied = copy.deepcopy(networks).train()
+    with torch.no_grad():
+        terms = training_step(copied.depth, copied.pose, batch, config).terms
+    return terms.as_floats()["total"]
+
+
+def _focal_ratio(networks: NetworkPair, batch: Any) -> float:
+    """Median of predicted / reported focal length; 1 where it is not predicted."""
+    import torch
+
+    from sfm_depth_ros.networks.source_motions import predict_source_motions
+
+    with torch.no_grad():
+        said = predict_source_motions(networks.pose, batch.target, batch.sources, batch.K)
+    if said.intrinsics is None:
+        return 1.0
+    return float((said.intrinsics[:, 0, 0] / batch.K[:, 0, 0]).median())
+
+
+def _figures(report: Mapping[str, Any], totals: list[float]) -> dict[str, float]:
+    found = report["validations"][-1]
+    names = ("abs_rel", "abs_rel_scaled", "a1", "depth_scale_ratio", "translation_scale_ratio",
+             "rotation_error_deg", "photometric")
+    return {
+        "steps": report["steps"], "refused": report["refused"], "step_s": report["step_s"],
+        "data_wait_share": report["data_wait_share"], "peak_mib": report["peak_mib"],
+        "loss_first": fmean(totals[:FIRST_AND_LAST]), "loss_last": fmean(totals[-FIRST_AND_LAST:]),
+        **{name: found[f"recorded_{name}"] for name in names},
+    }  # fmt: skip
