@@ -23,8 +23,9 @@ from sfm_depth_ros.losses.masked_mean import counted
 
 # Pairs that are farther apart than this many times the median are outliers (occlusions, things
 # that move), unless they are as near as this share of their distance from the camera: most of a
-# scene may not notice a motion that its few walls at the sides show.
-CUT_OFF, NEAR_ENOUGH = 3.0, 0.1
+# scene may not notice a motion that its few walls at the sides show. Once the first alignment has
+# brought the clouds together, less is forgiven.
+CUT_OFF, NEAR_ENOUGH, NEAR_ONCE_ALIGNED = 3.0, 0.1, 0.02
 _DAMPING = 1e-6  # share of the mean diagonal: a wall alone leaves some directions undetermined
 _FEWEST = 12  # pairs; twice the unknowns of a motion
 
@@ -85,11 +86,12 @@ def icp_loss(
     K = K.detach().repeat_interleave(count, 0)
     moved = _transform(T, a.detach())
     correction = torch.eye(4, dtype=T.dtype, device=T.device).expand(len(T), 4, 4)
-    for _ in range(iterations):
+    for number in range(iterations):
         # Only the last alignment is learnt through.
         correction = correction.detach()
         placed = _transform(correction, moved)
-        pairs = _pair(placed.detach(), surface, K)
+        near_enough = NEAR_ENOUGH if number == 0 else NEAR_ONCE_ALIGNED
+        pairs = _pair(placed.detach(), surface, K, near_enough)
         step = _alignment(placed, pairs, b.detach())
         correction = compose(motion_to_transform(step), correction)
     turn = matrix_to_axis_angle(correction[:, :3, :3])
@@ -117,7 +119,7 @@ def _surface(cloud: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _pair(points: Tensor, surface: Tensor, K: Tensor) -> _Pairs:
+def _pair(points: Tensor, surface: Tensor, K: Tensor, near_enough: float) -> _Pairs:
     """Pair points ``(N, 3, P)`` with the surfaces ``(N, 6, H, W)`` at their pixels of b."""
     height, width = surface.shape[-2:]
     z = points[:, 2]
@@ -131,7 +133,7 @@ def _pair(points: Tensor, surface: Tensor, K: Tensor) -> _Pairs:
     weight = partner[:, 2].masked_fill(~found, torch.inf).reciprocal()
     distance = ((points - partner) * normal).sum(1).abs() * weight
     median = distance.masked_fill(~found, torch.nan).nanmedian(1, keepdim=True).values
-    near = found & (distance <= (CUT_OFF * median).clamp(min=NEAR_ENOUGH))
+    near = found & (distance <= (CUT_OFF * median).clamp(min=near_enough))
     near = near & (near.sum(1, keepdim=True) >= _FEWEST)
     return _Pairs(index, normal, weight.masked_fill(~near, 0))
 
