@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from sfm_depth_ros.engines.base import EngineRequest, check_input, check_output, closed
+from sfm_depth_ros.engines.quantisation import graph_of
 from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.optional import require
 
 
 class OnnxRuntimeEngine:
-    """A network in ONNX Runtime, fp32."""
+    """A network in ONNX Runtime, fp32 or int8."""
 
     name = "onnxruntime"
 
@@ -25,18 +26,18 @@ class OnnxRuntimeEngine:
             EngineError: The precision or the graph is not supported.
             MissingDependencyError: ONNX Runtime is not installed.
         """
-        if request.precision != "fp32":
+        if request.precision not in ("fp32", "int8"):
             raise EngineError(f"onnxruntime has no {request.precision} on a CPU; set precision: "
                               "fp32 or engine: openvino")
         self.precision, self.input_shape = request.precision, request.input_shape
         runtime = require("onnxruntime")
-        graph = request.folder.onnx(request.network)
+        graph = graph_of(request)
         try:
             self._session: Any = runtime.InferenceSession(
                 graph, _options(runtime, request), providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # its errors have no common base but Exception
-            raise EngineError(f"onnxruntime cannot load {graph} at {request.input_shape} "
+            raise EngineError(f"onnxruntime cannot load the {request} of {request.folder.path} "
                               f"({error}); choose another engine") from error
         self._input_name: str = self._session.get_inputs()[0].name
 

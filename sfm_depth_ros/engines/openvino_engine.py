@@ -9,14 +9,17 @@ from typing import Any
 import numpy as np
 
 from sfm_depth_ros.engines.base import EngineRequest, check_input, check_output, closed
+from sfm_depth_ros.engines.openvino_graph import speed_up_doubling
+from sfm_depth_ros.engines.quantisation import graph_of
 from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.optional import require
 
-PRECISIONS = {"fp32": "f32", "bf16": "bf16"}
+# What is computed in: of int8 graphs, all that is not quantised.
+PRECISIONS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 
 
 class OpenVinoEngine:
-    """A network in OpenVINO, fp32 or bf16."""
+    """A network in OpenVINO, fp32, bf16 or int8."""
 
     name = "openvino"
 
@@ -32,15 +35,16 @@ class OpenVinoEngine:
                               "set precision: fp32")
         self.precision, self.input_shape = request.precision, request.input_shape
         openvino = require("openvino")
-        graph = request.folder.onnx(request.network)
+        graph = graph_of(request)
         try:
             core = openvino.Core()
             model = core.read_model(graph)
             model.reshape({0: list(request.input_shape)})
+            speed_up_doubling(model)
             compiled = core.compile_model(model, "CPU", _options(request))
             self._request: Any = compiled.create_infer_request()
         except RuntimeError as error:
-            raise EngineError(f"openvino cannot load {graph} at {request.input_shape} "
+            raise EngineError(f"openvino cannot load the {request} of {request.folder.path} "
                               f"({error}); choose another engine") from error
         _check_precision(openvino, compiled, request.precision)
 
@@ -72,7 +76,7 @@ def _options(request: EngineRequest) -> dict[str, Any]:
 
 
 def _check_precision(openvino: Any, compiled: Any, precision: str) -> None:
-    wanted = {"fp32": openvino.Type.f32, "bf16": openvino.Type.bf16}[precision]
+    wanted = {"f32": openvino.Type.f32, "bf16": openvino.Type.bf16}[PRECISIONS[precision]]
     given = compiled.get_property("INFERENCE_PRECISION_HINT")
     if given != wanted:
         raise EngineError(f"openvino computes in {given} where {precision} was asked for: this "

@@ -13,7 +13,7 @@ from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.networks.model_folder import ModelFolder
 
 # Of the 99th percentile of the relative error.
-TOLERANCES = {"fp32": 1e-3, "bf16": 2e-2, "fp16": 2e-2}
+TOLERANCES = {"fp32": 1e-3, "bf16": 2e-2, "fp16": 2e-2, "int8": 1e-1}
 SMALLEST_MOTION = 0.01  # metres or radians: less is compared as if it were this much
 
 
@@ -43,16 +43,20 @@ def measure_error(engine: Engine, folder: ModelFolder, network: str) -> Relative
             the largest component of each translation and rotation).
     """
     frames = folder.check_frames()
-    if network == "depth":
-        inputs, expected = frames.image, frames.depth
-        size = np.abs(expected)
-    else:
-        inputs, expected = frames.pair, frames.motion
-        parts = np.abs(expected).reshape(len(expected), -1, 3).max(axis=2, keepdims=True)
-        size = np.maximum(parts, SMALLEST_MOTION).repeat(3, axis=2).reshape(expected.shape)
+    inputs, expected = ((frames.image, frames.depth) if network == "depth"
+                        else (frames.pair, frames.motion))
     found = np.concatenate([engine.infer(frame[None]) for frame in inputs])
     if found.shape != expected.shape:
         raise EngineError(f"{engine.name} answers {found.shape} where {expected.shape} is right")
+    return relative_error(found, expected, network)
+
+
+def relative_error(found: np.ndarray, expected: np.ndarray, network: str) -> RelativeError:
+    """How far answers are from the right ones, see :func:`measure_error`."""
+    size = np.abs(expected)
+    if network == "pose":
+        parts = size.reshape(len(size), -1, 3).max(axis=2, keepdims=True)
+        size = np.maximum(parts, SMALLEST_MOTION).repeat(3, axis=2).reshape(size.shape)
     error = np.abs(found - expected) / np.maximum(size, 1e-9)
     p50, p99 = np.percentile(error, (50, 99))
     return RelativeError(float(p50), float(p99), float(error.max()))
