@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
 def _agreement(folder: ModelFolder, network: str, form: GraphForm, engine: str) -> str:
     """Compare with the check frames, and say by how much the graph differs."""
     from sfm_depth_ros.engines.model_graph import check_graph
-    from sfm_depth_ros.engines.openvino_graph import check_openvino_graph
+    from sfm_depth_ros.engines.openvino_files import check_openvino_graph
 
     check = check_openvino_graph if engine == "openvino" else check_graph
     try:
@@ -103,7 +103,7 @@ def _write_joint(
 def _write_openvino(
     folder: ModelFolder, form: GraphForm, options: argparse.Namespace
 ) -> list[Path]:
-    from sfm_depth_ros.engines.openvino_graph import save_openvino_graph
+    from sfm_depth_ros.engines.openvino_files import save_openvino_graph
 
     return [path for network in NETWORKS
             for path in save_openvino_graph(folder, network, form, options.out)]
