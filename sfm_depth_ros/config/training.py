@@ -40,6 +40,10 @@ class OfflineTrainingConfig:
                                    "has AVX512-BF16 or AMX, or on a GPU); in float16 with a "
                                    "scaled gradient on a GPU without bfloat16")
     jitter: bool = option(True, "change light and colour at random, and mirror")
+    teacher: str = option("none", "where recordings get sparse depth from, for "
+                          "objective.sparse_depth_weight: tracks = corners followed over the "
+                          "odometer's way, stereo = the second camera",
+                          choices=("none", "tracks", "stereo"))
     validate_every: int = option(1000, "steps between two validations", minimum=1,
                                  maximum=100000000)
     validation_share: float = option(0.05, "share of each bag's time that is held out for "
