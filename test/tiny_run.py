@@ -83,7 +83,8 @@ class Gradient:
         self._networks, self._file = networks, file
 
     def on_step(self, report) -> None:
-        print("step", report.step, flush=True)
+        sys.stdout.write(f"step {report.step}\n")
+        sys.stdout.flush()
         if self._file and report.step == 1:
             named = self._networks.named_parameters()
             tensors = {name: p.grad.contiguous() for name, p in named if p.grad is not None}

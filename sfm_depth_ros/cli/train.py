@@ -18,6 +18,7 @@ from sfm_depth_ros.cli.output_paths import output_file
 from sfm_depth_ros.cli.progress_bar import ProgressBar
 from sfm_depth_ros.cli.recipe_file import recipe_file
 from sfm_depth_ros.cli.stop_signals import StopSignals
+from sfm_depth_ros.config.extra_inputs import extra_inputs
 from sfm_depth_ros.config.loading import load_config, to_dict
 from sfm_depth_ros.config.networks import DepthNetworkConfig, PoseNetworkConfig
 from sfm_depth_ros.config.schema import RecipeConfig
@@ -153,7 +154,10 @@ def _training_data(options: argparse.Namespace, recipe: RecipeConfig) -> Trainin
     config = recipe.training
     folder = Path(config.cache_dir).expanduser() if config.cache_dir else default_cache_folder()
     store = CacheStore(folder, int(config.cache_gib * 2**30))
-    return prepare_data(options.bags, options.validate, options.synthetic, config, store)
+    return prepare_data(
+        options.bags, options.validate, options.synthetic, config, store,
+        extra_inputs(recipe.objective),
+    )
 
 
 def _train(

@@ -5,8 +5,7 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +17,14 @@ from sfm_depth_ros.data.bag_selection import BagSelection
 from sfm_depth_ros.data.bag_topics import BagTopics, require_topics
 from sfm_depth_ros.data.camera_model import CameraModel
 from sfm_depth_ros.data.camera_truth import CameraTruth
-from sfm_depth_ros.data.events import CameraInfoEvent, DepthTruthEvent, ImageEvent
+from sfm_depth_ros.data.companions import CompanionPreparer, Matched, StampMatcher
+from sfm_depth_ros.data.events import (
+    CameraInfoEvent,
+    CompanionEvent,
+    DepthTruthEvent,
+    ImageEvent,
+    RightCameraInfoEvent,
+)
 from sfm_depth_ros.data.preprocessing import Preprocessor
 from sfm_depth_ros.data.sample import Frame, Snippet
 from sfm_depth_ros.data.snippet_truth import TruthMemory
@@ -26,8 +32,9 @@ from sfm_depth_ros.data.snippets import SnippetBuilder
 from sfm_depth_ros.data.velocity import VelocityBuffer
 from sfm_depth_ros.errors import DataError
 
-MAX_TRUTH_DELAY = 4  # images that may come between an image and its true depth
-MAX_TRUTHS_KEPT = 8
+MAX_DELAY = 4  # images that may come between an image and what belongs to it
+_TRUTH = "depth_truth"
+_READ = (ImageEvent, CameraInfoEvent, DepthTruthEvent, RightCameraInfoEvent, CompanionEvent)
 
 _logger = logging.getLogger(__name__)
 
@@ -48,6 +55,13 @@ class BagFrame(NamedTuple):
     camera_truth: CameraTruth | None = None
 
 
+class _Waiting(NamedTuple):
+    """An image whose companions have not all come."""
+
+    event: ImageEvent
+    preparer: CompanionPreparer
+
+
 class BagFrames:
     """The frames of one bag or of a part of it, to iterate any number of times.
 
@@ -56,6 +70,7 @@ class BagFrames:
         rig: Camera, extrinsics, velocities and true poses.
         preprocessor: From the bag's images to the network's, for the first calibration.
         dropped: Images of the last iteration that could not be decoded.
+        topics: What is read.
         refused: Images of the newest :func:`read_snippets` that made no snippet, by reason.
     """
 
@@ -67,6 +82,7 @@ class BagFrames:
         frame_count: int,
         topics: BagTopics,
         follows_info: bool = True,
+        companions: Collection[str] = (),
     ) -> None:
         self.selection = selection
         self.rig = rig
@@ -74,8 +90,9 @@ class BagFrames:
         self.dropped = 0
         self.refused: dict[str, int] = {}
         self._frame_count = frame_count
-        self._topics = topics
+        self.topics = topics
         self._follows_info = follows_info
+        self._companions = frozenset(companions)
 
     def __len__(self) -> int:
         return self._frame_count
@@ -93,42 +110,51 @@ class BagFrames:
     def __iter__(self) -> Iterator[BagFrame]:
         """Yield frames in the order of bag time."""
         self.dropped = 0
-        preprocessor = self.preprocessor
-        delay = MAX_TRUTH_DELAY if self._topics.depth_truth else 0
-        waiting: deque[tuple[ImageEvent, Preprocessor]] = deque()
-        truths: dict[int, DepthTruthEvent] = {}
-        first_ns: int | None = None
-        with BagReader(self.path, self._topics) as reader:
-            for event in reader.events(ImageEvent, CameraInfoEvent, DepthTruthEvent):
+        preprocessor, right, first_ns = self.preprocessor, None, None
+        preparer: CompanionPreparer | None = None
+        matcher = StampMatcher[_Waiting](self._roles(), MAX_DELAY)
+        with BagReader(self.path, self.topics) as reader:
+            for event in reader.events(*_READ):
                 if isinstance(event, CameraInfoEvent) and self._follows_info:
                     preprocessor = preprocessor.for_camera(event.camera)
+                elif isinstance(event, RightCameraInfoEvent):
+                    right = event.camera if "right_image" in self._companions else None
                 elif isinstance(event, DepthTruthEvent):
-                    truths[event.stamp_ns] = event
-                    _drop_oldest(truths)
+                    matcher.add_beside(_TRUTH, event.stamp_ns, event)
+                elif isinstance(event, CompanionEvent) and event.role in self._companions:
+                    matcher.add_beside(event.role, event.stamp_ns, event)
                 elif isinstance(event, ImageEvent):
                     first_ns = event.stamp_ns if first_ns is None else first_ns
                     if self.selection.contains(event.stamp_ns, first_ns):
-                        waiting.append((event, preprocessor))
-                while waiting and (len(waiting) > delay or waiting[0][0].stamp_ns in truths):
-                    yield from self._prepare(*waiting.popleft(), truths)
-            for image, its_preprocessor in waiting:
-                yield from self._prepare(image, its_preprocessor, truths)
+                        preparer = CompanionPreparer.following(preparer, preprocessor, right)
+                        matcher.add(event.stamp_ns, _Waiting(event, preparer))
+                for matched in matcher.ready():
+                    yield from self._prepare(matched)
+            for matched in matcher.rest():
+                yield from self._prepare(matched)
 
-    def _prepare(
-        self, event: ImageEvent, preprocessor: Preprocessor, truths: dict[int, DepthTruthEvent]
-    ) -> Iterator[BagFrame]:
-        truth = truths.pop(event.stamp_ns, None)
+    def _roles(self) -> frozenset[str]:
+        """What may come beside an image."""
+        roles = {role for role in self._companions if getattr(self.topics, role)}
+        return frozenset(roles | ({_TRUTH} if self.topics.depth_truth else set()))
+
+    def _prepare(self, matched: Matched[_Waiting]) -> Iterator[BagFrame]:
+        (event, preparer), beside = matched
+        truth = beside.pop(_TRUTH, None)
         try:
             image = event.decode()
+            seen = {role: found.decode() for role, found in beside.items()
+                    if isinstance(found, CompanionEvent)}
         except DataError as error:
             self.dropped += 1
             _logger.warning("image at %d ns left out: %s", event.stamp_ns, error)
             return
-        frame = preprocessor.frame(image, event.stamp_ns, event.frame_id)
-        depth, camera_truth = _truth_of(truth, preprocessor)
+        frame = preparer.preprocessor.frame(image, event.stamp_ns, event.frame_id)
+        truth = truth if isinstance(truth, DepthTruthEvent) else None
+        depth, camera_truth = _truth_of(truth, preparer.preprocessor)
         T_world_base = self.rig.poses.at(event.stamp_ns)
         T_world_camera = None if T_world_base is None else T_world_base @ self.rig.T_base_camera
-        yield BagFrame(frame, depth, T_world_camera, camera_truth)
+        yield BagFrame(preparer.attach(frame, seen), depth, T_world_camera, camera_truth)
 
 
 def read_frames(
@@ -141,6 +167,7 @@ def read_frames(
     base_to_camera: np.ndarray | None = None,
     max_velocity_gap_s: float = 0.3,
     needs_velocity: bool = False,
+    companions: Collection[str] = (),
 ) -> BagFrames:
     """Open a bag for iteration.
 
@@ -154,6 +181,8 @@ def read_frames(
             bag's ``/tf_static``.
         max_velocity_gap_s: Longest time in seconds between two velocities that is interpolated.
         needs_velocity: Refuse a bag without an odometer.
+        companions: What frames shall carry beside the image, where the bag has it: right_image,
+            sparse_depth, instance_mask.
 
     Raises:
         DataError: The bag lacks something; the message says what it has and the remedy.
@@ -167,7 +196,9 @@ def read_frames(
         count = _count_images(reader, selection)
         chosen = reader.topics
     preprocessor = Preprocessor(rig.camera, input_width, crop)
-    return BagFrames(selection, rig, preprocessor, count, chosen, follows_info=camera is None)
+    return BagFrames(
+        selection, rig, preprocessor, count, chosen, camera is None, companions
+    )
 
 
 def read_snippets(
@@ -222,9 +253,3 @@ def _truth_of(
         return None, None
     depth = truth.depth
     return preprocessor.resize_depth(depth), preprocessor.camera_truth(depth)
-
-
-def _drop_oldest(truths: dict[int, DepthTruthEvent]) -> None:
-    """Truths whose image never comes must not pile up."""
-    while len(truths) > MAX_TRUTHS_KEPT:
-        del truths[min(truths)]

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
@@ -19,6 +20,7 @@ VELOCITY_TYPES = (
     "geometry_msgs/msg/TwistStamped",
 )
 NOT_A_CAMERA = ("ground_truth", "depth", "mask", "disparity", "confidence")
+_RIGHT = re.compile(r"(?<![a-z])right(?![a-z])")  # a word of the name, as in /camera_right
 _NOT_AN_ODOMETER = ("ground_truth", "ego_motion", "cmd_vel")
 
 _logger = logging.getLogger(__name__)
@@ -35,6 +37,10 @@ class BagTopics:
         tf_static: Fixed transforms.
         depth_truth: True depth.
         pose_truth: True poses.
+        right_image: Images of a second camera at the same moments.
+        right_camera_info: Its calibration, with the baseline in P.
+        sparse_depth: Measured depth in the camera's image (lidar, stereo).
+        instance_mask: Which moving thing each pixel belongs to.
     """
 
     image: str = ""
@@ -43,6 +49,10 @@ class BagTopics:
     tf_static: str = ""
     depth_truth: str = ""
     pose_truth: str = ""
+    right_image: str = ""
+    right_camera_info: str = ""
+    sparse_depth: str = ""
+    instance_mask: str = ""
 
 
 def choose_topics(recorded: Mapping[str, str], wanted: BagTopics | None = None) -> BagTopics:
@@ -61,6 +71,7 @@ def choose_topics(recorded: Mapping[str, str], wanted: BagTopics | None = None) 
         if name and name not in recorded:
             raise DataError(f"the bag has no topic {name!r}; it has {describe(recorded)}")
     image = wanted.image or _choose(recorded, IMAGE_TYPES, NOT_A_CAMERA, "image")
+    right_image = wanted.right_image or _right_image_beside(image, recorded)
     return BagTopics(
         image=image,
         camera_info=wanted.camera_info or _camera_info_of(image, recorded),
@@ -69,6 +80,11 @@ def choose_topics(recorded: Mapping[str, str], wanted: BagTopics | None = None) 
         tf_static=wanted.tf_static or _if_recorded("/tf_static", recorded),
         depth_truth=wanted.depth_truth or _if_recorded("/ground_truth/depth", recorded),
         pose_truth=wanted.pose_truth or _if_recorded("/ground_truth/odom", recorded),
+        right_image=right_image,
+        right_camera_info=wanted.right_camera_info
+        or (_camera_info_of(right_image, recorded) if right_image else ""),
+        sparse_depth=wanted.sparse_depth or _image_called("sparse_depth", recorded),
+        instance_mask=wanted.instance_mask or _image_called("instance_mask", recorded),
     )
 
 
@@ -97,7 +113,7 @@ def _choose(
     candidates = [
         name
         for kind in types
-        for name in recorded
+        for name in sorted(recorded, key=_is_right)
         if recorded[name] == kind and not any(word in name for word in unfit)
     ]
     if len(candidates) > 1:
@@ -111,8 +127,31 @@ def _camera_info_of(image: str, recorded: Mapping[str, str]) -> str:
     camera = image.removesuffix("/compressed").rpartition("/")[0]
     if f"{camera}/camera_info" in infos:
         return f"{camera}/camera_info"
-    infos = [name for name in infos if not any(word in name for word in NOT_A_CAMERA)]
+    infos = [name for name in infos if not any(word in name for word in NOT_A_CAMERA)
+             and _is_right(name) == _is_right(image)]
     return infos[0] if len(infos) == 1 else ""
+
+
+def _is_right(name: str) -> bool:
+    return _RIGHT.search(name.lower()) is not None
+
+
+def _right_image_beside(image: str, recorded: Mapping[str, str]) -> str:
+    """The second camera's images, of the same type as the first one's."""
+    names = [
+        name for name, kind in recorded.items()
+        if kind == recorded.get(image) and name != image and _is_right(name)
+        and not any(word in name for word in NOT_A_CAMERA)
+    ]  # fmt: skip
+    return names[0] if len(names) == 1 and not _is_right(image) else ""
+
+
+def _image_called(role: str, recorded: Mapping[str, str]) -> str:
+    """The image topic whose last word (before ``/compressed``) is the role."""
+    for name, kind in recorded.items():
+        if kind in IMAGE_TYPES and name.removesuffix("/compressed").rpartition("/")[2] == role:
+            return name
+    return ""
 
 
 def _if_recorded(name: str, recorded: Mapping[str, str]) -> str:

@@ -74,6 +74,32 @@ class DepthTruthEvent:
 
 
 @dataclass(frozen=True)
+class RightCameraInfoEvent:
+    """A calibration of the second camera; ``P[0, 3]`` is minus focal length times baseline."""
+
+    time_ns: int
+    camera: CameraModel
+
+
+@dataclass(frozen=True)
+class CompanionEvent:
+    """What another sensor saw at the moment of the image with the same stamp.
+
+    ``role`` is ``right_image`` (``(H, W, 3)`` uint8, RGB), ``sparse_depth`` (``(H, W)`` float32
+    metres, 0 = unknown) or ``instance_mask`` (``(H, W)`` uint8, 0 = static).
+    """
+
+    time_ns: int
+    stamp_ns: int
+    role: str
+    decoder: Callable[[], np.ndarray] = field(repr=False, compare=False)
+
+    def decode(self) -> np.ndarray:
+        """What it saw; raises DataError where the message is damaged."""
+        return self.decoder()
+
+
+@dataclass(frozen=True)
 class PoseTruthEvent:
     """True pose of the base in a world frame, ``(4, 4)`` metres."""
 
@@ -89,4 +115,6 @@ Event = (
     | TransformEvent
     | DepthTruthEvent
     | PoseTruthEvent
+    | RightCameraInfoEvent
+    | CompanionEvent
 )

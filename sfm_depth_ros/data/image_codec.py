@@ -120,6 +120,34 @@ def decode_depth(
     raise DataError(f"depth encoding {encoding!r} is not known; expected 32FC1 or 16UC1")
 
 
+def decode_labels(
+    encoding: str, data: Any, height: int, width: int, step: int, is_bigendian: bool = False
+) -> np.ndarray:
+    """Decode a mask of instances.
+
+    Args:
+        encoding: ``8UC1`` or ``mono8``, or with 16 bits, whose labels are folded into 1-255.
+        data: Bytes of the message.
+        height: Rows.
+        width: Columns.
+        step: Bytes of a row.
+        is_bigendian: Byte order of 16-bit labels.
+
+    Returns:
+        ``(height, width)`` uint8, 0 = static.
+
+    Raises:
+        DataError: Another encoding, or the message's fields contradict each other.
+    """
+    fields = (encoding, data, height, width, step, is_bigendian)
+    if encoding in ("8UC1", "mono8"):
+        return _pixels(*fields, np.uint8, 1)
+    if encoding in ("16UC1", "mono16"):
+        labels = _pixels(*fields, np.uint16, 1)
+        return np.where(labels > 0, (labels.astype(np.int64) - 1) % 255 + 1, 0).astype(np.uint8)
+    raise DataError(f"an instance mask has encoding {encoding!r}: publish it as mono8 or 16UC1")
+
+
 def decode_compressed_depth(format: str, data: Any) -> np.ndarray:
     """Decode a PNG of 16-bit millimetres (``"16UC1; png"``, ``"16UC1; compressedDepth png"``).
 

@@ -120,6 +120,15 @@ class ImageLayout:
         answer.reshape(-1)[targets[known]] = values[known]
         return answer
 
+    def sample(self, values: np.ndarray) -> np.ndarray:
+        """Nearest of ``(H, W)`` at the centre of each network pixel; 0 in added rows."""
+        a, b = self.source, self.intrinsics
+        x = (np.arange(b.width) - b.cx) * (a.fx / b.fx) + a.cx
+        y = (np.arange(b.height) - b.cy) * (a.fy / b.fy) + a.cy
+        columns = np.clip(np.floor(x + 0.5), 0, a.width - 1).astype(np.int64)
+        rows = np.clip(np.floor(y + 0.5), 0, a.height - 1).astype(np.int64)
+        return np.where(self.valid, values[rows[:, None], columns], values.dtype.type(0))
+
     def to_input(self, depth: np.ndarray) -> np.ndarray:
         """Sample ``(h, w)`` at every pixel of the whole image ``(H, W)``; NaN outside."""
         columns, rows = self._columns_and_rows

@@ -12,10 +12,12 @@ import numpy as np
 from sfm_depth_ros.data.camera_model import CameraModel
 from sfm_depth_ros.data.events import (
     CameraInfoEvent,
+    CompanionEvent,
     DepthTruthEvent,
     Event,
     ImageEvent,
     PoseTruthEvent,
+    RightCameraInfoEvent,
     TransformEvent,
     VelocityEvent,
 )
@@ -24,6 +26,7 @@ from sfm_depth_ros.data.image_codec import (
     decode_compressed_depth,
     decode_depth,
     decode_image,
+    decode_labels,
 )
 from sfm_depth_ros.data.sample import Velocity
 from sfm_depth_ros.errors import DataError
@@ -91,8 +94,37 @@ def _raw_fields(message: Any) -> tuple[str, Any, int, int, int, bool]:
     )
 
 
+def _right_image(time_ns: int, topic: str, message: Any) -> Iterator[Event]:
+    for event in _image(time_ns, topic, message):
+        assert isinstance(event, ImageEvent)  # that is what it makes
+        yield CompanionEvent(time_ns, event.stamp_ns, "right_image", event.decoder)
+
+
+def _sparse_depth(time_ns: int, topic: str, message: Any) -> Iterator[Event]:
+    for event in _depth_truth(time_ns, topic, message):
+        assert isinstance(event, DepthTruthEvent)  # that is what it makes
+        yield CompanionEvent(time_ns, event.stamp_ns, "sparse_depth", event.decoder)
+
+
+def _instance_mask(time_ns: int, topic: str, message: Any) -> Iterator[Event]:
+    def decode() -> np.ndarray:
+        if hasattr(message, "format"):
+            return decode_compressed(message.format, message.data)[..., 0]
+        return decode_labels(*_raw_fields(message))
+
+    yield CompanionEvent(time_ns, stamp_ns(message.header), "instance_mask", decode)
+
+
 def _camera_info(time_ns: int, topic: str, message: Any) -> Iterator[Event]:
-    camera = CameraModel.from_matrices(
+    yield CameraInfoEvent(time_ns, _camera(message))
+
+
+def _right_camera_info(time_ns: int, topic: str, message: Any) -> Iterator[Event]:
+    yield RightCameraInfoEvent(time_ns, _camera(message))
+
+
+def _camera(message: Any) -> CameraModel:
+    return CameraModel.from_matrices(
         message.k,
         message.width,
         message.height,
@@ -102,7 +134,6 @@ def _camera_info(time_ns: int, topic: str, message: Any) -> Iterator[Event]:
         P=message.p,
         frame_id=message.header.frame_id,
     )
-    yield CameraInfoEvent(time_ns, camera)
 
 
 def _velocity(time_ns: int, topic: str, message: Any) -> Iterator[Event]:
@@ -149,5 +180,9 @@ _PARSERS: dict[str, tuple[type, _Parser]] = {
     "tf_static": (TransformEvent, _transforms),
     "depth_truth": (DepthTruthEvent, _depth_truth),
     "pose_truth": (PoseTruthEvent, _pose_truth),
+    "right_image": (CompanionEvent, _right_image),
+    "right_camera_info": (RightCameraInfoEvent, _right_camera_info),
+    "sparse_depth": (CompanionEvent, _sparse_depth),
+    "instance_mask": (CompanionEvent, _instance_mask),
 }
 ROLES = tuple(_PARSERS)

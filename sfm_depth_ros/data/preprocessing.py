@@ -127,6 +127,16 @@ class Preprocessor:
             return self._rectification.sample_depth(depth)
         return self._layout.scatter(depth)
 
+    def resize_labels(self, labels: np.ndarray) -> np.ndarray:
+        """Bring labels ``(H, W)`` of the camera's own image to the network's ``(h, w)``.
+
+        Each pixel takes the label at its centre; 0 where the network's image has no source.
+        """
+        self._check_size(labels)
+        if self._rectification is not None:
+            return self._rectification.sample(labels)
+        return self._layout.sample(labels)
+
     def camera_truth(self, depth: np.ndarray) -> CameraTruth:
         """True depth at the camera's size, rectified where the lens distorts.
 

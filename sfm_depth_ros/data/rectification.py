@@ -66,11 +66,15 @@ class Rectification:
 
     def sample_depth(self, depth: np.ndarray) -> np.ndarray:
         """Nearest depth of ``(H, W)`` metres, turned to the rectified axis; 0 = unknown."""
+        sampled = self.sample(depth) * self._axis_factor()
+        known = np.isfinite(sampled) & (sampled > 0)
+        return np.where(known, sampled, 0).astype(np.float32)
+
+    def sample(self, values: np.ndarray) -> np.ndarray:
+        """Nearest of the camera's ``(H, W)`` at each of the destination's pixels; 0 outside."""
         columns = np.clip(np.round(self._x), 0, self._camera.width - 1).astype(np.int64)
         rows = np.clip(np.round(self._y), 0, self._camera.height - 1).astype(np.int64)
-        sampled = depth[rows, columns] * self._axis_factor()
-        known = self.valid & np.isfinite(sampled) & (sampled > 0)
-        return np.where(known, sampled, 0).astype(np.float32)
+        return np.where(self.valid, values[rows, columns], values.dtype.type(0))
 
     def _axis_factor(self) -> np.ndarray:
         """Depth along the rectified axis over depth along the camera's, per pixel."""

@@ -37,6 +37,10 @@ class Frame:
         valid: ``(H, W)`` bool, False where the image has no source (padding, undistortion), or
             None where every pixel has one.
         frame_id: Name of the camera's optical frame.
+        right: ``(H, W, 3)`` uint8, RGB, of a second camera, rectified to the same intrinsics.
+        T_right_target: ``(4, 4)`` float32 this camera's frame to the second one's, metres.
+        sparse_depth: ``(H, W)`` float32 measured metres, 0 = unknown.
+        instances: ``(H, W)`` uint8, which moving thing a pixel belongs to, 0 = static.
     """
 
     stamp_ns: int
@@ -44,6 +48,10 @@ class Frame:
     intrinsics: Intrinsics
     valid: np.ndarray | None = None
     frame_id: str = ""
+    right: np.ndarray | None = None
+    T_right_target: np.ndarray | None = None
+    sparse_depth: np.ndarray | None = None
+    instances: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

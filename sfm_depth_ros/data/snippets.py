@@ -168,4 +168,14 @@ class SnippetBuilder:
             T_measured=np.stack(
                 [before.T_earlier_later, invert(after.T_earlier_later)]
             ).astype(np.float32),
+            right=target.frame.right,
+            T_right_target=target.frame.T_right_target,
+            sparse_depth=target.frame.sparse_depth,
+            instances=_instances(target.frame, earlier.frame, later.frame),
         )
+
+
+def _instances(*frames: Frame) -> np.ndarray | None:
+    """Masks ``(3, H, W)`` of all frames, or None where one has none."""
+    masks = [frame.instances for frame in frames if frame.instances is not None]
+    return np.stack(masks) if len(masks) == len(frames) else None

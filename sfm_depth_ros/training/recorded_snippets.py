@@ -13,6 +13,7 @@ from pathlib import Path
 from sfm_depth_ros.config.schema import NodeConfig, OfflineTrainingConfig
 from sfm_depth_ros.data.bag_frames import BagFrames, read_frames, read_snippets
 from sfm_depth_ros.data.bag_selection import BagSelection
+from sfm_depth_ros.data.teachers import taught
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.training.cache_store import CacheStore
 from sfm_depth_ros.training.content_hash import bag_content_hash, code_hash
@@ -30,7 +31,8 @@ _logger = logging.getLogger(__name__)
 
 
 def recorded_caches(
-    bag: BagSelection, config: OfflineTrainingConfig, store: CacheStore
+    bag: BagSelection, config: OfflineTrainingConfig, store: CacheStore,
+    companions: tuple[str, ...] = (),
 ) -> list[SnippetCache]:
     """Snippets of a bag with their truth, where it has any; one cache for each image size.
 
@@ -38,26 +40,34 @@ def recorded_caches(
         bag: The bag, or a part of it.
         config: Width of the network's image.
         store: Where they are kept, or found from an earlier run.
+        companions: What snippets shall have beside the images: right_image, sparse_depth,
+            instance_mask.
 
     Raises:
         DataError: The bag cannot be used; the message names the remedy.
     """
     gates = NodeConfig()
-    frames = read_frames(bag, config.width, needs_velocity=True)
+    frames = read_frames(bag, config.width, needs_velocity=True, companions=companions)
+    for role in companions:
+        if not getattr(frames.topics, role):
+            _logger.warning("%s has no %s, which the objective could use", bag.name, role)
     content = {
         "format": FORMAT_VERSION,
         "bag": bag_content_hash(bag.path),
         "part_s": [bag.start_s, bag.end_s],
         "width": config.width,
+        "companions": companions,
+        "teacher": config.teacher,
         "gates": [gates.min_displacement, gates.max_displacement, gates.max_image_gap],
         "code": code_hash("data", "geometry"),
     }
-    folder = store.entry(bag.name, content, partial(_fill, frames, gates))
+    folder = store.entry(bag.name, content, partial(_fill, frames, gates, config.teacher))
     return [read_cache(path) for path in sorted(folder.iterdir())]
 
 
 def _fill(
-    frames: BagFrames, gates: NodeConfig, folder: Path, make_room: Callable[[], None]
+    frames: BagFrames, gates: NodeConfig, teacher: str, folder: Path,
+    make_room: Callable[[], None],
 ) -> None:
     name, counts = frames.selection.name, Counter[tuple[int, int]]()
     caches: dict[tuple[int, int], SnippetCache] = {}
@@ -66,7 +76,7 @@ def _fill(
         frames, gates.min_displacement, gates.max_displacement, gates.max_image_gap,
         with_truth=True,
     )
-    for number, snippet in enumerate(snippets):
+    for number, snippet in enumerate(taught(snippets, frames, teacher)):
         height, width = size = snippet.target.shape[:2]
         if size not in caches:
             shape = CacheShape(len(frames), height, width, name)

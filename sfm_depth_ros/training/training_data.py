@@ -105,6 +105,7 @@ def prepare_data(
     rendered: int,
     config: OfflineTrainingConfig,
     store: CacheStore,
+    companions: tuple[str, ...] = (),
 ) -> TrainingData:
     """Decode, render, or find what was decoded and rendered before.
 
@@ -115,6 +116,7 @@ def prepare_data(
         rendered: Rendered snippets to learn from, of all heights together.
         config: Sizes, seed, shares.
         store: Where snippets are kept.
+        companions: What recorded snippets shall have beside the images.
 
     Raises:
         DataError: A bag cannot be used, or the disk is full.
@@ -122,12 +124,13 @@ def prepare_data(
     share = 0.0 if validation_bags else config.validation_share
     training, validation = [], []
     for bag in bags:
-        for cache in recorded_caches(bag.selection, config, store):
+        for cache in recorded_caches(bag.selection, config, store, companions):
             learnt, held_out = _split(cache, share)
             training.append(Source(cache, learnt, bag.weight))
             validation += [Source(cache, held_out)] if len(held_out) else []
     for selection in validation_bags:
-        validation += map(Source.whole, recorded_caches(selection, config, store))
+        caches = recorded_caches(selection, config, store, companions)
+        validation += [Source.whole(cache) for cache in caches]
     if not rendered:
         return TrainingData([], training, config, [], validation)
     judging = list(_rendered_validation(config, store))

@@ -103,8 +103,9 @@ def test_synced_batch_norm_alone_is_batch_norm() -> None:
     expected, x.grad = x.grad.clone(), None
     (other(x) * weights).sum().backward()
     assert torch.allclose(x.grad, expected, rtol=1e-4, atol=1e-5)
+    found = other[0].state_dict()
     for name, value in norm.state_dict().items():
-        assert torch.allclose(other[0].state_dict()[name].double(), value.double(), rtol=1e-5), name
+        assert torch.allclose(found[name].double(), value.double(), rtol=1e-5), name
     assert torch.allclose(other.eval()(x), norm.eval()(x), atol=1e-4)
 
 

@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 import tiny_run
+import torch
 from tiny_run import CONFIG, judge, make_trainer
 
 STEPS = 14
