@@ -17,6 +17,7 @@ from sfm_depth_ros.metrics.matching import MatchedDepth, match_depth
 from sfm_depth_ros.metrics.protocol import DepthProtocol
 from sfm_depth_ros.metrics.trajectory import SegmentErrors, join_segments, segment_errors
 from sfm_depth_ros.pipeline.depth_result import DepthResult
+from sfm_depth_ros.pipeline.ego_motion import EgoMotion
 
 
 @dataclass
@@ -118,7 +119,7 @@ class DriveEvaluation:
         if result.depth_scale is not None:
             self.monitored_ratios.append(result.depth_scale.ratio)
         if result.ego_motion is not None and measured_length is not None:
-            self._add_length(result, result.ego_motion.length, measured_length)
+            self._add_length(result.ego_motion, measured_length)
         self._add_pose(result, T_world_camera)
         if truth is None:
             return None
@@ -139,13 +140,11 @@ class DriveEvaluation:
             ]
         )
 
-    def _add_length(self, result: DepthResult, predicted: float, measured: float) -> None:
-        if result.ego_motion is None:
-            return
-        self.speed_errors.append((predicted - measured) / result.ego_motion.seconds)
+    def _add_length(self, motion: EgoMotion, measured: float) -> None:
+        self.speed_errors.append((motion.length - measured) / motion.seconds)
         if measured >= self.min_displacement:
-            self.translation_ratios.append(predicted / measured)
-            self.translation_stamps_ns.append(result.stamp_ns)
+            self.translation_ratios.append(motion.length / measured)
+            self.translation_stamps_ns.append(motion.later_ns)
 
     def _add_pose(self, result: DepthResult, T_world_camera: np.ndarray | None) -> None:
         motion, has_truth = result.ego_motion, T_world_camera is not None

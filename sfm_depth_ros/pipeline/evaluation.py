@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from sfm_depth_ros.config.schema import DepthNodeConfig
-from sfm_depth_ros.data.bag_frames import BagFrame, read_frames
+from sfm_depth_ros.data.bag_frames import BagFrame, BagFrames, read_frames
 from sfm_depth_ros.data.bag_selection import BagSelection
 from sfm_depth_ros.data.camera_truth import CameraTruth
 from sfm_depth_ros.data.preprocessing import CameraModel
@@ -80,7 +80,7 @@ class Evaluator:
     def evaluate_bags(
         self, bags: Sequence[str | Path | BagSelection]
     ) -> dict[str, DriveEvaluation]:
-        """Measure on one or more bags, or parts of bags.
+        """Measure on one or more bags, or parts of bags; all are opened before the first is run.
 
         Returns:
             What was measured, by the bag's name.
@@ -88,17 +88,19 @@ class Evaluator:
         Raises:
             DataError: A bag lacks images or calibration.
         """
-        named = name_bags(bags)
-        return {name: self._evaluate_bag(selection, name) for name, selection in named.items()}
+        opened = {name: self._open(selection) for name, selection in name_bags(bags).items()}
+        return {
+            name: self.evaluate_frames(frames, frames.velocities, name)
+            for name, frames in opened.items()
+        }
 
-    def _evaluate_bag(self, selection: BagSelection, name: str) -> DriveEvaluation:
-        frames = read_frames(
+    def _open(self, selection: BagSelection) -> BagFrames:
+        return read_frames(
             selection,
             self.config.input_width or self.folder.width,
             self.config.crop,
             max_velocity_gap_s=self.config.max_velocity_gap,
         )
-        return self.evaluate_frames(frames, frames.velocities, name)
 
     def evaluate_frames(
         self,
