@@ -39,7 +39,7 @@ def narrow_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(packnet.SHAPES, "packnet_slim01",
                         packnet.PackNetShape((16, 16, 16, 32, 64), 4))
     monkeypatch.setattr(resnet, "STAGE_CHANNELS", (64, 16, 16, 16))
-    monkeypatch.setattr(posenet, "CHANNELS", (16, 16, 16, 16, 16, 16, 16))
+    monkeypatch.setattr(posenet, "CHANNELS", (16, 16, 16, 32, 32, 32, 32))
     monkeypatch.setattr(pose_resnet, "WIDTH", 16)
 
 

@@ -53,8 +53,9 @@ def save_model(
         models_dir: Folder that the model folder is made in.
         depth_network: Depth network on any device, in training or not; it stays as it is.
         pose_network: Pose network, likewise.
-        metadata: ``preprocessing`` (at least ``width``), ``trained_on``, ``licence``, ``steps``,
-            ``metrics``; the first three come from ``parent`` where they are not given.
+        metadata: ``preprocessing`` (at least ``width``; ``height`` is that of the check frames),
+            ``trained_on``, ``licence``, ``steps``, ``metrics``; the first three come from
+            ``parent`` where they are not given.
         parent: Model that these weights were trained from; its graphs are reused, which spares
             the export (seconds) where the architecture is the same.
         check_images: Images ``(2, 3, h, w)`` and stacks of images in temporal order
@@ -68,7 +69,8 @@ def save_model(
     networks = {"depth": _detached(depth_network), "pose": _detached(pose_network)}
     content = _complete(metadata, networks, parent)
     if check_images is None:
-        check_images = procedural_check_images(content["preprocessing"]["width"])
+        size = content["preprocessing"]
+        check_images = procedural_check_images(size["width"], size.get("height"))
     check_frames = _check_frames(networks, *check_images)
     files = {
         DEPTH_WEIGHTS: save_tensors(_state(networks["depth"])),
@@ -82,17 +84,18 @@ def save_model(
     return write_model_folder(folder, files, content)
 
 
-def procedural_check_images(width: int) -> tuple[Tensor, Tensor]:
+def procedural_check_images(width: int, height: int | None = None) -> tuple[Tensor, Tensor]:
     """Two pictures with the spectrum of natural images (1/f), and each between itself moved.
 
     Args:
-        width: Width in pixels; the height is about 0.3 of it, a multiple of 32.
+        width: Width in pixels.
+        height: Height in pixels; None = about 0.3 of the width, a multiple of 32.
 
     Returns:
         Images ``(2, 3, h, w)`` and stacks of three ``(2, 9, h, w)``, float32 in [0, 1], always
         the same.
     """
-    height = max(32, round(width * 0.3 / 32) * 32)
+    height = height or max(32, round(width * 0.3 / 32) * 32)
     noise = np.random.default_rng(0).standard_normal((2, 3, height, width))
     rows, columns = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
     amplitude = 1.0 / np.maximum(np.hypot(rows, columns), 1.0 / width)
