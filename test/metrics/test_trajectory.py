@@ -101,3 +101,41 @@ def test_errors_by_length_are_the_means_of_their_segments() -> None:
         assert row["rotation_error_deg_per_100m"] == pytest.approx(rotation)
     assert join_segments([errors, errors]).by_length()[0]["segments"] == 2 * rows[0]["segments"]
     assert join_segments([]).by_length() == []
+
+
+def _benchmark_errors(predicted, truth, lengths):
+    """The odometry benchmark's definition, written out: every tenth frame, all lengths."""
+    distance = [0.0]
+    for before, after in zip(truth[:-1], truth[1:], strict=True):
+        distance.append(distance[-1] + np.sqrt(np.sum((after[:3, 3] - before[:3, 3]) ** 2)))
+    errors = []
+    for first in range(0, len(truth), 10):
+        for length in lengths:
+            ends = [k for k in range(first, len(truth)) if distance[k] >= distance[first] + length]
+            if not ends:
+                continue
+            motions = [np.linalg.inv(way[first]) @ way[ends[0]] for way in (truth, predicted)]
+            error = np.linalg.inv(motions[1]) @ motions[0]
+            angle = np.arccos(np.clip(0.5 * (np.trace(error[:3, :3]) - 1.0), -1.0, 1.0))
+            errors.append((np.linalg.norm(error[:3, 3]) / length, angle / length))
+    return np.array(errors)
+
+
+def test_segment_errors_are_the_benchmarks_own() -> None:
+    rng = np.random.default_rng(8)
+    truth, predicted = [np.eye(4)], [np.eye(4)]
+    for _ in range(120):
+        motion = np.eye(4)
+        motion[:3, 3] = rng.normal((0.0, 0.0, 0.9), 0.2)
+        motion[:3, :3] = rotation_matrix(rng.normal(0.0, 0.02, 3))
+        truth.append(truth[-1] @ motion)
+        motion = motion.copy()
+        motion[:3, 3] *= rng.normal(1.05, 0.05)
+        motion[:3, :3] = motion[:3, :3] @ rotation_matrix(rng.normal(0.001, 0.004, 3))
+        predicted.append(predicted[-1] @ motion)
+    lengths = (20.0, 50.0, 100.0)
+    expected = _benchmark_errors(predicted, truth, lengths)
+    errors = segment_errors(predicted, truth, lengths)
+    assert len(expected) > 15
+    np.testing.assert_allclose(errors.translation, expected[:, 0], rtol=1e-9)
+    np.testing.assert_allclose(errors.rotation, expected[:, 1], rtol=1e-5)
