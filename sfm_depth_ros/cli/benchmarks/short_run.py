@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sfm_depth_ros.config.schema import RecipeConfig
     from sfm_depth_ros.training.network_pair import NetworkPair
+    from sfm_depth_ros.training.training_data import Source
 
 FIRST_AND_LAST = 20  # steps whose mean loss is reported
 GIB = 1.0  # of prepared snippets
+FAR = 80.0  # metres: things farther away are not judged
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class ShortRun:
         scratch: Folder for prepared snippets.
         begin_with: Model folder whose weights the networks begin with, as far as they have them;
             None = random.
+        more_drives: More bags to learn from.
+        more_judges: More bags to judge by; each is judged by itself as well.
     """
 
     recipe: RecipeConfig
@@ -38,6 +42,8 @@ class ShortRun:
     judge: Path
     scratch: Path
     begin_with: Path | None = None
+    more_drives: tuple[Path, ...] = ()
+    more_judges: tuple[Path, ...] = ()
 
 
 @dataclass
@@ -56,16 +62,17 @@ class _Totals:
         pass
 
 
-def measure_run(run: ShortRun) -> dict[str, float]:
+def measure_run(run: ShortRun) -> dict[str, Any]:
     """Train in a fresh process, so that peak memory is the run's own; figures by name."""
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        figures: dict[str, float] = pool.apply(_train, (run,))
+        figures: dict[str, Any] = pool.apply(_train, (run,))
         return figures
 
 
-def _train(run: ShortRun) -> dict[str, float]:
+def _train(run: ShortRun) -> dict[str, Any]:
     import torch
 
+    from sfm_depth_ros.config.extra_inputs import INSTANCE_MASK, extra_inputs
     from sfm_depth_ros.data.bag_selection import BagSelection
     from sfm_depth_ros.data.weighted_bag import WeightedBag
     from sfm_depth_ros.training.cache_store import CacheStore
@@ -77,8 +84,10 @@ def _train(run: ShortRun) -> dict[str, float]:
     if config.threads:
         torch.set_num_threads(config.threads)
     store = CacheStore(run.scratch / "cache", int(GIB * 2**30))
-    bags = [WeightedBag.parse(str(run.drive))]
-    data = prepare_data(bags, [BagSelection.parse(str(run.judge))], 0, config, store)
+    bags = [WeightedBag.parse(str(drive)) for drive in (run.drive, *run.more_drives)]
+    judges = [BagSelection.parse(str(judge)) for judge in (run.judge, *run.more_judges)]
+    beside = {*extra_inputs(objective), INSTANCE_MASK}  # what moves is judged by itself
+    data = prepare_data(bags, judges, 0, config, store, tuple(sorted(beside)))
     networks, totals = _begin(run), _Totals()
     held_out = next(batches_of(data.recorded_validation))
     before = _objective(networks, held_out, objective)
@@ -86,11 +95,40 @@ def _train(run: ShortRun) -> dict[str, float]:
         parts = RunParts(Path(folder), config, objective, observers=[totals])
         trainer = OfflineTrainer(networks, parts)
         report = trainer.run(data.batch, DataJudge(data, objective, config.device))
-    return _figures(report, totals.values) | {
+    found = _figures(report, totals.values) | {
         "held_out_before": before,
         "held_out_after": _objective(trainer.average.network, held_out, objective),
         "focal_ratio": _focal_ratio(trainer.average.network, held_out),
     }
+    names = [judge.path.name for judge in judges]
+    found["judged"] = {
+        name: _judged(trainer.average.network, source)
+        for name, source in zip(names, data.recorded_validation, strict=True)
+    }
+    return found
+
+
+def _judged(networks: NetworkPair, source: Source) -> dict[str, float]:
+    """What the truth of one bag says, and of the things in it that move."""
+    import numpy as np
+    import torch
+
+    from sfm_depth_ros.training.step import predict_depths
+    from sfm_depth_ros.training.training_data import batches_of
+    from sfm_depth_ros.training.validation import validate
+
+    found = validate(networks.depth, networks.pose, batches_of([source])).as_floats()
+    misses = []
+    for batch in batches_of([source]):
+        if batch.instances is None or batch.depth is None:
+            continue
+        with torch.no_grad():
+            depth = predict_depths(networks.depth, batch.target, batch.K)[0]
+        moves = (batch.instances[:, :1] > 0) & (batch.depth > 0) & (batch.depth < FAR)
+        misses.append(((depth - batch.depth).abs() / batch.depth)[moves].numpy())
+    if misses:
+        found["things_abs_rel"] = float(np.concatenate(misses).mean())
+    return found
 
 
 def _begin(run: ShortRun) -> NetworkPair:
@@ -105,8 +143,9 @@ def _begin(run: ShortRun) -> NetworkPair:
 
 
 def _objective(networks: NetworkPair, batch: Any, config: Any) -> float:
-    """The objective of one batch; norms take the batch's own statistics, as in training."""
+    """The objective of one batch without its truth; norms take its statistics, as in training."""
     import copy
+    import dataclasses
 
     import torch
 
@@ -114,6 +153,7 @@ def _objective(networks: NetworkPair, batch: Any, config: Any) -> float:
 
     copied = copy.deepcopy(networks).train()
     with torch.no_grad():
+        config = dataclasses.replace(config, supervised_weight=0.0)
         terms = training_step(copied.depth, copied.pose, batch, config).terms
     return terms.as_floats()["total"]
 
@@ -131,7 +171,7 @@ def _focal_ratio(networks: NetworkPair, batch: Any) -> float:
     return float((said.intrinsics[:, 0, 0] / batch.K[:, 0, 0]).median())
 
 
-def _figures(report: Mapping[str, Any], totals: list[float]) -> dict[str, float]:
+def _figures(report: Mapping[str, Any], totals: list[float]) -> dict[str, Any]:
     found = report["validations"][-1]
     names = ("abs_rel", "abs_rel_scaled", "a1", "depth_scale_ratio", "translation_scale_ratio",
              "rotation_error_deg", "photometric")
