@@ -17,7 +17,8 @@ from sfm_depth_ros.config.schema import NodeConfig
 from sfm_depth_ros.errors import SfmDepthError
 
 PACKAGES = ("numpy", "opencv-python-headless", "safetensors", "torch", "onnx", "onnxruntime",
-            "openvino", "rosbags", "ros-rclpy", "ros-rmw-fastrtps-cpp")
+            "openvino", "tensorrt", "tensorrt-rtx", "rosbags", "ros-rclpy",
+            "ros-rmw-fastrtps-cpp")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +51,7 @@ def collect(models_dir: str) -> dict[str, dict[str, Any]]:
         "versions": {name: _version(name) for name in PACKAGES},
         "engines": _engines(),
         "devices": _devices(),
+        "tensorrt": _tensorrt(),
         "model": _model(models_dir),
     }
 
@@ -80,6 +82,30 @@ def _devices() -> dict[str, str]:
         for index in range(cuda.device_count()):
             devices[f"torch cuda:{index}"] = cuda.get_device_name(index)
     return devices
+
+
+def _tensorrt() -> dict[str, str]:
+    """Which TensorRT would be used, on which GPU, and what its plans take of the disk."""
+    from sfm_depth_ros.engines.cuda_driver import load_cuda
+    from sfm_depth_ros.engines.plan_cache import PlanCache
+    from sfm_depth_ros.engines.tensorrt_runtime import installed_module, installed_version
+
+    cache = PlanCache()
+    facts = {
+        "runtime": f"{installed_module()} {installed_version()}" if installed_module() else "none",
+        "cache of plans": f"{cache.size_bytes() / 1e6:.1f} MB in {cache.folder}",
+    }
+    try:
+        cuda = load_cuda()
+        free, total = cuda.memory_bytes()
+    except SfmDepthError as error:
+        return facts | {"GPU": f"none: {error}"}
+    major, minor = cuda.capability
+    return facts | {
+        "GPU": f"{cuda.name}, compute capability {major}.{minor}",
+        "driver": f"CUDA {cuda.version}",
+        "memory": f"{free / 1e9:.1f} of {total / 1e9:.1f} GB free",
+    }
 
 
 def _model(models_dir: str) -> dict[str, Any]:
