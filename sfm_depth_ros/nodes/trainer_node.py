@@ -13,6 +13,7 @@ from typing import Any
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
+from sfm_depth_ros.config.extra_inputs import extra_inputs
 from sfm_depth_ros.config.schema import TrainerNodeConfig
 from sfm_depth_ros.data.sample import Snippet
 from sfm_depth_ros.data.synthetic.own_camera import own_camera
@@ -29,6 +30,7 @@ from sfm_depth_ros.pipeline.model_saving import save_model
 from sfm_depth_ros.ros import qos
 from sfm_depth_ros.ros.complaints import Complaints
 from sfm_depth_ros.ros.diagnostics import Diagnosis, DiagnosticsPublisher
+from sfm_depth_ros.ros.extra_inputs import ExtraInputs
 from sfm_depth_ros.ros.extrinsics import Extrinsics
 from sfm_depth_ros.ros.inputs import InputHandlers, Inputs, InputState
 from sfm_depth_ros.ros.node_base import SfmNode, spin
@@ -56,6 +58,7 @@ class TrainerNode(SfmNode):
         self._trainer: OnlineTrainer | None = None
         self._source: SnippetSource | None = None
         self._inputs: Inputs | None = None
+        self._extra_inputs: ExtraInputs | None = None
         self._clock_watch = watch_clock(self, self._on_clock_jump)
         self._models = self.create_publisher(
             String, "model", qos.latched(), qos_overriding_options=qos.overrides()
@@ -98,15 +101,17 @@ class TrainerNode(SfmNode):
         source = self._source
         handlers = InputHandlers(source.add_image, source.set_camera, source.add_velocity)
         self._inputs = Inputs(self, self.config, handlers, self._input_state, self._complaints)
+        self._listen_beside(self.config)
         self._trainer.start()
 
     def deactivate(self) -> None:
         """Stop listening and learning."""
-        if self._inputs is not None:
-            self._inputs.close()
+        for inputs in (self._inputs, self._extra_inputs):
+            if inputs is not None:
+                inputs.close()
         if self._trainer is not None:
             self._trainer.stop(timeout=0.9)
-        self._inputs = None
+        self._inputs = self._extra_inputs = None
 
     def cleanup(self) -> None:
         """Give the trainer back; snippets and state stay on disk."""
@@ -120,6 +125,22 @@ class TrainerNode(SfmNode):
         if self._trainer is not None and self._source is not None:
             self._trainer.configure(config.training, config.objective)
             self._source.configure(config)
+        if self._inputs is not None:
+            self._listen_beside(config)
+
+    def _listen_beside(self, config: TrainerNodeConfig) -> None:
+        """Subscribe to the extra inputs that the objective uses, and to no others."""
+        assert self._source is not None  # made before anything is listened to
+        roles, before = extra_inputs(config.objective), self._extra_inputs
+        if before is not None and before.roles == roles:
+            return
+        if before is not None:
+            before.close()
+        self._source.expect(roles)
+        is_compressed = config.image_transport == "compressed"
+        self._extra_inputs = ExtraInputs(
+            self, roles, is_compressed, self._source, self._complaints
+        )
 
     def _on_snippet(self, snippet: Snippet) -> None:
         if (trainer := self._trainer) is not None:

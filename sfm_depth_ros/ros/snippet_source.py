@@ -4,23 +4,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from sfm_depth_ros.config.extra_inputs import RIGHT_IMAGE
 from sfm_depth_ros.config.schema import NodeConfig
 from sfm_depth_ros.data.camera_model import CameraModel
+from sfm_depth_ros.data.companions import CompanionPreparer, Matched, StampMatcher
 from sfm_depth_ros.data.preprocessing import Preprocessor
-from sfm_depth_ros.data.sample import Snippet, Velocity
+from sfm_depth_ros.data.sample import Frame, Snippet, Velocity
 from sfm_depth_ros.data.snippets import SnippetBuilder
 from sfm_depth_ros.data.velocity import VelocityBuffer
+from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.geometry.frames import pose_to_matrix
 from sfm_depth_ros.ros.complaints import Complaints
 from sfm_depth_ros.ros.conversions import image_to_rgb, stamp_to_ns
+from sfm_depth_ros.ros.extra_inputs import TOPICS, decode_extra
 from sfm_depth_ros.ros.latest_worker import LatestWorker
 from sfm_depth_ros.ros.time_guard import StampGuard
+
+MAX_DELAY = 2  # newer images that one waits for, to get what belongs to it
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,7 @@ class SnippetSource:
 
     Attributes:
         frames: Images that became frames.
+        with_extra: How many of them had each extra input beside them.
         failed: Images that could not be used.
     """
 
@@ -62,6 +69,10 @@ class SnippetSource:
         self._config, self._width = config, config.input_width or model_width
         self._base_to_camera, self._on_snippet = base_to_camera, on_snippet
         self._complaints = complaints
+        self.with_extra: dict[str, int] = {}
+        self._matcher = StampMatcher[Any](frozenset(), MAX_DELAY)
+        self._right: CameraModel | None = None
+        self._preparers: dict[str, CompanionPreparer] = {}
         self._camera: CameraModel | None = None
         self._rig: _Rig | None = None
         self._velocity_guard = StampGuard("velocities", 0.5, self._forget_velocities)
@@ -94,7 +105,24 @@ class SnippetSource:
         if self._camera is None:
             self._not_ready += 1
         else:
-            self._worker.submit(message)
+            self._matcher.add(stamp_to_ns(message.header.stamp), message)
+            self._hand_over()
+
+    def expect(self, roles: Collection[str]) -> None:
+        """Extra inputs that may come beside images from now on; images wait for them."""
+        self._matcher = StampMatcher[Any](frozenset(roles), MAX_DELAY)
+        self.with_extra = dict.fromkeys(roles, 0)
+
+    def add_beside(self, role: str, message: Any) -> None:
+        """Take a message that belongs to the image with the same stamp; never waits."""
+        if role in self.with_extra:
+            self._matcher.add_beside(role, stamp_to_ns(message.header.stamp), message)
+            self._hand_over()
+
+    def set_right_camera(self, camera: CameraModel) -> None:
+        """The right images are of this camera from now on."""
+        if self._right is None or not camera.is_same(self._right):
+            self._right = camera
 
     def set_camera(self, camera: CameraModel) -> None:
         """Images are of this camera from now on."""
@@ -117,6 +145,7 @@ class SnippetSource:
 
     def forget(self) -> None:
         """Time jumped: no snippet may span it."""
+        self._matcher.clear()
         self._forget_velocities()
         self._forget_images()
 
@@ -124,15 +153,39 @@ class SnippetSource:
         """Stop decoding."""
         self._worker.close()
 
-    def _take(self, message: Any) -> None:
+    def _hand_over(self) -> None:
+        for matched in self._matcher.ready():
+            self._worker.submit(matched)
+
+    def _take(self, matched: Matched[Any]) -> None:
+        message, beside = matched
         stamp_ns, frame_id = stamp_to_ns(message.header.stamp), message.header.frame_id
         self._image_guard.check(stamp_ns)
         rig = self._current_rig()
         frame = rig.preprocessor.frame(image_to_rgb(message), stamp_ns, frame_id)
+        for role, extra in beside.items():
+            frame = self._with_extra(rig, frame, role, extra)
         self.frames += 1
         for snippet in rig.builder.add(frame):
             self._on_snippet(snippet)
         self._complaints.clear("image")
+
+    def _with_extra(self, rig: _Rig, frame: Frame, role: str, message: Any) -> Frame:
+        """The frame with an extra input; without it where that cannot be used."""
+        if role == RIGHT_IMAGE and self._right is None:
+            return frame
+        try:
+            right = self._right if role == RIGHT_IMAGE else None
+            last = self._preparers.get(role)
+            preparer = CompanionPreparer.following(last, rig.preprocessor, right)
+            self._preparers[role] = preparer
+            frame = preparer.attach(frame, {role: decode_extra(role, message)})
+        except DataError as error:
+            self._complaints.add(TOPICS[role], error)
+            return frame
+        self.with_extra[role] += 1
+        self._complaints.clear(TOPICS[role])
+        return frame
 
     def _current_rig(self) -> _Rig:
         camera, config = self._camera, self._config

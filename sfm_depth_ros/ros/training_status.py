@@ -34,6 +34,7 @@ def diagnose_training(
     if source is not None:
         facts |= {"dropped": source.dropped, "failed": source.failed, "frames": source.frames}
         facts["remarks"] = "; ".join(filter(None, (missing, source.remarks)))
+        facts |= {f"with.{role}": count for role, count in source.with_extra.items()}
         facts |= {f"no_snippet.{name}": count for name, count in source.refusals.items()}
     facts["velocities"] = state.velocities
     if trainer is None or not node.is_active:

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import array
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -119,3 +121,63 @@ def test_no_snippet_spans_a_jump_in_time(feed):
     new = feed.snippets[before:]
     assert all(np.ptp(snippet.stamps_ns) < 10**9 for snippet in new)
     assert all(snippet.stamps_ns.max() < 10**9 for snippet in new)
+
+
+def test_extra_inputs_come_with_their_image(feed):
+    source = feed.source
+    source.expect(("right_image", "sparse_depth", "instance_mask"))
+    P = CAMERA.P.copy()
+    P[0, 3] = -30.0
+    source.set_camera(CAMERA)
+    source.set_right_camera(replace(CAMERA, P=P, frame_id="right"))
+    for index in range(6):
+        feed.velocity(index)
+        header = header_at(index * PERIOD_NS, "camera")
+        right = np.full((64, 192, 3), 10 * index, np.uint8)
+        depth = np.full((64, 192), 1.0 + index, np.float32)
+        mask = array_to_image(np.zeros((64, 576 // 3, 3), np.uint8)[..., 0], "32FC1", header)
+        mask.encoding, mask.step = "mono8", 192
+        mask.data = array.array("B", bytes([index]) * (64 * 192))
+        source.add_beside("right_image", array_to_image(right, "rgb8", header))
+        source.add_beside("sparse_depth", array_to_image(depth, "32FC1", header))
+        source.add_beside("instance_mask", mask)
+        feed.image(index)
+    snippet = feed.snippets[0]
+    index = round(snippet.stamps_ns[1] / PERIOD_NS)
+    assert snippet.right.max() == snippet.right.min() == 10 * index
+    assert snippet.T_right_target[0, 3] == pytest.approx(-0.3)
+    assert snippet.sparse_depth.max() == 1.0 + index
+    assert [int(m.max()) for m in snippet.instances] == [index, index - 1, index + 1]
+    assert source.with_extra["right_image"] == source.frames
+
+
+def test_an_image_does_not_wait_for_ever_for_what_never_comes(feed):
+    source = feed.source
+    source.expect(("sparse_depth",))
+    source.set_camera(CAMERA)
+    messages = [
+        array_to_image(np.zeros((64, 192, 3), np.uint8), "rgb8", header_at(i * PERIOD_NS, "c"))
+        for i in range(3)
+    ]
+    source.add_image(messages[0])
+    source.add_image(messages[1])
+    assert source.frames + source.dropped == 0
+    source.add_image(messages[2])
+    end = time.monotonic() + 5
+    while source.frames == 0:
+        assert time.monotonic() < end
+        time.sleep(0.002)
+    assert source.frames == 1
+
+
+def test_a_bad_extra_input_costs_only_itself(feed):
+    source = feed.source
+    source.expect(("instance_mask",))
+    source.set_camera(CAMERA)
+    header = header_at(0, "camera")
+    mask = array_to_image(np.zeros((64, 192, 3), np.uint8), "rgb8", header)
+    source.add_beside("instance_mask", mask)
+    feed.image(0)
+    assert source.frames == 1
+    assert source.with_extra["instance_mask"] == 0
+    assert source.add_beside("right_image", mask) is None  # nobody expects it

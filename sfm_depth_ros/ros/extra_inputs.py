@@ -1,0 +1,102 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What trainer_node may learn from beside camera and odometer: a second camera, depths, masks."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection
+from typing import Any, Protocol
+
+import numpy as np
+from rclpy.node import Node
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from sfm_depth_ros.config.extra_inputs import INSTANCE_MASK, RIGHT_IMAGE, SPARSE_DEPTH
+from sfm_depth_ros.data.camera_model import CameraModel
+from sfm_depth_ros.data.image_codec import decode_depth, decode_labels
+from sfm_depth_ros.ros import qos
+from sfm_depth_ros.ros.complaints import Complaints
+from sfm_depth_ros.ros.conversions import camera_info_to_model, image_to_rgb
+
+TOPICS = {
+    RIGHT_IMAGE: "right/image", SPARSE_DEPTH: "sparse_depth", INSTANCE_MASK: "instance_mask",
+}
+
+
+class Receiver(Protocol):
+    """Takes what comes; called in the executor's thread, so it only hands over."""
+
+    def add_beside(self, role: str, message: Any) -> None:
+        """Take a message that belongs to the image with the same stamp."""
+
+    def set_right_camera(self, camera: CameraModel) -> None:
+        """The right images are of this camera from now on."""
+
+
+class ExtraInputs:
+    """Subscriptions to the extra inputs of an objective, and to no others.
+
+    Args:
+        node: Who subscribes.
+        roles: Which inputs; see :func:`sfm_depth_ros.config.extra_inputs.extra_inputs`.
+        is_compressed: Whether the right images are ``CompressedImage``, as the camera's own.
+        receiver: Who takes the messages.
+        complaints: Takes what goes wrong.
+    """
+
+    def __init__(
+        self, node: Node, roles: Collection[str], is_compressed: bool, receiver: Receiver,
+        complaints: Complaints,
+    ) -> None:
+        self.roles = tuple(roles)
+        self._node, self._receiver, self._complaints = node, receiver, complaints
+        self._subscriptions: list[Subscription] = []
+        for role in self.roles:
+            is_right = role == RIGHT_IMAGE
+            kind = CompressedImage if is_right and is_compressed else Image
+            take = functools.partial(receiver.add_beside, role)
+            self._subscribe(kind, TOPICS[role], take, qos.image_input())
+        if RIGHT_IMAGE in self.roles:
+            self._subscribe(CameraInfo, "right/camera_info", self._on_camera, qos.small_input())
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions = []
+
+    def _subscribe(self, kind: Any, topic: str, callback: Any, profile: Any) -> None:
+        self._subscriptions.append(self._node.create_subscription(
+            kind, topic, callback, profile, qos_overriding_options=qos.overrides()
+        ))
+
+    def _on_camera(self, message: CameraInfo) -> None:
+        try:
+            self._receiver.set_right_camera(camera_info_to_model(message))
+            self._complaints.clear("right/camera_info")
+        except Exception as error:  # a bad message must not end the executor
+            self._complaints.add("right/camera_info", error)
+
+
+def decode_extra(role: str, message: Any) -> np.ndarray:
+    """What the message of a role shows.
+
+    Args:
+        role: Which input it came on.
+        message: ``Image``, for ``right_image`` also ``CompressedImage``.
+
+    Returns:
+        ``right_image``: ``(H, W, 3)`` uint8 RGB; ``sparse_depth``: ``(H, W)`` float32 metres,
+        0 = unknown; ``instance_mask``: ``(H, W)`` uint8, 0 = static.
+
+    Raises:
+        DataError: The encoding is unknown, or the bytes do not fit what the message says.
+    """
+    if role == RIGHT_IMAGE:
+        return image_to_rgb(message)
+    data = np.frombuffer(message.data, np.uint8)
+    decode = decode_depth if role == SPARSE_DEPTH else decode_labels
+    size = (message.height, message.width, message.step)
+    return decode(message.encoding, data, *size, bool(message.is_bigendian))
