@@ -90,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
     from sfm_depth_ros.networks.model_folder import read_model_folder
     from sfm_depth_ros.pipeline.evaluation import Evaluator
     from sfm_depth_ros.pipeline.evaluation_report import report_of
-    from sfm_depth_ros.pipeline.stereo_baseline import add_stereo_baseline
+    from sfm_depth_ros.pipeline.stereo_baseline import add_stereo_baseline, evaluate_stereo
 
     protocol = DepthProtocol(
         options.min_depth,
@@ -101,6 +101,7 @@ def run(options: argparse.Namespace) -> int:
     )
     scenes = _scene_chooser(options)
     folder = read_model_folder(options.model)
+    stereo = evaluate_stereo(options.bags, protocol) if options.stereo_baseline else {}
     counter = FrameCounter("eval")
 
     def watch(done: EvaluatedFrame) -> None:
@@ -113,7 +114,7 @@ def run(options: argparse.Namespace) -> int:
     counter.end()
     report = report_of(folder.model_id, drives, protocol)
     if options.stereo_baseline:
-        add_stereo_baseline(report, options.bags, protocol)
+        add_stereo_baseline(report, stereo)
     print("\n".join(table(report)))
     if options.json:
         write_whole(options.json, json.dumps(report, indent=2) + "\n")

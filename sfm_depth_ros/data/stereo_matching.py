@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from sfm_depth_ros.data.sample import Snippet
+from sfm_depth_ros.data.sample import Frame, Snippet
 from sfm_depth_ros.errors import DataError
 
 _STEP = 16  # OpenCV matches disparities in multiples of this, and answers in 1/16 pixel
@@ -41,8 +41,7 @@ class StereoMatcher:
     min_disparity: float = 0.5
 
     def depth(
-        self, left: np.ndarray, right: np.ndarray, focal: float, baseline: float,
-        centre_shift: float = 0.0,
+        self, left: np.ndarray, right: np.ndarray, focal: float, baseline: float
     ) -> np.ndarray:
         """Depth of the left image.
 
@@ -51,7 +50,6 @@ class StereoMatcher:
             right: ``(H, W, 3)`` uint8 RGB of the camera ``baseline`` to the right.
             focal: Pixels.
             baseline: Metres, above 0.
-            centre_shift: Column of the left principal point minus that of the right one.
 
         Returns:
             ``(H, W)`` float32 metres, NaN = unknown.
@@ -66,10 +64,28 @@ class StereoMatcher:
                 "is minus focal length times baseline"
             )
         found = self.disparity(left, right, self._search(left.shape[1], focal * baseline))
-        parallax = found - np.float32(centre_shift)
         with np.errstate(invalid="ignore", divide="ignore"):
-            depth = np.float32(focal * baseline) / parallax
-            return np.where(parallax >= self.min_disparity, depth, np.float32(np.nan))
+            depth = np.float32(focal * baseline) / found
+            return np.where(found >= self.min_disparity, depth, np.float32(np.nan))
+
+    def of_pair(self, pair: Frame | Snippet) -> np.ndarray:
+        """Depth of a frame's or a snippet's image by its second camera.
+
+        Args:
+            pair: With ``right`` and ``T_right_target``.
+
+        Returns:
+            ``(H, W)`` float32 metres, NaN = unknown.
+
+        Raises:
+            DataError: The second camera is not rectified to the first, or not on its right.
+        """
+        image = pair.image if isinstance(pair, Frame) else pair.target
+        if pair.right is None or pair.T_right_target is None:
+            raise ValueError("expected a pair with right and T_right_target")
+        baseline = _rectified_baseline(pair.T_right_target)
+        depth = self.depth(image, pair.right, pair.intrinsics.fx, baseline)
+        return depth if pair.valid is None else np.where(pair.valid, depth, np.float32(np.nan))
 
     def disparity(self, left: np.ndarray, right: np.ndarray, search: int) -> np.ndarray:
         """Column in the left image minus that in the right one.
@@ -108,12 +124,9 @@ def teach_by_stereo(snippet: Snippet, matcher: StereoMatcher | None = None) -> S
     """
     if snippet.right is None or snippet.T_right_target is None:
         return snippet
-    matcher = matcher or StereoMatcher()
-    baseline = _rectified_baseline(snippet.T_right_target)
-    depth = matcher.depth(snippet.target, snippet.right, snippet.intrinsics.fx, baseline)
-    known = np.isfinite(depth) if snippet.valid is None else np.isfinite(depth) & snippet.valid
+    depth = (matcher or StereoMatcher()).of_pair(snippet)
     other = np.float32(0) if snippet.sparse_depth is None else snippet.sparse_depth
-    taught = np.where(known, depth, other).astype(np.float32)
+    taught = np.where(np.isfinite(depth), depth, other).astype(np.float32)
     return dataclasses.replace(snippet, sparse_depth=taught)
 
 

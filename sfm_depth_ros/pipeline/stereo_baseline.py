@@ -4,28 +4,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sfm_depth_ros.data.bag_frames import BagFrame, BagFrames, read_frames
+from sfm_depth_ros.data.bag_frames import BagFrames, read_frames
+from sfm_depth_ros.data.bag_reader import BagReader
 from sfm_depth_ros.data.bag_selection import BagSelection
-from sfm_depth_ros.data.bag_topics import BagTopics
-from sfm_depth_ros.data.second_camera import find_second_camera
+from sfm_depth_ros.data.events import CameraInfoEvent
 from sfm_depth_ros.data.stereo_matching import StereoMatcher
 from sfm_depth_ros.errors import DataError
-from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.metrics.matching import match_depth
 from sfm_depth_ros.metrics.protocol import DepthProtocol
 from sfm_depth_ros.pipeline.drive_evaluation import DepthRows
 from sfm_depth_ros.pipeline.evaluation import name_bags
 from sfm_depth_ros.pipeline.evaluation_report import depth_report
 
-_MULTIPLE = 32
-_WAITING = 8  # right images that may wait for their left one
+_MULTIPLE = 32  # of the columns of an image that is read
 
 
 @dataclass
@@ -41,47 +39,27 @@ class StereoEvaluation:
     known: int = 0
 
 
-def evaluate_stereo(bag: BagSelection, protocol: DepthProtocol) -> StereoEvaluation:
-    """Match a bag's stereo pairs at the camera's size and judge their depth.
+def evaluate_stereo(
+    bags: Sequence[str | Path], protocol: DepthProtocol
+) -> dict[str, StereoEvaluation]:
+    """Match the stereo pairs of bags at the camera's size and judge their depth.
 
     Args:
-        bag: The bag, or a part of it.
+        bags: Bags and parts of bags; all are opened before the first is matched.
         protocol: How depth is judged.
 
-    Raises:
-        DataError: The bag has no second camera, or its images do not fit the first's.
-    """
-    second = find_second_camera(bag.path)
-    if second is None:
-        raise DataError(
-            f"{bag.path} has no second camera: stereo needs images beside a camera_info whose "
-            "P[3] is minus focal length times baseline"
-        )
-    width = second.camera.width // _MULTIPLE * _MULTIPLE
-    left = read_frames(bag, width)
-    topics = BagTopics(image=second.image, camera_info=second.camera_info)
-    right = read_frames(bag, width, topics=topics)
-    evaluation, matcher = StereoEvaluation(), StereoMatcher()
-    for given, other in _pairs(left, right):
-        if given.camera_truth is not None:
-            _judge(evaluation, matcher, given, other, second.baseline_m, protocol)
-    return evaluation
-
-
-def add_stereo_baseline(
-    report: dict[str, Any], bags: Sequence[str | Path], protocol: DepthProtocol
-) -> None:
-    """Add ``stereo_baseline`` to a report and to each of its bags.
-
-    Args:
-        report: As ``report_of`` makes it, of the same bags.
-        bags: Bags and parts of bags.
-        protocol: How depth is judged.
+    Returns:
+        What was measured, by the names that ``name_bags`` gives.
 
     Raises:
-        DataError: A bag has no second camera.
+        DataError: A bag has no second camera, or one that is not rectified to the first.
     """
-    found = {name: evaluate_stereo(bag, protocol) for name, bag in name_bags(bags).items()}
+    opened = {name: _open(bag) for name, bag in name_bags(bags).items()}
+    return {name: _evaluate(frames, protocol) for name, frames in opened.items()}
+
+
+def add_stereo_baseline(report: dict[str, Any], found: dict[str, StereoEvaluation]) -> None:
+    """Add ``stereo_baseline`` to a report of the same bags and to each of its bags."""
     report["stereo_baseline"] = stereo_report(list(found.values()))
     for name, evaluation in found.items():
         report["bags"][name]["stereo_baseline"] = stereo_report([evaluation])
@@ -95,51 +73,27 @@ def stereo_report(evaluations: Sequence[StereoEvaluation]) -> dict[str, Any]:
     return {**report, "coverage": points / known if known else None}
 
 
-def _judge(
-    evaluation: StereoEvaluation,
-    matcher: StereoMatcher,
-    given: BagFrame,
-    other: BagFrame,
-    baseline: float,
-    protocol: DepthProtocol,
-) -> None:
-    K, K_right = given.frame.intrinsics, other.frame.intrinsics
-    _check_rectified(K, K_right)
-    depth = matcher.depth(given.frame.image, other.frame.image, K.fx, baseline, K.cx - K_right.cx)
-    truth = given.camera_truth
-    if truth is None:
-        return
-    everywhere = match_depth(np.ones_like(depth), truth, protocol)
-    evaluation.known += len(everywhere)
-    matched = match_depth(depth, truth, protocol)
-    evaluation.rows.add(given.frame.stamp_ns, matched, protocol)
+def _open(bag: BagSelection) -> BagFrames:
+    with BagReader(bag.path) as reader:
+        if not (reader.topics.right_image and reader.topics.right_camera_info):
+            raise DataError(
+                f"{bag.path} has no second camera: stereo needs images under a name with right, "
+                "and their camera_info, whose P[3] is minus focal length times baseline"
+            )
+        events = (e for e in reader.events(CameraInfoEvent) if isinstance(e, CameraInfoEvent))
+        first = next(events, None)
+    columns = first.camera.width if first else _MULTIPLE  # without any, reading says what is missing
+    return read_frames(bag, columns // _MULTIPLE * _MULTIPLE, companions=("right_image",))
 
 
-def _pairs(left: BagFrames, right: BagFrames) -> Iterator[tuple[BagFrame, BagFrame]]:
-    """Images of one moment, by their stamps."""
-    waiting: dict[int, BagFrame] = {}
-    others = iter(right)
-    for given in left:
-        stamp = given.frame.stamp_ns
-        while stamp not in waiting and len(waiting) < _WAITING:
-            other = next(others, None)
-            if other is None:
-                break
-            waiting[other.frame.stamp_ns] = other
-        if stamp in waiting:
-            yield given, waiting[stamp]
-        for old in [key for key in waiting if key <= stamp]:
-            del waiting[old]
-
-
-def _check_rectified(left: Intrinsics, right: Intrinsics) -> None:
-    """Rows must correspond: the same focal lengths, size and row of the principal point."""
-    same = np.isclose(
-        [left.fx, left.fy, left.cy, left.height], [right.fx, right.fy, right.cy, right.height],
-        rtol=1e-3, atol=0.05,
-    )  # fmt: skip
-    if not same.all():
-        raise DataError(
-            "the second camera's rectified image has another focal length, size or centre row "
-            "than the first's: calibrate the pair together, so that both P agree"
-        )
+def _evaluate(frames: BagFrames, protocol: DepthProtocol) -> StereoEvaluation:
+    evaluation, matcher = StereoEvaluation(), StereoMatcher()
+    for given in frames:
+        if given.camera_truth is None or given.frame.right is None:
+            continue
+        depth = matcher.of_pair(given.frame)
+        matched = match_depth(depth, given.camera_truth, protocol)
+        everywhere = match_depth(np.ones_like(depth), given.camera_truth, protocol)
+        evaluation.known += len(everywhere)
+        evaluation.rows.add(given.frame.stamp_ns, matched, protocol)
+    return evaluation

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -106,7 +107,7 @@ def test_errors_by_length_are_the_means_of_their_segments() -> None:
 def _benchmark_errors(predicted, truth, lengths):
     """The odometry benchmark's definition, written out: every tenth frame, all lengths."""
     distance = [0.0]
-    for before, after in zip(truth[:-1], truth[1:], strict=True):
+    for before, after in pairwise(truth):
         distance.append(distance[-1] + np.sqrt(np.sum((after[:3, 3] - before[:3, 3]) ** 2)))
     errors = []
     for first in range(0, len(truth), 10):
