@@ -1,0 +1,164 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What an optional term is worth: with and without it, on a rendered drive made for it.
+
+Both sides begin with the shipped model's weights, take the same steps on the same snippets, and
+are judged on another drive of the same kind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sfm_depth_ros.cli.benchmarks.drives import render_drive
+from sfm_depth_ros.cli.benchmarks.figures_file import Figures
+from sfm_depth_ros.cli.benchmarks.short_run import ShortRun, measure_run
+from sfm_depth_ros.config.loading import load_config
+from sfm_depth_ros.config.schema import RecipeConfig
+from sfm_depth_ros.ros.paths import SHIPPED_MODEL, find_share
+
+SIZE, LEARN, JUDGE = "192x64", "--seconds 24 --seed 11", "--seconds 6 --seed 12"
+PLAIN = (
+    "training.learning_rate=0.0003", "training.weight_decay=0.0", "training.batch_size=4",
+    "training.self_supervised_every=1", "training.width=192", "objective.supervised_weight=0.0",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Extra:
+    """One term and the drives that are made for it.
+
+    Attributes:
+        drives: Options of ``sfm-depth synth`` beside length, size and seed; one bag each.
+        variants: Options of both sides and of others worth knowing, by what they are called.
+        figures: What is reported: ``NAME`` of the first drive, or ``NUMBER.NAME`` of a drive.
+    """
+
+    drives: tuple[str, ...]
+    variants: dict[str, tuple[str, ...]]
+    figures: tuple[str, ...] = ("abs_rel", "abs_rel_scaled", "depth_scale_ratio")
+
+
+FIELD = ("pose.residual_translation=true", "objective.residual_sparsity_weight=0.02",
+         "objective.residual_smoothness_weight=0.1")  # fmt: skip
+EXTRAS = {
+    "moving things": Extra(
+        ("--style street --movers 12",),
+        {
+            "without": (),
+            "with the residual field": FIELD,
+            "with the field and instance masks": (*FIELD, "objective.use_instance_mask=true"),
+        },
+        ("abs_rel", "things_abs_rel", "depth_scale_ratio"),
+    ),
+    "unknown focal length": Extra(
+        ("--style yard --reported-focal-factor 1.25",),
+        {"without": (), "with learnt intrinsics": ("pose.learn_intrinsics=true",)},
+        ("focal_ratio", "abs_rel", "abs_rel_scaled", "rotation_error_deg"),
+    ),
+    "stereo pair": Extra(
+        ("--style street --stereo",),
+        {
+            "without": (),
+            "with": ("objective.stereo_weight=1.0", "objective.left_right_weight=0.1"),
+        },
+    ),
+    "occlusions": Extra(
+        ("--style posts",),
+        {
+            "without, mean of sources": ("objective.reduction=mean",),
+            "with splat mask": ("objective.reduction=mean", "objective.occlusion_mask=splat"),
+            "with principled mask": ("objective.reduction=mean", "objective.principled_mask=true"),
+            "minimum of sources instead": (),
+        },
+    ),
+    "near and far": Extra(
+        ("--style indoor", "--style country"),
+        {"without": (), "with range normalisation": (
+            "objective.normalise_range=true", "objective.velocity_weight=3.0",
+        )},
+        ("0.abs_rel", "0.depth_scale_ratio", "0.translation_scale_ratio", "1.abs_rel",
+         "1.depth_scale_ratio", "1.translation_scale_ratio"),
+    ),
+}  # fmt: skip
+
+
+def measure_extra(
+    name: str, variant: str, steps: int, threads: int, scratch: Path
+) -> dict[str, Any]:
+    """Train one side; figures by name.
+
+    Args:
+        name: Of :data:`EXTRAS`.
+        variant: One of its variants.
+        steps: How long.
+        threads: CPU threads.
+        scratch: Folder for drives and prepared snippets.
+    """
+    extra, drives, judges = EXTRAS[name], list[Path](), list[Path]()
+    for number, style in enumerate(extra.drives):
+        for paths, kind, length in ((drives, "drive", LEARN), (judges, "judge", JUDGE)):
+            path = scratch / f"{name.replace(' ', '_')}_{kind}_{number}"
+            paths.append(render_drive(path, f"{style} {length} --size {SIZE}"))
+    recipe: RecipeConfig = load_config(RecipeConfig, None, [*PLAIN, *extra.variants[variant]])
+    recipe = dataclasses.replace(recipe, training=dataclasses.replace(
+        recipe.training, steps=steps, warmup_steps=steps // 20, validate_every=steps,
+        save_every=10 * steps, keep="last", threads=threads, tensorboard=False,
+    ))
+    return measure_run(ShortRun(
+        recipe, drives[0], judges[0], scratch, find_share(SHIPPED_MODEL), tuple(drives[1:]),
+        tuple(judges[1:]),
+    ))
+
+
+def tables(rows: dict[str, dict[str, Any]]) -> str:
+    """The figures as Markdown, a table for each extra."""
+    return "\n".join(_table(name, rows) for name in EXTRAS if any(
+        key.startswith(f"{name}: ") for key in rows
+    ))
+
+
+def figure(found: dict[str, Any], name: str) -> float:
+    """One figure by its name in :class:`Extra`."""
+    number, _, rest = name.rpartition(".")
+    judged = list(found["judged"].values())[int(number or 0)]
+    value: float = judged.get(rest, found.get(rest, float("nan")))
+    return value
+
+
+def _table(name: str, rows: dict[str, dict[str, Any]]) -> str:
+    extra = EXTRAS[name]
+    lines = [f"| {name} | {' | '.join(extra.figures)} |", "|---|" + "---|" * len(extra.figures)]
+    for variant in extra.variants:
+        if found := rows.get(f"{name}: {variant}"):
+            values = " | ".join(f"{figure(found, wanted):.3f}" for wanted in extra.figures)
+            lines.append(f"| {variant} | {values} |")
+    return "\n".join([*lines, ""])
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure the named extras (default: all); print the tables, write the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(EXTRAS)}")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="drives, and "
+                        "extras.json with the figures of this and earlier calls")
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args(arguments)
+    options.out.mkdir(parents=True, exist_ok=True)
+    kept = Figures(options.out / "extras.json")
+    for name in options.names or EXTRAS:
+        for variant in EXTRAS[name].variants:
+            found = measure_extra(name, variant, options.steps, options.threads, options.out)
+            kept.add(f"{name}: {variant}", found)
+        print(_table(name, kept.rows), flush=True)
+    print(tables(kept.rows))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
