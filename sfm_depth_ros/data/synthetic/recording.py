@@ -90,6 +90,10 @@ class _Recorder:
 
     def write_frame(self, frame: RenderedFrame) -> None:
         stamp, writer = START_NS + frame.stamp_ns, self._writer
+        # calibrations first: who reads in the order of the bag knows both before the images
+        writer.write_camera_info(stamp, self._left, f"{LEFT}/camera_info")
+        if frame.right is not None:
+            writer.write_camera_info(stamp, self._right, f"{RIGHT}/camera_info")
         self._write_image(stamp, frame.image, self._left, LEFT)
         if frame.right is not None:
             self._write_image(stamp, frame.right, self._right, RIGHT)
@@ -105,7 +109,6 @@ class _Recorder:
         self, stamp: int, image: np.ndarray, camera: CameraModel, namespace: str
     ) -> None:
         writer, topic = self._writer, f"{namespace}/image_raw"
-        writer.write_camera_info(stamp, camera, f"{namespace}/camera_info")
         if self._recording.is_raw:
             writer.write_image(stamp, image, camera.frame_id, topic=topic)
         else:
