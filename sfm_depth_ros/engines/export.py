@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from sfm_depth_ros.engines.base import NETWORKS
+from sfm_depth_ros.engines.export_translations import translations
 from sfm_depth_ros.engines.graph_agreement import check_agreement
 from sfm_depth_ros.engines.graph_constants import fold_constants, parse_graph
 from sfm_depth_ros.engines.graph_names import (
@@ -133,6 +134,7 @@ def _exported_graph(module: _Exported, kind: str, batch: int) -> Any:
         program = torch.onnx.export(
             module, (example,), dynamo=True, dynamic_shapes=(sizes,), opset_version=OPSET,
             input_names=["image"], output_names=["depth" if kind == "depth" else "motion"],
+            custom_translation_table=translations(),
             # The optimiser folds log_scale into an anonymous constant, which no update reaches.
             optimize=False, verbose=False,
         )
@@ -148,7 +150,7 @@ def _weights_in_use(proto: Any, module: _Exported, kind: str) -> dict[str, bool]
         ModelError: The output depends on a parameter that the graph does not have by its name.
     """
     names = {entry.name for entry in proto.graph.initializer}
-    module.zero_grad()
+    module.requires_grad_().zero_grad()  # an average of weights comes without gradients
     module(torch.zeros(1, channels(module.network, kind), 64, 64)).sum().backward()
     needed = {name.removeprefix(PREFIX) for name, parameter in module.named_parameters()
               if parameter.grad is not None}
