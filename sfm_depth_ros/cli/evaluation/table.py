@@ -28,7 +28,9 @@ def table(report: dict[str, Any]) -> list[str]:
             f"{name:{width}} {label:{_LABEL}} {_depth_row(part[row])}" for row, label in _ROWS
         ]
         if stereo := part.get("stereo_baseline"):
-            lines.append(f"{name:{width}} {'stereo SGBM':{_LABEL}} {_depth_row(stereo['depth'])}")
+            share = f", {100 * stereo['coverage']:.0f} % of the truth" if stereo["depth"] else ""
+            row = _depth_row(stereo["depth"]) + share
+            lines.append(f"{name:{width}} {'stereo SGBM':{_LABEL}} {row}")
     lines += ["", f"{'scale, predicted / true':{width + 25}} median (iqr, count)"]
     for name, part in parts.items():
         lines += [f"{name:{width}} {row:24} {_ratio(part[row])}" for row in RATIOS]

@@ -107,6 +107,20 @@ def test_table_has_a_row_for_every_bag_and_the_total(evaluation: Evaluation) -> 
     assert motion.endswith(f"{29 * 0.8 + 9 * 0.8:.0f} m")
 
 
+def test_stereo_rows_say_what_they_cover(evaluation: Evaluation) -> None:
+    part = evaluation.report["bags"]["drive <1>"]
+    stereo = {key: part[key] for key in ("depth", "depth_scale_ratio")} | {"coverage": 0.814}
+    nothing = {"depth": None, "depth_scale_ratio": None, "coverage": None}
+    report = evaluation.report | {
+        "bags": {"a": part | {"stereo_baseline": stereo}, "b": part | {"stereo_baseline": nothing}}
+    }
+    rows = [line for line in table(report) if "stereo SGBM" in line]
+    assert len(rows) == 2
+    assert rows[0].startswith("a ")
+    assert rows[0].endswith(f"{stereo['depth']['points']}, 81 % of the truth")
+    assert rows[1].endswith("no true depth")
+
+
 def test_trajectories_are_written_for_other_tools(evaluation: Evaluation, tmp_path: Path) -> None:
     write_trajectories(tmp_path / "new", evaluation.drives)
     names = sorted(path.name for path in (tmp_path / "new").iterdir())
