@@ -22,6 +22,7 @@ EXTRAS = {
     "matplotlib": "demo",
     "timm": "timm",
     "tqdm": "demo",
+    "tensorboard": "tensorboard",
 }
 
 
