@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The decoder of Monodepth2 (Godard et al., ICCV 2019): encoder features to disparities.
 
-Written from the paper's table: per stage a convolution, nearest x2, the encoder's features of
-that size beside it, another convolution; a head at each of the four finest stages.
+Per stage a convolution, nearest x2, the encoder's features of that size beside it, another
+convolution; a head at each of the four finest stages. The topology is a fact of the paper and of
+published weights; the code is this project's own.
 """
 
 from __future__ import annotations
