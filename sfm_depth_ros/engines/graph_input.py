@@ -194,6 +194,23 @@ def _matrices(layout: InputLayout) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate((added, rows[max(layout.cut_rows, 0):])), columns
 
 
+def shrink(layout: InputLayout, images: np.ndarray) -> np.ndarray:
+    """What the graph computes, in numpy: the reference that a device is compared with.
+
+    Args:
+        layout: From the camera's image to the network's.
+        images: ``(N, H, W, 3)`` uint8 RGB.
+
+    Returns:
+        ``(1, 3 N, h, w)`` float32 in [0, 1].
+    """
+    rows, columns = _matrices(layout)
+    planes = images.transpose(0, 3, 1, 2).astype(np.float64)  # (N, 3, H, W)
+    small = rows.astype(np.float64) @ planes @ columns.astype(np.float64) / 255
+    result: np.ndarray = small.reshape(1, -1, *layout.network_hw).astype(np.float32)
+    return result
+
+
 def _fix_size(graph: Any, shape: tuple[int, ...]) -> None:
     """Bind the free sizes of the outputs, which no input names any more."""
     sizes = dict(zip(("batch", "height", "width"), (shape[0], *shape[2:]), strict=True))

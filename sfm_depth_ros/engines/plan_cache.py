@@ -130,12 +130,14 @@ class PlanCache:
         self._evict(self.path(key))
 
     def _plans(self) -> list[tuple[float, int, Path]]:
-        """(time of last use, bytes, file) of every plan."""
+        """(time of last use, bytes with its kernels, file) of every plan."""
         found = []
         for file in self.folder.glob("*.plan"):
             with contextlib.suppress(FileNotFoundError):
                 status = file.stat()
-                found.append((status.st_mtime, status.st_size, file))
+                kernels = file.with_suffix(".kernels")
+                more = kernels.stat().st_size if kernels.exists() else 0
+                found.append((status.st_mtime, status.st_size + more, file))
         return found
 
     def _evict(self, newest: Path) -> None:
@@ -146,7 +148,8 @@ class PlanCache:
             if total > self._limit_bytes and file != newest:
                 _log.info("plan %s is removed: all plans together may take %d MB",
                           file, self._limit_bytes >> 20)
-                file.unlink(missing_ok=True)
+                for part in (file, file.with_suffix(".kernels")):
+                    part.unlink(missing_ok=True)
                 total -= size
 
         self._sweep()

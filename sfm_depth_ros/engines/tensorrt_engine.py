@@ -12,8 +12,10 @@ import numpy as np
 
 from sfm_depth_ros.engines.base import EngineRequest, closed
 from sfm_depth_ros.engines.cuda_driver import CudaDriver, load_cuda
+from sfm_depth_ros.engines.graph_input import InputLayout
 from sfm_depth_ros.engines.plan_cache import PlanCache
 from sfm_depth_ros.engines.tensorrt_builder import BuildStoppedError, Progress
+from sfm_depth_ros.engines.tensorrt_front import BytesFront, input_network
 from sfm_depth_ros.engines.tensorrt_plan import NetworkGraph, PlanSource, prepare_graph
 from sfm_depth_ros.engines.tensorrt_refit import refit_engine
 from sfm_depth_ros.engines.tensorrt_runtime import TensorRt, load_tensorrt
@@ -56,14 +58,16 @@ class TensorRtEngine:
                 answers that differ from the check frames.
             MissingDependencyError: TensorRT is not installed.
         """
-        self._runtime = runtime or load_tensorrt()
+        # The driver first: where there is no GPU, 200 MB of TensorRT need not be loaded.
         self._cuda = cuda or load_cuda()
+        self._runtime = runtime or load_tensorrt()
         self._cache = cache or PlanCache()
         self.precision, self.input_shape = request.precision, request.input_shape
         self._kind = request.network
         self._lock = threading.Lock()  # the frame that runs against the exchange of sessions
         self._engine: Any = None
         self._session: TensorRtSession | None = None
+        self._front: BytesFront | None = None
         self._spare: tuple[Any, dict[str, np.ndarray]] | None = None
         self._graph = prepare_graph(
             request.folder.onnx(self._kind), self.precision, self._shapes(request.folder)
@@ -76,6 +80,44 @@ class TensorRtEngine:
             if self._session is None:
                 raise closed(self)
             return self._session.infer(image)
+
+    def take_bytes(self, layout: InputLayout) -> None:
+        """Be ready for the camera's bytes: cut, scale and normalise on the GPU.
+
+        Args:
+            layout: From the camera's image to the network's, which has ``input_shape``.
+
+        Raises:
+            EngineError: The GPU makes another image of bytes than it should.
+            ValueError: The layout leads to another size.
+        """
+        if layout.network_hw != self.input_shape[2:]:
+            raise ValueError(f"tensorrt: expected a layout to {self.input_shape[2:]}, "
+                             f"got {layout.network_hw}")
+        source = PlanSource(self._runtime, self._cuda, self._cache, refittable=False)
+        images = self.input_shape[1] // 3
+        engine = source.open(input_network(layout, images))
+        with self._lock:
+            if self._session is None:
+                raise closed(self)
+            front = BytesFront(engine, layout, images)
+            front.attach(self._session)
+            self._front = front
+
+    def infer_bytes(self, images: np.ndarray) -> np.ndarray:
+        """Run the network on the camera's bytes, after :meth:`take_bytes`.
+
+        Args:
+            images: ``(N, H, W, 3)`` uint8 RGB as the camera sends them, in temporal order: one
+                for depth, the pair (or three) for pose.
+
+        Returns:
+            As ``infer``.
+        """
+        with self._lock:
+            if self._session is None:
+                raise closed(self)
+            return self._session.infer_bytes(images)
 
     def refit(self, folder: ModelFolder) -> bool:
         """Serve another model's weights from now on, if they pass its check frames.
@@ -118,7 +160,7 @@ class TensorRtEngine:
             session, self._session = self._session, None
         if session is not None:
             session.close()
-        self._spare = self._engine = None
+        self._spare = self._engine = self._front = None
 
     def _shapes(self, folder: ModelFolder) -> tuple[tuple[int, int, int, int], ...]:
         """The shape that is served, and the one of the check frames."""
@@ -143,14 +185,22 @@ class TensorRtEngine:
         self, engine: Any, graph: NetworkGraph, folder: ModelFolder
     ) -> TensorRtSession:
         """Session for the served shape of an engine that passes the check frames."""
-        runtime, cuda, shapes = self._runtime, self._cuda, graph.shapes
-        check = TensorRtSession(runtime, cuda, engine, shapes[-1], self.precision, len(shapes) - 1)
+        last = len(graph.shapes) - 1
+        session = self._new_session(engine, graph, last)
         try:
-            verify_engine(check, folder, self._kind)
+            verify_engine(session, folder, self._kind)
+            if last:
+                session.close()
+                session = self._new_session(engine, graph, 0)
+            if self._front is not None:
+                self._front.attach(session)
         except BaseException:
-            check.close()
+            session.close()
             raise
-        if len(shapes) == 1:
-            return check
-        check.close()
-        return TensorRtSession(runtime, cuda, engine, shapes[0], self.precision)
+        return session
+
+    def _new_session(self, engine: Any, graph: NetworkGraph, profile: int) -> TensorRtSession:
+        return TensorRtSession(
+            self._runtime, self._cuda, engine, graph.shapes[profile], self.precision, profile,
+            self._source.kernel_file(graph),
+        )

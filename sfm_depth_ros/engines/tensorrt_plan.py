@@ -127,6 +127,10 @@ class PlanSource:
             load=lambda stored: self._load(network, stored),
         )
 
+    def kernel_file(self, network: NetworkGraph) -> Path:
+        """Where TensorRT-RTX may keep the kernels that it compiles for a network's plan."""
+        return self._cache.path(self.key(network)).with_suffix(".kernels")
+
     def _build(self, network: NetworkGraph, progress: Progress | None) -> StoredPlan:
         _log.info("building a TensorRT plan for %s at %s, %s: some seconds to minutes, once",
                   self._device, network.precision, network.shapes)

@@ -1,19 +1,19 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""One deserialised TensorRT engine, running at one input shape on a stream of its own."""
+"""One network in TensorRT, running at one input shape on a stream of its own."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sfm_depth_ros.engines.base import check_input, check_output, closed
 from sfm_depth_ros.engines.cuda_driver import CudaDriver
-from sfm_depth_ros.engines.tensorrt_builder import failed
+from sfm_depth_ros.engines.tensorrt_context import PlanContext, Releases
 from sfm_depth_ros.engines.tensorrt_runtime import TensorRt
 from sfm_depth_ros.errors import EngineError
 
@@ -35,6 +35,7 @@ class TensorRtSession:
         shape: Input shape, the one of optimisation profile ``profile``.
         precision: Of the engine, for its errors.
         profile: Index of the optimisation profile.
+        kernels: File for the kernels that are compiled in the first run; None = not kept.
     """
 
     name = "tensorrt"
@@ -47,124 +48,128 @@ class TensorRtSession:
         shape: tuple[int, int, int, int],
         precision: str,
         profile: int = 0,
+        kernels: Path | None = None,
     ) -> None:
         self.precision, self.input_shape = precision, shape
-        self._runtime, self._cuda, self._engine = runtime, cuda, engine
-        self._releases: list[Callable[[], None]] = []
-        self._graph: int | None = None
-        self._context: Any = None
+        self._runtime, self._cuda = runtime, cuda
+        self._releases = Releases(cuda)
+        self._network: PlanContext | None = None
+        self._bytes: np.ndarray | None = None
         cuda.use()
         try:
-            self._open(shape, profile)
+            self._open(engine, profile, kernels)
         except BaseException:
             self.close()
             raise
 
     def infer(self, image: np.ndarray) -> np.ndarray:
         """Run the network, see :class:`~sfm_depth_ros.engines.base.Engine`."""
-        if self._context is None:
+        if self._network is None:
             raise closed(self)
         self._host_input[...] = check_input(self, image)
+        return self._answer(self._run)
+
+    def infer_bytes(self, images: np.ndarray) -> np.ndarray:
+        """Run the network on the camera's bytes, see ``TensorRtEngine.infer_bytes``."""
+        if self._network is None:
+            raise closed(self)
+        if self._bytes is None:
+            raise ValueError("tensorrt: expected take_bytes before infer_bytes")
+        if images.shape != self._bytes.shape or images.dtype != np.uint8:
+            raise ValueError(f"tensorrt: expected uint8 {self._bytes.shape}, "
+                             f"got {images.dtype} {images.shape}")
+        self._bytes[...] = images
+        return self._answer(self._run_bytes)
+
+    def take_bytes(self, engine: Any, shape: tuple[int, int, int, int]) -> None:
+        """Be ready for the camera's bytes: the device makes the network's image of them.
+
+        Args:
+            engine: Deserialised engine of ``graph_input.input_graph``.
+            shape: ``(images, H, W, 3)``.
+
+        Raises:
+            EngineError: It does not run, or too little memory is left.
+        """
+        if self._network is None:
+            raise closed(self)
+        network, cuda, stream = self._network, self._cuda, self._stream
+        cuda.use()
+        front = PlanContext(self._runtime, cuda, engine, shape, stream)
+        self._bytes, device = front.input_buffers(self._releases)
+        front.bind(device, self._device_input)
+        host = self._bytes
+
+        def enqueue() -> None:
+            cuda.upload(device, host, stream)
+            front.enqueue()
+            network.enqueue()
+            cuda.download(self._host_output, self._device_output, stream)
+
+        self._bytes[...] = 0
+        self._run_bytes = self._ready(enqueue)
+
+    def network_image(self) -> np.ndarray:
+        """The image ``input_shape`` that the network saw last; for checks."""
+        if self._network is None:
+            raise closed(self)
         self._cuda.use()
-        if self._graph is None:
-            self._enqueue()
-        else:
-            self._cuda.launch(self._graph, self._stream)
+        self._cuda.download(self._host_input, self._device_input, self._stream)
         self._cuda.synchronize(self._stream)
-        return check_output(self, self._host_output)
+        return np.array(self._host_input)
 
     def close(self) -> None:
         """Free buffers, stream and context; calling it twice is harmless."""
-        if self._releases:
-            self._cuda.use()
-        self._context = None
-        while self._releases:
-            # After a fault of the GPU nothing can be freed any more, and need not be.
-            with contextlib.suppress(EngineError):
-                self._releases.pop()()
+        self._network = None
+        self._run = self._run_bytes = _nothing  # they hold contexts
+        self._releases.run()
 
-    def _open(self, shape: tuple[int, int, int, int], profile: int) -> None:
+    def _open(self, engine: Any, profile: int, kernels: Path | None) -> None:
         cuda = self._cuda
-        self._stream = cuda.create_stream()
-        self._releases.append(lambda: cuda.destroy_stream(self._stream))
-        self._records_itself = False
-        self._context = self._create_context()
-        self._select_shape(shape, profile)
-        source, target = self._tensor_names()
-        self._host_input, self._device_input = self._buffers(source, shape)
-        answer_shape = tuple(self._context.get_tensor_shape(target))
-        self._host_output, self._device_output = self._buffers(target, answer_shape)
-        for name, address in ((source, self._device_input), (target, self._device_output)):
-            if not self._context.set_tensor_address(name, address):
-                raise failed(self._runtime, f"takes no buffer for {name}")
+        stream = self._stream = cuda.create_stream()
+        self._releases.add(lambda: cuda.destroy_stream(stream))
+        network = PlanContext(
+            self._runtime, cuda, engine, self.input_shape, stream, profile, kernels
+        )
+        self._host_input, self._device_input = network.input_buffers(self._releases)
+        self._host_output, self._device_output = network.output_buffers(self._releases)
+        network.bind(self._device_input, self._device_output)
+
+        def enqueue() -> None:
+            cuda.upload(self._device_input, self._host_input, stream)
+            network.enqueue()
+            cuda.download(self._host_output, self._device_output, stream)
+
+        self._network = network
         self._host_input[...] = 0
+        self._run = self._ready(enqueue)
+        network.keep_kernels()
+
+    def _answer(self, run: Callable[[], None]) -> np.ndarray:
+        self._cuda.use()
+        run()
+        self._cuda.synchronize(self._stream)
+        return check_output(self, self._host_output)
+
+    def _ready(self, enqueue: Callable[[], None]) -> Callable[[], None]:
+        """Warm up, and record the work of one image where that is ours to do."""
         for _ in range(WARM_UP_RUNS):
-            self._enqueue()
-            cuda.synchronize(self._stream)
-        if not self._records_itself:
-            self._record()
-
-    def _create_context(self) -> Any:
-        engine = self._engine
-        has_config = hasattr(engine, "create_runtime_config")
-        config = engine.create_runtime_config() if has_config else None
-        if config is not None and hasattr(config, "cuda_graph_strategy"):
-            strategies = self._runtime.module.CudaGraphStrategy
-            config.cuda_graph_strategy = strategies.WHOLE_GRAPH_CAPTURE
-            # The shape never changes: its kernels are compiled before the first image, not in it.
-            shapes = self._runtime.module.DynamicShapesKernelSpecializationStrategy
-            config.dynamic_shapes_kernel_specialization_strategy = shapes.EAGER
-            self._records_itself = True
-            context = engine.create_execution_context(config)
-        else:
-            context = engine.create_execution_context()
-        if context is None:
-            raise failed(self._runtime, "cannot make the plan ready to run")
-        return context
-
-    def _select_shape(self, shape: tuple[int, int, int, int], profile: int) -> None:
-        if profile and not self._context.set_optimization_profile_async(profile, self._stream):
-            raise failed(self._runtime, f"lacks optimisation profile {profile}")
-        if not self._context.set_input_shape(self._tensor_names()[0], shape):
-            raise failed(self._runtime, f"was not built for the shape {shape}")
-
-    def _tensor_names(self) -> tuple[str, str]:
-        """Names of the input and of the output, whatever their order in the plan."""
-        engine, modes = self._engine, self._runtime.module.TensorIOMode
-        names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
-        inputs = [name for name in names if engine.get_tensor_mode(name) == modes.INPUT]
-        outputs = [name for name in names if engine.get_tensor_mode(name) == modes.OUTPUT]
-        if len(inputs) != 1 or len(outputs) != 1:
-            raise EngineError(f"a plan with inputs {inputs} and outputs {outputs} is none of "
-                              "ours; remove it from the cache of plans")
-        return inputs[0], outputs[0]
-
-    def _buffers(self, name: str, shape: tuple[int, ...]) -> tuple[np.ndarray, int]:
-        """Pinned host array and address of as much memory on the GPU."""
-        kind = self._runtime.module.nptype(self._engine.get_tensor_dtype(name))
-        host = self._cuda.allocate_host(shape, kind)
-        self._releases.append(lambda: self._cuda.free_host(host))
-        device = self._cuda.allocate(host.nbytes)
-        self._releases.append(lambda: self._cuda.free(device))
-        return host, device
-
-    def _enqueue(self) -> None:
-        """Queue one image's work."""
+            enqueue()
+            self._cuda.synchronize(self._stream)
+        if self._network is not None and self._network.records_itself:
+            return enqueue
         cuda, stream = self._cuda, self._stream
-        cuda.upload(self._device_input, self._host_input, stream)
-        if not self._context.execute_async_v3(stream):
-            raise failed(self._runtime, "failed to run")
-        cuda.download(self._host_output, self._device_output, stream)
-
-    def _record(self) -> None:
-        """Record one image's work as a graph; without one, it is queued piece by piece."""
         recorded: list[int] = []
         try:
-            with self._cuda.capture(self._stream, recorded):
-                self._enqueue()
+            with cuda.capture(stream, recorded):
+                enqueue()
         except EngineError as error:
             self._runtime.log.take_errors()
             _log.info("the network is run without a CUDA graph: %s", error)
-            return
-        self._graph = recorded[0]
-        self._releases.append(lambda: self._cuda.destroy_graph(recorded[0]))
+            return enqueue
+        self._releases.add(lambda: cuda.destroy_graph(recorded[0]))
+        return lambda: cuda.launch(recorded[0], stream)
+
+
+def _nothing() -> None:
+    """What a closed session runs."""

@@ -35,7 +35,9 @@ class Faults:
         deserialize_fails: Plans cannot be loaded.
         run_fails: ``execute_async_v3`` answers False.
         answers_nan: The network's output is NaN.
+        complaint: What TensorRT logs when it fails.
         builds: How often a plan was built, by whether it is refittable.
+        kernels_loaded: Whether kept kernels were taken, each time they were offered.
     """
 
     unlisted_bias: bool = False
@@ -46,6 +48,7 @@ class Faults:
     answers_nan: bool = False
     complaint: str = "CUDA out of memory"
     builds: list[bool] = field(default_factory=list)
+    kernels_loaded: list[bool] = field(default_factory=list)
 
 
 class _Flag(enum.Enum):
@@ -66,8 +69,32 @@ class _Monitor:
     def __init__(self) -> None: ...
 
 
-def stand_in_tensorrt(cuda: StandInCuda, faults: Faults, version: str = "11.3.0") -> Any:
+class _Capability(enum.Enum):
+    CURRENT = 1
+    SM86 = 86
+    SM89 = 89
+
+
+class _Strategy(enum.Enum):
+    DISABLED = 0
+    WHOLE_GRAPH_CAPTURE = 1
+    EAGER = 2
+
+
+def stand_in_tensorrt_rtx(cuda: StandInCuda, faults: Faults) -> Any:
+    """Something that serves as the module ``tensorrt_rtx`` on the given GPU."""
+    module = stand_in_tensorrt(cuda, faults, "1.7.1", is_rtx=True)
+    module.ComputeCapability = _Capability
+    module.CudaGraphStrategy = module.DynamicShapesKernelSpecializationStrategy = _Strategy
+    return module
+
+
+def stand_in_tensorrt(
+    cuda: StandInCuda, faults: Faults, version: str = "11.3.0", is_rtx: bool = False
+) -> Any:
     """Something that serves as the module ``tensorrt`` on the given GPU."""
+    config = _RtxConfig if is_rtx else _Config
+    engine = _RtxEngine if is_rtx else _Engine
     return SimpleNamespace(
         __version__=version,
         ILogger=_Log,
@@ -78,9 +105,9 @@ def stand_in_tensorrt(cuda: StandInCuda, faults: Faults, version: str = "11.3.0"
         TensorIOMode=_Flag,
         Weights=lambda values: values,
         nptype=lambda kind: kind,
-        Builder=lambda log: _Builder(version, faults, log),
+        Builder=lambda log: _Builder(version, faults, log, config),
         OnnxParser=_Parser,
-        Runtime=lambda log: _Runtime(cuda, version, faults, log),
+        Runtime=lambda log: _Runtime(cuda, version, faults, log, engine),
         Refitter=lambda engine, log: _Refitter(engine, faults),
     )
 
@@ -145,6 +172,21 @@ class _Config:
         return self.timing
 
 
+class _RtxConfig(_Config):
+    """Named capabilities, and no timing cache."""
+
+    num_compute_capabilities = 0
+    create_timing_cache = get_timing_cache = None  # type: ignore[assignment]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.capabilities: list[Any] = []
+
+    def set_compute_capability(self, capability: Any, index: int) -> bool:
+        self.capabilities.append(capability)
+        return index == len(self.capabilities) - 1 < self.num_compute_capabilities
+
+
 class _Profile:
     def set_shape(self, name: str, low: Any, best: Any, high: Any) -> None:
         assert low == best == high
@@ -152,15 +194,15 @@ class _Profile:
 
 
 class _Builder:
-    def __init__(self, version: str, faults: Faults, log: Any) -> None:
-        self._version, self._faults, self._log = version, faults, log
+    def __init__(self, version: str, faults: Faults, log: Any, config: Any) -> None:
+        self._version, self._faults, self._log, self._config = version, faults, log, config
 
     def create_network(self, flags: int) -> _Network:
         assert flags == 0
         return _Network()
 
     def create_builder_config(self) -> _Config:
-        return _Config()
+        return self._config()
 
     def create_optimization_profile(self) -> _Profile:
         return _Profile()
@@ -168,6 +210,8 @@ class _Builder:
     def build_serialized_network(self, network: _Network, config: _Config) -> bytes | None:
         refittable = _Flag.REFIT in config.flags
         self._faults.builds.append(refittable)
+        if isinstance(config, _RtxConfig):
+            assert config.capabilities == [_Capability.SM89], "the GPU's own"
         assert _Flag.TF32 not in config.flags, "fp32 must not be computed in TF32"
         monitor = config.progress_monitor
         if monitor is not None:
@@ -196,8 +240,11 @@ def _zero_a_bias(proto: Any) -> str:
 
 
 class _Runtime:
-    def __init__(self, cuda: StandInCuda, version: str, faults: Faults, log: Any) -> None:
+    def __init__(
+        self, cuda: StandInCuda, version: str, faults: Faults, log: Any, engine: Any
+    ) -> None:
         self._cuda, self._version, self._faults, self._log = cuda, version, faults, log
+        self._engine = engine
 
     def deserialize_cuda_engine(self, plan: bytes) -> _Engine | None:
         header_text, _, content = plan.partition(b"\n")
@@ -205,7 +252,8 @@ class _Runtime:
         if header["version"] != self._version or self._faults.deserialize_fails:
             self._log.log(_Log.ERROR, "the plan is of another version")
             return None
-        return _Engine(self._cuda, self._faults, self._log, header, content)
+        loaded: _Engine = self._engine(self._cuda, self._faults, self._log, header, content)
+        return loaded
 
 
 class _Engine:
@@ -232,6 +280,34 @@ class _Engine:
         return _Context(self)
 
 
+class _RtxEngine(_Engine):
+    def create_runtime_config(self) -> Any:
+        return SimpleNamespace(
+            cuda_graph_strategy=_Strategy.DISABLED,
+            dynamic_shapes_kernel_specialization_strategy=None,
+            create_runtime_cache=lambda: _RuntimeCache(self.faults),
+            set_runtime_cache=lambda cache: True,
+        )
+
+    def create_execution_context(self, config: Any = None) -> _Context:
+        assert config.cuda_graph_strategy is _Strategy.WHOLE_GRAPH_CAPTURE
+        assert config.dynamic_shapes_kernel_specialization_strategy is _Strategy.EAGER
+        return _Context(self)
+
+
+class _RuntimeCache:
+    def __init__(self, faults: Faults) -> None:
+        self._faults, self._content = faults, b""
+
+    def deserialize(self, content: bytes) -> bool:
+        self._content = content if content.startswith(b"kernels") else b""
+        self._faults.kernels_loaded.append(bool(self._content))
+        return bool(self._content)
+
+    def serialize(self) -> bytes:
+        return self._content or b"kernels"
+
+
 class _Context:
     def __init__(self, engine: _Engine) -> None:
         self._engine = engine
@@ -250,7 +326,8 @@ class _Context:
         return list(shape) == self._engine.header["shapes"][self._profile]
 
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:
-        return self._answer(np.zeros(self._shape, np.float32)).shape
+        kind = self._engine.get_tensor_dtype(self._engine.get_tensor_name(1))
+        return self._answer(np.zeros(self._shape, kind)).shape
 
     def set_tensor_address(self, name: str, address: int) -> bool:
         self._addresses[name] = address
@@ -266,10 +343,11 @@ class _Context:
     def _run(self) -> None:
         engine = self._engine
         source, target = engine.get_tensor_name(1), engine.get_tensor_name(0)
-        count = int(np.prod(self._shape))
-        data = (ctypes.c_float * count).from_address(self._addresses[source])
-        answer = self._answer(np.frombuffer(data, np.float32).reshape(self._shape))
-        if engine.faults.answers_nan:
+        kind = np.dtype(engine.get_tensor_dtype(source))
+        size = int(np.prod(self._shape)) * kind.itemsize
+        data = (ctypes.c_byte * size).from_address(self._addresses[source])
+        answer = self._answer(np.frombuffer(data, kind).reshape(self._shape))
+        if engine.faults.answers_nan and kind == np.float32:
             answer = np.full_like(answer, np.nan)
         ctypes.memmove(self._addresses[target], answer.ctypes.data, answer.nbytes)
 

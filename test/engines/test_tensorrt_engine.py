@@ -17,10 +17,12 @@ import numpy as np
 import onnx
 import pytest
 from engines.stand_in_cuda import StandInCuda
-from engines.stand_in_tensorrt import Faults, stand_in_tensorrt
+from engines.stand_in_tensorrt import Faults, stand_in_tensorrt, stand_in_tensorrt_rtx
 
+from sfm_depth_ros.engines import tensorrt_front
 from sfm_depth_ros.engines.base import EngineRequest
 from sfm_depth_ros.engines.cuda_driver import CudaDriver
+from sfm_depth_ros.engines.graph_input import InputLayout, shrink
 from sfm_depth_ros.engines.onnxruntime_engine import OnnxRuntimeEngine
 from sfm_depth_ros.engines.plan_cache import PlanCache
 from sfm_depth_ros.engines.tensorrt_builder import BuildStoppedError
@@ -39,11 +41,14 @@ class Machine:
         self.library = StandInCuda()
         self.faults = Faults()
         self.cache = PlanCache(folder)
+        self.is_rtx = False
 
     def engine(
         self, model: ModelFolder, kind: str = "depth", precision: str = "fp32", **options: Any
     ) -> TensorRtEngine:
-        runtime = TensorRt(stand_in_tensorrt(self.library, self.faults), "tensorrt")
+        module = stand_in_tensorrt_rtx if self.is_rtx else stand_in_tensorrt
+        runtime = TensorRt(module(self.library, self.faults),
+                           "tensorrt_rtx" if self.is_rtx else "tensorrt")
         request = EngineRequest(model, kind, options.pop("shape", SHAPES[kind]), precision)
         return TensorRtEngine(request, runtime, CudaDriver(self.library), self.cache, **options)
 
@@ -303,3 +308,87 @@ def test_a_build_can_be_watched_and_stopped(machine: Machine, tiny_model: ModelF
 def test_precisions_that_it_has_not(machine: Machine, tiny_model: ModelFolder) -> None:
     with pytest.raises(EngineError, match="no bf16 here; set precision: fp16 or fp32"):
         machine.engine(tiny_model, precision="bf16")
+
+
+def test_tensorrt_rtx_records_by_itself_and_keeps_its_kernels(
+    machine: Machine, tiny_model: ModelFolder, other_model: ModelFolder
+) -> None:
+    machine.is_rtx = True
+    engine = machine.engine(tiny_model)
+    image = noise("depth")
+    np.testing.assert_allclose(
+        engine.infer(image), reference(tiny_model, "depth", image), rtol=1e-4)
+    assert engine.refit(other_model)
+    np.testing.assert_allclose(
+        engine.infer(image), reference(other_model, "depth", image), rtol=1e-4)
+    assert machine.library.calls["cuStreamBeginCapture_v2"] == 0
+    assert not list(machine.cache.folder.glob("*.timing")), "it measures nothing"
+    (kernels,) = machine.cache.folder.glob("*.kernels")
+    assert kernels.read_bytes() == b"kernels"
+    assert set(machine.faults.kernels_loaded) == {True}
+    kernels.write_bytes(b"of another GPU")
+    machine.engine(tiny_model)
+    assert machine.faults.kernels_loaded[-2:] == [False, True]
+    engine.close()
+
+
+def test_a_gpu_that_tensorrt_rtx_does_not_know(machine: Machine, tiny_model: ModelFolder) -> None:
+    machine.is_rtx, machine.library.capability = True, (9, 0)
+    with pytest.raises(EngineError, match=r"no compute capability 9\.0 \(SM90\), only SM86, SM89"):
+        machine.engine(tiny_model)
+
+
+LAYOUT = InputLayout((72, 200), (4, 0, 196, 72), (36, 96), 4)  # to 96x32
+
+
+@pytest.mark.parametrize("is_rtx", [False, True])
+@pytest.mark.parametrize(("kind", "images"), [("depth", 1), ("pose", 2)])
+def test_the_cameras_bytes_are_scaled_on_the_gpu(
+    machine: Machine, tiny_model: ModelFolder, other_model: ModelFolder, kind: str, images: int,
+    is_rtx: bool,
+) -> None:
+    machine.is_rtx = is_rtx
+    engine = machine.engine(tiny_model, kind, shape=(1, 3 * images, 32, 96))
+    engine.take_bytes(LAYOUT)
+    rng = np.random.default_rng(3)
+    for model in (tiny_model, other_model):
+        if model is other_model:
+            assert engine.refit(model), "the bytes go on with the new weights"
+        for _ in range(2):
+            picture = rng.integers(0, 256, (images, 72, 200, 3), dtype=np.uint8)
+            small = shrink(LAYOUT, picture)
+            expected = reference(model, kind, small)
+            found = engine.infer_bytes(picture)
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+            np.testing.assert_allclose(engine.infer(small), expected, rtol=1e-4, atol=1e-6)
+    assert machine.faults.builds == [True, False], "one for the network, one for the way to it"
+    engine.close()
+    assert not machine.library.memory
+
+
+def test_what_bytes_need(machine: Machine, tiny_model: ModelFolder) -> None:
+    engine = machine.engine(tiny_model, shape=(1, 3, 32, 96))
+    picture = np.zeros((1, 72, 200, 3), np.uint8)
+    with pytest.raises(ValueError, match="expected take_bytes before"):
+        engine.infer_bytes(picture)
+    with pytest.raises(ValueError, match=r"expected a layout to \(32, 96\), got \(64, 96\)"):
+        engine.take_bytes(InputLayout.identity((64, 96)))
+    engine.take_bytes(LAYOUT)
+    with pytest.raises(ValueError, match=r"expected uint8 \(1, 72, 200, 3\), got float32"):
+        engine.infer_bytes(picture.astype(np.float32))
+    engine.close()
+    with pytest.raises(EngineError, match="was closed"):
+        engine.infer_bytes(picture)
+    with pytest.raises(EngineError, match="was closed"):
+        engine.take_bytes(LAYOUT)
+
+
+def test_an_image_that_the_gpu_scales_wrongly_is_refused(
+    machine: Machine, tiny_model: ModelFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = machine.engine(tiny_model, shape=(1, 3, 32, 96))
+    shifted = InputLayout((72, 200), (8, 0, 200, 72), (36, 96), 4)
+    monkeypatch.setattr(tensorrt_front, "shrink", lambda layout, image: shrink(shifted, image))
+    with pytest.raises(EngineError, match="scales the camera's image wrongly"):
+        engine.take_bytes(LAYOUT)
+    engine.infer(np.zeros((1, 3, 32, 96), np.float32))
