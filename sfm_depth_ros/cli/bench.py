@@ -72,7 +72,8 @@ def _measure(part: str, folder: ModelFolder, options: argparse.Namespace) -> dic
 
         return measure_engines(folder, (height, width), options.threads)
     if part == "training":
-        from sfm_depth_ros.cli.benchmarks.training import StepSetting, measure_training
+        from sfm_depth_ros.cli.benchmarks.step_worker import StepSetting
+        from sfm_depth_ros.cli.benchmarks.training import measure_training
 
         return measure_training(StepSetting(folder.path, width=width, height=height,
                                             threads=options.threads))

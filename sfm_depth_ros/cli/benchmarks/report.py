@@ -36,9 +36,14 @@ def engine_lines(figures: Figures) -> list[str]:
 
 
 def plain_lines(figures: Figures) -> list[str]:
-    """One line a number."""
-    return [f"  {name:24} {value:.4g}" for name, value in figures.items()
-            if isinstance(value, (int, float))]
+    """One line a number; those of a group are named GROUP.NUMBER."""
+    lines = []
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            lines += plain_lines({f"{name}.{part}": number for part, number in value.items()})
+        elif isinstance(value, (int, float)):
+            lines.append(f"  {name:30} {value:.4g}")
+    return lines
 
 
 def milliseconds(value: float | None) -> str:

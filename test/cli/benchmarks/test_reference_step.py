@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sfm_depth_ros.cli.benchmarks.reference_step import reference_objective
-from sfm_depth_ros.cli.benchmarks.training import StepSetting, random_snippets
+from sfm_depth_ros.cli.benchmarks.step_worker import StepSetting, random_snippets
 from sfm_depth_ros.config.schema import ObjectiveConfig
 from sfm_depth_ros.data.batch import collate
 from sfm_depth_ros.losses.inputs import Observation, Prediction
