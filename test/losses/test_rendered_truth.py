@@ -30,6 +30,8 @@ class Pair:
     """A target and the frame after it, which is nearer to what lies ahead."""
 
     target: Tensor  # (1, 3, H, W)
+    source: Tensor  # (1, 1, 3, H, W)
+    depth: Tensor  # (1, 1, H, W)
     points: Tensor  # (1, 3, H, W)
     source_depth: Tensor  # (1, 1, 1, H, W)
     K: Tensor
@@ -54,7 +56,9 @@ def street() -> Pair:
     T_source_target = torch.from_numpy(T).float()[None, None]
     points = backproject(depth, K)
     warped = warp_sources(source[:, None], points, K, T_source_target)
-    return Pair(target, points, source_depth[:, None], K, T_source_target, warped)
+    return Pair(
+        target, source[:, None], depth, points, source_depth[:, None], K, T_source_target, warped
+    )
 
 
 def _hidden_and_visible(pair: Pair) -> tuple[Tensor, Tensor]:
@@ -98,3 +102,19 @@ def test_clouds_of_a_street_say_how_wrong_the_motion_is(street: Pair) -> None:
     assert residuals([0.0] * 6)[0] < 0.1
     transform, points = residuals([0, 0, 0.5, 0, 0, 0])
     assert transform == pytest.approx(0.5, abs=0.1) and points < 0.003
+
+
+def test_the_photometric_error_knows_the_focal_lengths(street: Pair) -> None:
+    """From a fifth too short and too long; K is learnt in back-projection and projection alike."""
+    factors = torch.tensor([0.8, 1.2], requires_grad=True)
+    optimiser = torch.optim.Adam([factors], lr=0.03)
+    seen = splat_occlusion_mask(street.warped)
+    for _ in range(60):
+        optimiser.zero_grad()
+        K = street.K * torch.cat([factors, torch.ones(1)]).diag() + street.K.triu(1)
+        warped = warp_sources(street.source, backproject(street.depth, K), K, street.T)
+        error = photometric_error(warped.image, street.target[:, None], 0.85)[:, :, 0]
+        used = seen & warped.valid[:, :, 0]
+        (error * used).sum().div(used.sum()).backward()
+        optimiser.step()
+    torch.testing.assert_close(factors.detach(), torch.ones(2), atol=0.05, rtol=0)
