@@ -145,9 +145,25 @@ def _bag_section(
         for title, svg, size in plots
         if svg
     )
+    lengths = _length_table(part["ego_motion"]["by_length"])
     legend = _legend() if scenes else ""
     pictures = "".join(map(_scene, scenes))
-    return _section(name, f"<div class=plots>{drawn}</div>{legend}{pictures}")
+    return _section(name, f"<div class=plots>{drawn}</div>{lengths}{legend}{pictures}")
+
+
+def _length_table(rows: Sequence[dict[str, Any]]) -> str:
+    """Ego-motion by segment length; empty where the way is too short."""
+    head = ["segments of", "translation", "rotation", "count"]
+    cells = (
+        [
+            f"{row['length_m']:g} m",
+            f"{row['translation_error_percent']:.2f} %",
+            f"{row['rotation_error_deg_per_100m']:.2f} deg/100 m",
+            str(row["segments"]),
+        ]
+        for row in rows
+    )
+    return _table(head, cells) if rows else ""
 
 
 def _scene(scene: Scene) -> str:

@@ -180,6 +180,8 @@ def test_page_is_whole_and_loads_nothing(evaluation: Evaluation, tmp_path: Path)
     kinds = [alt for alt, _ in page.images if alt]
     assert kinds.count("The way from above") == 2
     assert kinds.count("error") == 8
+    assert page.words.count("segments of") == 1  # ten frames are too short for one
+    assert page.words[page.words.index("segments of") + 4] == "20 m"
     assert "0.200" in page.words  # abs_rel
     for alt, source in page.images:
         head, data = source.split(",", 1)
