@@ -37,6 +37,10 @@ class EngineError(SfmDepthError):
     """An inference engine is unavailable, failed, or answered something else than the model."""
 
 
+class BadImageError(EngineError):
+    """The image holds NaN or infinity: no engine can help."""
+
+
 class TrainingError(SfmDepthError):
     """Training cannot go on (diverged, nothing to learn from, disk full)."""
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from sfm_depth_ros.engines.base import Engine
 from sfm_depth_ros.errors import SfmDepthError
+from sfm_depth_ros.networks.model_folder import ModelFolder
 
 LOG_INTERVAL_S = 5.0
 
@@ -134,6 +135,11 @@ class InterimEngine:
         if self._build is not None and self._build.is_done:
             self._exchange(self._build)
         return self._serving.infer(image)
+
+    def refit(self, folder: ModelFolder) -> bool:
+        """Serve another model's weights, once the better engine serves and where it can."""
+        refit = getattr(self._serving, "refit", None)
+        return self._build is None and refit is not None and bool(refit(folder))
 
     def close(self) -> None:
         """Free both engines."""

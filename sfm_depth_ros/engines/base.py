@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from sfm_depth_ros.errors import EngineError
+from sfm_depth_ros.errors import BadImageError, EngineError
 from sfm_depth_ros.networks.model_folder import ModelFolder
 
 NETWORKS = ("depth", "pose")
@@ -23,7 +23,8 @@ class EngineRequest:
         folder: Model with weights and graph.
         network: ``"depth"`` or ``"pose"``.
         input_shape: ``(1, C, H, W)`` that it shall run at; see :func:`input_channels`.
-        precision: ``"fp32"`` or ``"bf16"``; what an engine does not have, it refuses.
+        precision: ``"fp32"``, ``"bf16"``, ``"fp16"`` or ``"int8"``; what an engine does not have,
+            it refuses.
         threads: CPU threads.
     """
 
@@ -40,17 +41,22 @@ class EngineRequest:
 
 
 class Engine(Protocol):
-    """One network, ready to run at one input shape.
+    """One network, ready to run at one input shape."""
 
-    Attributes:
-        name: ``"torch"``, ``"onnxruntime"``, ``"openvino"``.
-        precision: ``"fp32"`` or ``"bf16"``, as it really computes.
-        input_shape: ``(N, C, H, W)`` that the engine was built for.
-    """
+    @property
+    def name(self) -> str:
+        """``"tensorrt"``, ``"openvino"``, ``"onnxruntime"``, ``"torch"``."""
+        ...
 
-    name: str
-    precision: str
-    input_shape: tuple[int, int, int, int]
+    @property
+    def precision(self) -> str:
+        """``"fp32"``, ``"bf16"``, ``"fp16"`` or ``"int8"``, as it really computes."""
+        ...
+
+    @property
+    def input_shape(self) -> tuple[int, int, int, int]:
+        """``(N, C, H, W)`` that the engine was built for."""
+        ...
 
     def infer(self, image: np.ndarray) -> np.ndarray:
         """Run the network.
@@ -81,15 +87,15 @@ def check_input(engine: Engine, image: np.ndarray) -> np.ndarray:
 
     Raises:
         ValueError: Another shape or type.
-        EngineError: NaN or infinity in the image; some engines would answer it with plausible
+        BadImageError: NaN or infinity in the image; some engines would answer it with plausible
             numbers (OpenVINO's ReLU turns NaN to 0).
     """
     if image.shape != engine.input_shape or image.dtype != np.float32:
         raise ValueError(f"{engine.name}: expected float32 {engine.input_shape}, "
                          f"got {image.dtype} {image.shape}")
     if not np.isfinite(image).all():
-        raise EngineError(f"{engine.name}: the image holds NaN or infinity; check the camera "
-                          "driver and the preprocessing")
+        raise BadImageError(f"{engine.name}: the image holds NaN or infinity; check the camera "
+                            "driver and the preprocessing")
     return np.ascontiguousarray(image)
 
 

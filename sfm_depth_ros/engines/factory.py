@@ -13,34 +13,33 @@ import json
 import logging
 import os
 import platform
-import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
+from sfm_depth_ros.engines.background_build import BackgroundBuild, InterimEngine
 from sfm_depth_ros.engines.base import NETWORKS, Engine, EngineRequest, input_channels
-from sfm_depth_ros.engines.choice_cache import (
-    default_cache_file,
-    processor_name,
-    recall_latencies,
-    remember_latencies,
-)
+from sfm_depth_ros.engines.calibration import find_calibration
+from sfm_depth_ros.engines.choice import Candidate, Checked, Choice, run_times_ms
+from sfm_depth_ros.engines.choice_cache import default_cache_file, processor_name
+from sfm_depth_ros.engines.fallback import FallbackEngine
 from sfm_depth_ros.engines.onnxruntime_engine import OnnxRuntimeEngine
 from sfm_depth_ros.engines.openvino_engine import OpenVinoEngine
+from sfm_depth_ros.engines.tensorrt_builder import Progress
+from sfm_depth_ros.engines.tensorrt_engine import TensorRtEngine
 from sfm_depth_ros.engines.verification import (
     RelativeError,
     check_shape,
     measure_error,
     verify_engine,
 )
-from sfm_depth_ros.errors import EngineError, MissingDependencyError
+from sfm_depth_ros.errors import EngineError, MissingDependencyError, SfmDepthError
 from sfm_depth_ros.networks.model_folder import ModelFolder
 from sfm_depth_ros.optional import EXTRAS, is_available, require
 
-MEASURE_S, MEASURE_RUNS, WARM_UP_RUNS = 0.7, 30, 3
-LAST_RESORT = "torch"  # seconds and 200 MB to import: only where nothing lighter serves
+PLAN_PATIENCE_S = 5.0  # a plan from the cache is there by then; else another engine serves first
 
 _log = logging.getLogger(__name__)
 
@@ -54,10 +53,19 @@ def _torch_engine(request: EngineRequest) -> Engine:
 
 # In the order in which they are tried; each is named as the module that it needs.
 ENGINES: dict[str, Callable[[EngineRequest], Engine]] = {
+    "tensorrt": TensorRtEngine,
     "openvino": OpenVinoEngine,
     "onnxruntime": OnnxRuntimeEngine,
     "torch": _torch_engine,
 }
+# What ``precision: auto`` tries of each; a named precision is asked of every engine.
+PRECISIONS = {
+    "tensorrt": ("fp16", "fp32"),
+    "openvino": ("fp32", "bf16", "int8"),
+    "onnxruntime": ("fp32", "int8"),
+    "torch": ("fp32",),
+}
+MODULES = {"tensorrt": ("tensorrt", "tensorrt_rtx")}
 
 
 def available_engines() -> dict[str, str]:
@@ -80,8 +88,10 @@ def create_engine(
         folder: Model.
         network: ``"depth"`` or ``"pose"``.
         input_hw: Height and width of the image, multiples of 32.
-        name: Engine, or ``"auto"``: the fastest of those that are installed and pass.
-        precision: ``"fp32"`` or ``"bf16"``; never changed behind the caller's back.
+        name: Engine, or ``"auto"``: the fastest of those that are installed and pass; should it
+            fail while it runs, the next one takes over.
+        precision: ``"fp32"``, ``"bf16"``, ``"fp16"`` or ``"int8"``, never changed behind the
+            caller's back; or ``"auto"``: the fastest that passes.
         threads: CPU threads.
         cache_file: Where ``auto`` remembers what it measured; None = in the user's cache.
 
@@ -91,13 +101,16 @@ def create_engine(
     if network not in NETWORKS or min(input_hw) < 32 or any(size % 32 for size in input_hw):
         raise ValueError("expected 'depth' or 'pose' and multiples of 32, got "
                          f"{network!r} and {input_hw}")
+    if name not in ("auto", *ENGINES):
+        raise EngineError(f"engine: expected auto, {', '.join(ENGINES)}, got {name!r}")
     shape = (1, input_channels(folder, network), *input_hw)
     request = EngineRequest(folder, network, shape, precision, threads)
-    if name == "auto":
-        return _fastest(request, cache_file or default_cache_file())
-    engine = _checked(name, request)
-    _log.info("engine %s as asked: %s", name, request)
-    return engine
+    if name == "auto" or precision == "auto":
+        return _chosen(request, name, cache_file or default_cache_file())
+    checked = _checked(Candidate(name, precision), request)
+    _log.info("engine %s as asked: %s; relative error p50 %.1e, p99 %.1e, max %.1e", name,
+              request, checked.error.p50, checked.error.p99, checked.error.max)
+    return checked.engine
 
 
 def engine_error(
@@ -117,107 +130,105 @@ def measure_latency(engine: Engine) -> float:
     return float(np.median(run_times_ms(engine)))
 
 
-def run_times_ms(engine: Engine) -> list[float]:
-    """Times of single runs after a warm-up."""
-    image = np.random.default_rng(0).random(engine.input_shape, dtype=np.float32)
-    for _ in range(WARM_UP_RUNS):
-        engine.infer(image)
-    times: list[float] = []
-    while len(times) < MEASURE_RUNS and sum(times) < MEASURE_S:
-        start = time.perf_counter()
-        engine.infer(image)
-        times.append(time.perf_counter() - start)
-    return [1e3 * seconds for seconds in times]
+def _chosen(request: EngineRequest, name: str, cache_file: Path) -> Engine:
+    """The best of one engine's precisions, or of all engines."""
+    refused: dict[str, str] = {}
+    build: BackgroundBuild | None = None
+    if name in ("auto", "tensorrt"):
+        build = BackgroundBuild(lambda tell: _plan(request, tell), "tensorrt")
+        try:
+            engine = build.take(PLAN_PATIENCE_S if name == "auto" else None)
+            return _served(engine, _candidates(request, name) if name == "auto" else [], request)
+        except TimeoutError:
+            _log.info("tensorrt builds its plan; the next best engine serves meanwhile")
+        except SfmDepthError as error:
+            if name == "tensorrt":
+                raise EngineError(str(error)) from error
+            refused["tensorrt"], build = str(error), None
+    try:
+        choice = Choice(request, _candidates(request, name),
+                        lambda candidate: _checked(candidate, request), cache_file,
+                        _cache_key(request, name), refused)
+        engine, spare = choice.fastest()
+    except BaseException:
+        if build is not None:
+            build.cancel()
+        raise
+    serving = engine if build is None else InterimEngine(engine, build)
+    return _served(serving, spare if name == "auto" else [], request)
 
 
-def _checked(name: str, request: EngineRequest) -> Engine:
+def _candidates(request: EngineRequest, name: str) -> list[Candidate]:
+    """What is measured: all engines but TensorRT, which has no rival where it runs."""
+    names = [one for one in ENGINES if one != "tensorrt"] if name == "auto" else [name]
+    return [
+        Candidate(one, precision)
+        for one in names
+        for precision in _precisions(request, one)
+        if precision != "int8" or request.precision == "int8"
+        or find_calibration(request.folder, request.network)
+    ]
+
+
+def _precisions(request: EngineRequest, name: str) -> tuple[str, ...]:
+    return PRECISIONS[name] if request.precision == "auto" else (request.precision,)
+
+
+def _plan(request: EngineRequest, progress: Progress) -> Engine:
+    """TensorRT at the first precision that it can build and that passes."""
+    *reduced, last = _precisions(request, "tensorrt")
+    for precision in reduced:
+        try:
+            return TensorRtEngine(replace(request, precision=precision), progress=progress)
+        except EngineError as error:
+            _log.debug("tensorrt %s is not used: %s", precision, error)
+    return TensorRtEngine(replace(request, precision=last), progress=progress)
+
+
+def _served(engine: Engine, spare: list[Candidate], request: EngineRequest) -> Engine:
+    """The engine with those that follow it should it fail."""
+    return FallbackEngine(engine, spare, lambda candidate: _checked(candidate, request).engine)
+
+
+def _checked(candidate: Candidate, request: EngineRequest) -> Checked:
     """Build an engine that answers as the check frames say, at their shape."""
+    request = replace(request, precision=candidate.precision)
     shape = check_shape(request.folder, request.network)
-    engine = _build(name, replace(request, input_shape=shape))
-    verify_engine(engine, request.folder, request.network)
+    engine = _build(candidate.name, replace(request, input_shape=shape))
+    try:
+        error = verify_engine(engine, request.folder, request.network)
+    except EngineError:
+        engine.close()
+        raise
     if shape == request.input_shape:
-        return engine
+        return Checked(engine, error)
     engine.close()
-    return _build(name, request)
+    return Checked(_build(candidate.name, request), error)
 
 
 def _build(name: str, request: EngineRequest) -> Engine:
     """Build an engine without any check."""
-    if name not in ENGINES:
-        raise EngineError(f"engine: expected auto, {', '.join(ENGINES)}, got {name!r}")
     try:
         return ENGINES[name](request)
     except MissingDependencyError as error:
         raise EngineError(str(error)) from error
 
 
-def _fastest(request: EngineRequest, cache_file: Path) -> Engine:
-    key = _cache_key(request)
-    latencies = recall_latencies(cache_file, key)
-    refused: dict[str, str] = {}
-    if latencies:
-        fastest = min(latencies, key=lambda name: latencies[name])
-        try:
-            return _announced(_checked(fastest, request), request, latencies, refused)
-        except EngineError as error:
-            _log.warning("engine %s, the fastest so far, is not used: %s", fastest, error)
-    engines = _candidates(request, refused)
-    if len(engines) == 1:
-        (engine,) = engines.values()
-        return _announced(engine, request, {}, refused)
-    # The quickest run, for other processes disturb the rest while a robot starts.
-    latencies = {name: min(run_times_ms(engine)) for name, engine in engines.items()}
-    remember_latencies(cache_file, key, latencies)
-    fastest = min(latencies, key=lambda name: latencies[name])
-    for name, engine in engines.items():
-        if name != fastest:
-            engine.close()
-    return _announced(engines[fastest], request, latencies, refused)
-
-
-def _candidates(request: EngineRequest, refused: dict[str, str]) -> dict[str, Engine]:
-    """Every engine that passes the check; the reasons of the others go into ``refused``."""
-    engines: dict[str, Engine] = {}
-    for name in ENGINES:
-        if name == LAST_RESORT and engines:
-            continue
-        try:
-            engines[name] = _checked(name, request)
-        except EngineError as error:
-            refused[name] = str(error)
-    if not engines:
-        reasons = "; ".join(f"{name}: {why}" for name, why in refused.items())
-        raise EngineError(f"no engine serves ({request}): {reasons}")
-    return engines
-
-
-def _announced(
-    engine: Engine, request: EngineRequest, latencies: dict[str, float], refused: dict[str, str]
-) -> Engine:
-    """Say in one line what was chosen, and why not the others."""
-    measured = {name: f"{ms:.1f} ms" for name, ms in latencies.items()}
-    why = measured.pop(engine.name, "the only one")
-    others = {**measured, **refused}
-    if engine.name != LAST_RESORT:
-        others.setdefault(LAST_RESORT, "not tried, for it is slow to load")
-    _log.info("engine %s chosen (%s): %s; not %s", engine.name, why, request,
-              ", ".join(f"{name} ({reason})" for name, reason in others.items()))
-    return engine
-
-
-def _cache_key(request: EngineRequest) -> str:
+def _cache_key(request: EngineRequest, name: str) -> str:
     config = (request.folder.depth_config if request.network == "depth"
               else request.folder.pose_config)
     return json.dumps([
         platform.machine(), processor_name(), os.cpu_count(), available_engines(), request.network,
-        asdict(config), request.input_shape, request.precision, request.threads,
+        asdict(config), request.input_shape, name, request.precision, request.threads,
+        [str(candidate) for candidate in _candidates(request, name)],
     ])
 
 
 def _version(name: str) -> str:
-    if not is_available(name):
+    module = next(filter(is_available, MODULES.get(name, (name,))), None)
+    if module is None:
         return f"not installed; type: pip install 'sfm_depth_ros[{EXTRAS[name]}]'"
     try:
-        return importlib.metadata.version(name)
+        return importlib.metadata.version(module)
     except importlib.metadata.PackageNotFoundError:
         return "installed, of an unknown version"

@@ -13,7 +13,7 @@ def speed_up_doubling(model: Any) -> int:
     """Replace bilinear doubling of an image by nearest doubling and two averages of neighbours.
 
     OpenVINO takes a fifth of the small network's time for the one interpolation at its end. With
-    pixels at their centres, doubling bilinearly is doubling by the nearest pixel and then filtering
+    pixels at their centres, doubling bilinearly is doubling by the nearest pixel, then filtering
     with [1, 2, 1] / 4 along both axes, which is the average of two neighbours, twice; borders
     repeat, as interpolation clamps there.
 

@@ -75,7 +75,7 @@ class DepthEstimator:
         self._gauge = ScaleGauge()
         self._uncertainty = MotionUncertainty()
         self._previous: _Previous | None = None
-        self._model = self.prepare(folder)
+        self._model = prepare_model(folder, camera, config, create_engine)
         self._tensor = _empty_tensor(self._model)
 
     def estimate(
@@ -173,7 +173,7 @@ class DepthEstimator:
             translation_ratio=scale.translation_ratio if scale else None,
             model_id=self._model.model_id,
             timings_ms=clock.timings_ms,
-            remarks=tuple(filter(None, (why_alone, self._gauge.remark))),
+            remarks=tuple(filter(None, (why_alone, self._gauge.remark, *self._model.remarks))),
         )
 
     @property
@@ -195,7 +195,7 @@ class DepthEstimator:
             DataError: The camera's image is too small for the network.
             EngineError: No engine runs the model as it should.
         """
-        return prepare_model(folder, self.camera, self.config, self._create_engine)
+        return prepare_model(folder, self.camera, self.config, self._create_engine, self._model)
 
     def swap(self, prepared: PreparedModel) -> None:
         """Let a prepared model serve from the next image on; the old one is closed."""
@@ -208,7 +208,7 @@ class DepthEstimator:
             elif self._previous:
                 self._previous = _Previous(self._previous.frame, None)
             self._forget_scale()
-            old.close()
+            old.close(keep=prepared)
 
     def reset(self) -> None:
         """Forget the image before and the pairs that wait (time jumped); the model stays."""

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,12 +12,13 @@ import numpy as np
 
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.data.preprocessing import CameraModel, Preprocessor
-from sfm_depth_ros.engines.base import Engine
+from sfm_depth_ros.engines.base import NETWORKS, Engine, input_channels
 from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.geometry.frames import rotation_matrix
 from sfm_depth_ros.networks.focal import canonical_to_depth, canonical_to_motion
 from sfm_depth_ros.networks.model_folder import ModelFolder
 
+_log = logging.getLogger(__name__)
 CreateEngine = Callable[..., Engine]
 
 
@@ -25,7 +27,7 @@ class PreparedModel:
     """Both networks of a model at the size that the camera gives.
 
     Attributes:
-        model_id: Identity of the weights.
+        folder: The model.
         preprocessor: From the camera's image to the networks'.
         depth_engine: Runs ``(1, 3, h, w)`` to canonical depth.
         pose_engine: Runs ``(1, 3 images, h, w)``, earlier before later, to the canonical motions
@@ -34,12 +36,17 @@ class PreparedModel:
         pose_focal: The same of the pose network.
     """
 
-    model_id: str
+    folder: ModelFolder
     preprocessor: Preprocessor
     depth_engine: Engine
     pose_engine: Engine
     depth_focal: float
     pose_focal: float
+
+    @property
+    def model_id(self) -> str:
+        """Identity of the weights."""
+        return self.folder.model_id
 
     @property
     def images(self) -> int:
@@ -76,14 +83,26 @@ class PreparedModel:
         transform[:3, 3] = motion[:3]
         return transform
 
-    def close(self) -> None:
-        """Free both engines."""
-        self.depth_engine.close()
-        self.pose_engine.close()
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What happened to the engines while they ran, for diagnostics."""
+        engines = (self.depth_engine, self.pose_engine)
+        return tuple(filter(None, (getattr(engine, "remark", "") for engine in engines)))
+
+    def close(self, keep: PreparedModel | None = None) -> None:
+        """Free both engines, but for those that ``keep`` has taken over."""
+        kept = () if keep is None else (keep.depth_engine, keep.pose_engine)
+        for engine in (self.depth_engine, self.pose_engine):
+            if not any(engine is other for other in kept):
+                engine.close()
 
 
 def prepare_model(
-    folder: ModelFolder, camera: CameraModel, config: DepthNodeConfig, create_engine: CreateEngine
+    folder: ModelFolder,
+    camera: CameraModel,
+    config: DepthNodeConfig,
+    create_engine: CreateEngine,
+    serving: PreparedModel | None = None,
 ) -> PreparedModel:
     """Load and check both engines for a camera.
 
@@ -92,6 +111,8 @@ def prepare_model(
         camera: The camera whose images will come.
         config: Engine, precision, threads, input width and crop.
         create_engine: ``engines.factory.create_engine``, or something like it.
+        serving: What serves now; an engine of it that can take the new weights while it runs, and
+            passes the new model's check frames with them, is taken over.
 
     Raises:
         DataError: The camera's image is too small for the network.
@@ -103,17 +124,43 @@ def prepare_model(
         "precision": config.precision,
         "threads": config.engine_threads,
     }
-    depth_engine = create_engine(folder, "depth", preprocessor.input_hw, **options)
+    engines: list[Engine] = []
     try:
-        pose_engine = create_engine(folder, "pose", preprocessor.input_hw, **options)
+        for network in NETWORKS:
+            engine = _refitted(serving, folder, network, preprocessor.input_hw)
+            engines.append(
+                engine or create_engine(folder, network, preprocessor.input_hw, **options)
+            )
     except EngineError:
-        depth_engine.close()
+        _give_back(engines, serving)
         raise
     return PreparedModel(
-        model_id=folder.model_id,
+        folder=folder,
         preprocessor=preprocessor,
-        depth_engine=depth_engine,
-        pose_engine=pose_engine,
+        depth_engine=engines[0],
+        pose_engine=engines[1],
         depth_focal=folder.depth_config.reference_focal,
         pose_focal=folder.pose_config.reference_focal,
     )
+
+
+def _refitted(
+    serving: PreparedModel | None, folder: ModelFolder, network: str, input_hw: tuple[int, int]
+) -> Engine | None:
+    """The engine that serves, with the new weights; None where it cannot take them."""
+    if serving is None:
+        return None
+    engine = serving.depth_engine if network == "depth" else serving.pose_engine
+    refit: Callable[[ModelFolder], bool] | None = getattr(engine, "refit", None)
+    shape = (1, input_channels(folder, network), *input_hw)
+    return engine if refit and engine.input_shape == shape and refit(folder) else None
+
+
+def _give_back(engines: list[Engine], serving: PreparedModel | None) -> None:
+    """Close what was made in vain; what was taken over gets the old weights again."""
+    for engine in engines:
+        if serving is None or engine not in (serving.depth_engine, serving.pose_engine):
+            engine.close()
+        elif not engine.refit(serving.folder):  # type: ignore[attr-defined]
+            _log.warning("engine %s could not take the old weights again; it serves those of the "
+                         "refused model until the next one comes", engine.name)

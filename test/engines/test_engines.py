@@ -17,10 +17,11 @@ from sfm_depth_ros.engines.openvino_engine import OpenVinoEngine
 from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.networks.model_folder import ModelFolder
 
+CPU_ENGINES = [name for name in ENGINES if name != "tensorrt"]
 SHAPES = {"depth": (1, 3, 64, 96), "pose": (1, 6, 64, 96)}
 
 
-@pytest.fixture(params=[(name, kind) for name in ENGINES for kind in ("depth", "pose")],
+@pytest.fixture(params=[(name, kind) for name in CPU_ENGINES for kind in ("depth", "pose")],
                 ids="-".join)
 def engine(request: pytest.FixtureRequest, tiny_model: ModelFolder) -> Engine:
     name, kind = request.param
@@ -82,7 +83,7 @@ def test_close_twice_then_use(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("kind", ["depth", "pose"])
-@pytest.mark.parametrize("name", list(ENGINES))
+@pytest.mark.parametrize("name", CPU_ENGINES)
 def test_the_check_frames_are_met(tiny_model: ModelFolder, name: str, kind: str) -> None:
     error = engine_error(name, tiny_model, kind)
     assert error.p50 <= error.p99 <= error.max < 1e-4
@@ -103,7 +104,7 @@ def test_bf16_where_the_cpu_has_it(tiny_model: ModelFolder) -> None:
 def test_precisions_that_do_not_exist(tiny_model: ModelFolder) -> None:
     with pytest.raises(EngineError, match=r"no bf16.*precision: fp32"):
         OnnxRuntimeEngine(EngineRequest(tiny_model, "depth", SHAPES["depth"], "bf16"))
-    for name in ENGINES:
+    for name in CPU_ENGINES:
         with pytest.raises(EngineError, match=r"no fp16.*precision: fp32"):
             create_engine(tiny_model, "depth", (32, 96), name, precision="fp16")
 

@@ -205,6 +205,43 @@ def test_a_pose_engine_that_cannot_be_made_closes_the_other(drive: Drive) -> Non
     assert made[0].closed
 
 
+class RefittableEngine(OracleEngine):
+    """Takes another model's answers while it runs."""
+
+    def refit(self, folder: OracleFolder) -> bool:
+        self.answers = folder.depths
+        return True
+
+
+def test_an_engine_that_takes_new_weights_is_kept(drive: Drive) -> None:
+    fails = False
+
+    def create(folder: OracleFolder, network: str, size: tuple[int, int], **_: object) -> object:
+        if network == "depth":
+            return RefittableEngine(folder.depths, (1, 3, *size))
+        if fails:
+            raise EngineError("the pose network does not pass")
+        return create_oracle_engine(folder, network, size)
+
+    estimator = DepthEstimator(
+        oracle(drive), CameraModel.from_intrinsics(CAMERA), DepthNodeConfig(), create
+    )
+    depth_engine, pose_engine = estimator._model.depth_engine, estimator._model.pose_engine
+    estimator.swap(estimator.prepare(dataclasses.replace(oracle(drive, 2.0), model_id="newer")))
+    assert estimator.model_id == "newer"
+    assert estimator._model.depth_engine is depth_engine
+    assert pose_engine.closed
+    near = drive.depths[0] < 40
+    result = estimator.estimate(drive.frames[0].image, 0)
+    np.testing.assert_allclose(result.depth[near], 2 * drive.depths[0][near], rtol=1e-5)
+    fails = True
+    with pytest.raises(EngineError, match="does not pass"):
+        estimator.prepare(dataclasses.replace(oracle(drive, 3.0), model_id="refused"))
+    depth_engine.calls = 0
+    again = estimator.estimate(drive.frames[0].image, PERIOD_NS)
+    np.testing.assert_array_equal(again.depth, result.depth)  # of the old weights
+
+
 def test_wrong_sizes_are_refused(drive: Drive) -> None:
     estimator = _estimator(oracle(drive))
     with pytest.raises(DataError, match="camera_info"):

@@ -1,0 +1,190 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The fastest engine and precision that answer rightly: measured once, remembered, announced."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from sfm_depth_ros.engines.base import Engine, EngineRequest
+from sfm_depth_ros.engines.choice_cache import recall_latencies, remember_latencies
+from sfm_depth_ros.engines.verification import RelativeError
+from sfm_depth_ros.errors import EngineError
+
+MEASURE_S, MEASURE_RUNS, WARM_UP_RUNS = 0.7, 30, 3
+LAST_RESORT = "torch"  # seconds and 200 MB to import: only where nothing lighter serves
+# A reduced precision is chosen by itself only where it hardly shows, and saves a tenth at least.
+UNNAMED_P99, WORTH_IT = 2e-2, 0.9
+
+_log = logging.getLogger(__name__)
+
+
+class Candidate(NamedTuple):
+    """An engine at a precision.
+
+    Attributes:
+        name: Engine.
+        precision: A definite precision, never ``auto``.
+    """
+
+    name: str
+    precision: str
+
+    def __str__(self) -> str:
+        """As it is remembered and logged."""
+        return f"{self.name} {self.precision}"
+
+
+class Checked(NamedTuple):
+    """An engine that has passed the check frames, and how well."""
+
+    engine: Engine
+    error: RelativeError
+
+
+Build = Callable[[Candidate], Checked]
+
+
+@dataclass
+class Choice:
+    """One choice among candidates.
+
+    Attributes:
+        request: What is wanted; its precision may be ``auto``.
+        candidates: In the order in which they are tried; torch, where it is among them, only
+            if nothing else serves.
+        build: Builds and checks one, or raises ``EngineError``.
+        cache_file: Where latencies are remembered.
+        key: What they depend on.
+        refused: Why candidates do not serve, by their names.
+        latencies_ms: Quickest run by candidate, as measured or remembered.
+    """
+
+    request: EngineRequest
+    candidates: Sequence[Candidate]
+    build: Build
+    cache_file: Path
+    key: str
+    refused: dict[str, str] = field(default_factory=dict)
+    latencies_ms: dict[str, float] = field(default_factory=dict)
+
+    def fastest(self) -> tuple[Engine, list[Candidate]]:
+        """The best engine, and the other candidates in the order in which they would follow.
+
+        Raises:
+            EngineError: No candidate serves.
+        """
+        self.latencies_ms = recall_latencies(self.cache_file, self.key)
+        ranked = self._ranked()
+        if ranked:
+            try:
+                return self._announced(ranked[0], self._checked(ranked[0]), ranked)
+            except EngineError as error:
+                _log.warning("engine %s, the fastest so far, is not used: %s", ranked[0], error)
+        built = self._all_that_serve()
+        if len(built) > 1:
+            self.latencies_ms = quickest_ms({c: one.engine for c, one in built.items()})
+            remember_latencies(self.cache_file, self.key, self.latencies_ms)
+        else:
+            self.latencies_ms = {}
+        ranked = self._ranked() or list(built)
+        for candidate, checked in built.items():
+            if candidate != ranked[0]:
+                checked.engine.close()
+        return self._announced(ranked[0], built[ranked[0]], ranked)
+
+    def _ranked(self) -> list[Candidate]:
+        """Candidates of known latency, best first; full precision before what saves too little."""
+        known = [one for one in self.candidates if str(one) in self.latencies_ms]
+        full = [self.latencies_ms[str(one)] for one in known if one.precision == "fp32"]
+        limit = WORTH_IT * min(full, default=np.inf)
+
+        def rank(one: Candidate) -> tuple[bool, float]:
+            latency_ms = self.latencies_ms[str(one)]
+            return one.precision != "fp32" and latency_ms > limit, latency_ms
+
+        return sorted(known, key=rank)
+
+    def _all_that_serve(self) -> dict[Candidate, Checked]:
+        """Every candidate that passes; the reasons of the others go into ``refused``."""
+        built: dict[Candidate, Checked] = {}
+        for candidate in self.candidates:
+            if candidate.name == LAST_RESORT and built:
+                continue
+            try:
+                built[candidate] = self._checked(candidate)
+            except EngineError as error:
+                self.refused[str(candidate)] = str(error)
+        if not built:
+            reasons = "; ".join(f"{name}: {why}" for name, why in self.refused.items())
+            raise EngineError(f"no engine serves ({self.request}): {reasons}")
+        return built
+
+    def _checked(self, candidate: Candidate) -> Checked:
+        checked = self.build(candidate)
+        p99 = checked.error.p99
+        if self.request.precision == "auto" and not p99 <= UNNAMED_P99:
+            checked.engine.close()
+            raise EngineError(f"relative error p99 {p99:.1e}, allowed {UNNAMED_P99:.0e} unless "
+                              "the precision is named")
+        return checked
+
+    def _announced(
+        self, chosen: Candidate, checked: Checked, ranked: Sequence[Candidate]
+    ) -> tuple[Engine, list[Candidate]]:
+        """Say in one line what was chosen, how near it is to torch, and why not the others."""
+        measured = {name: f"{ms:.1f} ms" for name, ms in self.latencies_ms.items()}
+        why = measured.pop(str(chosen), "the only one")
+        others = {**measured, **self.refused}
+        if LAST_RESORT in {one.name for one in self.candidates} - {chosen.name}:
+            others.setdefault(LAST_RESORT, "not tried, for it is slow to load")
+        _log.info("engine %s chosen (%s; relative error p50 %.1e, p99 %.1e): %s; not %s", chosen,
+                  why, checked.error.p50, checked.error.p99, self.request,
+                  ", ".join(f"{name} ({reason})" for name, reason in others.items()))
+        spare = [one for one in ranked if one != chosen]
+        last = [one for one in self.candidates if one.name == LAST_RESORT != chosen.name]
+        return checked.engine, spare + last
+
+
+def quickest_ms(engines: Mapping[Candidate, Engine]) -> dict[str, float]:
+    """Quickest run of each, taken in turns: other processes disturb while a robot starts."""
+    images = {one: _noise(engine) for one, engine in engines.items()}
+    quickest = dict.fromkeys(map(str, engines), np.inf)
+    for engine, image in zip(engines.values(), images.values(), strict=True):
+        for _ in range(WARM_UP_RUNS):
+            engine.infer(image)
+    until = time.perf_counter() + MEASURE_S * len(engines)
+    for _ in range(MEASURE_RUNS):
+        for one, engine in engines.items():
+            quickest[str(one)] = min(quickest[str(one)], _timed_ms(engine, images[one]))
+        if time.perf_counter() > until:
+            break
+    return quickest
+
+
+def run_times_ms(engine: Engine) -> list[float]:
+    """Times of single runs after a warm-up."""
+    image = _noise(engine)
+    for _ in range(WARM_UP_RUNS):
+        engine.infer(image)
+    times: list[float] = []
+    while len(times) < MEASURE_RUNS and sum(times) < 1e3 * MEASURE_S:
+        times.append(_timed_ms(engine, image))
+    return times
+
+
+def _noise(engine: Engine) -> np.ndarray:
+    return np.random.default_rng(0).random(engine.input_shape, dtype=np.float32)
+
+
+def _timed_ms(engine: Engine, image: np.ndarray) -> float:
+    started = time.perf_counter()
+    engine.infer(image)
+    return 1e3 * (time.perf_counter() - started)
