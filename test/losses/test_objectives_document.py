@@ -76,3 +76,13 @@ def test_the_patent_note_names_the_recipes_that_are_free_of_it() -> None:
         if _objective(recipe)["reduction"] == "mean" and not _objective(recipe)["auto_mask"]
     }  # fmt: skip
     assert _names(note) == free
+
+
+@pytest.mark.parametrize(
+    ("option", "without"),
+    [("auto_mask", False), ("reduction", "mean"), ("smoothness_weight", 0),
+     ("velocity_weight", 0), ("photometric_weight", 0)],
+)  # fmt: skip
+def test_recipes_that_do_without_what_is_usual_are_named(option: str, without: Any) -> None:
+    (said,) = [recipes for options, recipes in _rows() if f"`{option}`" in options]
+    assert _names(said) == {name for name in RECIPES if _objective(name)[option] == without}
