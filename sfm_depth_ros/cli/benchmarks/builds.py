@@ -23,8 +23,10 @@ from torch import nn
 from sfm_depth_ros.config.networks import DEPTH_NETWORKS, POSE_NETWORKS
 from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
 from sfm_depth_ros.engines.export import PRECISIONS, channels, export_onnx
+from sfm_depth_ros.engines.graph_agreement import check_agreement, open_session
 from sfm_depth_ros.engines.graph_constants import fix_input_shape, parse_graph
-from sfm_depth_ros.engines.tensorrt_builder import PlanRequest, build_plan
+from sfm_depth_ros.engines.graph_precision import to_half
+from sfm_depth_ros.engines.tensorrt_builder import BuiltPlan, PlanRequest, build_plan
 from sfm_depth_ros.engines.tensorrt_runtime import TensorRt, load_tensorrt
 from sfm_depth_ros.errors import SfmDepthError
 from sfm_depth_ros.networks.model import create_depth_network, create_pose_network
@@ -83,8 +85,14 @@ def build_networks(
     runtime = load_tensorrt()
     for kind, name in names:
         network = fresh_network(kind, name)
+        shape = (1, channels(network, kind), *image_hw)
+        count = sum(parameter.numel() for parameter in network.parameters())
+        single = export_onnx(network, kind)  # which compares it with torch
         for precision in PRECISIONS:
-            yield build_network(runtime, network, (kind, name), precision, image_hw)
+            content = single if precision == "fp32" else _half(single, shape[1])
+            built = build_graph(runtime, content, shape)
+            yield Built(f"{kind} {name}", precision, count, len(content), len(built.plan),
+                        built.seconds)
             gc.collect()  # graphs of half a gigabyte
 
 
@@ -96,23 +104,23 @@ def fresh_network(kind: str, name: str) -> nn.Module:
     return network.eval()
 
 
-def build_network(
-    runtime: TensorRt,
-    network: nn.Module,
-    name: tuple[str, str],
-    precision: str,
-    image_hw: tuple[int, int],
-) -> Built:
-    """Export one network, which compares it with torch, and build its plan."""
-    content = export_onnx(network, name[0], precision)
-    shape = (1, channels(network, name[0]), *image_hw)
+def build_graph(runtime: TensorRt, content: bytes, shape: tuple[int, ...]) -> BuiltPlan:
+    """Build a graph for one shape, through the code that a GPU machine runs."""
     proto = parse_graph(content)
     fix_input_shape(proto, shape)
     capabilities = (CAPABILITY,) if runtime.builds_ahead else ()
-    request = PlanRequest(proto.SerializeToString(), (shape,), capabilities)
-    built = build_plan(runtime, request)
-    count = sum(parameter.numel() for parameter in network.parameters())
-    return Built(" ".join(name), precision, count, len(content), len(built.plan), built.seconds)
+    return build_plan(runtime, PlanRequest(proto.SerializeToString(), (shape,), capabilities))
+
+
+def _half(single: bytes, image_channels: int) -> bytes:
+    """The graph at fp16, compared with the one at fp32."""
+    proto = parse_graph(single)
+    to_half(proto)
+    content: bytes = proto.SerializeToString()
+    session = open_session(single)
+    check_agreement(content, lambda image: session.run(None, {"image": image})[0],
+                    image_channels, "fp16")
+    return content
 
 
 def replace_rows(text: str, rows: dict[str, str]) -> str:
