@@ -82,7 +82,7 @@ def _open(bag: BagSelection) -> BagFrames:
             )
         events = (e for e in reader.events(CameraInfoEvent) if isinstance(e, CameraInfoEvent))
         first = next(events, None)
-    columns = first.camera.width if first else _MULTIPLE  # without any, reading says what is missing
+    columns = first.camera.width if first else _MULTIPLE  # else reading says what lacks
     return read_frames(bag, columns // _MULTIPLE * _MULTIPLE, companions=("right_image",))
 
 
