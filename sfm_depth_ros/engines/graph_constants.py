@@ -78,6 +78,29 @@ def fix_input_shape(proto: Any, shape: tuple[int, ...]) -> None:
                 dimension.ClearField("dim_param")  # follows from the input's
 
 
+def dequantise_biases(proto: Any) -> None:
+    """Write biases that an int8 graph has as int32 as float32, in place, the same numbers.
+
+    TensorRT dequantises nothing of 32 bits; it quantises biases by itself.
+    """
+    onnx = require("onnx")
+    entries = {entry.name: entry for entry in proto.graph.initializer}
+    wide = {name for name, entry in entries.items() if entry.data_type == onnx.TensorProto.INT32}
+    remaining = []
+    for node in proto.graph.node:
+        if node.op_type != "DequantizeLinear" or node.input[0] not in wide:
+            remaining.append(node)
+            continue
+        whole, scale, zero = (onnx.numpy_helper.to_array(entries[name]) for name in node.input)
+        values = ((whole - zero) * scale).astype(np.float32)  # (channels,), all of them
+        proto.graph.initializer.append(onnx.numpy_helper.from_array(values, node.output[0]))
+    del proto.graph.node[:]
+    proto.graph.node.extend(remaining)
+    read = {name for node in remaining for name in node.input}
+    for name in wide - read:
+        proto.graph.initializer.remove(entries[name])
+
+
 def _name_cast_types(onnx: Any, proto: Any) -> None:
     """Turn ``CastLike`` into ``Cast``: a constant's type then depends on no tensor any more."""
     if not any(node.op_type == "CastLike" for node in proto.graph.node):

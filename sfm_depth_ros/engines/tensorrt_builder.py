@@ -206,8 +206,10 @@ def _monitor(module: Any, progress: Progress) -> Any:
 def failed(runtime: TensorRt, what: str, reasons: list[str] | None = None) -> EngineError:
     """Error in one line: what failed, TensorRT's reasons, and what can be done."""
     complaints = runtime.log.take_errors()
-    said = "; ".join(reasons or complaints) or "it gives no reason"
-    return EngineError(f"{runtime} {what} ({said[:LONGEST_REASON]}); {remedy(said)}")
+    said = " ".join("; ".join(reasons or complaints).split()) or "it gives no reason"
+    # A refused graph comes with a complaint about the missing GPU, which is not the reason.
+    helps = remedy("" if reasons else said)
+    return EngineError(f"{runtime} {what} ({said[:LONGEST_REASON]}); {helps}")
 
 
 def remedy(complaint: str) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class TensorRtEngine:
-    """A network in TensorRT, fp32 or fp16; follows ``Engine``.
+    """A network in TensorRT, fp32, fp16 or int8; follows ``Engine``.
 
     It has passed the model's check frames when it is there. A refittable plan is tried first; it
     is dropped for a plain one where TensorRT cannot build it or it answers something else.
@@ -69,9 +70,8 @@ class TensorRtEngine:
         self._session: TensorRtSession | None = None
         self._front: BytesFront | None = None
         self._spare: tuple[Any, dict[str, np.ndarray]] | None = None
-        self._graph = prepare_graph(
-            request.folder.onnx(self._kind), self.precision, self._shapes(request.folder)
-        )
+        self._request = request
+        self._graph = prepare_graph(request, self._shapes(request.folder))
         self._serve(request.folder, progress)
 
     def infer(self, image: np.ndarray) -> np.ndarray:
@@ -135,7 +135,7 @@ class TensorRtEngine:
         if not self._source.refittable or self._session is None:
             return False
         try:
-            graph = prepare_graph(folder.onnx(self._kind), self.precision, self._shapes(folder))
+            graph = prepare_graph(replace(self._request, folder=folder), self._shapes(folder))
             if graph.graph != self._graph.graph:
                 raise EngineError("its graph differs")
             engine, weights = self._spare or (self._source.open(self._graph), self._graph.arrays)
@@ -168,7 +168,8 @@ class TensorRtEngine:
 
     def _serve(self, folder: ModelFolder, progress: Progress | None) -> None:
         """Open the first plan that answers as the check frames say: refittable, else plain."""
-        for refittable in (True, False):
+        # Of an int8 graph the weights are quantised: no parameter's name is left to refit by.
+        for refittable in (False,) if self.precision == "int8" else (True, False):
             self._source = PlanSource(self._runtime, self._cuda, self._cache, refittable)
             try:
                 self._engine = self._source.open(self._graph, progress)

@@ -13,18 +13,25 @@ from typing import Any
 
 import numpy as np
 
+from sfm_depth_ros.engines.base import EngineRequest
 from sfm_depth_ros.engines.cuda_driver import CudaDriver
-from sfm_depth_ros.engines.graph_constants import fix_input_shape, fold_constants, parse_graph
+from sfm_depth_ros.engines.graph_constants import (
+    dequantise_biases,
+    fix_input_shape,
+    fold_constants,
+    parse_graph,
+)
 from sfm_depth_ros.engines.graph_names import fingerprints, weight_arrays
 from sfm_depth_ros.engines.graph_precision import to_half
 from sfm_depth_ros.engines.plan_cache import PlanCache
 from sfm_depth_ros.engines.plan_file import PlanKey, StoredPlan
+from sfm_depth_ros.engines.quantisation import int8_graph
 from sfm_depth_ros.engines.tensorrt_builder import PlanRequest, Progress, build_plan, failed
 from sfm_depth_ros.engines.tensorrt_refit import refit_engine
 from sfm_depth_ros.engines.tensorrt_runtime import TensorRt
 from sfm_depth_ros.errors import EngineError
 
-PRECISIONS = ("fp32", "fp16")
+PRECISIONS = ("fp32", "fp16", "int8")
 Shape = tuple[int, int, int, int]
 
 _log = logging.getLogger(__name__)
@@ -39,7 +46,7 @@ class NetworkGraph:
         graph: SHA-256 of it without its weights.
         weights: SHA-256 of the weights.
         arrays: Weights by name, typed as in the graph.
-        precision: ``"fp32"`` or ``"fp16"``.
+        precision: ``"fp32"``, ``"fp16"`` or ``"int8"``.
         shapes: Input shapes that it shall serve.
     """
 
@@ -51,24 +58,29 @@ class NetworkGraph:
     shapes: tuple[Shape, ...]
 
 
-def prepare_graph(onnx_file: Path, precision: str, shapes: tuple[Shape, ...]) -> NetworkGraph:
+def prepare_graph(request: EngineRequest, shapes: tuple[Shape, ...]) -> NetworkGraph:
     """Make a model's graph ready: no torch is needed, and none of the model's files changes.
 
     Args:
-        onnx_file: The model's graph, float32.
-        precision: ``"fp32"`` or ``"fp16"``.
+        request: Model, network and precision.
         shapes: Input shapes; a single one is fixed in the graph.
 
     Raises:
-        EngineError: TensorRT has no such precision here.
+        EngineError: TensorRT has no such precision here, or int8 was never calibrated.
         ModelError: The file is no graph of ours, or its weights do not fit into fp16.
     """
+    precision = request.precision
     if precision not in PRECISIONS:
         raise EngineError(f"tensorrt has no {precision} here; set precision: fp16 or fp32")
-    proto = parse_graph(onnx_file.read_bytes())
+    is_int8 = precision == "int8"
+    content = (int8_graph(request, symmetric=True) if is_int8
+               else request.folder.onnx(request.network).read_bytes())
+    proto = parse_graph(content)
     fold_constants(proto)
     if precision == "fp16":
         to_half(proto)
+    if is_int8:
+        dequantise_biases(proto)
     if len(shapes) == 1:
         fix_input_shape(proto, shapes[0])
     graph, weights = fingerprints(proto)

@@ -7,10 +7,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from sfm_depth_ros.engines import quantisation
+from sfm_depth_ros.engines.base import EngineRequest
+from sfm_depth_ros.engines.graph_agreement import open_session
 from sfm_depth_ros.engines.tensorrt_builder import (
     BuildStoppedError,
     PlanRequest,
@@ -41,7 +45,8 @@ def runtime() -> TensorRt:
 def test_the_small_networks_build(
     runtime: TensorRt, tiny_model: ModelFolder, kind: str, precision: str
 ) -> None:
-    graph = prepare_graph(tiny_model.onnx(kind), precision, (SHAPES[kind],))
+    graph = prepare_graph(EngineRequest(tiny_model, kind, SHAPES[kind], precision),
+                          (SHAPES[kind],))
     shares: list[float] = []
     built = build_plan(runtime, PlanRequest(graph.content, graph.shapes, AMPERE),
                        lambda share: shares.append(share) or True)
@@ -55,8 +60,24 @@ def test_the_shipped_model_builds_for_two_shapes(runtime: TensorRt, source_tree:
     """Its graph was written by an earlier version, with axes that had to be computed."""
     model = read_model_folder(source_tree / "models" / "small")
     shapes = ((1, 3, 192, 640), (1, 3, 96, 320))
-    graph = prepare_graph(model.onnx("depth"), "fp16", shapes)
+    graph = prepare_graph(EngineRequest(model, "depth", shapes[0], "fp16"), shapes)
     assert build_plan(runtime, PlanRequest(graph.content, shapes, AMPERE)).plan
+
+
+def test_int8_builds(
+    runtime: TensorRt, tiny_model: ModelFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    shape = SHAPES["depth"]
+    frames = np.random.default_rng(0).random((quantisation.MIN_FRAMES, *shape[1:]), np.float32)
+    quantisation.calibrate(tiny_model, "depth", frames, insist=True)
+    graph = prepare_graph(EngineRequest(tiny_model, "depth", shape, "int8"), (shape,))
+    single = prepare_graph(EngineRequest(tiny_model, "depth", shape), (shape,))
+    images = frames[:1]
+    found, expected = (open_session(content).run(None, {"image": images})[0]
+                       for content in (graph.content, single.content))
+    assert 0 < np.abs(found / expected - 1).max() < 0.2
+    assert build_plan(runtime, PlanRequest(graph.content, graph.shapes, AMPERE)).plan
 
 
 def one_node(operation: str) -> bytes:
@@ -101,7 +122,7 @@ def test_without_a_gpu_a_refittable_plan_is_an_error(runtime: TensorRt) -> None:
 
 
 def test_a_build_can_be_stopped(runtime: TensorRt, tiny_model: ModelFolder) -> None:
-    graph = prepare_graph(tiny_model.onnx("pose"), "fp32", (SHAPES["pose"],))
+    graph = prepare_graph(EngineRequest(tiny_model, "pose", SHAPES["pose"]), (SHAPES["pose"],))
     request = PlanRequest(graph.content, graph.shapes, AMPERE)
     with pytest.raises(BuildStoppedError):
         build_plan(runtime, request, lambda share: False)
