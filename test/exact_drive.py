@@ -162,6 +162,7 @@ class OracleFolder:
     motions: list[np.ndarray]
     model_id: str = "oracle"
     width: int = CAMERA.width
+    resize_filter: str = "area"
     depth_config: DepthNetworkConfig = field(default_factory=DepthNetworkConfig)
     pose_config: PoseNetworkConfig = field(default_factory=PoseNetworkConfig)
 

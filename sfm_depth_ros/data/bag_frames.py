@@ -168,6 +168,7 @@ def read_frames(
     max_velocity_gap_s: float = 0.3,
     needs_velocity: bool = False,
     companions: Collection[str] = (),
+    resize_filter: str = "area",
 ) -> BagFrames:
     """Open a bag for iteration.
 
@@ -183,6 +184,7 @@ def read_frames(
         needs_velocity: Refuse a bag without an odometer.
         companions: What frames shall carry beside the image, where the bag has it: right_image,
             sparse_depth, instance_mask.
+        resize_filter: How images are scaled, see Preprocessor.
 
     Raises:
         DataError: The bag lacks something; the message says what it has and the remedy.
@@ -195,7 +197,7 @@ def read_frames(
         rig = read_rig(reader, max_velocity_gap_s, camera, base_to_camera)
         count = _count_images(reader, selection)
         chosen = reader.topics
-    preprocessor = Preprocessor(rig.camera, input_width, crop)
+    preprocessor = Preprocessor(rig.camera, input_width, crop, resize_filter=resize_filter)
     return BagFrames(
         selection, rig, preprocessor, count, chosen, camera is None, companions
     )

@@ -11,6 +11,7 @@ from functools import cached_property
 import cv2
 import numpy as np
 
+from sfm_depth_ros.data.lanczos import lanczos
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.geometry.camera import Intrinsics
 
@@ -33,6 +34,7 @@ class ImageLayout:
         bottom: Row after the cut's last.
         scaled_size: (width, height) of the scaled cut.
         cut_rows: Rows taken off the scaled cut's top; negative = rows added there.
+        resize_filter: How it is scaled: area, or lanczos for models that were trained so.
     """
 
     source: Intrinsics
@@ -42,6 +44,7 @@ class ImageLayout:
     bottom: int
     scaled_size: tuple[int, int]
     cut_rows: int
+    resize_filter: str = "area"
 
     @classmethod
     def for_camera(
@@ -51,6 +54,7 @@ class ImageLayout:
         input_width: int,
         crop: Sequence[float],
         multiple: int,
+        resize_filter: str = "area",
     ) -> ImageLayout:
         """Lay out.
 
@@ -60,7 +64,11 @@ class ImageLayout:
             input_width: Width of the network's image in pixels.
             crop: Shares of the area cut off [top, bottom, left, right].
             multiple: What width and height must be multiples of.
+            resize_filter: ``"area"`` or ``"lanczos"``.
         """
+        if resize_filter not in FILTERS:
+            raise DataError(f"model.json asks for the filter {resize_filter!r}, expected "
+                            f"{' or '.join(FILTERS)}; update sfm_depth_ros")
         if input_width < multiple or input_width % multiple:
             raise ValueError(f"input_width: expected a multiple of {multiple}, got {input_width}")
         left, top, right, bottom = _cropped_area(area, crop)
@@ -76,7 +84,8 @@ class ImageLayout:
         cut_rows = scaled_height % multiple
         if cut_rows > scaled_height * MAX_CUT_SHARE:
             cut_rows -= multiple
-        return cls(source, left, top, right, bottom, (input_width, scaled_height), cut_rows)
+        scaled_size = (input_width, scaled_height)
+        return cls(source, left, top, right, bottom, scaled_size, cut_rows, resize_filter)
 
     @cached_property
     def intrinsics(self) -> Intrinsics:
@@ -101,10 +110,11 @@ class ImageLayout:
         cut = image[self.top : self.bottom, self.left : self.right]
         width, height = self.scaled_size
         factor, rest = divmod(cut.shape[1], width)
-        if self.cut_rows > 0 and rest == 0 and cut.shape[0] == factor * height:
+        is_whole = rest == 0 and cut.shape[0] == factor * height
+        if self.cut_rows > 0 and is_whole and self.resize_filter == "area":
             # nothing is blended across the cut, so what is cut off need not be scaled
             return area_average(cut[factor * self.cut_rows :], (width, height - self.cut_rows))
-        small = area_average(cut, self.scaled_size)
+        small = FILTERS[self.resize_filter](cut, self.scaled_size)
         if self.cut_rows > 0:
             return np.ascontiguousarray(small[self.cut_rows :])
         if self.cut_rows < 0:
@@ -186,6 +196,9 @@ def area_average(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         half = image.shape[1] // 2, image.shape[0] // 2
         image = cv2.resize(image, half, interpolation=cv2.INTER_AREA)
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+FILTERS = {"area": area_average, "lanczos": lanczos}
 
 
 def _cropped_area(

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """From the camera's image to the network's: rectify, crop, scale uniformly; and depth back.
 
-One filter for shrinking, area averaging, in training, export and live. A distorted image is
-rectified and scaled in one linear remap, which is fed an area-averaged image (by a whole factor)
-where the remap alone would shrink by two or more and alias.
+One filter for shrinking, area averaging, in training, export and live; imported models may ask
+for the one that they were trained with. A distorted image is rectified and scaled in one linear
+remap, which is fed an area-averaged image (by a whole factor) where the remap alone would shrink by
+two or more and alias.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class Preprocessor:
         input_width: int,
         crop: Sequence[float] = (0.0, 0.0, 0.0, 0.0),
         multiple: int = 32,
+        resize_filter: str = "area",
     ) -> None:
         """Lay out the network's image for this camera.
 
@@ -42,17 +44,20 @@ class Preprocessor:
             input_width: Width of the network's image in pixels, a multiple of ``multiple``.
             crop: Shares of the rectified image cut off [top, bottom, left, right].
             multiple: What width and height must be multiples of.
+            resize_filter: ``"area"``, or ``"lanczos"`` for models that were trained so.
 
         Raises:
             DataError: The image is smaller than the network needs.
         """
         self.camera = camera
-        self._arguments = (input_width, tuple(crop), multiple)
+        self._arguments = (input_width, tuple(crop), multiple, resize_filter)
         self._rectification: Rectification | None = None
         area = (0, 0, camera.width, camera.height)
         if camera.is_distorted:
             area = Rectification.sourced_area(camera)
-        self._layout = ImageLayout.for_camera(camera.rectified, area, input_width, crop, multiple)
+        self._layout = ImageLayout.for_camera(
+            camera.rectified, area, input_width, crop, multiple, resize_filter
+        )
         if camera.is_distorted:
             self._rectification = Rectification(camera, self._layout.intrinsics)
 

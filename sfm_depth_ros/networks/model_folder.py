@@ -91,6 +91,11 @@ class ModelFolder:
         return int(self.metadata["preprocessing"]["width"])
 
     @property
+    def resize_filter(self) -> str:
+        """How images were scaled in training: ``"area"``, or what an imported model had."""
+        return str(self.metadata["preprocessing"].get("filter", "area"))
+
+    @property
     def depth_config(self) -> DepthNetworkConfig:
         """Architecture of the depth network."""
         return architecture_config(self.path, self.metadata, "depth", DepthNetworkConfig)

@@ -100,6 +100,7 @@ class Evaluator:
             self.config.input_width or self.folder.width,
             self.config.crop,
             max_velocity_gap_s=self.config.max_velocity_gap,
+            resize_filter=self.folder.resize_filter,
         )
 
     def evaluate_frames(

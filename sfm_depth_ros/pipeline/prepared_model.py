@@ -118,7 +118,8 @@ def prepare_model(
         DataError: The camera's image is too small for the network.
         EngineError: No engine runs the model as it should.
     """
-    preprocessor = Preprocessor(camera, config.input_width or folder.width, config.crop)
+    width = config.input_width or folder.width
+    preprocessor = Preprocessor(camera, width, config.crop, resize_filter=folder.resize_filter)
     options = {
         "name": config.engine,
         "precision": config.precision,

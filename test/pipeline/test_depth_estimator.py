@@ -21,6 +21,7 @@ from exact_drive import (
 )
 
 from sfm_depth_ros.config.schema import DepthNodeConfig, PoseNetworkConfig
+from sfm_depth_ros.data.lanczos import lanczos
 from sfm_depth_ros.data.preprocessing import CameraModel
 from sfm_depth_ros.data.velocity import VelocityBuffer
 from sfm_depth_ros.errors import DataError, EngineError
@@ -336,3 +337,12 @@ def test_a_swap_to_a_network_of_more_images_starts_anew(drive: Drive) -> None:
     results = [estimator.estimate(drive.frames[i].image, start + (i + 1) * PERIOD_NS)
                for i in range(3)]
     assert [result.ego_motion is None for result in results] == [True, True, False]
+
+
+def test_a_model_keeps_the_filter_that_it_was_trained_with(drive: Drive) -> None:
+    camera = CameraModel.from_intrinsics(CAMERA.resized(2 * CAMERA.width, 2 * CAMERA.height))
+    folder = dataclasses.replace(oracle(drive), resize_filter="lanczos")
+    estimator = DepthEstimator(folder, camera, DepthNodeConfig(), create_oracle_engine)
+    large = np.kron(drive.frames[0].image, np.ones((2, 2, 1), np.uint8))
+    frame = estimator.estimate(large, 0).frame
+    assert np.array_equal(frame.image, lanczos(large, (CAMERA.width, CAMERA.height)))
