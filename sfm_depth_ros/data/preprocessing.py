@@ -4,8 +4,8 @@
 
 One filter for shrinking, area averaging, in training, export and live; imported models may ask
 for the one that they were trained with. A distorted image is rectified and scaled in one linear
-remap, which is fed an area-averaged image (by a whole factor) where the remap alone would shrink by
-two or more and alias.
+remap, which is fed an area-averaged image (by a whole factor) where the remap alone would shrink
+by two or more and alias.
 """
 
 from __future__ import annotations
