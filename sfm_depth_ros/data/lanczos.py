@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import cv2
 import numpy as np
 
 LOBES = 3
@@ -33,12 +32,12 @@ def lanczos(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def _scaled_rows(image: np.ndarray, count: int) -> np.ndarray:
     """``(H, W, C)`` uint8 to ``(count, W, C)``."""
     places, weights = _taps(len(image), count)
-    flat = image.reshape(len(image), -1)
-    answer = np.empty((count, flat.shape[1]), np.uint8)
+    flat = image.reshape(len(image), -1).astype(np.float32)
+    answer = np.empty((count, flat.shape[1]), np.float32)
     for row, (first, taps) in enumerate(zip(places, weights, strict=True)):
-        mixed = taps @ flat[first : first + len(taps)]
-        cv2.convertScaleAbs(np.maximum(mixed, 0.0)[None], dst=answer[row : row + 1])
-    return answer.reshape(count, *image.shape[1:])
+        np.matmul(taps, flat[first : first + len(taps)], out=answer[row])
+    np.clip(answer, 0.0, 255.0, out=answer)
+    return np.rint(answer, out=answer).astype(np.uint8).reshape(count, *image.shape[1:])
 
 
 @lru_cache(maxsize=16)
