@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sfm_depth_ros.cli.export_int8 import add_int8_arguments, write_int8
 from sfm_depth_ros.cli.output_paths import output_folder
 from sfm_depth_ros.errors import EngineError, MissingDependencyError
 
@@ -26,8 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="model folder")
     parser.add_argument("--engine", choices=tuple(WRITERS), default="onnx",
                         help="whose files (default: onnx)")
-    parser.add_argument("--precision", choices=PRECISIONS, default="fp32",
+    parser.add_argument("--precision", choices=(*PRECISIONS, "int8"), default="fp32",
                         help="typed in the graph (default: fp32)")
+    add_int8_arguments(parser)
     parser.add_argument("--batch", type=_batch, default=1, metavar="N",
                         help=f"images at a time, or {DYNAMIC} (default: 1)")
     parser.add_argument("--size", type=_size, metavar="WxH",
@@ -50,12 +52,18 @@ def run(options: argparse.Namespace) -> int:
     folder = read_model_folder(options.model)
     if options.joint and options.engine != "onnx":
         raise EngineError("--joint is for --engine onnx alone")
+    if options.precision == "int8":
+        return _said(write_int8(folder, options))
     form = GraphForm(options.precision, options.batch, options.size)
     for network in NETWORKS:
         print(f"{network} {_agreement(folder, network, form, options.engine)}")
     options.out.mkdir(parents=True, exist_ok=True)
     write = _write_joint if options.joint else WRITERS[options.engine]
-    for path in write(folder, form, options):
+    return _said(write(folder, form, options))
+
+
+def _said(paths: list[Path]) -> int:
+    for path in paths:
         print(f"{path} {path.stat().st_size} bytes")
     return 0
 

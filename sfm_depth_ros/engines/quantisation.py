@@ -65,7 +65,7 @@ def calibrate(
         raise EngineError(
             f"int8 changes the answers of the {network} network too much (relative error p50 "
             f"{error.p50:.1e}, p99 {error.p99:.1e}, max {error.max:.1e}; p99 allowed "
-            f"{ACCEPTED_P99:.0e}); choose precision bf16 or fp32, or insist"
+            f"{ACCEPTED_P99:.0e}); choose precision bf16 or fp32, or give --insist"
         )
     keep_calibration(folder, network, calibration, directory)
     return error

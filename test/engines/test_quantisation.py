@@ -128,7 +128,7 @@ def test_the_price_is_said_and_too_high_a_one_refused(
     error = calibrate(tiny_model, "depth", frames, directory=tmp_path / "fair")
     assert 0 < error.p50 <= error.p99 <= error.max
     monkeypatch.setattr(quantisation, "ACCEPTED_P99", error.p99 / 2)
-    with pytest.raises(EngineError, match=r"p50 .*, p99 .*, max .*or insist"):
+    with pytest.raises(EngineError, match=r"p50 .*, p99 .*, max .*or give --insist"):
         calibrate(tiny_model, "depth", frames, directory=tmp_path / "dear")
     assert find_calibration(tiny_model, "depth", tmp_path / "dear") is None
     calibrate(tiny_model, "depth", frames, insist=True, directory=tmp_path / "dear")

@@ -1,0 +1,92 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""``sfm-depth export --precision int8``: calibrated on a bag, with its price said."""
+
+from __future__ import annotations
+
+import argparse
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sfm_depth_ros.errors import ConfigError, EngineError
+
+if TYPE_CHECKING:
+    from sfm_depth_ros.networks.model_folder import ModelFolder
+
+NETWORKS = ("depth", "pose")
+FRAMES = 64  # half give the ranges, half judge; more change little
+
+
+def add_int8_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what int8 needs."""
+    parser.add_argument("--calibrate", type=Path, metavar="BAG",
+                        help="int8: a bag of what the robot will see")
+    parser.add_argument("--insist", action="store_true",
+                        help="int8: take it whatever it costs in accuracy")
+
+
+def write_int8(folder: ModelFolder, options: argparse.Namespace) -> list[Path]:
+    """Calibrate both networks, say what int8 costs, write graphs with quantise nodes.
+
+    The ranges are kept, so that nodes on this machine run ``precision: int8`` from now on, also of
+    models that are trained from this one.
+
+    Raises:
+        ConfigError: No bag is given, or the engine has no int8 here.
+        EngineError: int8 changes the answers too much, and nobody insists.
+    """
+    from sfm_depth_ros.engines.calibration import find_calibration
+    from sfm_depth_ros.engines.quantisation import calibrate, quantised_graph
+
+    if options.calibrate is None:
+        raise ConfigError("--precision int8: expected --calibrate BAG, a bag of what the robot "
+                          "will see")
+    if options.engine == "tensorrt":
+        raise EngineError("--engine tensorrt: give --engine onnx for int8; its quantise nodes are "
+                          "what TensorRT builds from")
+    width = options.size[1] if options.size else folder.width
+    stacks = read_stacks(options.calibrate, width, folder.pose_config.images)
+    inputs = {"depth": stacks[:, -3:], "pose": stacks}
+    for network in NETWORKS:
+        error = calibrate(folder, network, inputs[network], options.insist)
+        print(f"{network} int8: relative error against fp32 on {len(stacks) // 2} frames of "
+              f"{options.calibrate}: p50 {error.p50:.1e}, p99 {error.p99:.1e}, "
+              f"max {error.max:.1e}")
+    options.out.mkdir(parents=True, exist_ok=True)
+    paths = [options.out / f"{network}.onnx" for network in NETWORKS]
+    for network, path in zip(NETWORKS, paths, strict=True):
+        calibration = find_calibration(folder, network)
+        assert calibration is not None
+        graph = folder.onnx(network).read_bytes()
+        is_signed = options.engine == "onnx"  # as TensorRT wants it; OpenVINO likes unsigned
+        path.write_bytes(quantised_graph(graph, calibration, symmetric=is_signed))
+    return paths
+
+
+def read_stacks(bag: Path, width: int, images: int) -> np.ndarray:
+    """Images of a bag that follow each other, spread over the whole of it.
+
+    Args:
+        bag: A rosbag2.
+        width: Width of the network's image in pixels.
+        images: How many images make a stack.
+
+    Returns:
+        ``(N, 3 images, h, w)`` float32 in [0, 1], N at most ``FRAMES``.
+    """
+    from sfm_depth_ros.data.bag_frames import read_frames
+
+    frames = read_frames(bag, width)
+    stride = max(1, len(frames) // FRAMES)
+    newest: deque[np.ndarray] = deque(maxlen=images)
+    stacks: list[np.ndarray] = []
+    for index, item in enumerate(frames):
+        newest.append(item.frame.image.transpose(2, 0, 1))
+        if len(newest) == images and index % stride == 0 and len(stacks) < FRAMES:
+            stacks.append(np.concatenate(newest).astype(np.float32) / np.float32(255.0))
+    if not stacks:
+        raise ConfigError(f"{bag} has fewer than {images} images; give a longer bag")
+    return np.stack(stacks)
