@@ -127,7 +127,7 @@ class Preprocessor:
         Returns:
             ``(h, w)`` float32 metres along the rectified optical axis, 0 = unknown.
         """
-        self._check_size(depth)
+        self._check_size(depth, "depth image")
         if self._rectification is not None:
             return self._rectification.sample_depth(depth)
         return self._layout.scatter(depth)
@@ -148,7 +148,7 @@ class Preprocessor:
         Args:
             depth: ``(H, W)`` metres of the camera's own image, 0 = unknown.
         """
-        self._check_size(depth)
+        self._check_size(depth, "depth image")
         if self._full_rectification is not None:
             depth = self._full_rectification.sample_depth(depth)
         return CameraTruth(depth, *self._layout.coordinates)
@@ -172,10 +172,10 @@ class Preprocessor:
         """
         return self._layout.to_input(depth)
 
-    def _check_size(self, image: np.ndarray) -> None:
+    def _check_size(self, image: np.ndarray, name: str = "image") -> None:
         height, width = image.shape[:2]
         if (width, height) != (self.camera.width, self.camera.height):
             raise DataError(
-                f"image is {width}x{height} but camera_info says {self.camera.width}x"
+                f"{name} is {width}x{height} but camera_info says {self.camera.width}x"
                 f"{self.camera.height}: publish the camera_info of exactly this image"
             )

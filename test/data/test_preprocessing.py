@@ -222,3 +222,10 @@ def test_truth_of_a_distorted_camera_is_rectified_at_its_own_size():
     small = preprocessor.resize_depth(np.full((512, 1392), 10.0, np.float32))
     row, column = np.argmin(np.abs(truth.rows - 90)), np.argmin(np.abs(truth.columns - 300))
     assert truth.depth[row, column] == pytest.approx(small[90, 300], rel=1e-3)
+
+
+def test_truth_of_another_size_is_refused():
+    preprocessor = Preprocessor(_camera(640, 480), 320)
+    for prepare in (preprocessor.camera_truth, preprocessor.resize_depth):
+        with pytest.raises(DataError, match="depth image is 320x240 but camera_info says 640x480"):
+            prepare(np.ones((240, 320), np.float32))
