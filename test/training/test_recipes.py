@@ -40,9 +40,12 @@ def batch(plane_snippets) -> SnippetBatch:
     T[0, 0, 3] = -0.3
     instances = torch.zeros(1, 3, *plain.target.shape[-2:], dtype=torch.uint8)
     instances[..., 20:30, 40:60] = 3
+    points = torch.zeros(1, 1, *plain.target.shape[-2:])
+    points[..., ::8, ::8] = 6.0
     return dataclasses.replace(
-        plain, right=plain.target.roll(-3, -1), T_right_target=T, instances=instances
-    )
+        plain, right=plain.target.roll(-3, -1), T_right_target=T, instances=instances,
+        sparse_depth=points,
+    )  # fmt: skip
 
 
 def test_the_whole_list_is_there() -> None:
