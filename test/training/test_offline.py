@@ -103,3 +103,62 @@ def test_clock_ends_training(trainer, make_batch) -> None:
     report = run.run(make_batch, nobody)
     assert 1 < report["steps"] < 10**5
     assert report["seconds"] == pytest.approx(0.6, abs=0.5)
+
+
+def test_the_best_weights_are_kept_and_patience_ends(trainer, make_batch) -> None:
+    scores = iter((0.5, 0.3, 0.4, float("nan"), 0.6, 0.1))
+    seen = []
+
+    def judge(networks):
+        seen.append({k: v.clone() for k, v in networks.state_dict().items()})
+        return {"score": next(scores)}
+
+    config = dataclasses.replace(CONFIG, steps=60, validate_every=2, patience=3)
+    run = trainer(config)
+    report = run.run(make_batch, judge)
+    assert report["ended"] == "early"
+    assert report["best_step"] == 4
+    assert report["steps"] == 10
+    for name, tensor in run.average.network.state_dict().items():
+        assert torch.equal(tensor, seen[1][name]), name
+
+
+def test_the_last_weights_where_asked_for(trainer, make_batch) -> None:
+    scores = iter((0.1, 0.5, 0.5))
+    run = trainer(dataclasses.replace(CONFIG, steps=5, validate_every=2, keep="last"))
+    report = run.run(make_batch, lambda networks: {"score": next(scores)})
+    assert report["best_step"] == 5
+    assert [entry["score"] for entry in report["validations"]] == [0.1, 0.5, 0.5]
+
+
+def test_somebody_may_ask_for_the_end(tiny_networks, tmp_path, make_batch) -> None:
+    asked = iter([False, False, True])
+    parts = RunParts(
+        tmp_path, dataclasses.replace(CONFIG, save_every=100), ObjectiveConfig(),
+        is_stopping=lambda: next(asked),
+    )
+    run = OfflineTrainer(tiny_networks(), parts)
+    with pytest.raises(KeyboardInterrupt):
+        run.run(make_batch, nobody)
+    again = OfflineTrainer(tiny_networks(), parts)
+    again.resume()
+    assert again.progress.step == 3
+
+
+def test_a_full_disk_keeps_the_state_before(tiny_networks, tmp_path, make_batch, monkeypatch):
+    """The third save fails half-way: what is there is the whole second one."""
+    parts = RunParts(tmp_path, dataclasses.replace(CONFIG, save_every=2), ObjectiveConfig())
+    saves = []
+
+    def fsync(descriptor: int) -> None:
+        saves.append(descriptor)
+        if len(saves) == 3:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fsync)
+    with pytest.raises(TrainingError, match="free some disk space"):
+        OfflineTrainer(tiny_networks(), parts).run(make_batch, nobody)
+    assert [path.name for path in tmp_path.iterdir()] == ["state.safetensors"]
+    again = OfflineTrainer(tiny_networks(), parts)
+    again.resume()
+    assert again.progress.step == 4

@@ -1,0 +1,43 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The first signal is a wish, a second Ctrl-C a command."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from sfm_depth_ros.cli.stop_signals import StopSignals
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_before_patience_a_signal_interrupts_at_once(number: signal.Signals) -> None:
+    with StopSignals(), pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_after_it_the_first_is_noted(number: signal.Signals) -> None:
+    with StopSignals() as signals:
+        signals.be_patient()
+        assert not signals.is_asked()
+        signal.raise_signal(number)
+        assert signals.is_asked()
+
+
+def test_torchruns_sigterm_after_ctrl_c_is_the_same_wish() -> None:
+    with StopSignals() as signals:
+        signals.be_patient()
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+        assert signals.is_asked()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_handlers_go_back_to_whom_they_belonged() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with StopSignals():
+        assert signal.getsignal(signal.SIGTERM) != before
+    assert signal.getsignal(signal.SIGTERM) == before
