@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from sfm_depth_ros.config.extra_inputs import SPARSE_DEPTH
 from sfm_depth_ros.config.schema import NodeConfig, OfflineTrainingConfig
 from sfm_depth_ros.data.bag_frames import BagFrames, read_frames, read_snippets
 from sfm_depth_ros.data.bag_selection import BagSelection
@@ -48,8 +49,9 @@ def recorded_caches(
     """
     gates = NodeConfig()
     frames = read_frames(bag, config.width, needs_velocity=True, companions=companions)
+    taught_roles = () if config.teacher == "none" else (SPARSE_DEPTH,)
     for role in companions:
-        if not getattr(frames.topics, role):
+        if not getattr(frames.topics, role) and role not in taught_roles:
             _logger.warning("%s has no %s, which the objective could use", bag.name, role)
     content = {
         "format": FORMAT_VERSION,
@@ -59,7 +61,7 @@ def recorded_caches(
         "companions": companions,
         "teacher": config.teacher,
         "gates": [gates.min_displacement, gates.max_displacement, gates.max_image_gap],
-        "code": code_hash("data", "geometry"),
+        "code": code_hash("data", "geometry", "metrics"),
     }
     folder = store.entry(bag.name, content, partial(_fill, frames, gates, config.teacher))
     return [read_cache(path) for path in sorted(folder.iterdir())]
