@@ -5,6 +5,8 @@
 #   make test                        fast and medium tests
 #   make test-slow                   the rest
 #   make bench                       transport, frame path, engines, training step
+#   make recipes                     every recipe, 200 steps each: the table of docs/training.md
+#   make extras                      every optional term, with and without: likewise
 #   make lint                        ruff, mypy, codespell
 #   make docs                        rewrite the option tables of the documents
 # Each sets up .venv first. DISTRO=kilted takes ROS 2 Kilted instead of Jazzy, in .venv-kilted.
@@ -30,7 +32,7 @@ STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: setup demo test test-slow lint bench docs clean
+.PHONY: setup demo test test-slow lint bench recipes extras docs clean
 .DEFAULT_GOAL := test
 
 setup: $(STAMP)
@@ -53,6 +55,9 @@ test-slow: $(STAMP)
 bench: $(STAMP)
 	mkdir -p $(OUT)/bench
 	$(BIN)/sfm-depth bench --json $(OUT)/bench/bench.json $(ARGS)
+
+recipes extras: $(STAMP)
+	$(BIN)/python -m sfm_depth_ros.cli.benchmarks.$@ --out $(OUT)/$@ --document docs/training.md $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

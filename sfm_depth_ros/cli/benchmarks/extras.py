@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sfm_depth_ros.cli.benchmarks.drives import render_drive
-from sfm_depth_ros.cli.benchmarks.figures_file import Figures
+from sfm_depth_ros.cli.benchmarks.figures_file import Figures, write_section
 from sfm_depth_ros.cli.benchmarks.short_run import ShortRun, measure_run
 from sfm_depth_ros.config.loading import load_config
 from sfm_depth_ros.config.schema import RecipeConfig
@@ -104,14 +104,20 @@ def measure_extra(
         for paths, kind, length in ((drives, "drive", LEARN), (judges, "judge", JUDGE)):
             path = scratch / f"{name.replace(' ', '_')}_{kind}_{number}"
             paths.append(render_drive(path, f"{style} {length} --size {SIZE}"))
-    recipe: RecipeConfig = load_config(RecipeConfig, None, [*PLAIN, *extra.variants[variant]])
-    recipe = dataclasses.replace(recipe, training=dataclasses.replace(
-        recipe.training, steps=steps, warmup_steps=steps // 20, validate_every=steps,
-        save_every=10 * steps, keep="last", threads=threads, tensorboard=False,
-    ))
+    recipe = recipe_of(name, variant, steps, threads)
     return measure_run(ShortRun(
         recipe, drives[0], judges[0], scratch, find_share(SHIPPED_MODEL), tuple(drives[1:]),
         tuple(judges[1:]),
+    ))
+
+
+def recipe_of(name: str, variant: str, steps: int, threads: int) -> RecipeConfig:
+    """Networks, objective and loop of one side."""
+    overrides = [*PLAIN, *EXTRAS[name].variants[variant]]
+    recipe: RecipeConfig = load_config(RecipeConfig, None, overrides)
+    return dataclasses.replace(recipe, training=dataclasses.replace(
+        recipe.training, steps=steps, warmup_steps=steps // 20, validate_every=steps,
+        save_every=10 * steps, keep="last", threads=threads, tensorboard=False,
     ))
 
 
@@ -148,6 +154,7 @@ def main(arguments: list[str] | None = None) -> int:
                         "extras.json with the figures of this and earlier calls")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--document", type=Path, metavar="FILE", help="put the tables there")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     kept = Figures(options.out / "extras.json")
@@ -156,7 +163,8 @@ def main(arguments: list[str] | None = None) -> int:
             found = measure_extra(name, variant, options.steps, options.threads, options.out)
             kept.add(f"{name}: {variant}", found)
         print(_table(name, kept.rows), flush=True)
-    print(tables(kept.rows))
+    if options.document:
+        write_section(options.document, "extras", tables(kept.rows))
     return 0
 
 

@@ -1,12 +1,15 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Figures of long measurements, kept after each so that a stop loses nothing."""
+"""Figures of long measurements: kept after each, so that a stop loses nothing, and documented."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
+
+from sfm_depth_ros.errors import ConfigError
 
 
 class Figures:
@@ -25,6 +28,24 @@ class Figures:
     def add(self, name: str, row: dict[str, Any]) -> None:
         """Put a row in place of the one of its name, and write the file."""
         self.rows = dict(sorted({**self.rows, name: row}.items()))
-        aside = self._path.with_suffix(".tmp")
-        aside.write_text(json.dumps(self.rows, indent=2) + "\n", encoding="utf-8")
-        aside.replace(self._path)
+        _write(self._path, json.dumps(self.rows, indent=2) + "\n")
+
+
+def write_section(document: Path, name: str, text: str) -> None:
+    """Replace what stands between ``<!-- figures: NAME -->`` and ``<!-- end -->`` in a document.
+
+    Raises:
+        ConfigError: The document has no such section.
+    """
+    before = document.read_text(encoding="utf-8")
+    pattern = re.compile(rf"(<!-- figures: {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
+    if not pattern.search(before):
+        raise ConfigError(f"{document} has no section <!-- figures: {name} -->")
+    body = text.strip() + "\n"
+    _write(document, pattern.sub(lambda match: match[1] + body + match[2], before))
+
+
+def _write(path: Path, text: str) -> None:
+    aside = path.with_name(path.name + ".new")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)

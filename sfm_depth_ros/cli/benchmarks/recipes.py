@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sfm_depth_ros.cli.benchmarks.drives import render_drive
-from sfm_depth_ros.cli.benchmarks.figures_file import Figures
+from sfm_depth_ros.cli.benchmarks.figures_file import Figures, write_section
 from sfm_depth_ros.cli.benchmarks.short_run import ShortRun, measure_run
 from sfm_depth_ros.config.loading import load_config
 from sfm_depth_ros.config.schema import RecipeConfig
@@ -59,7 +59,7 @@ def measure_recipe(name: str, setting: RecipeSetting, scratch: Path) -> dict[str
         render_drive(scratch / f"{kind}_{size}", f"{arguments} --size {size}")
         for kind, arguments in (("drive", DRIVE), ("judge", JUDGE))
     )
-    return measure_run(ShortRun(_shortened(name, setting), drive, judge, scratch))
+    return measure_run(ShortRun(shortened(name, setting), drive, judge, scratch))
 
 
 def table(figures: dict[str, dict[str, float]]) -> str:
@@ -82,11 +82,12 @@ def row(name: str, found: dict[str, Any]) -> str:
     return f"| `{name}` | {' | '.join(values)} |"
 
 
-def _shortened(name: str, setting: RecipeSetting) -> RecipeConfig:
-    """The recipe at another size, with a warm-up that fits the few steps."""
+def shortened(name: str, setting: RecipeSetting) -> RecipeConfig:
+    """The recipe at another size, with a warm-up that fits the few steps; PackNet one by one."""
     recipe: RecipeConfig = load_config(RecipeConfig, find_share(f"config/train/{name}.yaml"), [])
+    batch_size = 1 if recipe.depth.name.startswith("packnet") else setting.batch_size
     return dataclasses.replace(recipe, training=dataclasses.replace(
-        recipe.training, steps=setting.steps, batch_size=setting.batch_size,
+        recipe.training, steps=setting.steps, batch_size=batch_size,
         width=setting.width, warmup_steps=setting.steps // 10, validate_every=setting.steps,
         save_every=10 * setting.steps, keep="last", threads=setting.threads, tensorboard=False,
     ))
@@ -100,6 +101,7 @@ def main(arguments: list[str] | None = None) -> int:
                         "recipes.json with the figures of this and earlier calls")
     parser.add_argument("--steps", type=int, default=RecipeSetting.steps)
     parser.add_argument("--threads", type=int, default=RecipeSetting.threads)
+    parser.add_argument("--document", type=Path, metavar="FILE", help="put the table there")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     setting = RecipeSetting(steps=options.steps, threads=options.threads)
@@ -108,6 +110,8 @@ def main(arguments: list[str] | None = None) -> int:
         kept.add(name, measure_recipe(name, setting, options.out))
         print(row(name, kept.rows[name]), flush=True)
     print(f"\n{table(kept.rows)}")
+    if options.document:
+        write_section(options.document, "recipes", table(kept.rows))
     return 0
 
 

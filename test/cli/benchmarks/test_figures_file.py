@@ -1,0 +1,75 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Figures that survive a stop, and their place in a document."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sfm_depth_ros.cli.benchmarks import extras, recipes
+from sfm_depth_ros.cli.benchmarks.figures_file import Figures, write_section
+from sfm_depth_ros.errors import ConfigError
+
+FOUND = {
+    "loss_first": 0.3, "loss_last": 0.2, "held_out_before": 0.4, "held_out_after": 0.1,
+    "abs_rel": 0.5, "abs_rel_scaled": 0.25, "depth_scale_ratio": 1.5, "step_s": 0.75,
+    "peak_mib": 512.0, "focal_ratio": 0.81,
+}  # fmt: skip
+
+
+def test_rows_of_earlier_calls_are_kept(tmp_path: Path) -> None:
+    Figures(tmp_path / "f.json").add("b", {"x": 1})
+    Figures(tmp_path / "f.json").add("a", {"x": 2})
+    kept = Figures(tmp_path / "f.json")
+    kept.add("b", {"x": 3})
+    assert Figures(tmp_path / "f.json").rows == {"a": {"x": 2}, "b": {"x": 3}}
+    assert [path.name for path in tmp_path.iterdir()] == ["f.json"]
+
+
+def test_a_section_is_replaced_and_nothing_else(tmp_path: Path) -> None:
+    document = tmp_path / "d.md"
+    document.write_text("one\n<!-- figures: a -->\nold\n<!-- end -->\ntwo\n")
+    write_section(document, "a", "| new \\1 |")
+    assert document.read_text() == "one\n<!-- figures: a -->\n| new \\1 |\n<!-- end -->\ntwo\n"
+    with pytest.raises(ConfigError, match="no section"):
+        write_section(document, "b", "text")
+
+
+def test_the_table_of_recipes_has_a_line_each() -> None:
+    lines = recipes.table({"monodepth2": FOUND, "default": FOUND}).splitlines()
+    assert [line.count("|") for line in lines] == [11] * 4
+    assert lines[2] == (
+        "| `monodepth2` | 0.3000 | 0.2000 | 0.4000 | 0.1000 | 0.500 | 0.250 | 1.50 | 0.75 | 512 |"
+    )
+
+
+def test_the_tables_of_extras_take_figures_of_the_right_drive() -> None:
+    judged = {"judge_0": {"abs_rel": 0.1}, "judge_1": {"abs_rel": 0.2}}
+    found = {**FOUND, "judged": judged}
+    assert extras.figure(found, "abs_rel") == 0.1
+    assert extras.figure(found, "1.abs_rel") == 0.2
+    assert extras.figure(found, "focal_ratio") == 0.81
+    text = extras.tables({"unknown focal length: with learnt intrinsics": found})
+    assert "| with learnt intrinsics | 0.810 | 0.100 |" in text
+    assert "stereo" not in text
+
+
+@pytest.mark.parametrize("name", list(extras.EXTRAS))
+def test_every_variant_is_a_recipe(name: str) -> None:
+    for variant in extras.EXTRAS[name].variants:
+        assert extras.recipe_of(name, variant, steps=40, threads=1).training.steps == 40
+
+
+def test_every_recipe_can_be_shortened() -> None:
+    assert len(recipes.recipe_names()) == 12
+    for name in recipes.recipe_names():
+        short = recipes.shortened(name, recipes.RecipeSetting(steps=40))
+        assert short.training.warmup_steps == 4
+
+
+def test_the_document_has_their_sections() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "training.md").read_text(encoding="utf-8")
+    for name in ("recipes", "extras"):
+        assert f"<!-- figures: {name} -->\n" in text
