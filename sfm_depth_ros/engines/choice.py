@@ -19,7 +19,6 @@ from sfm_depth_ros.engines.verification import RelativeError
 from sfm_depth_ros.errors import EngineError
 
 MEASURE_S, MEASURE_RUNS, WARM_UP_RUNS = 0.7, 30, 3
-LAST_RESORT = "torch"  # seconds and 200 MB to import: only where nothing lighter serves
 # A reduced precision is chosen by itself only where it hardly shows, and saves a tenth at least.
 UNNAMED_P99, WORTH_IT = 2e-2, 0.9
 
@@ -58,11 +57,11 @@ class Choice:
 
     Attributes:
         request: What is wanted; its precision may be ``auto``.
-        candidates: In the order in which they are tried; torch, where it is among them, only
-            if nothing else serves.
+        candidates: In the order in which they are tried.
         build: Builds and checks one, or raises ``EngineError``.
         cache_file: Where latencies are remembered.
         key: What they depend on.
+        last_resort: Engine that is tried only if no other serves, being slow to load; or empty.
         refused: Why candidates do not serve, by their names.
         latencies_ms: Quickest run by candidate, as measured or remembered.
     """
@@ -72,6 +71,7 @@ class Choice:
     build: Build
     cache_file: Path
     key: str
+    last_resort: str = ""
     refused: dict[str, str] = field(default_factory=dict)
     latencies_ms: dict[str, float] = field(default_factory=dict)
 
@@ -116,7 +116,7 @@ class Choice:
         """Every candidate that passes; the reasons of the others go into ``refused``."""
         built: dict[Candidate, Checked] = {}
         for candidate in self.candidates:
-            if candidate.name == LAST_RESORT and built:
+            if candidate.name == self.last_resort and built:
                 continue
             try:
                 built[candidate] = self._checked(candidate)
@@ -143,13 +143,13 @@ class Choice:
         measured = {name: f"{ms:.1f} ms" for name, ms in self.latencies_ms.items()}
         why = measured.pop(str(chosen), "the only one")
         others = {**measured, **self.refused}
-        if LAST_RESORT in {one.name for one in self.candidates} - {chosen.name}:
-            others.setdefault(LAST_RESORT, "not tried, for it is slow to load")
+        if self.last_resort in {one.name for one in self.candidates} - {chosen.name}:
+            others.setdefault(self.last_resort, "not tried, for it is slow to load")
         _log.info("engine %s chosen (%s; relative error p50 %.1e, p99 %.1e): %s; not %s", chosen,
                   why, checked.error.p50, checked.error.p99, self.request,
                   ", ".join(f"{name} ({reason})" for name, reason in others.items()))
         spare = [one for one in ranked if one != chosen]
-        last = [one for one in self.candidates if one.name == LAST_RESORT != chosen.name]
+        last = [one for one in self.candidates if one.name == self.last_resort != chosen.name]
         return checked.engine, spare + last
 
 

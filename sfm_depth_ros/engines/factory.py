@@ -8,6 +8,7 @@ it a line in ``ENGINES``.
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import json
 import logging
@@ -24,6 +25,7 @@ from sfm_depth_ros.engines.base import NETWORKS, Engine, EngineRequest, input_ch
 from sfm_depth_ros.engines.calibration import find_calibration
 from sfm_depth_ros.engines.choice import Candidate, Checked, Choice, run_times_ms
 from sfm_depth_ros.engines.choice_cache import default_cache_file, processor_name
+from sfm_depth_ros.engines.cuda_driver import load_cuda
 from sfm_depth_ros.engines.fallback import FallbackEngine
 from sfm_depth_ros.engines.onnxruntime_engine import OnnxRuntimeEngine
 from sfm_depth_ros.engines.openvino_engine import OpenVinoEngine
@@ -65,6 +67,8 @@ PRECISIONS = {
     "onnxruntime": ("fp32", "int8"),
     "torch": ("fp32",),
 }
+GPU_PRECISIONS = {"torch": ("fp32", "fp16")}
+LAST_RESORT = "torch"  # seconds and 200 MB to import: without a GPU only where nothing else serves
 MODULES = {"tensorrt": ("tensorrt", "tensorrt_rtx")}
 
 
@@ -148,7 +152,7 @@ def _chosen(request: EngineRequest, name: str, cache_file: Path) -> Engine:
     try:
         choice = Choice(request, _candidates(request, name),
                         lambda candidate: _checked(candidate, request), cache_file,
-                        _cache_key(request, name), refused)
+                        _cache_key(request, name), "" if _has_gpu() else LAST_RESORT, refused)
         engine, spare = choice.fastest()
     except BaseException:
         if build is not None:
@@ -171,7 +175,18 @@ def _candidates(request: EngineRequest, name: str) -> list[Candidate]:
 
 
 def _precisions(request: EngineRequest, name: str) -> tuple[str, ...]:
-    return PRECISIONS[name] if request.precision == "auto" else (request.precision,)
+    if request.precision != "auto":
+        return (request.precision,)
+    return GPU_PRECISIONS.get(name, PRECISIONS[name]) if _has_gpu() else PRECISIONS[name]
+
+
+@functools.cache
+def _has_gpu() -> bool:
+    try:
+        load_cuda()
+    except EngineError:
+        return False
+    return True
 
 
 def _plan(request: EngineRequest, progress: Progress) -> Engine:

@@ -1,71 +1,134 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Inference by torch itself, on the CPU: the reference that the others are compared with."""
+"""Inference by torch itself, on the CPU or a GPU: the reference that the others are compared with.
+
+On the CPU eager and channels last; on a GPU one recorded CUDA graph, so that Python starts a
+single launch a frame.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from sfm_depth_ros.engines.base import EngineRequest, check_input, check_output, closed
+from sfm_depth_ros.engines.torch_cuda_graph import CudaGraph
 from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.networks.folding import fold_batch_norm
 from sfm_depth_ros.networks.memory_format import channels_last
 from sfm_depth_ros.networks.model_loading import load_network
 
+# By device: what autocast computes convolutions in; None = as the weights are.
+PRECISIONS: dict[str, dict[str, torch.dtype | None]] = {
+    "cpu": {"fp32": None, "bf16": torch.bfloat16},
+    "cuda": {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16},
+}
+
 
 class TorchEngine:
-    """A network in eager torch, fp32 or bf16."""
+    """A network in torch; half precisions by autocast, which keeps what needs it in fp32.
+
+    Args:
+        request: Model, network, shape, precision and threads.
+        device: ``"cpu"``, ``"cuda"`` or ``"cuda:1"``; None = a GPU where there is one.
+    """
 
     name = "torch"
 
-    def __init__(self, request: EngineRequest) -> None:
-        """Load the weights.
+    def __init__(self, request: EngineRequest, device: str | None = None) -> None:
+        """Load the weights; on a GPU, record the graph.
 
         Raises:
-            EngineError: The precision is not supported.
+            EngineError: The device has no such precision, is not there, or has too little memory.
         """
-        if request.precision not in ("fp32", "bf16"):
-            raise EngineError(f"torch has no {request.precision} here; set precision: fp32")
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.precision, self.input_shape = request.precision, request.input_shape
-        self._threads = request.threads
-        self._kind = request.network
-        folded = fold_batch_norm(load_network(request.folder, request.network))
-        self._network: Any = channels_last(folded)
+        kinds = PRECISIONS.get(self.device.type, {})
+        if request.precision not in kinds:
+            raise EngineError(f"torch has no {request.precision} on {self.device}; set precision: "
+                              "fp32")
+        self._run: Callable[[np.ndarray], np.ndarray] | None
+        try:
+            self._run = self._made(request, kinds[request.precision])
+        except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
+            raise EngineError(_failure(error)) from error
 
     def infer(self, image: np.ndarray) -> np.ndarray:
         """Run the network, see :class:`~sfm_depth_ros.engines.base.Engine`."""
-        if self._network is None:
+        if self._run is None:
             raise closed(self)
-        writable = np.require(check_input(self, image), requirements="W")  # torch warns else
-        x = torch.from_numpy(writable).to(memory_format=torch.channels_last)
-        half = self.precision == "bf16"
-        with (
-            _threads(self._threads),
-            torch.inference_mode(),
-            torch.autocast("cpu", torch.bfloat16, enabled=half),
-        ):
-            try:
-                y = self._network.depth(x) if self._kind == "depth" else self._network(x)
-            except RuntimeError as error:
-                raise EngineError(f"torch failed ({error}); choose another engine") from error
-        return check_output(self, y.float().contiguous().numpy())
+        checked = np.require(check_input(self, image), requirements="W")  # torch warns else
+        try:
+            output = self._run(checked)
+        except RuntimeError as error:
+            raise EngineError(_failure(error)) from error
+        return check_output(self, output)
 
     def close(self) -> None:
-        """Free the weights."""
-        self._network = None
+        """Free the weights and the graph."""
+        self._run = None
+
+    def _made(
+        self, request: EngineRequest, half: torch.dtype | None
+    ) -> Callable[[np.ndarray], np.ndarray]:
+        folded: Any = fold_batch_norm(load_network(request.folder, request.network))
+        network: Any = channels_last(folded).to(self.device)
+        kind = self.device.type
+
+        def forward(image: Tensor) -> Tensor:
+            with torch.autocast(kind, half, enabled=half is not None, cache_enabled=False):
+                answer = network.depth(image) if request.network == "depth" else network(image)
+            return answer.float()
+
+        if kind == "cuda":
+            return CudaGraph(forward, request.input_shape, self.device)
+
+        def eager(image: np.ndarray) -> np.ndarray:
+            x = torch.from_numpy(image).to(memory_format=torch.channels_last)
+            with _THREADS.limited_to(request.threads), torch.inference_mode():
+                return forward(x).contiguous().numpy()
+
+        return eager
 
 
-@contextlib.contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Run with so many threads, and leave the rest of the process as it was."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+class _Threads:
+    """torch's number of threads, which is the process's: set by the first, reset by the last.
+
+    Two networks run side by side; the number before would be lost if each restored what it found.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = self._before = 0
+
+    @contextlib.contextmanager
+    def limited_to(self, count: int) -> Iterator[None]:
+        """Run with so many threads, and leave the rest of the process as it was."""
+        with self._lock:
+            if self._users == 0:
+                self._before = torch.get_num_threads()
+            self._users += 1
+            torch.set_num_threads(count)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if self._users == 0:
+                    torch.set_num_threads(self._before)
+
+
+_THREADS = _Threads()
+
+
+def _failure(error: BaseException) -> str:
+    text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if "out of memory" in text:
+        return f"torch: {text}; lower input_width, or choose engine: openvino"
+    return f"torch failed ({text}); choose another engine"
