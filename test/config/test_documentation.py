@@ -22,7 +22,7 @@ def test_tables_are_those_of_the_code(name: str) -> None:
 def test_readme_has_the_tables_of_both_nodes() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert "| `base_to_camera` |" in text
-    assert "| `engine` | `auto` | auto, openvino, onnxruntime, torch |" in text
+    assert "| `engine` | `auto` | auto, tensorrt, openvino, onnxruntime, torch |" in text
     assert "| `training.batch_size` |" in text
 
 
