@@ -55,6 +55,7 @@ class SnippetSource:
         base_to_camera: Callable[[str], tuple[float, ...]],
         on_snippet: Callable[[Snippet], Any],
         complaints: Complaints,
+        resize_filter: str = "area",
     ) -> None:
         """Wait for a camera.
 
@@ -64,11 +65,12 @@ class SnippetSource:
             base_to_camera: Looks the camera's pose up by its frame; may take seconds.
             on_snippet: Takes snippets, in the decoding thread.
             complaints: Takes what goes wrong.
+            resize_filter: How the model's images are scaled, see Preprocessor.
         """
         self.frames = self.failed = self._not_ready = 0
         self._config, self._width = config, config.input_width or model_width
         self._base_to_camera, self._on_snippet = base_to_camera, on_snippet
-        self._complaints = complaints
+        self._complaints, self._resize_filter = complaints, resize_filter
         self.with_extra: dict[str, int] = {}
         self._matcher = StampMatcher[Any](frozenset(), MAX_DELAY)
         self._right: CameraModel | None = None
@@ -192,7 +194,9 @@ class SnippetSource:
         assert camera is not None  # add_image sees to it
         if self._rig is None or self._rig.camera is not camera:
             T_base_camera = pose_to_matrix(self._base_to_camera(camera.frame_id))
-            preprocessor = Preprocessor(camera, self._width, config.crop)
+            preprocessor = Preprocessor(
+                camera, self._width, config.crop, resize_filter=self._resize_filter
+            )
             velocities = VelocityBuffer(T_base_camera, config.max_velocity_gap)
             gates = (config.min_displacement, config.max_displacement, config.max_image_gap)
             self._rig = _Rig(camera, preprocessor, velocities, SnippetBuilder(velocities, *gates))
