@@ -13,12 +13,16 @@ from torch import nn
 def channels_last(network: nn.Module) -> nn.Module:
     """Lay the weights of 2D convolutions channels last, in place: faster with most backends.
 
-    Unlike ``Module.to``, which refuses a network with a 3D convolution.
+    A network with 3D convolutions stays as it is: it would be copied from one layout to the other
+    and back all the time (PackNet on a CPU: a third slower).
 
     Returns:
         The same network.
     """
-    for tensor in chain(network.parameters(), network.buffers()):
+    tensors = list(chain(network.parameters(), network.buffers()))
+    if any(tensor.dim() == 5 for tensor in tensors):
+        return network
+    for tensor in tensors:
         if tensor.dim() == 4:
             tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
     return network
