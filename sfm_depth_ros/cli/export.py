@@ -52,6 +52,8 @@ def run(options: argparse.Namespace) -> int:
     folder = read_model_folder(options.model)
     if options.joint and options.engine != "onnx":
         raise EngineError("--joint is for --engine onnx alone")
+    if not options.batch and options.engine == "tensorrt":
+        raise EngineError("--batch dynamic: a TensorRT plan is built for one batch; give a number")
     if options.precision == "int8":
         return _said(write_int8(folder, options))
     form = GraphForm(options.precision, options.batch, options.size)
@@ -128,8 +130,6 @@ def _write_tensorrt(
     from sfm_depth_ros.engines.tensorrt_runtime import load_tensorrt
     from sfm_depth_ros.engines.verification import check_shape
 
-    if not form.batch:
-        raise EngineError("--batch dynamic: a TensorRT plan is built for one batch; give a number")
     runtime = load_tensorrt()
     capabilities = tuple(options.capability or ())
     if not capabilities and runtime.builds_ahead:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from sfm_depth_ros.engines.export import export_onnx, update_onnx
+from sfm_depth_ros.engines.export import DYNAMIC, export_onnx, update_onnx
 from sfm_depth_ros.errors import ModelError
 from sfm_depth_ros.networks.model_folder import ModelFolder
 from sfm_depth_ros.networks.model_loading import load_network
@@ -119,3 +119,26 @@ def test_the_same_weights_give_the_same_file(tiny_model: ModelFolder) -> None:
 def test_unknown_kind(tiny_model: ModelFolder) -> None:
     with pytest.raises(ValueError, match="'depth' or 'pose'"):
         export_onnx(load_network(tiny_model, "pose"), "flow")
+
+
+@pytest.mark.parametrize("kind", ["depth", "pose"])
+def test_half_precision_and_any_batch(tiny_model: ModelFolder, kind: str) -> None:
+    network = load_network(tiny_model, kind)
+    content = export_onnx(network, kind, "fp16", DYNAMIC)
+    onnx.checker.check_model(onnx.load_model_from_string(content), full_check=True)
+    for count, height, width in ((1, 64, 96), (3, 96, 32)):
+        shape = (count, CHANNELS[kind], height, width)
+        image = np.random.default_rng(0).random(shape, dtype=np.float32)
+        with torch.inference_mode():
+            x = torch.from_numpy(image)
+            expected = (network.depth(x) if kind == "depth" else network(x)).numpy()
+        found = run(content, image)
+        assert found.shape == expected.shape
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected, atol=1e-2 * np.abs(expected).max())
+    assert update_onnx(content, network.state_dict()) == content
+
+
+def test_what_cannot_be_exported(tiny_model: ModelFolder) -> None:
+    with pytest.raises(ValueError, match="got 'fp8' and 1"):
+        export_onnx(load_network(tiny_model, "pose"), "pose", "fp8")
