@@ -4,16 +4,15 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from sfm_depth_ros.errors import ModelError
 from sfm_depth_ros.networks.resnet import ResNetEncoder
+from sfm_depth_ros.networks.restricted_unpickler import load_file_content
 
 CLASSIFIER = "fc."
 COUNTER = "num_batches_tracked"  # of batch norms; old files lack it and nothing reads it
@@ -53,12 +52,10 @@ def _tensors(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError, RuntimeError, ValueError, EOFError,
-            pickle.UnpicklingError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ModelError(f"{path} cannot be read as weights ({reason}); give a .safetensors file, "
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path} cannot be read as weights ({error}); give a .safetensors file, "
                          "or a .pth file that holds tensors alone") from error
+    content = load_file_content(path).value
     if not isinstance(content, dict) or not all(isinstance(t, Tensor) for t in content.values()):
         raise ModelError(f"{path} is not a plain set of weights; save the encoder's state_dict "
                          "alone and give that file")

@@ -71,7 +71,7 @@ def test_another_resnets_file_is_refused_by_names(tmp_path: Path) -> None:
 def test_a_file_that_is_no_set_of_weights_is_refused(tmp_path: Path) -> None:
     for content in (b"", b"not weights at all", pickle.dumps(tmp_path, protocol=2)):
         (tmp_path / "x.pth").write_bytes(content)
-        with pytest.raises(ModelError, match=r"x.pth cannot be read as weights"):
+        with pytest.raises(ModelError, match=r"x\.pth is no file of torch\.save"):
             load_pretrained(ResNetEncoder(18), str(tmp_path / "x.pth"))
     (tmp_path / "x.safetensors").write_bytes(b"nothing")
     with pytest.raises(ModelError, match="cannot be read as weights"):
@@ -83,7 +83,7 @@ def test_a_file_that_is_no_set_of_weights_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     config = DepthNetworkConfig(name="resnet18", pretrained=str(tmp_path / "none.pth"))
-    with pytest.raises(ModelError, match=r"none.pth cannot be read as weights \(.*No such file"):
+    with pytest.raises(ModelError, match=r"none\.pth cannot be read \(.*No such file"):
         create_depth_network(config)
     create_depth_network(dataclasses.replace(config, pretrained=""))
 
@@ -94,7 +94,7 @@ def test_code_in_a_file_does_not_run(tmp_path: Path) -> None:
             return Path.touch, (tmp_path / "harm",)
 
     torch.save({"conv1.weight": Harm()}, tmp_path / "harmful.pth")
-    with pytest.raises(ModelError, match="cannot be read as weights"):
+    with pytest.raises(ModelError, match="not a plain set of weights"):
         load_pretrained(ResNetEncoder(18), str(tmp_path / "harmful.pth"))
     assert not (tmp_path / "harm").exists()
 
