@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -90,6 +91,7 @@ def judge_recorded(
         way_scale_ratio: median of predicted / measured length; snippets: how many.
     """
     errors, counts, ways = [], [], []
+    objective = dataclasses.replace(objective, photometric_weight=1.0)  # judged, if not learnt
     for batch in batches:
         result = training_step(
             networks.depth, networks.pose, batch, objective, StepOptions(photometric_scales=1)

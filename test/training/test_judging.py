@@ -44,6 +44,17 @@ def test_way_error_by_hand(plane_snippets, networks) -> None:
     assert 0 < found["photometric"] < 1
 
 
+def test_images_are_judged_where_training_does_not_look_at_them(
+    tiny_networks, plane_snippets
+) -> None:
+    networks, batches = tiny_networks().eval(), [collate(plane_snippets(1))]
+    looking, blind = (
+        judge_recorded(networks, batches, ObjectiveConfig(photometric_weight=weight))
+        for weight in (1.0, 0.0)
+    )
+    assert blind == looking
+
+
 def test_truth_of_a_bag_is_reported_and_decides_nothing(
     tmp_path, plane_snippets, networks
 ) -> None:
