@@ -17,6 +17,7 @@ import platform
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -208,6 +209,9 @@ def _served(engine: Engine, spare: list[Candidate], request: EngineRequest) -> E
 def _checked(candidate: Candidate, request: EngineRequest) -> Checked:
     """Build an engine that answers as the check frames say, at their shape."""
     request = replace(request, precision=candidate.precision)
+    if getattr(ENGINES[candidate.name], "checks_itself", False):
+        itself: Any = _build(candidate.name, request)
+        return Checked(itself, itself.error)
     shape = check_shape(request.folder, request.network)
     engine = _build(candidate.name, replace(request, input_shape=shape))
     try:

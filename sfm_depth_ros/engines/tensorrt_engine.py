@@ -21,7 +21,7 @@ from sfm_depth_ros.engines.tensorrt_plan import NetworkGraph, PlanSource, prepar
 from sfm_depth_ros.engines.tensorrt_refit import refit_engine
 from sfm_depth_ros.engines.tensorrt_runtime import TensorRt, load_tensorrt
 from sfm_depth_ros.engines.tensorrt_session import TensorRtSession
-from sfm_depth_ros.engines.verification import check_shape, verify_engine
+from sfm_depth_ros.engines.verification import RelativeError, check_shape, verify_engine
 from sfm_depth_ros.errors import EngineError, SfmDepthError
 from sfm_depth_ros.networks.model_folder import ModelFolder
 
@@ -43,6 +43,9 @@ class TensorRtEngine:
     """
 
     name = "tensorrt"
+    checks_itself = True  # one plan serves the check frames' shape and the wanted one
+
+    error: RelativeError  # on the check frames, of the weights that serve
 
     def __init__(
         self,
@@ -189,7 +192,7 @@ class TensorRtEngine:
         last = len(graph.shapes) - 1
         session = self._new_session(engine, graph, last)
         try:
-            verify_engine(session, folder, self._kind)
+            error = verify_engine(session, folder, self._kind)
             if last:
                 session.close()
                 session = self._new_session(engine, graph, 0)
@@ -198,6 +201,7 @@ class TensorRtEngine:
         except BaseException:
             session.close()
             raise
+        self.error = error
         return session
 
     def _new_session(self, engine: Any, graph: NetworkGraph, profile: int) -> TensorRtSession:

@@ -19,9 +19,10 @@ import pytest
 from engines.stand_in_cuda import StandInCuda
 from engines.stand_in_tensorrt import Faults, stand_in_tensorrt, stand_in_tensorrt_rtx
 
-from sfm_depth_ros.engines import tensorrt_front
+from sfm_depth_ros.engines import cuda_driver, tensorrt_engine, tensorrt_front
 from sfm_depth_ros.engines.base import EngineRequest
 from sfm_depth_ros.engines.cuda_driver import CudaDriver
+from sfm_depth_ros.engines.factory import create_engine
 from sfm_depth_ros.engines.graph_input import InputLayout, shrink
 from sfm_depth_ros.engines.onnxruntime_engine import OnnxRuntimeEngine
 from sfm_depth_ros.engines.plan_cache import PlanCache
@@ -392,3 +393,53 @@ def test_an_image_that_the_gpu_scales_wrongly_is_refused(
     with pytest.raises(EngineError, match="scales the camera's image wrongly"):
         engine.take_bytes(LAYOUT)
     engine.infer(np.zeros((1, 3, 32, 96), np.float32))
+
+
+@pytest.fixture
+def installed(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Machine:
+    """The machine as if it were this one."""
+    runtime = TensorRt(stand_in_tensorrt(machine.library, machine.faults), "tensorrt")
+    monkeypatch.setattr(tensorrt_engine, "load_cuda", lambda: CudaDriver(machine.library))
+    monkeypatch.setattr(tensorrt_engine, "load_tensorrt", lambda: runtime)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return machine
+
+
+def test_asked_by_name_it_is_built_once_and_checked(
+    installed: Machine, tiny_model: ModelFolder
+) -> None:
+    """Its plan serves the check frames' shape too: no other engine is built for the check."""
+    engine = create_engine(tiny_model, "depth", (64, 96), "tensorrt", "fp16")
+    assert (engine.name, engine.precision) == ("tensorrt", "fp16")
+    assert installed.faults.builds == [True]
+    engine.close()
+    installed.faults.answers_nan = True
+    with pytest.raises(EngineError, match="tensorrt answered NaN"):
+        create_engine(tiny_model, "depth", (64, 96), "tensorrt", "fp16")
+
+
+def test_auto_takes_it_and_refits_it(
+    installed: Machine, tiny_model: ModelFolder, other_model: ModelFolder
+) -> None:
+    engine: Any = create_engine(tiny_model, "depth", (64, 96), "auto", "auto")
+    assert (engine.name, engine.precision) == ("tensorrt", "fp16")
+    assert engine.refit(other_model)
+    expected = reference(other_model, "depth", noise("depth"))
+    np.testing.assert_allclose(engine.infer(noise("depth")), expected,
+                               atol=1e-2 * np.abs(expected).max())
+    engine.close()
+
+
+def test_without_a_gpu_tensorrt_is_not_even_loaded(
+    tiny_model: ModelFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(cuda_driver, "LIBRARY", "libcuda-that-is-not-there.so.1")
+    monkeypatch.setattr(tensorrt_engine, "load_tensorrt", lambda: pytest.fail("loaded"))
+    with pytest.raises(EngineError, match="no NVIDIA driver is installed here"):
+        create_engine(tiny_model, "depth", (32, 96), "tensorrt")
+    cache = tmp_path / "engines.json"
+    engine = create_engine(tiny_model, "depth", (32, 96), cache_file=cache)
+    assert engine.name != "tensorrt"
+    engine.close()
