@@ -60,6 +60,7 @@ def run(options: argparse.Namespace) -> int:
     _check_size(found.size)
     pose = found.pose or _fresh_pose(options, found)
     _set_unit(options, found, pose)
+    _log.info("exporting both graphs and checking them, which takes a minute or so")
     folder = save_model(options.out.resolve().parent, found.depth, pose,
                         metadata=_metadata(options, found), name=options.out.name)
     print(f"model {folder.model_id} in {folder.path}")

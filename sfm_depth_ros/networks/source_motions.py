@@ -56,13 +56,13 @@ def predict_source_motions(
         both_ways: Whether the images are also shown in reversed order, for cycle terms.
     """
     earlier, later = sources.unbind(1)
-    seen = _Seen(pose_net, torch.stack((earlier, target, later), dim=1), K[:, 0, 0])
+    seen = _Seen(pose_net, (earlier, target, later), K[:, 0, 0])
     forth = _pair_towards_target(seen.T_earlier_later)
     if not both_ways:
         return SourceMotions(forth, seen.masks(), seen.residual(at_target=True),
                              intrinsics=seen.intrinsics())
     # In reversed order the later image plays the earlier one: what it says of the sources swaps.
-    back = _Seen(pose_net, torch.stack((later, target, earlier), dim=1), K[:, 0, 0])
+    back = _Seen(pose_net, (later, target, earlier), K[:, 0, 0])
     residual_reverse = back.residual(at_target=False)
     return SourceMotions(
         forth, seen.masks(), seen.residual(at_target=True),
@@ -79,15 +79,18 @@ def _pair_towards_target(T_earlier_later: Tensor) -> Tensor:
 
 
 class _Seen:
-    """What the network says of three images ``(B, 3, 3, H, W)`` in the order given."""
+    """What the network says of three images, each ``(B, 3, H, W)``, in the order given."""
 
-    def __init__(self, pose_net: PoseNet, frames: Tensor, focal: Tensor) -> None:
+    def __init__(
+        self, pose_net: PoseNet, images: tuple[Tensor, Tensor, Tensor], focal: Tensor
+    ) -> None:
+        first, middle, last = images
         self._by_pairs = pose_net.images == 2
-        self._rows = len(frames)
+        self._rows = len(first)
         if self._by_pairs:
-            stack = torch.cat((frames[:, :2].flatten(1, 2), frames[:, 1:].flatten(1, 2)))
+            stack = torch.cat((torch.cat((first, middle), 1), torch.cat((middle, last), 1)))
         else:
-            stack = frames.flatten(1, 2)  # (B, 9, H, W)
+            stack = torch.cat(images, dim=1)  # (B, 9, H, W)
         has_extras = pose_net.config.has_extras
         self._said = pose_net.observe(stack) if has_extras else PoseOutput(pose_net(stack))
         self._focal, self._reference = focal, pose_net.config.reference_focal
