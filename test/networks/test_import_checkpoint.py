@@ -68,11 +68,11 @@ def test_depth_and_pose_may_come_in_two_files(tmp_path: Path) -> None:
         import_networks([*files, again], "packnet-sfm")
 
 
-def test_names_of_the_first_versions(tmp_path: Path) -> None:
+def test_names_and_format_of_the_first_versions(tmp_path: Path) -> None:
     old = {name.replace("model.depth_net.", "disp_network.").replace(
            "model.pose_net.", "pose_network.").replace(".conv3.weight", ".conv3.0.weight"): tensor
            for name, tensor in packnet_sfm_state(PACKNET_SLIM, POSENET).items()}
-    torch.save({"state_dict": old}, tmp_path / "old.pth.tar")
+    torch.save({"state_dict": old}, tmp_path / "old.pth.tar", _use_new_zipfile_serialization=False)
     found = import_networks([tmp_path / "old.pth.tar"], "packnet-sfm")
     assert found.depth.config == PACKNET_SLIM
     assert found.pose is not None
