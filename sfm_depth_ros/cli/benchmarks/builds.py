@@ -67,7 +67,7 @@ class Built:
         """As a row of the table."""
         return (f"| {self.network} | {self.precision} | {self.parameters / 1e6:.1f} M | "
                 f"{self.graph_bytes / 1e6:.1f} MB | {self.plan_bytes / 1e6:.1f} MB | "
-                f"{self.seconds:.1f} s |\n")
+                f"{self.seconds:.2f} s |\n")
 
 
 def build_networks(

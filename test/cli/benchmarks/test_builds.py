@@ -50,8 +50,8 @@ def test_rows_are_put_in_order_and_others_stay() -> None:
     lines = document.splitlines()
     assert lines[0] == "before" and lines[-1] == "after <!-- end -->"
     assert lines[4:6] == [
-        "| depth resnet18 | fp32 | 1.4 M | 5.5 MB | 6.6 MB | 1.0 s |",
-        "| pose small | fp32 | 1.4 M | 5.5 MB | 6.6 MB | 2.5 s |",
+        "| depth resnet18 | fp32 | 1.4 M | 5.5 MB | 6.6 MB | 1.00 s |",
+        "| pose small | fp32 | 1.4 M | 5.5 MB | 6.6 MB | 2.50 s |",
     ]
     assert lines[1] == "<!-- builds -->" and lines[6] == "<!-- end -->"
 
