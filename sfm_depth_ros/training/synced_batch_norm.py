@@ -4,25 +4,57 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from sfm_depth_ros.training.distributed import Processes
 
+_PIXELS = (0, 2, 3)
 
-class _Mean(torch.autograd.Function):
-    """Mean over the processes; its gradient is the mean of their gradients."""
+
+class _Normalise(torch.autograd.Function):
+    """Batch norm by the statistics of all processes.
+
+    Written out, for a CPU spends half of a step in the passes over pixels that autograd would
+    make of it. Every process computes the gradient of its own loss; the mean of these is wanted,
+    which takes the mean over the processes of what comes back to the statistics.
+    """
 
     @staticmethod
-    def forward(ctx: Any, tensor: Tensor, processes: Processes) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float, processes: Processes
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        variance, mean = torch.var_mean(x.float(), _PIXELS, correction=0)
+        # in double precision: the variance of all is a difference of two sums
+        sums = torch.stack((mean.double(), variance.double() + mean.double().square()))
+        shared_mean, shared_square = processes.mean(sums)
+        mean = shared_mean.float()
+        variance = (shared_square - shared_mean.square()).clamp(min=0).float()
+        ctx.save_for_backward(x, weight, mean, (variance + eps).rsqrt())
         ctx.processes = processes
-        return processes.mean(tensor.clone())
+        ctx.mark_non_differentiable(mean, variance)
+        return functional.batch_norm(x, mean, variance, weight, bias, eps=eps), mean, variance
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return ctx.processes.mean(gradient.clone()), None
+    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Any, ...]:
+        x, weight, mean, deviation = ctx.saved_tensors
+        centred = x - _per_channel(mean, x)  # first: sums of large numbers would lose digits
+        of_bias = gradient.sum(_PIXELS, dtype=torch.float32)
+        of_weight = (gradient * centred).sum(_PIXELS, dtype=torch.float32) * deviation
+        count = x.numel() // x.shape[1]
+        shared = ctx.processes.mean(torch.stack((of_bias, of_weight)).double() / count).float()
+        gain = weight * deviation
+        slope, offset = -gain * deviation * shared[1], -gain * shared[0]
+        of_x = centred.mul_(_per_channel(slope, x)).add_(_per_channel(offset, x))
+        of_x.addcmul_(gradient, _per_channel(gain, x))
+        return of_x, of_weight, of_bias, None, None
+
+
+def _per_channel(values: Tensor, like: Tensor) -> Tensor:
+    return values.to(like.dtype)[:, None, None]
 
 
 class SyncedBatchNorm2d(nn.BatchNorm2d):
@@ -45,21 +77,11 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
         """``(B, C, H, W)`` to the same shape."""
         if not self.training:
             return super().forward(x)
-        mean, variance = self._statistics(x.float())
-        self._follow(mean.detach(), variance.detach(), x.numel() // x.shape[1])
-        gain = (variance + self.eps).rsqrt() * self.weight
-        offset = self.bias - mean * gain
-        return (x * gain[:, None, None] + offset[:, None, None]).to(x.dtype)
-
-    def _statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and variance ``(C,)`` over all processes, from those of this one.
-
-        Summed in double precision: the variance is a difference of two of the sums.
-        """
-        mean, variance = x.mean((0, 2, 3)).double(), x.var((0, 2, 3), correction=0).double()
-        sums = torch.stack((mean, variance + mean.square()))
-        shared_mean, shared_square = _Mean.apply(sums, self._processes)
-        return shared_mean.float(), (shared_square - shared_mean.square()).float()
+        y, mean, variance = _Normalise.apply(
+            x, self.weight, self.bias, self.eps, self._processes
+        )
+        self._follow(mean, variance, x.numel() // x.shape[1])
+        return cast(Tensor, y)
 
     @torch.no_grad()
     def _follow(self, mean: Tensor, variance: Tensor, count: int) -> None:

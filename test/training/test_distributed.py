@@ -54,9 +54,11 @@ def test_two_processes_give_the_gradient_of_the_doubled_batch(tmp_path: Path) ->
     gradients = [name for name, _ in trainer.networks.named_parameters() if name in one]
     largest = max(float(one[name].abs().max()) for name in gradients)
     assert largest > 1e-3
-    for name in gradients:
+    whole, other = (torch.cat([g[name].flatten() for name in gradients]) for g in (one, two))
+    assert (whole - other).norm() < 1e-5 * whole.norm()
+    for name in gradients:  # small ones are differences of large numbers
         error = (one[name] - two[name]).norm() / one[name].norm().clamp(min=1e-3 * largest)
-        assert error < 1e-5, name
+        assert error < 3e-5, name
     statistics = [name for name in one if "running" in name]
     assert statistics
     for name in statistics:
