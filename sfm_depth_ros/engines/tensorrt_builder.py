@@ -88,7 +88,7 @@ def build_plan(
     network = builder.create_network(_network_flags(runtime.module))
     if network is None:
         raise failed(runtime, "cannot create a network")
-    _parse(runtime, network, request.graph)
+    parser = _parse(runtime, network, request.graph)
     config = _config(runtime, builder, network, request)
     is_timed = not runtime.builds_ahead  # RTX measures nothing, and would look for a GPU
     if is_timed:
@@ -97,6 +97,7 @@ def build_plan(
     if monitor is not None:
         config.progress_monitor = monitor
     plan = builder.build_serialized_network(network, config)
+    del parser  # not earlier: the network's weights lie in its memory
     if monitor is not None and monitor.is_cancelled:
         raise BuildStoppedError("the build of the TensorRT plan was stopped; start again to build "
                                 "it")
@@ -122,10 +123,11 @@ def _network_flags(module: Any) -> int:
     return 0 if flag is None else 1 << int(flag)
 
 
-def _parse(runtime: TensorRt, network: Any, graph: bytes) -> None:
+def _parse(runtime: TensorRt, network: Any, graph: bytes) -> Any:
+    """Fill the network; the parser, which must live as long as the network is used."""
     parser = runtime.module.OnnxParser(network, runtime.log)
     if parser.parse(graph):
-        return
+        return parser
     reasons = []
     for index in range(parser.num_errors):
         error = parser.get_error(index)

@@ -8,6 +8,7 @@ read from a version number.
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import logging
 import threading
@@ -90,7 +91,12 @@ def load_tensorrt() -> TensorRt:
     Raises:
         MissingDependencyError: None is installed, or it cannot be loaded.
     """
-    name = installed_module() or MODULES[-1]
+    return _loaded(installed_module() or MODULES[-1])
+
+
+@functools.cache
+def _loaded(name: str) -> TensorRt:
+    """One for the whole process: TensorRT keeps the first log it is given, for good."""
     return TensorRt(require(name), name)
 
 

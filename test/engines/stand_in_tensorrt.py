@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import enum
 import json
+import weakref
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -118,12 +119,14 @@ class _Parser:
         self.num_errors = 0
 
     def parse(self, content: bytes) -> bool:
+        self._network.parser = weakref.ref(self)
         self._network.proto = onnx.load_model_from_string(content)
         return True
 
 
 class _Network:
     proto: Any = None
+    parser: Any = None
 
     def get_input(self, index: int) -> Any:
         value = self.proto.graph.input[index]
@@ -209,6 +212,7 @@ class _Builder:
 
     def build_serialized_network(self, network: _Network, config: _Config) -> bytes | None:
         refittable = _Flag.REFIT in config.flags
+        assert network.parser() is not None, "the weights lie in the parser's memory"
         self._faults.builds.append(refittable)
         if isinstance(config, _RtxConfig):
             assert config.capabilities == [_Capability.SM89], "the GPU's own"
