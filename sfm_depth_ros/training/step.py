@@ -80,7 +80,7 @@ def training_step(
 ) -> StepResult:
     """Predict depth and motion of every snippet and say how wrong they are.
 
-    The networks see jittered images, the objective the real ones (FACTS 1.F1).
+    The networks see jittered images, the objective the real ones (as in PackNet-SfM).
 
     Args:
         depth_net: Depth network.

@@ -306,6 +306,28 @@ def test_in_its_own_range_a_room_counts_as_a_road(observed, predicted) -> None:
     assert metres == pytest.approx(20 * 0.2 * STEP, rel=1e-9)
 
 
+def test_what_is_relative_already_does_not_change_with_the_unit(moving, predicted) -> None:
+    field = _own_motion()
+    scene = replace(
+        predicted, depths=[1.1 * _wall(), _wall()[..., ::2, ::2]], right_depth=0.9 * _wall(),
+        source_depths=1.2 * predicted.source_depths, residual_translation=field,
+        residual_reverse=-0.5 * field,
+    )
+    seen = replace(moving, sparse_depth=_wall(6.0))
+    relative = ("photometric", "smoothness", "consistency", "stereo", "left_right", "cycle",
+                "sparse_depth")  # fmt: skip
+    weights = {f"{name}_weight": 1.0 for name in relative}
+    metres, ranges = (
+        terms(seen, scene, **weights, normalise_range=on, velocity_weight=1.0).as_floats()
+        for on in (False, True)
+    )
+    for name in relative:
+        assert ranges[name] == pytest.approx(metres[name], rel=1e-6), name
+    vector = {"velocity_weight": 1.0, "velocity_kind": "vector", "normalise_range": True}
+    short = replace(scene, T_source_target=_sideways(-0.4, 0.4))
+    assert value("velocity", seen, short, **vector) == pytest.approx(0.1 / (1.1 * DEPTH), rel=1e-6)
+
+
 def test_a_thing_that_moves_is_explained_by_its_residual(moving, predicted) -> None:
     alone = photometric(moving, predicted)
     with_field = replace(predicted, residual_translation=_own_motion())
