@@ -17,15 +17,16 @@ from sfm_depth_ros.networks import explainability, pose_resnet, posenet, resnet
 from sfm_depth_ros.networks.model import POSE_NETWORKS, create_pose_network
 
 EXTRAS = {"explainability": True, "learn_intrinsics": True, "residual_translation": True}
-every_network = pytest.mark.parametrize("name", NAMES)
+every_network = pytest.mark.parametrize("name", [n for n in NAMES if n != "pose_resnet34"])
 
 
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few channels, so that the structure is tested in milliseconds."""
+    """Few channels and blocks, so that the structure is tested in milliseconds."""
     monkeypatch.setattr(posenet, "CHANNELS", (16, 16, 16, 32, 32, 32, 32))
     monkeypatch.setattr(resnet, "STAGE_CHANNELS", (64, 32, 32, 32))
     monkeypatch.setattr(pose_resnet, "WIDTH", 16)
+    monkeypatch.setitem(resnet.BLOCKS, 18, (1, 1, 1, 1))
     monkeypatch.setattr(explainability, "CHANNELS", (16, 16, 8, 8, 8))
 
 
@@ -149,8 +150,8 @@ def test_imagenet_weights_are_for_resnets(tmp_path) -> None:
     torch.save(donor.state_dict(), tmp_path / "resnet18.pth")
     network = seeded("pose_resnet18", pretrained=str(tmp_path / "resnet18.pth"))
     torch.testing.assert_close(network.encoder.conv1.weight[:, 3:], donor.conv1.weight / 2)
-    torch.testing.assert_close(network.encoder.layer4[1].conv2.weight,
-                               donor.layer4[1].conv2.weight)
+    torch.testing.assert_close(network.encoder.layer4[0].conv2.weight,
+                               donor.layer4[0].conv2.weight)
 
 
 def test_the_graph_answers_what_torch_answers() -> None:
