@@ -147,9 +147,10 @@ def _table(name: str, rows: dict[str, dict[str, Any]]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure the named extras (default: all); print the tables, write the figures."""
+    """Measure extras, one after another; print the tables, write the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(EXTRAS)}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="(default: what has no figures) of "
+                        f"{', '.join(EXTRAS)}")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="drives, and "
                         "extras.json with the figures of this and earlier calls")
     parser.add_argument("--steps", type=int, default=300)
@@ -160,8 +161,11 @@ def main(arguments: list[str] | None = None) -> int:
     kept = Figures(options.out / "extras.json")
     for name in options.names or EXTRAS:
         for variant in EXTRAS[name].variants:
-            found = measure_extra(name, variant, options.steps, options.threads, options.out)
-            kept.add(f"{name}: {variant}", found)
+            key = f"{name}: {variant}"
+            if options.names or key not in kept.rows:
+                kept.add(key, measure_extra(
+                    name, variant, options.steps, options.threads, options.out
+                ))
         print(_table(name, kept.rows), flush=True)
     if options.document:
         write_section(options.document, "extras", tables(kept.rows))

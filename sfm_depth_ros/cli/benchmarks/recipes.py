@@ -94,9 +94,9 @@ def shortened(name: str, setting: RecipeSetting) -> RecipeConfig:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure the named recipes (default: all); print the table, write the figures."""
+    """Measure recipes, one after another; print the table, write the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="recipes (default: all)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="recipes (default: those without figures)")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="drives, and "
                         "recipes.json with the figures of this and earlier calls")
     parser.add_argument("--steps", type=int, default=RecipeSetting.steps)
@@ -106,7 +106,8 @@ def main(arguments: list[str] | None = None) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     setting = RecipeSetting(steps=options.steps, threads=options.threads)
     kept = Figures(options.out / "recipes.json")
-    for name in options.names or recipe_names():
+    missing = [name for name in recipe_names() if name not in kept.rows]
+    for name in options.names or missing:
         kept.add(name, measure_recipe(name, setting, options.out))
         print(row(name, kept.rows[name]), flush=True)
     print(f"\n{table(kept.rows)}")
