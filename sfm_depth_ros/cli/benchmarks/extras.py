@@ -149,8 +149,8 @@ def _table(name: str, rows: dict[str, dict[str, Any]]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Measure extras, one after another; print the tables, write the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="(default: what has no figures) of "
-                        f"{', '.join(EXTRAS)}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="default: what has "
+                        f"no figures; of {', '.join(EXTRAS)}")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="drives, and "
                         "extras.json with the figures of this and earlier calls")
     parser.add_argument("--steps", type=int, default=300)

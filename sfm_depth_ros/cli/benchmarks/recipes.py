@@ -96,7 +96,8 @@ def shortened(name: str, setting: RecipeSetting) -> RecipeConfig:
 def main(arguments: list[str] | None = None) -> int:
     """Measure recipes, one after another; print the table, write the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="recipes (default: those without figures)")
+    parser.add_argument("names", nargs="*", metavar="NAME",
+                        help="recipes (default: those without figures)")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="drives, and "
                         "recipes.json with the figures of this and earlier calls")
     parser.add_argument("--steps", type=int, default=RecipeSetting.steps)
