@@ -16,7 +16,7 @@ from sfm_depth_ros.errors import ConfigError
 if TYPE_CHECKING:
     from sfm_depth_ros.networks.model_folder import ModelFolder
 
-PARTS = ("transport", "frame_path", "engines", "training")
+PARTS = ("transport", "frame_path", "engines", "agreement", "hot_swap", "training")
 DEFAULT_SIZE = "640x192"
 
 
@@ -28,8 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
     parser.add_argument("--size", metavar="WxH", help="the network's image (default: "
                         f"{DEFAULT_SIZE}; the frame path takes its width, default: the model's)")
-    parser.add_argument("--engine", default="auto", help="of the frame path (default: auto)")
+    parser.add_argument("--engine", default="auto",
+                        help="of the frame path and the hot swap (default: auto)")
     parser.add_argument("--precision", default="fp32", help="its precision (default: fp32)")
+    parser.add_argument("--bag", type=Path, help="frames of the agreement; default: the model's "
+                        "check frames")
     parser.add_argument("--pipelined", action="store_true", help="the node's parameter pipelined")
     parser.add_argument("--json", type=output_file, metavar="FILE",
                         help="write the figures here as well")
@@ -77,11 +80,23 @@ def _measure(part: str, folder: ModelFolder, options: argparse.Namespace) -> dic
 
         return measure_training(StepSetting(folder.path, width=width, height=height,
                                             threads=options.threads))
+    if part == "agreement":
+        from sfm_depth_ros.cli.benchmarks.agreement import measure_agreement
+
+        return measure_agreement(folder, options.bag, width if options.size else 0,
+                                 options.threads)
     with tempfile.TemporaryDirectory(prefix="sfm_depth_bench_") as scratch:
         if part == "transport":
             from sfm_depth_ros.cli.benchmarks.transport import measure_transport
 
             return measure_transport(Path(scratch))
+        if part == "hot_swap":
+            from sfm_depth_ros.cli.benchmarks.hot_swap import measure_hot_swap
+
+            return measure_hot_swap(folder, Path(scratch), {
+                "engine": options.engine, "precision": options.precision,
+                "engine_threads": options.threads,
+            })
         return _measure_frame_path(folder, options, Path(scratch))
 
 
@@ -100,6 +115,8 @@ def _lines(part: str, figures: dict[str, Any]) -> str:
     """One part's figures as indented text."""
     from sfm_depth_ros.cli.benchmarks import report
 
-    lines = {"transport": report.transport_lines, "frame_path": report.frame_path_lines,
-             "engines": report.engine_lines}.get(part, report.plain_lines)
+    lines = {
+        "transport": report.transport_lines, "frame_path": report.frame_path_lines,
+        "engines": report.engine_lines, "agreement": report.agreement_lines,
+    }.get(part, report.plain_lines)
     return "\n".join(lines(figures))

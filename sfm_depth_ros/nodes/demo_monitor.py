@@ -4,7 +4,7 @@
 
 Out: ``state``, ``depth`` (diagnostics of depth_node), ``training`` (status of trainer_node),
 ``model`` (path of an accepted model), ``outputs`` (stamps), ``called`` (answer of a
-service). In: ``{"set_training": true | false}``.
+service). In: ``{"set_training": true | false}``, ``{"offer": path of a model}``.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class DemoMonitor(Node):
         super().__init__("demo_monitor")
         self._tell = tell
         self._stamps_ns: list[int] = []
+        self._offers: Any = None  # made when first needed: the trainer's is the usual one
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         self.create_subscription(DiagnosticArray, "training/status", self._on_training, 10)
         self.create_subscription(String, "model", self._on_model, qos.latched())
@@ -61,6 +62,12 @@ class DemoMonitor(Node):
                 "message": done.result().message,
             })
         )
+
+    def offer(self, path: str) -> None:
+        """Publish the path of a model, as the trainer does."""
+        if self._offers is None:
+            self._offers = self.create_publisher(String, "model", qos.latched())
+        self._offers.publish(String(data=path))
 
     def _ask(self) -> None:
         """Ask for the states, and tell the stamps of the outputs since the last time."""
@@ -114,7 +121,11 @@ def _obey(node: DemoMonitor, commands: SimpleQueue[str | None]) -> bool:
         return True
     if line is None:
         return False
-    node.set_training(bool(json.loads(line)["set_training"]))
+    command = json.loads(line)
+    if "offer" in command:
+        node.offer(command["offer"])
+    else:
+        node.set_training(bool(command["set_training"]))
     return True
 
 

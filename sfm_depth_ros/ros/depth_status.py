@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from statistics import median
 from typing import Any
 
 from sfm_depth_ros.metrics.summary import RobustSummary
@@ -103,6 +104,7 @@ def _model_facts(loader: ModelLoader | None) -> dict[str, Value]:
         "model_id": estimator.model_id,
         "models_loaded": loader.loaded,
         "models_refused": loader.refused,
+        "model_update_s_p50": median(loader.update_s) if loader.update_s else None,
         **{f"engine_{network}": text for network, text in estimator.engines.items()},
     }
     scale = estimator.scale

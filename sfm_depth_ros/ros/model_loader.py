@@ -7,6 +7,8 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -54,6 +56,7 @@ class ModelLoader:
         has_failed: Whether that is because loading failed.
         loaded: Models that were swapped in.
         refused: Offers that were not.
+        update_s: Seconds from an offer to the first image that may use it, of the newest offers.
     """
 
     def __init__(
@@ -78,11 +81,12 @@ class ModelLoader:
         self.waiting = "waiting for camera_info"
         self.has_failed = False
         self.loaded = self.refused = 0
+        self.update_s: deque[float] = deque(maxlen=200)
         self._folder, self._make_estimator = folder, make_estimator
         self._base_to_camera, self._complaints = base_to_camera, complaints
         self._camera: CameraModel | None = None
         self._served_camera: CameraModel | None = None
-        self._offer: str | None = None
+        self._offer: tuple[str, float] | None = None  # with the time it came at
         # The item only wakes the thread; what to do is in the attributes, so newest wins.
         self._worker: LatestWorker[str] = LatestWorker("models", self._update, self._on_error)
 
@@ -93,7 +97,7 @@ class ModelLoader:
 
     def offer(self, path: str) -> None:
         """Serve this model, if it lies in models_dir and is whole; the newest offer wins."""
-        self._offer = path
+        self._offer = path, time.monotonic()
         self._worker.submit("model")
 
     def close(self) -> None:
@@ -112,14 +116,18 @@ class ModelLoader:
             return
         if self.serving is None or self._camera is not self._served_camera:
             self._build(self._camera)
-        if self.serving is not None and (folder := self._take_offer()) is not None:
-            self._swap(self.serving.estimator, folder)
+        offer, self._offer = self._offer, None
+        if self.serving is None or offer is None:
+            self._offer = self._offer or offer  # it waits until something serves
+            return
+        path, offered_at = offer
+        if (folder := self._read_offer(path)) is None:
+            return
+        if self._swap(self.serving.estimator, folder):
+            self.update_s.append(time.monotonic() - offered_at)
 
-    def _take_offer(self) -> ModelFolder | None:
-        """Read the offered folder; None where there is nothing new."""
-        path, self._offer = self._offer, None
-        if path is None:
-            return None
+    def _read_offer(self, path: str) -> ModelFolder | None:
+        """Read the offered folder; None where it is refused or serves already."""
         try:
             if not is_inside(self.config.models_dir, path):
                 raise ModelError(
@@ -145,7 +153,8 @@ class ModelLoader:
         if old is not None:
             old.estimator.close()
 
-    def _swap(self, estimator: DepthEstimator, folder: ModelFolder) -> None:
+    def _swap(self, estimator: DepthEstimator, folder: ModelFolder) -> bool:
+        """Load a model beside the one that serves and let it serve; whether it does."""
         if self.config.engine_threads == 1:
             # An engine of several threads would keep the low priority of the one that made it.
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _BACKGROUND_NICENESS)
@@ -153,11 +162,12 @@ class ModelLoader:
             prepared = estimator.prepare(folder)
         except SfmDepthError as error:
             self._refuse(error)
-            return
+            return False
         estimator.swap(prepared)
         self._folder = folder
         self.loaded += 1
         _log.info("model %s serves from now on", estimator.model_id)
+        return True
 
     def _refuse(self, error: SfmDepthError) -> None:
         self.refused += 1

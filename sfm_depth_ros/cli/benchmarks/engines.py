@@ -4,11 +4,18 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
+    from sfm_depth_ros.engines.base import Engine
     from sfm_depth_ros.networks.model_folder import ModelFolder
+
+REDUCED = ("bf16", "fp16", "int8")
+RUNS = 40
 
 
 def measure_engines(
@@ -22,13 +29,20 @@ def measure_engines(
         threads: CPU threads.
 
     Returns:
-        By engine: ``precision``, ``latency_ms_p50``, ``frames_per_s``, ``relative_error`` and,
-        where the engine has bf16 as well, ``bf16`` with the same; or ``unavailable`` with the
-        reason.
+        By engine: ``precision``, ``latency_ms_p50`` (p95, p99, min), ``frames_per_s``,
+        ``relative_error`` and the same again under the name of every reduced precision; or
+        ``unavailable`` with the reason. ``auto`` is what ``engine: auto, precision: auto`` chose,
+        with ``speedup`` over ``eager``: the network as plain torch runs it.
     """
     from sfm_depth_ros.engines.factory import ENGINES
 
-    return {name: _measure(folder, name, input_hw, threads) for name in ENGINES}
+    rows = {name: _measure(folder, name, input_hw, threads) for name in ENGINES}
+    if "unavailable" in rows.get("torch", {"unavailable": ""}):
+        return rows
+    rows["eager"] = _eager(folder, input_hw, threads)
+    rows["auto"] = _measure_at(folder, "auto", input_hw, "auto", threads)
+    rows["auto"]["speedup"] = rows["eager"]["latency_ms_p50"] / rows["auto"]["latency_ms_p50"]
+    return rows
 
 
 def _measure(
@@ -40,27 +54,57 @@ def _measure(
         row = _measure_at(folder, name, input_hw, "fp32", threads)
     except EngineError as error:
         return {"unavailable": str(error)}
-    try:
-        row["bf16"] = _measure_at(folder, name, input_hw, "bf16", threads)
-    except EngineError as error:
-        row["bf16"] = {"unavailable": str(error)}
+    for precision in REDUCED:
+        try:
+            row[precision] = _measure_at(folder, name, input_hw, precision, threads)
+        except EngineError as error:
+            row[precision] = {"unavailable": str(error)}
     return row
 
 
 def _measure_at(
     folder: ModelFolder, name: str, input_hw: tuple[int, int], precision: str, threads: int
 ) -> dict[str, Any]:
-    from sfm_depth_ros.engines.factory import create_engine, engine_error, measure_latency
+    from sfm_depth_ros.engines.factory import create_engine, engine_error
 
     engine = create_engine(folder, "depth", input_hw, name, precision, threads)
+    chosen, precision = engine.name, engine.precision
     try:
-        latency_ms = measure_latency(engine)
+        latencies = _latencies(engine)
     finally:
         engine.close()
-    error = engine_error(name, folder, "depth", precision, threads)
-    return {
-        "precision": engine.precision,
-        "latency_ms_p50": latency_ms,
-        "frames_per_s": 1e3 / latency_ms,
-        "relative_error": asdict(error),
-    }
+    error = engine_error(chosen, folder, "depth", precision, threads)
+    return {"engine": chosen, "precision": precision, **latencies, "relative_error": asdict(error)}
+
+
+def _latencies(engine: Engine) -> dict[str, float]:
+    """Percentiles of single runs."""
+    from sfm_depth_ros.engines.choice import run_times_ms
+
+    return _percentiles(run_times_ms(engine))
+
+
+def _eager(folder: ModelFolder, input_hw: tuple[int, int], threads: int) -> dict[str, Any]:
+    """The depth network in torch as it is written: nothing folded, nothing laid out anew."""
+    import torch
+
+    from sfm_depth_ros.networks.model_loading import load_network
+
+    network: Any = load_network(folder, "depth").eval()
+    image = torch.rand(1, 3, *input_hw)
+    before, times_ms = torch.get_num_threads(), []
+    torch.set_num_threads(threads)
+    with torch.inference_mode():
+        for _ in range(RUNS):
+            started = time.perf_counter()
+            network.depth(image)
+            times_ms.append(1e3 * (time.perf_counter() - started))
+    torch.set_num_threads(before)
+    return {"engine": "eager", "precision": "fp32", **_percentiles(times_ms[3:]),
+            "relative_error": {"p50": 0.0, "p99": 0.0, "max": 0.0}}
+
+
+def _percentiles(times_ms: list[float]) -> dict[str, float]:
+    p50, p95, p99 = (float(value) for value in np.percentile(times_ms, (50, 95, 99)))
+    return {"latency_ms_p50": p50, "latency_ms_p95": p95, "latency_ms_p99": p99,
+            "latency_ms_min": min(times_ms), "frames_per_s": 1e3 / p50}

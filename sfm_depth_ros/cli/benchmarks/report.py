@@ -31,8 +31,24 @@ def frame_path_lines(figures: Figures) -> list[str]:
 
 
 def engine_lines(figures: Figures) -> list[str]:
-    """One line an engine."""
-    return [f"  {name:12} {_engine(row)}" for name, row in figures.items()]
+    """One line an engine and precision."""
+    lines = []
+    for name, row in figures.items():
+        lines.append(f"  {name:12} {_engine(row)}")
+        lines += [f"  {'':12} {_engine(one)}" for one in row.values()
+                  if isinstance(one, Mapping) and "latency_ms_p50" in one]
+    return lines
+
+
+def agreement_lines(figures: Figures) -> list[str]:
+    """One line a network, engine and precision that is here."""
+    lines = [f"  {figures['frames']} frames, relative error against torch fp32: p50, p99, max"]
+    for network in ("depth", "pose"):
+        for name, row in figures[network].items():
+            if "unavailable" not in row:
+                lines.append(f"  {network:6} {name:17} {row['p50']:.1e} {row['p99']:.1e} "
+                             f"{row['max']:.1e}")
+    return lines
 
 
 def plain_lines(figures: Figures) -> list[str]:
@@ -55,7 +71,8 @@ def _engine(row: Figures) -> str:
     if "unavailable" in row:
         return str(row["unavailable"])
     error = row["relative_error"]
-    said = (f"{row['precision']} {milliseconds(row['latency_ms_p50'])} "
-            f"{row['frames_per_s']:6.1f} images/s relative error p50 {error['p50']:.0e} p99 "
-            f"{error['p99']:.0e} max {error['max']:.0e}")
-    return f"{said} | {_engine(row['bf16'])}" if "bf16" in row else said
+    who = f"{row['engine']} {row['precision']}"
+    gain = f", {row['speedup']:.1f} times eager torch" if "speedup" in row else ""
+    return (f"{who:17} {milliseconds(row['latency_ms_p50'])} (p95 {row['latency_ms_p95']:.1f}, "
+            f"min {row['latency_ms_min']:.1f}) {row['frames_per_s']:6.1f} images/s, relative "
+            f"error p50 {error['p50']:.0e} p99 {error['p99']:.0e} max {error['max']:.0e}{gain}")

@@ -8,6 +8,7 @@ import json
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, Any
 
 from sfm_depth_ros.errors import SfmDepthError
@@ -96,12 +97,19 @@ class Monitor:
             SfmDepthError: No answer, or a refusal.
         """
         count = len(self.state.answers)
-        self._commands.write(json.dumps({"set_training": is_wanted}) + "\n")
-        self._commands.flush()
+        self._tell({"set_training": is_wanted})
         self.wait_until(lambda state: len(state.answers) > count, 15.0, "the trainer's answer")
         answer = self.state.answers[-1]
         if not answer["success"]:
             raise SfmDepthError(f"set_training was refused: {answer['message']}")
+
+    def offer(self, path: Path) -> None:
+        """Publish the path of a model, as the trainer does."""
+        self._tell({"offer": str(path)})
+
+    def _tell(self, command: dict[str, Any]) -> None:
+        self._commands.write(json.dumps(command) + "\n")
+        self._commands.flush()
 
     def _read(self, events: IO[str]) -> None:
         for line in events:
