@@ -27,7 +27,7 @@ class _Normalise(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float, processes: Processes
     ) -> tuple[Tensor, Tensor, Tensor]:
-        variance, mean = torch.var_mean(x.float(), _PIXELS, correction=0)
+        mean, variance = _mean_and_variance(x.float())
         # in double precision: the variance of all is a difference of two sums
         sums = torch.stack((mean.double(), variance.double() + mean.double().square()))
         shared_mean, shared_square = processes.mean(sums)
@@ -51,6 +51,13 @@ class _Normalise(torch.autograd.Function):
         of_x = centred.mul_(_per_channel(slope, x)).add_(_per_channel(offset, x))
         of_x.addcmul_(gradient, _per_channel(gain, x))
         return of_x, of_weight, of_bias, None, None
+
+
+def _mean_and_variance(x: Tensor) -> tuple[Tensor, Tensor]:
+    """``(C,)`` each; ``torch.var_mean`` is ten times slower on a channels-last CPU tensor."""
+    count = x.numel() // x.shape[1]
+    mean = x.sum(_PIXELS) / count
+    return mean, (x - mean[:, None, None]).square_().sum(_PIXELS) / count
 
 
 def _per_channel(values: Tensor, like: Tensor) -> Tensor:
