@@ -109,6 +109,16 @@ def test_an_offer_that_no_engine_runs_leaves_the_old_model(loader, tiny_model, o
     assert loader.serving.estimator.model_id == tiny_model.model_id
 
 
+def test_an_accepted_offer_serves_and_says_how_long_it_took(loader, other_model):
+    inside = shutil.copytree(other_model.path, f"{loader.config.models_dir}/newer")
+    loader.offer(inside)  # before anything serves: it waits
+    time.sleep(0.05)
+    loader.set_camera(_camera())
+    _wait(lambda: loader.loaded == 1)
+    assert loader.serving.estimator.model_id == other_model.model_id
+    assert [0.05 < seconds < 5 for seconds in loader.update_s] == [True]
+
+
 def test_the_same_model_again_changes_nothing(loader, tiny_model):
     loader.set_camera(_camera())
     _wait(lambda: loader.serving is not None)

@@ -23,6 +23,10 @@ def test_bench_writes_engines_side_by_side(
         assert row["precision"] == "fp32"
         assert row["frames_per_s"] == pytest.approx(1e3 / row["latency_ms_p50"])
         assert row["relative_error"]["p99"] < 1e-3
+        assert row["latency_ms_min"] <= row["latency_ms_p50"] <= row["latency_ms_p99"]
+    ratio = engines["eager"]["latency_ms_p50"] / engines["auto"]["latency_ms_p50"]
+    assert engines["auto"]["speedup"] == pytest.approx(ratio)
+    assert engines["auto"]["engine"] in ("openvino", "onnxruntime", "torch")
     assert "images/s" in capsys.readouterr().out
 
 

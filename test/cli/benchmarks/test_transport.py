@@ -24,3 +24,19 @@ def test_large_images_arrive(publisher: str, subscriber: str, tmp_path: Path) ->
     row = measure_pairing(Pairing(publisher, subscriber), tmp_path)
     assert row["sent"] == 100
     assert row["received"] >= 90  # 100 on an idle machine; this one is busy with other tests
+
+
+def test_every_side_has_an_environment_of_its_own(tmp_path: Path) -> None:
+    from sfm_depth_ros.cli.benchmarks.transport import PAIRINGS, SIDES, _environment
+    from sfm_depth_ros.cli.demonstration.processes import PROFILE_VARIABLES
+
+    names = ("FASTDDS_BUILTIN_TRANSPORTS", *PROFILE_VARIABLES)
+    settings = {side: tuple(_environment(side, tmp_path).get(name) for name in names)
+                for side in SIDES}
+    assert len(set(settings.values())) == len(SIDES)
+    assert settings["default"] == (None, None, None)
+    assert settings["LARGE_DATA"] == ("LARGE_DATA", None, None)
+    assert {side for pairing in PAIRINGS for side in (pairing.publisher, pairing.subscriber)} == \
+        set(SIDES)
+    for side in ("profile", "large UDP", "large memory"):
+        assert Path(settings[side][1] or "").exists()
