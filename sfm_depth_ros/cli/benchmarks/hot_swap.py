@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from sfm_depth_ros.cli.demonstration.processes import (
 from sfm_depth_ros.errors import SfmDepthError
 from sfm_depth_ros.networks.model_folder import ModelFolder, write_model_folder
 from sfm_depth_ros.networks.model_loading import load_network
-from sfm_depth_ros.networks.model_metadata import DEPTH_ONNX, MODEL_JSON
+from sfm_depth_ros.networks.model_metadata import CHECK_FRAMES, MODEL_JSON
 
 SWAPS, RATE_HZ = 100, 10.0
 START_WITHIN_S, SWAP_WITHIN_S = 90.0, 60.0
@@ -28,7 +30,7 @@ COUNTS = ("received", "published", "dropped", "failed", "lost", "stamp_gaps")
 def measure_hot_swap(
     folder: ModelFolder, scratch: Path, options: dict[str, Any], swaps: int = SWAPS
 ) -> dict[str, Any]:
-    """Swap two models ``swaps`` times, then offer one whose graph is not that of its weights.
+    """Swap two models ``swaps`` times, then offer one that does not answer as it should.
 
     Args:
         folder: Model to serve.
@@ -50,7 +52,7 @@ def measure_hot_swap(
         NodeProcess("demo_monitor", [], environment, scratch / "monitor.log", **pipes) as eyes,
         NodeProcess("depth_node", node_arguments(parameters, {}), environment,
                     scratch / "depth_node.log") as node,
-        _camera(environment) as camera,
+        _camera(environment),
     ):
         assert eyes.process.stdin is not None and eyes.process.stdout is not None
         monitor = Monitor(eyes.process.stdout, eyes.process.stdin)
@@ -65,7 +67,6 @@ def measure_hot_swap(
         monitor.wait_until(lambda state: _fact(state, "models_refused") >= 1, SWAP_WITHIN_S,
                            "the refusal of a wrong model")
         is_refused = monitor.state.depth.get("model_id") == serving.model_id
-        camera.terminate()
         node.stop()
     counts = {name: int(after[name] - before[name]) for name in COUNTS}
     return {"swaps": swaps, **counts, "update_s_p50": after["model_update_s_p50"],
@@ -98,21 +99,28 @@ def two_models(folder: ModelFolder, models_dir: Path) -> tuple[ModelFolder, Mode
     return first, second
 
 
-def wrong_model(weights: ModelFolder, graph: ModelFolder, models_dir: Path) -> ModelFolder:
-    """One model with another one's depth graph: whole, hashed, and wrong."""
-    files = {name: (weights.path / name).read_bytes() for name in weights.metadata["files"]
+def wrong_model(networks: ModelFolder, answers: ModelFolder, models_dir: Path) -> ModelFolder:
+    """One model's networks with another one's answers: whole, hashed, and wrong."""
+    files = {name: (networks.path / name).read_bytes() for name in networks.metadata["files"]
              if name != MODEL_JSON}
-    files[DEPTH_ONNX] = graph.onnx("depth").read_bytes()
-    metadata = {key: value for key, value in weights.metadata.items()
+    files[CHECK_FRAMES] = (answers.path / CHECK_FRAMES).read_bytes()
+    metadata = {key: value for key, value in networks.metadata.items()
                 if key not in ("files", "created", "format_version")}
     return write_model_folder(models_dir / "wrong", files, metadata)
 
 
-def _camera(environment: dict[str, str]) -> subprocess.Popen[bytes]:
+@contextlib.contextmanager
+def _camera(environment: dict[str, str]) -> Iterator[None]:
+    """Images until the end, whatever it is."""
     command = [sys.executable, "-m", "sfm_depth_ros.nodes.bench_images", "send",
                "--count", "1000000", "--rate", str(RATE_HZ)]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL,
-                            stderr=subprocess.DEVNULL)
+    camera = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        camera.terminate()
+        camera.wait()
 
 
 def _fact(state: LiveState, name: str) -> float:
