@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         f"{DEFAULT_SIZE}; the frame path takes its width, default: the model's)")
     parser.add_argument("--engine", default="auto",
                         help="of the frame path and the hot swap (default: auto)")
-    parser.add_argument("--precision", default="fp32", help="its precision (default: fp32)")
+    parser.add_argument("--precision", default="auto", help="its precision (default: auto)")
     parser.add_argument("--bag", type=Path, help="frames of the agreement; default: the model's "
                         "check frames")
     parser.add_argument("--pipelined", action="store_true", help="the node's parameter pipelined")

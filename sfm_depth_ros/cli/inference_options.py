@@ -1,6 +1,9 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Arguments that every command which runs a model has; their defaults are depth_node's."""
+"""Arguments that every command which runs a model has; their defaults are depth_node's.
+
+All but the precision: offline there is time, and figures shall not depend on the machine.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any
 
 from sfm_depth_ros.config.schema import DepthNodeConfig
 
+OFFLINE = {"precision": "fp32"}
 NAMES = ("engine", "precision", "engine_threads", "input_width", "crop")
 
 
@@ -32,7 +36,7 @@ def node_config(options: argparse.Namespace, **others: Any) -> DepthNodeConfig:
 
 
 def _add_option(parser: argparse.ArgumentParser, name: str, field: Any) -> None:
-    default = field.default
+    default = OFFLINE.get(name, field.default)
     several = isinstance(default, tuple)
     kind = type(default[0]) if several else type(default)
     parser.add_argument(

@@ -71,7 +71,7 @@ def look_at(part: Part, before: ModelFolder, after: ModelFolder) -> list[Scene]:
 def _report(part: Part, model: Path) -> dict[str, Any]:
     folder = read_model_folder(model)
     frames = part.frames(folder.width)
-    evaluator = Evaluator(folder, DepthNodeConfig(apply_scale="off"))
+    evaluator = Evaluator(folder, DepthNodeConfig(apply_scale="off", precision="fp32"))
     drive = evaluator.evaluate_frames(frames, frames.velocities)
     return {"model": folder.model_id, **summarize_drives([drive])}
 
@@ -79,7 +79,9 @@ def _report(part: Part, model: Path) -> dict[str, Any]:
 def _depths(items: Sequence[BagFrame], folder: ModelFolder) -> list[np.ndarray]:
     frame = items[0].frame
     camera = CameraModel.from_intrinsics(frame.intrinsics, frame.frame_id)
-    config = DepthNodeConfig(input_width=frame.intrinsics.width, apply_scale="off")
+    config = DepthNodeConfig(
+        input_width=frame.intrinsics.width, apply_scale="off", precision="fp32"
+    )
     estimator = DepthEstimator(folder, camera, config)
     try:
         return [estimator.estimate_frame(item.frame).depth for item in items]

@@ -27,7 +27,7 @@ def test_a_wrong_update_is_caught_and_the_old_model_serves_on(
     first, second = two_models(fresh_model, tmp_path)
     wrong = wrong_model(second, first, tmp_path)
     assert read_model_folder(wrong.path).model_id == second.model_id, "its hashes are right"
-    estimator = DepthEstimator(first, CAMERA, DepthNodeConfig(engine=engine))
+    estimator = DepthEstimator(first, CAMERA, DepthNodeConfig(engine=engine, precision="fp32"))
     image = np.random.default_rng(0).integers(0, 256, (64, 192, 3), dtype=np.uint8)
     before = estimator.estimate(image, 0).depth
     with pytest.raises(EngineError, match=f"{engine} at fp32 answers something else"):
