@@ -23,7 +23,7 @@ FORMATS = ("packnet-sfm", "monodepth2")
 STEREO_UNIT = 5.4  # metres: Monodepth2 gave the stereo pair a baseline of 0.1 instead of 0.54
 MULTIPLE = 32
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     _check_size(found.size)
     pose = found.pose or _fresh_pose(options, found)
     _set_unit(options, found, pose)
-    _log.info("exporting both graphs and checking them, which takes a minute or so")
+    _logger.info("exporting both graphs and checking them, which takes a minute or so")
     folder = save_model(options.out.resolve().parent, found.depth, pose,
                         metadata=_metadata(options, found), name=options.out.name)
     print(f"model {folder.model_id} in {folder.path}")
@@ -107,7 +107,7 @@ def _fresh_pose(options: argparse.Namespace, found: ImportedNetworks) -> nn.Modu
             "CHECKPOINT, or --fresh-pose to begin with an untrained one: then the depth is as "
             "published, but ego-motion and scale mean nothing until the pose network was trained"
         )
-    _log.warning("the pose network is untrained: ego-motion and scale mean nothing yet")
+    _logger.warning("the pose network is untrained: ego-motion and scale mean nothing yet")
     depth: Any = found.depth
     config = PoseNetworkConfig(reference_focal=depth.config.reference_focal)
     return fresh_networks(type(depth.config)(), config, seed=0).pose
@@ -120,8 +120,8 @@ def _set_unit(options: argparse.Namespace, found: ImportedNetworks, pose: nn.Mod
     if options.scale != 1.0:
         NetworkPair(found.depth, pose).scale(options.scale, options.scale)
     elif found.has_stereo_unit:
-        _log.warning("trained with stereo, whose unit is %s m; for metres give --scale %s",
-                     STEREO_UNIT, STEREO_UNIT)
+        _logger.warning("trained with stereo, whose unit is %s m; for metres give --scale %s",
+                        STEREO_UNIT, STEREO_UNIT)
 
 
 def _metadata(options: argparse.Namespace, found: ImportedNetworks) -> dict[str, Any]:

@@ -17,13 +17,6 @@ def disparity_to_depth(disparity: Tensor, min_depth: float, max_depth: float) ->
     return 1.0 / (far + (near - far) * disparity)
 
 
-def depth_to_disparity(depth: Tensor, min_depth: float, max_depth: float) -> Tensor:
-    """The sigmoid output whose depth in metres is ``depth``."""
-    _check_range(min_depth, max_depth)
-    far, near = 1.0 / max_depth, 1.0 / min_depth
-    return (1.0 / depth - far) / (near - far)
-
-
 def inverse_depth(depth: Tensor, smallest: float = 1e-6) -> Tensor:
     """1 / depth in 1/m; depths below ``smallest`` metres count as ``smallest``."""
     return 1.0 / depth.clamp(min=smallest)

@@ -43,24 +43,6 @@ def matrix_to_axis_angle(rotation: Tensor) -> Tensor:
     return vector * factor
 
 
-def euler_to_matrix(euler: Tensor) -> Tensor:
-    """Rotation matrices R = Rx Ry Rz.
-
-    Args:
-        euler: ``(..., 3)`` angles about x, y, z in radians.
-
-    Returns:
-        ``(..., 3, 3)``.
-    """
-    _check_last(euler, 3, "euler")
-    (cx, cy, cz), (sx, sy, sz) = euler.cos().unbind(-1), euler.sin().unbind(-1)
-    return _matrix(
-        cy * cz, -cy * sz, sy,
-        sx * sy * cz + cx * sz, cx * cz - sx * sy * sz, -sx * cy,
-        sx * sz - cx * sy * cz, cx * sy * sz + sx * cz, cx * cy,
-    )  # fmt: skip
-
-
 def motion_to_transform(motion: Tensor) -> Tensor:
     """Transforms of motions as pose networks say them.
 

@@ -31,12 +31,6 @@ def median_depth(depth: Tensor) -> Tensor:
     return flat.nanmedian(1).values.nan_to_num(1).clamp(min=_SMALLEST).view(-1, 1, 1, 1)
 
 
-def median_normalised(depth: Tensor) -> tuple[Tensor, Tensor]:
-    """Depth ``(B, 1, H, W)`` divided by its median, and that median ``(B, 1, 1, 1)`` in metres."""
-    median = median_depth(depth)
-    return depth / median, median
-
-
 def translation_normalised(T: Tensor, median: Tensor) -> Tensor:
     """Motions whose translations are divided by the scene's range.
 

@@ -1,19 +1,13 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Robust summary of a sample: median, interquartile range, count, standard error."""
+"""Robust summary of a sample: median, interquartile range, count."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-
-# Standard deviation of a normal sample from its interquartile range, and the standard error of
-# its median against that of its mean (both for the normal distribution).
-_SIGMA_PER_IQR = 1.0 / 1.349
-_MEDIAN_PENALTY = math.sqrt(math.pi / 2)
 
 
 @dataclass(frozen=True)
@@ -29,13 +23,6 @@ class RobustSummary:
     median: float
     iqr: float
     count: int
-
-    @property
-    def standard_error(self) -> float:
-        """Rough standard error of the median, from the interquartile range; inf for one value."""
-        if self.count < 2:
-            return math.inf
-        return _MEDIAN_PENALTY * _SIGMA_PER_IQR * self.iqr / math.sqrt(self.count)
 
     def as_dict(self) -> dict[str, float | int]:
         """The three numbers that reports hold."""

@@ -27,11 +27,6 @@ def canonical_to_depth(canonical_depth: Any, focal: Any, reference_focal: float)
     return canonical_depth * (focal / reference_focal)
 
 
-def depth_to_canonical(depth: Any, focal: Any, reference_focal: float) -> Any:
-    """Inverse of :func:`canonical_to_depth`."""
-    return depth * (reference_focal / focal)
-
-
 def motion_focal_factors(focal: Any, reference_focal: float) -> tuple[Any, Any]:
     """Factors of (forward translation, pitch and yaw) from the reference to the real camera.
 

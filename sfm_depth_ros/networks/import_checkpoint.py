@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from sfm_depth_ros.errors import ModelError
 from sfm_depth_ros.networks.model import create_depth_network, create_pose_network
+from sfm_depth_ros.networks.name_map import below
 from sfm_depth_ros.networks.published import (
     FORMATS,
     NORMALISED_FOCAL,
@@ -30,7 +31,7 @@ STATE = "state_dict"  # where packnet-sfm keeps the weights beside its configura
 OLD_NAMES = (("model.model.", "model."), ("disp_network.", "depth_net."),
              ("pose_network.", "pose_net."))  # packnet-sfm's first versions
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 _CREATE: dict[str, Callable[[Any], nn.Module]] = {
     "depth": create_depth_network, "pose": create_pose_network,
 }
@@ -96,8 +97,8 @@ def _read_files(paths: Sequence[Path]) -> Files:
             raise ModelError(f"{path}: two files are called {path.stem}; give each network once")
         content = load_file_content(path)
         if content.foreign:
-            _log.info("%s holds objects that are not loaded: %s", path.name,
-                      _some(content.foreign))
+            _logger.info("%s holds objects that are not loaded: %s", path.name,
+                         _some(content.foreign))
         files[path.stem] = _weights(path, content)
     return files
 
@@ -156,7 +157,7 @@ def _import_network(
     with torch.device("meta"):
         built = _CREATE[kind](config)
     built.load_state_dict({**ours, "log_scale": torch.zeros(())}, assign=True)
-    _log.info("%s network: %s", kind, config)
+    _logger.info("%s network: %s", kind, config)
     return built.float().eval()
 
 
@@ -166,13 +167,11 @@ def _part(place: str, layout: PublishedFormat, files: Files) -> dict[str, Tensor
         return _tensors(files.get(place, {}))
     found: dict[str, Tensor] = {}
     for stem, content in files.items():
-        below = {name.removeprefix(place): tensor
-                 for name, tensor in _with_new_names(_tensors(content)).items()
-                 if name.startswith(place)}
-        if below and found:
+        more = below(_with_new_names(_tensors(content)), place)
+        if more and found:
             raise ModelError(f"{stem}: a second file holds names under {place}; give each network "
                              "once")
-        found |= below
+        found |= more
     return found
 
 

@@ -41,7 +41,7 @@ from sfm_depth_ros.networks.model_metadata import (
 
 CURRENT = "current"
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -239,10 +239,10 @@ def resolve_model(model: str, models_dir: str, shipped: Path) -> ModelFolder:
             raise ModelError(f"{current} points outside of {root}; point it at a model inside")
         return _chosen(read_model_folder(current), f"newest accepted, {current}")
     except ModelError as error:
-        _log.warning("%s is not used: %s", current, error)
+        _logger.warning("%s is not used: %s", current, error)
         return _chosen(read_model_folder(shipped), "shipped; the newest accepted is not valid")
 
 
 def _chosen(folder: ModelFolder, why: str) -> ModelFolder:
-    _log.info("model %s from %s (%s)", folder.model_id, folder.path, why)
+    _logger.info("model %s from %s (%s)", folder.model_id, folder.path, why)
     return folder

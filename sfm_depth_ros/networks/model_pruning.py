@@ -21,7 +21,7 @@ _NAME = re.compile(r"\d{8}T\d{6}\.\d{3}Z-[0-9a-f]{12}")
 
 ABANDONED_S = 3600.0  # nobody writes a folder for an hour
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 def model_folder_name(model_id: str, created: datetime | None = None) -> str:
@@ -54,7 +54,7 @@ def prune_models(models_dir: Path, keep: int) -> list[Path]:
                  if path != current and (parent is None or _model_id(path) != parent)]
     for path in removable:
         shutil.rmtree(path, ignore_errors=True)
-        _log.info("removed the old model %s", path.name)
+        _logger.info("removed the old model %s", path.name)
     for path in root.glob(f"{ASIDE}*"):
         if time.time() - path.stat().st_mtime > ABANDONED_S:
             shutil.rmtree(path, ignore_errors=True)
@@ -71,5 +71,5 @@ def _metadata(path: Path) -> dict[str, Any]:
     try:
         return read_metadata(path)
     except ModelError as error:
-        _log.debug("%s", error)
+        _logger.debug("%s", error)
         return {}

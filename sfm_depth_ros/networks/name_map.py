@@ -41,3 +41,22 @@ class NameMap:
         """Tensors of the network by our names; what stands beyond is left out."""
         plain = {self.spellings.get(name, name): tensor for name, tensor in state.items()}
         return {self.ours[name]: tensor for name, tensor in plain.items() if name in self.ours}
+
+
+def encoder_and_decoder(encoder: NameMap, decoder: NameMap, beyond: str) -> NameMap:
+    """Names of a network whose two halves lie below ``encoder.`` and ``decoder.``.
+
+    Args:
+        encoder: Names of the first half.
+        decoder: Names of the second.
+        beyond: What the encoder may hold besides.
+    """
+    ours = {f"encoder.{name}": own for name, own in encoder.ours.items()}
+    ours |= {f"decoder.{name}": own for name, own in decoder.ours.items()}
+    return NameMap(ours, beyond=(f"encoder.{beyond}",))
+
+
+def below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with ``prefix``, by what follows it."""
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items()
+            if name.startswith(prefix)}

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sfm_depth_ros.config.networks import DepthNetworkConfig
 from sfm_depth_ros.networks.model import create_depth_network
-from sfm_depth_ros.networks.name_map import NameMap
+from sfm_depth_ros.networks.name_map import NameMap, below, encoder_and_decoder
 from sfm_depth_ros.networks.packnet import SHAPES
 
 CLASSIFIER = "encoder.fc."  # of ImageNet, which nothing reads
@@ -40,10 +40,9 @@ def packnet_sfm_depth_names(config: DepthNetworkConfig) -> NameMap:
         spellings = {name.replace(".conv3.", ".conv3.0."): name
                      for name in ours if ".conv3." in name}
         return NameMap(ours, spellings)
-    encoder, decoder = monodepth2_encoder_names(config), monodepth2_decoder_names(config)
-    ours = {f"encoder.{name}": own for name, own in encoder.ours.items()}
-    ours |= {f"decoder.{name}": own for name, own in decoder.ours.items()}
-    return NameMap(ours, beyond=(f"encoder.{CLASSIFIER}",))
+    return encoder_and_decoder(
+        monodepth2_encoder_names(config), monodepth2_decoder_names(config), CLASSIFIER
+    )
 
 
 def monodepth2_encoder_names(config: DepthNetworkConfig) -> NameMap:
@@ -69,7 +68,7 @@ def packnet_sfm_depth_config(state: Mapping[str, Tensor]) -> DepthNetworkConfig 
     """
     stem, join = (state.get(f"{layer}.conv_base.weight") for layer in ("pre_calc", "iconv5"))
     if stem is None or join is None:
-        return monodepth2_depth_config(_below(state, "encoder."))
+        return monodepth2_depth_config(below(state, "encoder."))
     name = "packnet01" if len(stem) == SHAPES["packnet01"].channels[0] else "packnet_slim01"
     fusion = "add" if join.shape[1] < len(join) else "concatenate"
     return DepthNetworkConfig(name=name, skip_fusion=fusion, min_depth=0.5)
@@ -84,7 +83,7 @@ def monodepth2_depth_config(encoder: Mapping[str, Tensor]) -> DepthNetworkConfig
     Returns:
         None where no known network has such weights.
     """
-    layers = resnet_layers(_below(encoder, "encoder."))
+    layers = resnet_layers(below(encoder, "encoder."))
     if layers is None:
         return None
     return DepthNetworkConfig(name=f"resnet{layers}", min_depth=0.1, max_depth=100.0)
@@ -120,8 +119,3 @@ def _decoder_name(ours: str) -> str:
     first, step = _DECODER_PLACES[kind]
     inner = "conv" if kind == "heads" else "conv.conv"
     return f"decoder.{first + step * int(level)}.{inner}.{parameter}"
-
-
-def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in state.items()
-            if name.startswith(prefix)}

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sfm_depth_ros.config.networks import PoseNetworkConfig
 from sfm_depth_ros.networks.model import create_pose_network
-from sfm_depth_ros.networks.name_map import NameMap
+from sfm_depth_ros.networks.name_map import NameMap, below, encoder_and_decoder
 from sfm_depth_ros.networks.published_depth import CLASSIFIER, resnet_layers
 
 _DECODER = ("squeeze", "first", "second", "head")  # net.0 to net.3
@@ -28,10 +28,9 @@ def packnet_sfm_pose_names(config: PoseNetworkConfig) -> NameMap:
     """
     if config.name == "posenet":
         return NameMap({_posenet_name(name): name for name in _names(config)})
-    encoder, decoder = monodepth2_pose_encoder_names(config), monodepth2_pose_decoder_names(config)
-    ours = {f"encoder.{name}": own for name, own in encoder.ours.items()}
-    ours |= {f"decoder.{name}": own for name, own in decoder.ours.items()}
-    return NameMap(ours, beyond=(f"encoder.{CLASSIFIER}",))
+    return encoder_and_decoder(
+        monodepth2_pose_encoder_names(config), monodepth2_pose_decoder_names(config), CLASSIFIER
+    )
 
 
 def monodepth2_pose_encoder_names(config: PoseNetworkConfig) -> NameMap:
@@ -60,9 +59,7 @@ def packnet_sfm_pose_config(state: Mapping[str, Tensor]) -> PoseNetworkConfig | 
     """
     if "pose_pred.weight" in state:
         return PoseNetworkConfig(name="posenet", convention="packnet_sfm")
-    encoder = {name.removeprefix("encoder."): tensor for name, tensor in state.items()
-               if name.startswith("encoder.")}
-    return _resnet_config(encoder, "packnet_sfm")
+    return _resnet_config(below(state, "encoder."), "packnet_sfm")
 
 
 def monodepth2_pose_config(encoder: Mapping[str, Tensor]) -> PoseNetworkConfig | None:
@@ -78,8 +75,7 @@ def monodepth2_pose_config(encoder: Mapping[str, Tensor]) -> PoseNetworkConfig |
 
 
 def _resnet_config(encoder: Mapping[str, Tensor], convention: str) -> PoseNetworkConfig | None:
-    layers = resnet_layers({name.removeprefix("encoder."): tensor
-                            for name, tensor in encoder.items() if name.startswith("encoder.")})
+    layers = resnet_layers(below(encoder, "encoder."))
     if layers is None:
         return None
     return PoseNetworkConfig(name=f"pose_resnet{layers}", convention=convention)

@@ -34,7 +34,7 @@ PREPROCESSING = {"range": [0, 1], "filter": "area", "multiple": 32}
 GIVEN = ("preprocessing", "trained_on", "licence", "steps", "metrics")
 INHERITED = ("preprocessing", "trained_on", "licence")
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 def save_model(
@@ -143,8 +143,8 @@ def _graph(network: nn.Module, kind: str, parent: ModelFolder | None) -> bytes:
             try:
                 return update_onnx(parent.onnx(kind).read_bytes(), network.state_dict())
             except (OSError, ModelError) as error:
-                _log.warning("the %s graph of %s is not reused but exported again: %s",
-                             kind, parent.path.name, error)
+                _logger.warning("the %s graph of %s is not reused but exported again: %s",
+                                kind, parent.path.name, error)
     return export_onnx(network, kind)
 
 

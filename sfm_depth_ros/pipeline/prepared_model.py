@@ -18,7 +18,7 @@ from sfm_depth_ros.geometry.frames import rotation_matrix
 from sfm_depth_ros.networks.focal import canonical_to_depth, canonical_to_motion
 from sfm_depth_ros.networks.model_folder import ModelFolder
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 CreateEngine = Callable[..., Engine]
 
 
@@ -163,5 +163,5 @@ def _give_back(engines: list[Engine], serving: PreparedModel | None) -> None:
         if serving is None or engine not in (serving.depth_engine, serving.pose_engine):
             engine.close()
         elif not engine.refit(serving.folder):  # type: ignore[attr-defined]
-            _log.warning("engine %s could not take the old weights again; it serves those of the "
-                         "refused model until the next one comes", engine.name)
+            _logger.warning("engine %s could not take the old weights again; it serves those of "
+                            "the refused model until the next one comes", engine.name)

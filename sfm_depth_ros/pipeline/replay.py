@@ -33,7 +33,7 @@ DEPTH_INFO_TOPIC = "/depth/camera_info"
 ODOMETRY_TOPIC = "/ego_motion/odom"
 OUTPUT_TOPICS = (DEPTH_TOPIC, DEPTH_INFO_TOPIC, ODOMETRY_TOPIC)
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -100,7 +100,7 @@ def _copied(reader: BagReader, writer: BagWriter) -> Iterator[ImageEvent]:
                 writer.write_serialized(raw.topic, raw.type_name, raw.time_ns, raw.cdr)
             except DataError as error:
                 left_out.add(raw.topic)
-                _log.warning("%s", error)
+                _logger.warning("%s", error)
         if raw.topic == reader.topics.image:
             yield from _images(raw)
 
@@ -122,7 +122,7 @@ def _replay_image(
         pixels = image.decode()
         result = estimator.estimate(pixels, image.stamp_ns, image.frame_id, rig.velocities)
     except DataError as error:
-        _log.warning("image at %d ns left out: %s", image.stamp_ns, error)
+        _logger.warning("image at %d ns left out: %s", image.stamp_ns, error)
         return
     recorder.write_depth(result)
     counts.written += 1

@@ -15,7 +15,6 @@ from sfm_depth_ros.geometry.se3 import (
     axis_angle_to_matrix,
     compose,
     compose_transform,
-    euler_to_matrix,
     invert_transform,
     matrix_to_axis_angle,
     motion_to_transform,
@@ -59,13 +58,6 @@ def test_leading_shapes_are_kept() -> None:
     assert matrix_to_axis_angle(torch.eye(3).expand(2, 5, 3, 3)).shape == (2, 5, 3)
 
 
-def test_euler_is_x_times_y_times_z() -> None:
-    angles = torch.tensor([0.3, -0.4, 0.5], dtype=torch.float64)
-    turns = axis_angle_to_matrix(torch.diag(angles))
-    torch.testing.assert_close(euler_to_matrix(angles), turns[0] @ turns[1] @ turns[2],
-                               atol=1e-15, rtol=0)  # fmt: skip
-
-
 def test_motion_order_is_translation_then_rotation() -> None:
     transform = motion_to_transform(torch.tensor([1.0, 2.0, 3.0, 0.0, 0.0, math.pi / 2]))
     point = transform @ torch.tensor([1.0, 0.0, 0.0, 1.0])
@@ -95,7 +87,6 @@ def test_compose_transform_places_its_parts() -> None:
 def test_gradients_at_zero_too() -> None:
     vectors = VECTORS[:6].clone().requires_grad_()
     assert torch.autograd.gradcheck(axis_angle_to_matrix, (vectors,))
-    assert torch.autograd.gradcheck(euler_to_matrix, (vectors,))
     motions = torch.cat([vectors.detach() + 1, vectors.detach()], 1).requires_grad_()
     assert torch.autograd.gradcheck(motion_to_transform, (motions,))
     transforms = motion_to_transform(motions).detach().requires_grad_()

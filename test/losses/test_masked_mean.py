@@ -29,7 +29,7 @@ def test_parts_of_a_batch_have_the_mean_of_the_whole() -> None:
             part = masked_mean(values[rows], used[rows])
         parts.append(torch.autograd.grad(part, values)[0])
     assert torch.allclose(sum(parts) / 3, whole, rtol=1e-12)
-    assert float(masked_mean(values[4:], used[4:])) == 0.0  # alone again
+    assert masked_mean(values[4:], used[4:]).item() == 0.0  # alone again
 
 
 def test_gradient() -> None:

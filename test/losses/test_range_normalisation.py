@@ -16,7 +16,6 @@ from sfm_depth_ros.geometry.se3 import motion_to_transform
 from sfm_depth_ros.geometry.warping import warp_sources
 from sfm_depth_ros.losses.range_normalisation import (
     median_depth,
-    median_normalised,
     translation_normalised,
 )
 
@@ -45,18 +44,17 @@ def test_a_scene_ten_times_larger_is_the_same_scene() -> None:
     depth, T = 1 + 9 * _double(2, 1, 5, 7), _motions()
     larger = T.clone()
     larger[..., :3, 3] *= 10
-    normalised, median = median_normalised(depth)
-    of_larger, larger_median = median_normalised(10 * depth)
-    torch.testing.assert_close(normalised, of_larger)
+    median, larger_median = median_depth(depth), median_depth(10 * depth)
+    torch.testing.assert_close(larger_median, 10 * median)
     torch.testing.assert_close(
         translation_normalised(T, median), translation_normalised(larger, larger_median)
     )
-    assert median_depth(normalised).flatten().tolist() == pytest.approx([1, 1])
+    assert median_depth(depth / median).flatten().tolist() == pytest.approx([1, 1])
 
 
 def test_only_translations_are_divided_and_warps_stay() -> None:
     depth, T = 1 + 9 * _double(2, 1, 5, 7), _motions()
-    normalised, median = median_normalised(depth)
+    median = median_depth(depth)
     inner = translation_normalised(T, median)
     assert torch.equal(inner[..., :3, :3], T[..., :3, :3])
     assert torch.equal(inner[..., 3, :], T[..., 3, :])
@@ -65,14 +63,14 @@ def test_only_translations_are_divided_and_warps_stay() -> None:
     K = torch.tensor([[8.0, 0, 3], [0, 8, 2], [0, 0, 1]], dtype=torch.float64).repeat(2, 1, 1)
     sources = _double(2, 2, 3, 5, 7, seed=2)
     metric = warp_sources(sources, backproject(depth, K), K, T)
-    relative = warp_sources(sources, backproject(normalised, K), K, inner)
+    relative = warp_sources(sources, backproject(depth / median, K), K, inner)
     torch.testing.assert_close(metric.image, relative.image, atol=1e-12, rtol=0)
 
 
 def test_gradients_hold_the_unit_fixed() -> None:
     depth = (1 + 9 * _double(2, 1, 3, 3)).requires_grad_()
-    normalised, median = median_normalised(depth)
-    (gradient,) = torch.autograd.grad(normalised.sum(), depth)
+    median = median_depth(depth)
+    (gradient,) = torch.autograd.grad((depth / median).sum(), depth)
     torch.testing.assert_close(gradient, (1 / median).expand_as(depth))
     T = _motions().requires_grad_()
     assert torch.autograd.gradcheck(lambda t: translation_normalised(t, median), (T,))

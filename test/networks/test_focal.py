@@ -7,11 +7,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from sfm_depth_ros.networks.focal import (
-    canonical_to_depth,
-    canonical_to_motion,
-    depth_to_canonical,
-)
+from sfm_depth_ros.networks.focal import canonical_to_depth, canonical_to_motion
 
 
 def test_stretching_depth_with_the_focal_length_keeps_the_image() -> None:
@@ -19,12 +15,6 @@ def test_stretching_depth_with_the_focal_length_keeps_the_image() -> None:
     reference = 200.0 * point[:2] / point[2]
     stretched = canonical_to_depth(point[2], 350.0, 200.0)
     np.testing.assert_allclose(350.0 * point[:2] / stretched, reference, rtol=1e-12)
-
-
-def test_depth_round_trip() -> None:
-    depth = torch.tensor([0.5, 7.0, 80.0], dtype=torch.float64)
-    there = depth_to_canonical(depth, 312.0, 200.0)
-    torch.testing.assert_close(canonical_to_depth(there, 312.0, 200.0), depth)
 
 
 def test_motion_keeps_the_flow() -> None:
