@@ -57,6 +57,16 @@ class CameraModel:
         An all-zero R or P counts as not given (drivers without calibration send that): R is then
         the identity and P is K.
 
+        Args:
+            K: 3x3 intrinsics of the raw image, pixels.
+            width: Of the raw image, pixels.
+            height: The same.
+            D: Distortion coefficients, as many as the model has.
+            model: plumb_bob, rational_polynomial or equidistant; empty = plumb_bob.
+            R: 3x3 rotation from the raw to the rectified optical frame.
+            P: 3x4 projection of the rectified image, pixels.
+            frame_id: Name of the optical frame.
+
         Raises:
             DataError: A focal length, size or count of numbers is impossible.
         """

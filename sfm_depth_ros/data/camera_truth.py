@@ -26,6 +26,6 @@ class CameraTruth:
 
     @classmethod
     def at_network_size(cls, depth: np.ndarray) -> CameraTruth:
-        """Truth that has the network image's own pixels."""
+        """Truth ``(h, w)`` in metres that has the network image's own pixels."""
         height, width = depth.shape
         return cls(depth, np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64))

@@ -67,7 +67,7 @@ def decode_image(
         data: Buffer of at least ``step * height`` bytes.
         height: Rows.
         width: Columns.
-        step: Bytes from one row to the next.
+        step: Bytes of a row.
         is_bigendian: Whether samples of two bytes have the high one first.
 
     Returns:
@@ -108,8 +108,19 @@ def decode_depth(
 ) -> np.ndarray:
     """Decode an uncompressed depth image (REP 118: 32FC1 metres, 16UC1 millimetres).
 
+    Args:
+        encoding: 32FC1, 16UC1 or mono16.
+        data: Bytes of the message.
+        height: Rows.
+        width: Columns.
+        step: Bytes of a row.
+        is_bigendian: Byte order of the numbers.
+
     Returns:
         ``(height, width)`` float32 metres, 0 where unknown (0, NaN or infinite in the message).
+
+    Raises:
+        DataError: Another encoding, or the message's fields contradict each other.
     """
     if encoding == "32FC1":
         metres = _pixels(encoding, data, height, width, step, is_bigendian, np.float32, 1)

@@ -10,7 +10,7 @@ from torch import Tensor
 def disparity_to_depth(disparity: Tensor, min_depth: float, max_depth: float) -> Tensor:
     """Depth in metres of a sigmoid output in [0, 1]: 0 is ``max_depth``, 1 is ``min_depth``.
 
-    Inverse depth is linear in disparity (Monodepth2).
+    Inverse depth is linear in disparity (Monodepth2). Tensors of any shape.
     """
     _check_range(min_depth, max_depth)
     far, near = 1.0 / max_depth, 1.0 / min_depth
@@ -18,7 +18,7 @@ def disparity_to_depth(disparity: Tensor, min_depth: float, max_depth: float) ->
 
 
 def inverse_depth(depth: Tensor, smallest: float = 1e-6) -> Tensor:
-    """1 / depth in 1/m; depths below ``smallest`` metres count as ``smallest``."""
+    """1 / depth in 1/m, any shape; depths below ``smallest`` metres count as ``smallest``."""
     return 1.0 / depth.clamp(min=smallest)
 
 

@@ -50,6 +50,13 @@ def surface_step(values: Tensor, dim: int) -> Tensor:
 
     The smaller of the distances to the neighbours before and after: at the edge of a surface only
     one of them belongs to it.
+
+    Args:
+        values: Any shape, a depth or a position for each pixel.
+        dim: Axis along which neighbours are compared.
+
+    Returns:
+        The shape of ``values``, never negative; zero where there is no neighbour.
     """
     if values.shape[dim] < 2:
         return torch.zeros_like(values)

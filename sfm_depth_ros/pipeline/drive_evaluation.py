@@ -160,7 +160,12 @@ class DriveEvaluation:
 
 
 def scaled_path(poses: Sequence[np.ndarray], factor: float) -> list[np.ndarray]:
-    """The path with every translation multiplied; turns stay."""
+    """The path with every translation multiplied; turns stay.
+
+    Args:
+        poses: Each ``(4, 4)``, metres.
+        factor: What translations from the first pose on are multiplied by.
+    """
     if factor == 1.0:
         return list(poses)
     first = invert(poses[0])
