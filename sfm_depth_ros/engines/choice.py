@@ -42,10 +42,36 @@ class Candidate(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """An engine that has passed the check frames, and how well."""
+    """An engine that has seen the check frames.
+
+    Attributes:
+        engine: At the shape that is wanted.
+        error: How far it was from torch.
+        refusal: Why it does not pass; empty where it does.
+    """
 
     engine: Engine
     error: RelativeError
+    refusal: str = ""
+
+    def refused(self, precision: str) -> str:
+        """Why it is not to serve where ``precision`` was asked for; empty where it may."""
+        p99 = self.error.p99
+        if self.refusal or precision != "auto" or p99 <= UNNAMED_P99:
+            return self.refusal
+        return (f"relative error p99 {p99:.1e}, allowed {UNNAMED_P99:.0e} unless the precision is "
+                "named")
+
+    def accepted(self, precision: str) -> Engine:
+        """The engine, if it may serve.
+
+        Raises:
+            EngineError: It may not; it is closed.
+        """
+        if said := self.refused(precision):
+            self.engine.close()
+            raise EngineError(said)
+        return self.engine
 
 
 Build = Callable[[Candidate], Checked]
@@ -83,21 +109,35 @@ class Choice:
         """
         self.latencies_ms = recall_latencies(self.cache_file, self.key)
         ranked = self._ranked()
-        if ranked:
+        for candidate in ranked:
             try:
-                return self._announced(ranked[0], self._checked(ranked[0]), ranked)
+                checked = self.build(candidate)
+                checked.accepted(self.request.precision)
+                return self._announced(candidate, checked, ranked)
             except EngineError as error:
-                _log.warning("engine %s, the fastest so far, is not used: %s", ranked[0], error)
-        built = self._all_that_serve()
-        if len(built) > 1:
+                _log.info("engine %s, the next fastest, is not used: %s", candidate, error)
+                self.refused[str(candidate)] = str(error)
+        return self._measured()
+
+    def _measured(self) -> tuple[Engine, list[Candidate]]:
+        """Build all, measure all, serve with the fastest that passes.
+
+        What does not pass is measured too: the next model, of the same speed, may pass.
+        """
+        built = self._all_that_can_be_built()
+        serve = [one for one, checked in built.items() if str(one) not in self.refused]
+        if len(built) > 1 and serve:
             self.latencies_ms = quickest_ms({c: one.engine for c, one in built.items()})
             remember_latencies(self.cache_file, self.key, self.latencies_ms)
         else:
             self.latencies_ms = {}
-        ranked = self._ranked() or list(built)
+        ranked = [one for one in self._ranked() or serve if one in serve]
         for candidate, checked in built.items():
-            if candidate != ranked[0]:
+            if candidate not in ranked[:1]:
                 checked.engine.close()
+        if not ranked:
+            reasons = "; ".join(f"{name}: {why}" for name, why in self.refused.items())
+            raise EngineError(f"no engine serves ({self.request}): {reasons}")
         return self._announced(ranked[0], built[ranked[0]], ranked)
 
     def _ranked(self) -> list[Candidate]:
@@ -112,29 +152,22 @@ class Choice:
 
         return sorted(known, key=rank)
 
-    def _all_that_serve(self) -> dict[Candidate, Checked]:
-        """Every candidate that passes; the reasons of the others go into ``refused``."""
+    def _all_that_can_be_built(self) -> dict[Candidate, Checked]:
+        """Every candidate; why one cannot be built or does not pass goes into ``refused``."""
         built: dict[Candidate, Checked] = {}
+        self.refused = {name: why for name, why in self.refused.items() if " " not in name}
         for candidate in self.candidates:
-            if candidate.name == self.last_resort and built:
+            passed = [one for one in built if str(one) not in self.refused]
+            if candidate.name == self.last_resort and passed:
                 continue
             try:
-                built[candidate] = self._checked(candidate)
+                built[candidate] = self.build(candidate)
+                said = built[candidate].refused(self.request.precision)
             except EngineError as error:
-                self.refused[str(candidate)] = str(error)
-        if not built:
-            reasons = "; ".join(f"{name}: {why}" for name, why in self.refused.items())
-            raise EngineError(f"no engine serves ({self.request}): {reasons}")
+                said = str(error)
+            if said:
+                self.refused[str(candidate)] = said
         return built
-
-    def _checked(self, candidate: Candidate) -> Checked:
-        checked = self.build(candidate)
-        p99 = checked.error.p99
-        if self.request.precision == "auto" and not p99 <= UNNAMED_P99:
-            checked.engine.close()
-            raise EngineError(f"relative error p99 {p99:.1e}, allowed {UNNAMED_P99:.0e} unless "
-                              "the precision is named")
-        return checked
 
     def _announced(
         self, chosen: Candidate, checked: Checked, ranked: Sequence[Candidate]

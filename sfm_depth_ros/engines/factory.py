@@ -36,7 +36,7 @@ from sfm_depth_ros.engines.verification import (
     RelativeError,
     check_shape,
     measure_error,
-    verify_engine,
+    refusal,
 )
 from sfm_depth_ros.errors import EngineError, MissingDependencyError, SfmDepthError
 from sfm_depth_ros.networks.model_folder import ModelFolder
@@ -113,9 +113,10 @@ def create_engine(
     if name == "auto" or precision == "auto":
         return _chosen(request, name, cache_file or default_cache_file())
     checked = _checked(Candidate(name, precision), request)
+    engine = checked.accepted(precision)
     _log.info("engine %s as asked: %s; relative error p50 %.1e, p99 %.1e, max %.1e", name,
               request, checked.error.p50, checked.error.p99, checked.error.max)
-    return checked.engine
+    return engine
 
 
 def engine_error(
@@ -203,11 +204,14 @@ def _plan(request: EngineRequest, progress: Progress) -> Engine:
 
 def _served(engine: Engine, spare: list[Candidate], request: EngineRequest) -> Engine:
     """The engine with those that follow it should it fail."""
-    return FallbackEngine(engine, spare, lambda candidate: _checked(candidate, request).engine)
+    def build(candidate: Candidate) -> Engine:
+        return _checked(candidate, request).accepted(request.precision)
+
+    return FallbackEngine(engine, spare, build)
 
 
 def _checked(candidate: Candidate, request: EngineRequest) -> Checked:
-    """Build an engine that answers as the check frames say, at their shape."""
+    """Build an engine, and say whether it answers as the check frames say, at their shape."""
     request = replace(request, precision=candidate.precision)
     if getattr(ENGINES[candidate.name], "checks_itself", False):
         itself: Any = _build(candidate.name, request)
@@ -215,14 +219,15 @@ def _checked(candidate: Candidate, request: EngineRequest) -> Checked:
     shape = check_shape(request.folder, request.network)
     engine = _build(candidate.name, replace(request, input_shape=shape))
     try:
-        error = verify_engine(engine, request.folder, request.network)
+        error = measure_error(engine, request.folder, request.network)
     except EngineError:
         engine.close()
         raise
-    if shape == request.input_shape:
-        return Checked(engine, error)
-    engine.close()
-    return Checked(_build(candidate.name, request), error)
+    said = refusal(engine, error, request.folder, request.network)
+    if shape != request.input_shape:
+        engine.close()
+        engine = _build(candidate.name, request)
+    return Checked(engine, error, said)
 
 
 def _build(name: str, request: EngineRequest) -> Engine:

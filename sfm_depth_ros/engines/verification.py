@@ -70,11 +70,16 @@ def verify_engine(engine: Engine, folder: ModelFolder, network: str) -> Relative
             tolerance.
     """
     error = measure_error(engine, folder, network)
-    tolerance = TOLERANCES[engine.precision]
-    if not error.p99 <= tolerance:
-        raise EngineError(
-            f"{engine.name} at {engine.precision} answers something else than the {network} "
-            f"network of model {folder.model_id}: relative error p99 {error.p99:.1e}, allowed "
-            f"{tolerance:.0e}; choose another engine or precision: fp32"
-        )
+    if said := refusal(engine, error, folder, network):
+        raise EngineError(said)
     return error
+
+
+def refusal(engine: Engine, error: RelativeError, folder: ModelFolder, network: str) -> str:
+    """Why an engine of this error is not to be used; empty where it is."""
+    tolerance = TOLERANCES[engine.precision]
+    if error.p99 <= tolerance:
+        return ""
+    return (f"{engine.name} at {engine.precision} answers something else than the {network} "
+            f"network of model {folder.model_id}: relative error p99 {error.p99:.1e}, allowed "
+            f"{tolerance:.0e}; choose another engine or precision: fp32")

@@ -193,6 +193,22 @@ def test_a_reduced_precision_is_taken_where_it_is_worth_it(
     assert precision_of() == ("onnxruntime", "fp32"), "an error of 3 % is too much"
 
 
+def test_what_one_model_does_not_pass_the_next_one_may(
+    bench: Bench, tiny_model: ModelFolder, tmp_path: Path
+) -> None:
+    bench.reduced_ms = {"openvino bf16": 1.0}
+    chosen = []
+    for factor in (1.03, 1.0, 1.03):
+        bench.factors = {"openvino bf16": factor}
+        engine = create_engine(tiny_model, "depth", (64, 96), precision="auto",
+                               cache_file=tmp_path / "c.json")
+        chosen.append(engine.precision)
+        assert [one.name for one in bench.open_engines()] == [engine.name]
+        engine.close()
+    assert chosen == ["fp32", "bf16", "fp32"]
+    assert len(bench.measured) == len(set(bench.measured)), "measured once"
+
+
 def test_a_named_precision_is_never_changed(
     bench: Bench, tiny_model: ModelFolder, tmp_path: Path
 ) -> None:
