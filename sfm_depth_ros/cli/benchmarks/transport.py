@@ -27,16 +27,21 @@ _UDP = """<transport_descriptor><transport_id>udp</transport_id><type>UDPv4</typ
 _MEMORY = """<transport_descriptor><transport_id>memory</transport_id><type>SHM</type>
 <segment_size>67108864</segment_size></transport_descriptor>"""
 _PROFILE = """<?xml version="1.0" encoding="UTF-8"?>
-<profiles xmlns="http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles">
+<dds xmlns="http://www.eprosima.com"><profiles>
 <transport_descriptors>{descriptors}</transport_descriptors>
-<participant profile_name="bench" is_default_profile="true"><rtps>
+<participant profile_name="bench" is_default_profile="true"><rtps>{locators}
 <useBuiltinTransports>false</useBuiltinTransports><userTransports>{ids}</userTransports>
-</rtps></participant></profiles>
+</rtps></participant></profiles></dds>
 """
 _IDS = {"udp": "<transport_id>udp</transport_id>", "memory": "<transport_id>memory</transport_id>"}
 OTHER_PROFILES = {
-    "large UDP": _PROFILE.format(descriptors=_UDP, ids=_IDS["udp"]),
-    "large memory": _PROFILE.format(descriptors=_UDP + _MEMORY, ids=_IDS["memory"] + _IDS["udp"]),
+    "large UDP": _PROFILE.format(
+        descriptors=_UDP, ids=_IDS["udp"],
+        locators="<defaultUnicastLocatorList><locator><udpv4/></locator></defaultUnicastLocatorList>",
+    ),
+    "large memory": _PROFILE.format(
+        descriptors=_UDP + _MEMORY, ids=_IDS["memory"] + _IDS["udp"], locators="",
+    ),
 }
 
 
