@@ -1,0 +1,25 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What was seen of the textured wall, and what true networks say of it."""
+
+from __future__ import annotations
+
+import pytest
+from losses.textured_wall import true_observation, true_prediction, with_moving_thing
+
+from sfm_depth_ros.losses.inputs import Observation, Prediction
+
+
+@pytest.fixture
+def observed() -> Observation:
+    return true_observation()
+
+
+@pytest.fixture
+def predicted() -> Prediction:
+    return true_prediction()
+
+
+@pytest.fixture
+def moving(observed: Observation) -> Observation:
+    return with_moving_thing(observed)
