@@ -71,9 +71,9 @@ def make_data(folder: Path, config: OfflineTrainingConfig) -> TrainingData:
 
 
 def judge(networks: NetworkPair) -> dict[str, float]:
-    """A score that depends on the weights, and often rises."""
-    total = float(sum(p.double().abs().sum() for p in networks.parameters()))
-    return {"score": total * 1e4 % 1.0}
+    """How far the weights have come: it rises, so the best weights are not the last ones."""
+    pairs = zip(networks.parameters(), first_networks().parameters(), strict=True)
+    return {"score": sum((now - first).double().abs().sum().item() for now, first in pairs)}
 
 
 class Gradient:
@@ -98,13 +98,18 @@ class Gradient:
         """Nothing is open."""
 
 
+def first_networks() -> NetworkPair:
+    """What every run begins with."""
+    return fresh_networks(DepthNetworkConfig(width=8), PoseNetworkConfig(width=8), seed=1)
+
+
 def make_trainer(
     folder: Path, config: OfflineTrainingConfig, processes: Processes | None = None,
     is_stopping=bool, gradient: str = "",
 ) -> tuple[OfflineTrainer, TrainingData]:
     """A run whose snippets and state lie in ``folder``."""
     torch.set_num_threads(1)
-    networks = fresh_networks(DepthNetworkConfig(width=8), PoseNetworkConfig(width=8), seed=1)
+    networks = first_networks()
     data = make_data(folder / "cache", config)
     parts = RunParts(
         folder / "state", config, ObjectiveConfig(), {"depth.width": 8}, processes or Processes(),

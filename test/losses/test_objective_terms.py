@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Each optional term of the objective in a scene where it must fall, and one where it must rise."""
+"""Terms of the objective, each in a scene where it must fall and one where it must rise."""
 
 from __future__ import annotations
 

@@ -17,7 +17,8 @@ def answering(answer: torch.Tensor, wrap: bool):
     def network(_: torch.Tensor):
         return [answer] if wrap else answer
 
-    network.config = SimpleNamespace(reference_focal=57.0)
+    network.config = SimpleNamespace(reference_focal=57.0, has_extras=False)
+    network.images = 2
     return network
 
 
