@@ -15,6 +15,7 @@ from sfm_depth_ros.networks.memory_format import channels_last
 from sfm_depth_ros.networks.model import create_depth_network, create_pose_network
 from sfm_depth_ros.networks.model_folder import ModelFolder
 from sfm_depth_ros.networks.model_loading import load_networks
+from sfm_depth_ros.networks.start_depth import START_DEPTH, start_at_depth
 
 
 class NetworkPair(nn.Module):
@@ -44,7 +45,10 @@ def fresh_networks(depth: DepthNetworkConfig, pose: PoseNetworkConfig, seed: int
     """Networks with random weights; the same seed gives the same weights."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return _pair(create_depth_network(depth), create_pose_network(pose))
+        pair = _pair(create_depth_network(depth), create_pose_network(pose))
+    if depth.name != "small":  # which begins there by itself
+        start_at_depth(pair.depth, depth, START_DEPTH)
+    return pair
 
 
 def networks_of(folder: ModelFolder) -> NetworkPair:
