@@ -13,7 +13,6 @@ from sfm_depth_ros.errors import ConfigError
 from sfm_depth_ros.networks.model import create_depth_network
 from sfm_depth_ros.networks.start_depth import start_at_depth
 
-
 LARGE = pytest.param("packnet_slim01", marks=pytest.mark.slow)
 
 
