@@ -33,11 +33,11 @@ def start_at_depth(network: nn.Module, config: DepthNetworkConfig, depth: float)
     near, far = 1.0 / config.min_depth, 1.0 / config.max_depth
     disparity = (1.0 / depth - far) / (near - far)
     logit = math.log(disparity / (1.0 - disparity))
-    heads = [
-        part for name, module in network.named_modules() if name.rpartition(".")[2] == "heads"
+    offsets = [
+        part.bias for name, module in network.named_modules() if name.rpartition(".")[2] == "heads"
         for part in module.modules() if isinstance(part, nn.Conv2d) and part.bias is not None
     ]  # fmt: skip
-    if not heads:
+    if not offsets:
         raise ConfigError(f"expected a depth network with heads, got {config.name}")
-    for head in heads:
-        nn.init.constant_(head.bias, logit)
+    for offset in offsets:
+        nn.init.constant_(offset, logit)
