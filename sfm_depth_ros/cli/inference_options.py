@@ -43,7 +43,7 @@ def _add_option(parser: argparse.ArgumentParser, name: str, field: Any) -> None:
         f"--{name.replace('_', '-')}",
         type=kind,
         default=default,
-        help=field.metadata["doc"],
+        help=field.metadata["doc"].replace("%", "%%"),
         choices=field.metadata["choices"],
         nargs=len(default) if several else None,
     )

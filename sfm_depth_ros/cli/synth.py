@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _MANY_MOVERS = 6  # per 100 m
 _BASELINE_M = 0.3
+_SMALLEST, _LARGEST = 32, 8192  # pixels of an image's side
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -158,6 +159,8 @@ def _check(options: argparse.Namespace) -> None:
 
 def _size(text: str) -> tuple[int, int]:
     width, _, height = text.lower().partition("x")
-    if not (width.isdigit() and height.isdigit() and int(width) >= 32 and int(height) >= 32):
-        raise ConfigError(f"--size: expected WxH of at least 32x32, as in 640x192, got {text!r}")
-    return int(width), int(height)
+    sides = [int(side) if side.isdecimal() else 0 for side in (width, height)]
+    if min(sides) < _SMALLEST or max(sides) > _LARGEST:
+        raise ConfigError(f"--size: expected WxH of {_SMALLEST}x{_SMALLEST} to {_LARGEST}x"
+                          f"{_LARGEST}, as in 640x192, got {text!r}")
+    return sides[0], sides[1]

@@ -115,18 +115,24 @@ class BagReader:
         """All messages in the order of bag time; of the named topics alone where any is named.
 
         Raises:
-            DataError: The bag is damaged from here on.
+            DataError: The bag is damaged from here on. Where messages are merely fewer than were
+                recorded, that is logged at the end.
         """
         wanted = [c for c in self._reader.connections if not topics or c.topic in topics]
         if not wanted:
             return
+        count, recorded = 0, sum(connection.msgcount for connection in wanted)
         try:
             for connection, time_ns, data in self._reader.messages(wanted):
+                count += 1
                 yield RawMessage(connection.topic, connection.msgtype, time_ns, data, self._store)
         except Exception as error:  # rosbags, sqlite3, zstd and struct each have their own
             raise DataError(
                 f"{self.path} is damaged ({error}): mend it with ros2 bag reindex, or record again"
             ) from error
+        if count < recorded:
+            _logger.warning("%s is damaged: %d of %d messages can be read; mend it with ros2 bag "
+                            "reindex, or record again", self.path, count, recorded)
 
     def events(self, *kinds: type) -> Iterator[Event]:
         """Typed events in the order of bag time.

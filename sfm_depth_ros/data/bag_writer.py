@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ _LATCHED_DEPTH = 100  # several messages may hold the tree; late joiners need ea
 
 
 class BagWriter:
-    """One rosbag2 being written; a context manager.
+    """One rosbag2 being written; a context manager, which removes the bag after an error.
 
     Bag time is the message's stamp: a written drive has no transport.
     """
@@ -45,6 +46,7 @@ class BagWriter:
             raise ValueError(f"storage: expected one of {', '.join(plugins)}, got {storage!r}")
         if Path(path).exists():
             raise DataError(f"{path} exists already: choose another name or remove it")
+        self._path = Path(path)
         self._store = typesys.get_typestore(typesys.Stores.ROS2_JAZZY)
         self._messages = BagMessages(self._store.types)
         self._writer = rosbag2.Writer(path, version=9, storage_plugin=plugins[storage])
@@ -55,8 +57,13 @@ class BagWriter:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        # after an error the index is left out: half a drive must not look like a whole one
-        self._writer.__exit__(*error)
+        is_whole = False
+        try:
+            self._writer.__exit__(*error)  # writes the index where there was no error
+            is_whole = error[0] is None
+        finally:
+            if not is_whole:
+                shutil.rmtree(self._path, ignore_errors=True)
 
     def write_image(
         self,

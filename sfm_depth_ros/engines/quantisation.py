@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shlex
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,7 +95,7 @@ def int8_graph(request: EngineRequest, symmetric: bool = False) -> bytes:
     if calibration is None:
         raise EngineError(
             f"int8 was never calibrated for this {request.network} network; type: sfm-depth "
-            f"export {request.folder.path} --precision int8 --calibrate BAG"
+            f"export {shlex.quote(str(request.folder.path))} --precision int8 --calibrate BAG"
         )
     graph = request.folder.onnx(request.network).read_bytes()
     return quantised_graph(graph, calibration, symmetric)

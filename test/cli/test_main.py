@@ -38,7 +38,9 @@ def test_help_names_every_command_and_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_describes_its_arguments(name: str) -> None:
     module = importlib.import_module(f"sfm_depth_ros.cli.{MODULES.get(name, name)}")
-    module.add_arguments(argparse.ArgumentParser())
+    parser = argparse.ArgumentParser()
+    module.add_arguments(parser)
+    assert "{'option_strings'" not in parser.format_help()  # a bare % in a help text
     assert callable(module.run)
 
 

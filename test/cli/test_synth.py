@@ -94,6 +94,7 @@ def test_a_camera_may_report_another_focal_length(tmp_path: Path) -> None:
         (["--stereo", "-1"], "--stereo: expected 0 to 10, got -1"),
         (["--style", "moon"], "--style: expected one of street"),
         (["--size", "big"], "--size: expected WxH"),
+        (["--size", "9999999x9999999"], "--size: expected WxH of 32x32 to 8192x8192"),
         (["--hfov", "0"], "--hfov: expected 10 to 150, got 0"),
         (["--seconds", "nan"], "--seconds: expected 0.1 to 36000, got nan"),
     ],

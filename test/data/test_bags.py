@@ -131,8 +131,19 @@ def test_half_a_drive_does_not_look_like_a_whole_one(tmp_path):
 
     with pytest.raises(KeyError):
         fail()
-    with pytest.raises(DataError, match="bag"):
-        BagReader(tmp_path / "bag")
+    assert not (tmp_path / "bag").exists()
+
+
+def test_messages_that_vanished_are_missed(tmp_path, caplog):
+    path = write_small_bag(tmp_path / "bag")
+    metadata = path / "metadata.yaml"
+    with BagReader(path) as reader:
+        assert len(list(reader.raw_messages("/camera/image_raw"))) == 10
+    assert "damaged" not in caplog.text
+    metadata.write_text(metadata.read_text().replace("message_count: 10\n", "message_count: 40\n"))
+    with BagReader(path) as reader:
+        assert len(list(reader.raw_messages("/camera/image_raw"))) == 10
+    assert "bag is damaged: 10 of 40 messages can be read" in caplog.text
 
 
 @pytest.mark.parametrize("content", [None, "", "rosbag2_bagfile_information: {version: 9}", ": ["])
