@@ -14,20 +14,20 @@ from sfm_depth_ros.engines.graph_agreement import open_session
 from sfm_depth_ros.networks.model_folder import ModelFolder
 
 
-def test_onnx_graphs_are_the_models_own(fresh_model: ModelFolder, tmp_path: Path) -> None:
-    assert main(["export", str(fresh_model.path), "--out", str(tmp_path)]) == 0
+def test_onnx_graphs_are_the_models_own(tiny_model: ModelFolder, tmp_path: Path) -> None:
+    assert main(["export", str(tiny_model.path), "--out", str(tmp_path)]) == 0
     for network in ("depth", "pose"):
         exported = (tmp_path / f"{network}.onnx").read_bytes()
-        assert exported == fresh_model.onnx(network).read_bytes()
+        assert exported == tiny_model.onnx(network).read_bytes()
 
 
 def test_openvino_graph_answers_as_the_check_frames_say(
-    fresh_model: ModelFolder, tmp_path: Path
+    tiny_model: ModelFolder, tmp_path: Path
 ) -> None:
     openvino = pytest.importorskip("openvino")
-    assert main(["export", str(fresh_model.path), "--engine", "openvino",
+    assert main(["export", str(tiny_model.path), "--engine", "openvino",
                  "--out", str(tmp_path)]) == 0
-    frames = fresh_model.check_frames()
+    frames = tiny_model.check_frames()
     hint = {"INFERENCE_PRECISION_HINT": "f32"}
     compiled = openvino.Core().compile_model(tmp_path / "depth.xml", "CPU", hint)
     found = compiled({0: frames.image[:1]})[0]
@@ -45,9 +45,9 @@ def answer(graph: bytes, image: np.ndarray) -> np.ndarray:
 
 
 def test_precision_size_and_the_agreement_are_said(
-    fresh_model: ModelFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_model: ModelFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["export", str(fresh_model.path), "--precision", "fp16", "--size", "96x64",
+    assert main(["export", str(tiny_model.path), "--precision", "fp16", "--size", "96x64",
                  "--out", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     assert re.search(r"depth fp16: relative error against torch p50 \d\.\de-\d\d, p99 .* max",
@@ -57,18 +57,18 @@ def test_precision_size_and_the_agreement_are_said(
     sizes = onnx.load_model_from_string(content).graph.input[0].type.tensor_type.shape.dim
     assert [size.dim_value for size in sizes] == [1, 3, 64, 96]
     image = np.random.default_rng(0).random((1, 3, 64, 96), dtype=np.float32)
-    expected = answer(fresh_model.onnx("depth").read_bytes(), image)
+    expected = answer(tiny_model.onnx("depth").read_bytes(), image)
     found = answer(content, image)
     assert 0 < np.abs(found / expected - 1).max() < 2e-2
-    assert len(content) < 0.6 * fresh_model.onnx("depth").stat().st_size
+    assert len(content) < 0.6 * tiny_model.onnx("depth").stat().st_size
 
 
 @pytest.mark.parametrize(("batch", "images"), [("dynamic", (1, 3)), ("2", (2,))])
 def test_batches(
-    fresh_model: ModelFolder, tmp_path: Path, batch: str, images: tuple[int, ...]
+    tiny_model: ModelFolder, tmp_path: Path, batch: str, images: tuple[int, ...]
 ) -> None:
-    assert main(["export", str(fresh_model.path), "--batch", batch, "--out", str(tmp_path)]) == 0
-    single = fresh_model.onnx("pose").read_bytes()
+    assert main(["export", str(tiny_model.path), "--batch", batch, "--out", str(tmp_path)]) == 0
+    single = tiny_model.onnx("pose").read_bytes()
     for count in images:
         image = np.random.default_rng(0).random((count, 6, 64, 96), dtype=np.float32)
         found = answer((tmp_path / "pose.onnx").read_bytes(), image)
@@ -76,17 +76,17 @@ def test_batches(
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-7)
 
 
-def test_both_networks_in_one_file(fresh_model: ModelFolder, tmp_path: Path) -> None:
-    assert main(["export", str(fresh_model.path), "--joint", "--out", str(tmp_path)]) == 0
+def test_both_networks_in_one_file(tiny_model: ModelFolder, tmp_path: Path) -> None:
+    assert main(["export", str(tiny_model.path), "--joint", "--out", str(tmp_path)]) == 0
     outputs = onnx.load(tmp_path / "joint.onnx").graph.output
     assert [value.name for value in outputs] == ["depth", "motion"]
 
 
 def test_plans_are_built_without_a_gpu(
-    fresh_model: ModelFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_model: ModelFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("tensorrt_rtx", reason="the extra tensorrt is not installed")
-    assert main(["export", str(fresh_model.path), "--engine", "tensorrt", "--precision", "fp16",
+    assert main(["export", str(tiny_model.path), "--engine", "tensorrt", "--precision", "fp16",
                  "--size", "96x64", "--capability", "8.6", "--out", str(tmp_path)]) == 0
     assert "built it in" in capsys.readouterr().out
     assert (tmp_path / "depth.plan").stat().st_size > 10_000
@@ -102,12 +102,12 @@ def test_plans_are_built_without_a_gpu(
     ],
 )
 def test_what_cannot_be_is_one_line(
-    fresh_model: ModelFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    tiny_model: ModelFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     arguments: list[str], said: str,
 ) -> None:
     if "--capability" in arguments:
         pytest.importorskip("tensorrt_rtx", reason="the extra tensorrt is not installed")
-    assert main(["export", str(fresh_model.path), *arguments, "--out", str(tmp_path)]) == 1
+    assert main(["export", str(tiny_model.path), *arguments, "--out", str(tmp_path)]) == 1
     error = capsys.readouterr().err
     assert said in error and len(error.splitlines()) == 1
     assert not list(tmp_path.glob("*.plan"))

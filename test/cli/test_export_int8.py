@@ -26,11 +26,11 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_graphs_are_written_priced_and_the_node_may_use_int8(
-    fresh_model: ModelFolder, bag: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    tiny_model: ModelFolder, bag: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    arguments = ["export", str(fresh_model.path), "--precision", "int8", "--calibrate", str(bag),
+    arguments = ["export", str(tiny_model.path), "--precision", "int8", "--calibrate", str(bag),
                  "--size", "128x64", "--insist", "--out", str(tmp_path / "out")]
     assert main(arguments) == 0
     said = capsys.readouterr().out
@@ -38,7 +38,7 @@ def test_graphs_are_written_priced_and_the_node_may_use_int8(
         assert f"{network} int8: relative error against fp32 on 4 frames" in said
         graph = onnx.load(tmp_path / "out" / f"{network}.onnx").graph
         assert {"QuantizeLinear", "DequantizeLinear"} <= {node.op_type for node in graph.node}
-    engine = create_engine(fresh_model, "depth", (32, 96), "onnxruntime", "int8")
+    engine = create_engine(tiny_model, "depth", (32, 96), "onnxruntime", "int8")
     assert engine.precision == "int8"
 
 
@@ -51,9 +51,9 @@ def test_a_stack_holds_images_that_follow_each_other(bag: Path) -> None:
 
 
 def test_without_a_bag_it_is_refused(
-    fresh_model: ModelFolder, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    tiny_model: ModelFolder, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    arguments = ["export", str(fresh_model.path), "--precision", "int8"]
+    arguments = ["export", str(tiny_model.path), "--precision", "int8"]
     assert main([*arguments, "--out", str(tmp_path / "out")]) == 1
     assert "--calibrate BAG" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -63,7 +63,8 @@ def imported(capsys: pytest.CaptureFixture[str], *words: object) -> str:
 def images(folder: ModelFolder, engine: str) -> list[DepthResult]:
     """What the estimator answers for five images of a camera that shakes."""
     camera = CameraModel.from_intrinsics(Intrinsics.from_hfov(80.0, 192, 128))
-    estimator = DepthEstimator(folder, camera, DepthNodeConfig(engine=engine, max_depth=1000.0))
+    config = DepthNodeConfig(engine=engine, precision="fp32", max_depth=1000.0)
+    estimator = DepthEstimator(folder, camera, config)
     picture = np.random.default_rng(0).integers(0, 255, (128, 200, 3), np.uint8)
     try:
         return [estimator.estimate(np.ascontiguousarray(picture[:, i : i + 192]), i * 10**8)

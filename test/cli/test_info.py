@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,23 +13,24 @@ from sfm_depth_ros import __version__
 from sfm_depth_ros.cli.info import collect
 from sfm_depth_ros.cli.main import main
 from sfm_depth_ros.engines.factory import ENGINES
-from sfm_depth_ros.networks.model_folder import ModelFolder, point_current
+from sfm_depth_ros.networks.model_folder import ModelFolder, point_current, read_model_folder
 
 
 def test_says_versions_engines_and_the_model_in_use(
-    fresh_model: ModelFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_model: ModelFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    models_dir = fresh_model.path.parent
-    point_current(models_dir, fresh_model)
+    models_dir = tmp_path / "models"
+    shutil.copytree(tiny_model.path, models_dir / tiny_model.path.name)
+    point_current(models_dir, read_model_folder(models_dir / tiny_model.path.name))
     report = tmp_path / "info.json"
     assert main(["info", "--models-dir", str(models_dir), "--json", str(report)]) == 0
     facts = json.loads(report.read_text())
     assert facts["package"]["sfm_depth_ros"] == __version__
     assert facts["package"]["machine"].endswith(f"{os.cpu_count()} CPUs")
     assert set(facts["engines"]) == set(ENGINES)
-    assert facts["model"]["id"] == fresh_model.model_id
+    assert facts["model"]["id"] == tiny_model.model_id
     assert facts["model"]["width"] == 96
-    assert fresh_model.model_id in capsys.readouterr().out
+    assert tiny_model.model_id in capsys.readouterr().out
 
 
 def test_says_the_gpu_and_the_cache_of_plans(

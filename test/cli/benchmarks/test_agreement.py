@@ -17,9 +17,9 @@ from sfm_depth_ros.engines.base import EngineRequest
 from sfm_depth_ros.networks.model_folder import ModelFolder
 
 
-def test_explicit_fp32_agrees_on_frames_of_a_bag(fresh_model: ModelFolder, tmp_path: Path) -> None:
+def test_explicit_fp32_agrees_on_frames_of_a_bag(tiny_model: ModelFolder, tmp_path: Path) -> None:
     bag = write_bag(tmp_path / "drive", make_drive(6))
-    figures = measure_agreement(fresh_model, bag, width=128)
+    figures = measure_agreement(tiny_model, bag, width=128)
     assert figures["frames"] == 5
     for network in ("depth", "pose"):
         assert figures[network]["torch fp32"] == {"p50": 0.0, "p99": 0.0, "max": 0.0}
@@ -30,7 +30,7 @@ def test_explicit_fp32_agrees_on_frames_of_a_bag(fresh_model: ModelFolder, tmp_p
 
 
 def test_an_engine_that_is_wrong_is_seen(
-    fresh_model: ModelFolder, monkeypatch: pytest.MonkeyPatch
+    tiny_model: ModelFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     honest = agreement.ENGINES["torch"]
 
@@ -41,5 +41,5 @@ def test_an_engine_that_is_wrong_is_seen(
         return engine
 
     monkeypatch.setattr(agreement, "ENGINES", {"torch": honest, "other": wrong})
-    figures = measure_agreement(fresh_model, None)
+    figures = measure_agreement(tiny_model, None)
     assert figures["depth"]["other fp32"]["p50"] == pytest.approx(0.01, rel=1e-2)

@@ -12,11 +12,11 @@ from sfm_depth_ros.networks.model_folder import ModelFolder
 
 
 def test_bench_writes_engines_side_by_side(
-    fresh_model: ModelFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny_model: ModelFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report = tmp_path / "bench.json"
     arguments = ["--only", "engines", "--size", "96x64", "--json", str(report)]
-    assert main(["bench", str(fresh_model.path), *arguments]) == 0
+    assert main(["bench", str(tiny_model.path), *arguments]) == 0
     engines = json.loads(report.read_text())["engines"]
     for name in ("openvino", "onnxruntime", "torch"):
         row = engines[name]
@@ -31,7 +31,7 @@ def test_bench_writes_engines_side_by_side(
 
 
 def test_an_engine_that_is_absent_says_so(
-    fresh_model: ModelFolder, monkeypatch: pytest.MonkeyPatch
+    tiny_model: ModelFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from sfm_depth_ros.cli.benchmarks.engines import measure_engines
     from sfm_depth_ros.engines import factory
@@ -41,5 +41,5 @@ def test_an_engine_that_is_absent_says_so(
         raise EngineError("not here; install it")
 
     monkeypatch.setattr(factory, "ENGINES", {"onnxruntime": absent})
-    figures = measure_engines(fresh_model, (64, 96), 1)
+    figures = measure_engines(tiny_model, (64, 96), 1)
     assert figures == {"onnxruntime": {"unavailable": "not here; install it"}}

@@ -22,9 +22,9 @@ CAMERA = CameraModel.from_intrinsics(Intrinsics(100.0, 100.0, 95.5, 31.5, 192, 6
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
 def test_a_wrong_update_is_caught_and_the_old_model_serves_on(
-    fresh_model: ModelFolder, tmp_path: Path, engine: str
+    tiny_model: ModelFolder, tmp_path: Path, engine: str
 ) -> None:
-    first, second = two_models(fresh_model, tmp_path)
+    first, second = two_models(tiny_model, tmp_path)
     wrong = wrong_model(second, first, tmp_path)
     assert read_model_folder(wrong.path).model_id == second.model_id, "its hashes are right"
     estimator = DepthEstimator(first, CAMERA, DepthNodeConfig(engine=engine, precision="fp32"))
@@ -42,9 +42,9 @@ def test_a_wrong_update_is_caught_and_the_old_model_serves_on(
 
 @pytest.mark.slow
 @pytest.mark.ros
-def test_no_image_is_lost_over_many_swaps(fresh_model: ModelFolder, tmp_path: Path) -> None:
+def test_no_image_is_lost_over_many_swaps(tiny_model: ModelFolder, tmp_path: Path) -> None:
     pytest.importorskip("rclpy")
-    figures = measure_hot_swap(fresh_model, tmp_path, {"engine": "onnxruntime"}, swaps=10)
+    figures = measure_hot_swap(tiny_model, tmp_path, {"engine": "onnxruntime"}, swaps=10)
     assert figures["swaps"] == 10
     assert figures["received"] >= 10
     assert (figures["dropped"], figures["failed"], figures["lost"]) == (0, 0, 0)
