@@ -17,7 +17,7 @@ from sfm_depth_ros.networks.model_folder import ModelFolder
 
 LOG_INTERVAL_S = 5.0
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 class BackgroundBuild:
@@ -83,7 +83,7 @@ class BackgroundBuild:
             self._error = error
             return
         except Exception as error:  # a defect of ours must not end the thread unheard
-            _log.exception("the build of %s failed", self.name)
+            _logger.exception("the build of %s failed", self.name)
             self._error = error
             return
         with self._lock:
@@ -94,13 +94,13 @@ class BackgroundBuild:
             self._error = SfmDepthError(f"the build of {self.name} was stopped")
             return
         self.progress = 1.0
-        _log.info("%s is built, after %.0f s", self.name, time.monotonic() - started)
+        _logger.info("%s is built, after %.0f s", self.name, time.monotonic() - started)
 
     def _tell(self, share: float) -> bool:
         self.progress = share
         if time.monotonic() - self._said > LOG_INTERVAL_S:
             self._said = time.monotonic()
-            _log.info("%s is being built: %.0f %%", self.name, 100 * share)
+            _logger.info("%s is being built: %.0f %%", self.name, 100 * share)
         return not self._cancelled.is_set()
 
 
@@ -153,9 +153,9 @@ class InterimEngine:
         try:
             better = build.take()
         except Exception as error:  # whatever it was: frames must not stop
-            _log.warning("%s goes on serving, for %s could not be built: %s",
-                         self._serving.name, build.name, error)
+            _logger.warning("%s goes on serving, for %s could not be built: %s",
+                            self._serving.name, build.name, error)
             return
         before, self._serving = self._serving, better
-        _log.info("%s serves from now on, instead of %s", better.name, before.name)
+        _logger.info("%s serves from now on, instead of %s", better.name, before.name)
         before.close()

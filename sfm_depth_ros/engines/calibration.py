@@ -19,7 +19,7 @@ from pathlib import Path
 from sfm_depth_ros.engines.choice_cache import default_cache_file
 from sfm_depth_ros.networks.model_folder import ModelFolder
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ def find_calibration(
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        _log.warning("%s is ignored, for it cannot be read (%s: %s); calibrate again", file,
-                     type(error).__name__, error)
+        _logger.warning("%s is ignored, for it cannot be read (%s: %s); calibrate again", file,
+                        type(error).__name__, error)
         return None
 
 

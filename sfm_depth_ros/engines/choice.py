@@ -22,7 +22,7 @@ MEASURE_S, MEASURE_RUNS, WARM_UP_RUNS = 0.7, 30, 3
 # A reduced precision is chosen by itself only where it hardly shows, and saves a tenth at least.
 UNNAMED_P99, WORTH_IT = 2e-2, 0.9
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 class Candidate(NamedTuple):
@@ -115,7 +115,7 @@ class Choice:
                 checked.accepted(self.request.precision)
                 return self._announced(candidate, checked, ranked)
             except EngineError as error:
-                _log.info("engine %s, the next fastest, is not used: %s", candidate, error)
+                _logger.info("engine %s, the next fastest, is not used: %s", candidate, error)
                 self.refused[str(candidate)] = str(error)
         return self._measured()
 
@@ -178,9 +178,9 @@ class Choice:
         others = {**measured, **self.refused}
         if self.last_resort in {one.name for one in self.candidates} - {chosen.name}:
             others.setdefault(self.last_resort, "not tried, for it is slow to load")
-        _log.info("engine %s chosen (%s; relative error p50 %.1e, p99 %.1e): %s; not %s", chosen,
-                  why, checked.error.p50, checked.error.p99, self.request,
-                  ", ".join(f"{name} ({reason})" for name, reason in others.items()))
+        _logger.info("engine %s chosen (%s; relative error p50 %.1e, p99 %.1e): %s; not %s",
+                     chosen, why, checked.error.p50, checked.error.p99, self.request,
+                     ", ".join(f"{name} ({reason})" for name, reason in others.items()))
         spare = [one for one in ranked if one != chosen]
         last = [one for one in self.candidates if one.name == self.last_resort != chosen.name]
         return checked.engine, spare + last

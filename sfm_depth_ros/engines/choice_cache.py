@@ -11,7 +11,7 @@ import platform
 import tempfile
 from pathlib import Path
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 def default_cache_file() -> Path:
@@ -36,8 +36,8 @@ def remember_latencies(file: Path, key: str, latencies_ms: dict[str, float]) -> 
             json.dump(content, stream, indent=2)
         Path(aside).replace(file)
     except OSError as error:
-        _log.warning("cannot remember the fastest engine in %s (%s); it is measured again at "
-                     "the next start", file, error)
+        _logger.warning("cannot remember the fastest engine in %s (%s); it is measured again at "
+                        "the next start", file, error)
 
 
 def processor_name() -> str:
@@ -56,11 +56,11 @@ def _read(file: Path) -> dict[str, dict[str, float]]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        _log.warning("%s is ignored, for it cannot be read (%s); engines are measured again",
-                     file, error)
+        _logger.warning("%s is ignored, for it cannot be read (%s); engines are measured again",
+                        file, error)
         return {}
     if not isinstance(content, dict):
-        _log.warning("%s is ignored, for it holds no object; engines are measured again", file)
+        _logger.warning("%s is ignored, for it holds no object; engines are measured again", file)
         return {}
     return content
 

@@ -44,7 +44,7 @@ from sfm_depth_ros.optional import EXTRAS, is_available, require
 
 PLAN_PATIENCE_S = 5.0  # a plan from the cache is there by then; else another engine serves first
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 def _torch_engine(request: EngineRequest) -> Engine:
@@ -114,8 +114,8 @@ def create_engine(
         return _chosen(request, name, cache_file or default_cache_file())
     checked = _checked(Candidate(name, precision), request)
     engine = checked.accepted(precision)
-    _log.info("engine %s as asked: %s; relative error p50 %.1e, p99 %.1e, max %.1e", name,
-              request, checked.error.p50, checked.error.p99, checked.error.max)
+    _logger.info("engine %s as asked: %s; relative error p50 %.1e, p99 %.1e, max %.1e", name,
+                 request, checked.error.p50, checked.error.p99, checked.error.max)
     return engine
 
 
@@ -146,7 +146,7 @@ def _chosen(request: EngineRequest, name: str, cache_file: Path) -> Engine:
             engine = build.take(PLAN_PATIENCE_S if name == "auto" else None)
             return _served(engine, _candidates(request, name) if name == "auto" else [], request)
         except TimeoutError:
-            _log.info("tensorrt builds its plan; the next best engine serves meanwhile")
+            _logger.info("tensorrt builds its plan; the next best engine serves meanwhile")
         except SfmDepthError as error:
             if name == "tensorrt":
                 raise EngineError(str(error)) from error
@@ -198,7 +198,7 @@ def _plan(request: EngineRequest, progress: Progress) -> Engine:
         try:
             return TensorRtEngine(replace(request, precision=precision), progress=progress)
         except EngineError as error:
-            _log.debug("tensorrt %s is not used: %s", precision, error)
+            _logger.debug("tensorrt %s is not used: %s", precision, error)
     return TensorRtEngine(replace(request, precision=last), progress=progress)
 
 

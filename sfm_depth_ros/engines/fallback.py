@@ -15,7 +15,7 @@ from sfm_depth_ros.engines.choice import Candidate
 from sfm_depth_ros.errors import BadImageError, EngineError
 from sfm_depth_ros.networks.model_folder import ModelFolder
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 class FallbackEngine:
@@ -87,10 +87,10 @@ class FallbackEngine:
             try:
                 self._serving = self._build(candidate)
             except EngineError as refusal:
-                _log.warning("engine %s cannot take over: %s", candidate, refusal)
+                _logger.warning("engine %s cannot take over: %s", candidate, refusal)
                 continue
             self.remark = f"{failed.name} {failed.precision} failed ({error}); {candidate} serves"
-            _log.warning("%s", self.remark)
+            _logger.warning("%s", self.remark)
             failed.close()
             return
         raise error

@@ -16,7 +16,7 @@ from sfm_depth_ros.optional import is_available, require
 TOLERANCES = {"fp32": 1e-3, "fp16": 2e-2}  # of the largest error, relative to the largest answer
 SIZES = ((64, 96), (96, 224))
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 def check_agreement(
@@ -43,7 +43,8 @@ def check_agreement(
         EngineError: The graph answers something else.
     """
     if not is_available("onnxruntime"):
-        _log.info("onnxruntime is not installed, so the exported graph is not compared with torch")
+        _logger.info("onnxruntime is not installed, so the exported graph is not compared with "
+                     "torch")
         return float("nan")
     session = open_session(content)
     worst = 0.0

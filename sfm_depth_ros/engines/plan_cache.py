@@ -27,7 +27,7 @@ from sfm_depth_ros.errors import EngineError
 
 LIMIT_BYTES = 4 << 30
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 _Loaded = TypeVar("_Loaded")
 
 
@@ -95,10 +95,10 @@ class PlanCache:
                 try:
                     return self._used(key, load(stored))
                 except EngineError as error:
-                    _log.warning("plan %s is rebuilt: it cannot be loaded (%s)",
-                                 self.path(key), error)
+                    _logger.warning("plan %s is rebuilt: it cannot be loaded (%s)",
+                                    self.path(key), error)
             elif stored is not None:
-                _log.warning("plan %s is rebuilt: TensorRT cannot load it", self.path(key))
+                _logger.warning("plan %s is rebuilt: TensorRT cannot load it", self.path(key))
             stored = build()
             self._write(key, stored)
         return load(stored)
@@ -116,7 +116,7 @@ class PlanCache:
         try:
             return read_plan(self.path(key), key)
         except UnusablePlanError as error:
-            _log.warning("plan %s is rebuilt: it %s", self.path(key), error)
+            _logger.warning("plan %s is rebuilt: it %s", self.path(key), error)
             return None
 
     def _write(self, key: PlanKey, stored: StoredPlan) -> None:
@@ -124,8 +124,8 @@ class PlanCache:
         try:
             write_plan(self.path(key), key, stored)
         except OSError as error:
-            _log.warning("cannot keep plan %s (%s); it is built again at the next start",
-                         self.path(key), error)
+            _logger.warning("cannot keep plan %s (%s); it is built again at the next start",
+                            self.path(key), error)
             return
         self._evict(self.path(key))
 
@@ -146,8 +146,8 @@ class PlanCache:
         total = sum(size for _, size, _ in plans)
         for _, size, file in plans:
             if total > self._limit_bytes and file != newest:
-                _log.info("plan %s is removed: all plans together may take %d MB",
-                          file, self._limit_bytes >> 20)
+                _logger.info("plan %s is removed: all plans together may take %d MB",
+                             file, self._limit_bytes >> 20)
                 for part in (file, file.with_suffix(".kernels")):
                     part.unlink(missing_ok=True)
                 total -= size
@@ -174,8 +174,8 @@ class PlanCache:
         try:
             descriptor = self._lock(key)
         except OSError as error:
-            _log.warning("%s is not writable (%s); TensorRT plans are built at every start",
-                         self.folder, error)
+            _logger.warning("%s is not writable (%s); TensorRT plans are built at every start",
+                            self.folder, error)
             yield
             return
         try:
@@ -200,5 +200,5 @@ def _wait_for(descriptor: int, plan: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        _log.info("plan %s is being built already; waiting for it", plan)
+        _logger.info("plan %s is being built already; waiting for it", plan)
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -21,7 +21,7 @@ LONGEST_REASON = 400  # characters of TensorRT's own words in one of our lines
 
 Progress = Callable[[float], bool]  # share done in [0, 1] -> whether to go on
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 class BuildStoppedError(EngineError):
@@ -172,7 +172,7 @@ def _set_capabilities(
 def _set_timing_cache(config: Any, content: bytes) -> None:
     cache = config.create_timing_cache(content)
     if cache is None or not config.set_timing_cache(cache, False):
-        _log.info("the timing cache of an earlier build does not fit and is begun again")
+        _logger.info("the timing cache of an earlier build does not fit and is begun again")
         config.set_timing_cache(config.create_timing_cache(b""), False)
 
 

@@ -18,7 +18,7 @@ from sfm_depth_ros.engines.tensorrt_builder import failed
 from sfm_depth_ros.engines.tensorrt_runtime import TensorRt
 from sfm_depth_ros.errors import EngineError
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 class Releases:
@@ -109,7 +109,7 @@ class PlanContext:
             aside.write_bytes(content)
             aside.replace(self._kernels)
         except OSError as error:
-            _log.info("cannot keep compiled kernels in %s (%s)", self._kernels, error)
+            _logger.info("cannot keep compiled kernels in %s (%s)", self._kernels, error)
             aside.unlink(missing_ok=True)
 
     def _create(self) -> Any:
@@ -138,8 +138,8 @@ class PlanContext:
         cache = config.create_runtime_cache()
         with contextlib.suppress(OSError):
             if not cache.deserialize(self._kernels.read_bytes()):
-                _log.info("the kernels in %s do not fit any more and are compiled again",
-                          self._kernels)
+                _logger.info("the kernels in %s do not fit any more and are compiled again",
+                             self._kernels)
         if config.set_runtime_cache(cache):
             self._kernel_cache = cache
 

@@ -25,7 +25,7 @@ from sfm_depth_ros.engines.verification import RelativeError, check_shape, verif
 from sfm_depth_ros.errors import EngineError, SfmDepthError
 from sfm_depth_ros.networks.model_folder import ModelFolder
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 class TensorRtEngine:
@@ -146,15 +146,15 @@ class TensorRtEngine:
             refit_engine(self._runtime, engine, weights, graph.arrays)
             session = self._checked_session(engine, graph, folder)
         except SfmDepthError as error:
-            _log.warning("tensorrt: the weights of model %s are not put into the running plan, "
-                         "the old ones go on serving: %s", folder.model_id, error)
+            _logger.warning("tensorrt: the weights of model %s are not put into the running plan, "
+                            "the old ones go on serving: %s", folder.model_id, error)
             return False
         with self._lock:
             before, self._session = self._session, session
         self._spare = (self._engine, self._graph.arrays)
         self._engine, self._graph = engine, graph
         before.close()
-        _log.info("tensorrt: refitted to model %s", folder.model_id)
+        _logger.info("tensorrt: refitted to model %s", folder.model_id)
         return True
 
     def close(self) -> None:
@@ -183,7 +183,7 @@ class TensorRtEngine:
             except EngineError as error:
                 if not refittable:
                     raise
-                _log.info("tensorrt: no refittable plan (%s); new models are built anew", error)
+                _logger.info("tensorrt: no refittable plan (%s); new models are built anew", error)
 
     def _checked_session(
         self, engine: Any, graph: NetworkGraph, folder: ModelFolder

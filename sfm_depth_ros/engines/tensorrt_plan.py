@@ -34,7 +34,7 @@ from sfm_depth_ros.errors import EngineError
 PRECISIONS = ("fp32", "fp16", "int8")
 Shape = tuple[int, int, int, int]
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -144,8 +144,8 @@ class PlanSource:
         return self._cache.path(self.key(network)).with_suffix(".kernels")
 
     def _build(self, network: NetworkGraph, progress: Progress | None) -> StoredPlan:
-        _log.info("building a TensorRT plan for %s at %s, %s: some seconds to minutes, once",
-                  self._device, network.precision, network.shapes)
+        _logger.info("building a TensorRT plan for %s at %s, %s: some seconds to minutes, once",
+                     self._device, network.precision, network.shapes)
         timing_file = self._timing_file()
         known = b""
         with contextlib.suppress(OSError):
@@ -159,7 +159,7 @@ class PlanSource:
                 aside = timing_file.with_suffix(".timing-writing")
                 aside.write_bytes(built.timing_cache)
                 aside.replace(timing_file)
-        _log.info("the plan is built: %.1f MB in %.1f s", len(built.plan) / 1e6, built.seconds)
+        _logger.info("the plan is built: %.1f MB in %.1f s", len(built.plan) / 1e6, built.seconds)
         return StoredPlan(built.plan, network.weights)
 
     def _load(self, network: NetworkGraph, stored: StoredPlan) -> Any:

@@ -19,7 +19,7 @@ from sfm_depth_ros.optional import is_available, require
 
 MODULES = ("tensorrt", "tensorrt_rtx")
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 def installed_module() -> str | None:
@@ -120,7 +120,7 @@ def make_log(module: Any) -> Any:
             if severity in (module.ILogger.ERROR, module.ILogger.INTERNAL_ERROR):
                 with self._lock:
                     self._errors.append(" ".join(message.split()))
-            _log.debug("%s: %s", severity, message)
+            _logger.debug("%s: %s", severity, message)
 
         def take_errors(self) -> list[str]:
             """What was complained of since the last call, each once."""

@@ -19,7 +19,7 @@ from sfm_depth_ros.errors import EngineError
 
 WARM_UP_RUNS = 2  # TensorRT-RTX compiles its kernels in the first, TensorRT allocates
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 class TensorRtSession:
@@ -165,7 +165,7 @@ class TensorRtSession:
                 enqueue()
         except EngineError as error:
             self._runtime.log.take_errors()
-            _log.info("the network is run without a CUDA graph: %s", error)
+            _logger.info("the network is run without a CUDA graph: %s", error)
             return enqueue
         self._releases.add(lambda: cuda.destroy_graph(recorded[0]))
         return lambda: cuda.launch(recorded[0], stream)

@@ -11,7 +11,7 @@ from collections import Counter
 from sfm_depth_ros.errors import SfmDepthError
 
 REPEAT_S = 5.0
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 class Complaints:
@@ -42,7 +42,7 @@ class Complaints:
             return
         self._logged[source] = (now, text)
         trace = None if isinstance(error, SfmDepthError) else error
-        _log.error("%s: %s", source, text, exc_info=trace)
+        _logger.error("%s: %s", source, text, exc_info=trace)
 
     def clear(self, source: str) -> None:
         """The source is well again."""

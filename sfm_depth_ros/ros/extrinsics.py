@@ -14,7 +14,7 @@ from rclpy.time import Time
 
 from sfm_depth_ros import optional
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 Pose = tuple[float, ...]
 
 
@@ -54,7 +54,7 @@ class Extrinsics:
             )
         except Exception as error:  # tf2's exceptions derive from Exception directly
             self.source = f"parameter (no transform {self._base_frame} <- {camera_frame})"
-            _log.warning(
+            _logger.warning(
                 "no transform from %s to %s (%s): base_to_camera is used instead",
                 camera_frame,
                 self._base_frame,

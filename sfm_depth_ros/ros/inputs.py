@@ -26,7 +26,7 @@ from sfm_depth_ros.ros.complaints import Complaints
 from sfm_depth_ros.ros.conversions import camera_info_to_model, velocity_frame, velocity_of
 from sfm_depth_ros.ros.losses import LossCounter
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 _IMAGE_TYPES: dict[str, Any] = {"raw": Image, "compressed": CompressedImage}
 _VELOCITY_TYPES: dict[str, tuple[Any, str]] = {
     "odom": (Odometry, "odom"),
@@ -177,7 +177,7 @@ class Inputs:
     def _check_frame(self, frame: str) -> None:
         if frame and frame not in (self._config.base_frame, self._warned_frame):
             self._warned_frame = frame
-            _log.warning(
+            _logger.warning(
                 "velocities are given in %s, base_frame is %s: taken as if they were the same",
                 frame,
                 self._config.base_frame,

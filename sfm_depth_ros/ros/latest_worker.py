@@ -11,7 +11,7 @@ from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 class LatestWorker(Generic[Item]):
@@ -102,4 +102,4 @@ class LatestWorker(Generic[Item]):
         try:
             self._on_error(item, error)
         except Exception:  # nor must its report
-            _log.exception("the report of an error failed")
+            _logger.exception("the report of an error failed")

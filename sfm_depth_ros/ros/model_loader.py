@@ -23,7 +23,7 @@ from sfm_depth_ros.pipeline.ego_motion import VisualOdometry
 from sfm_depth_ros.ros.complaints import Complaints
 from sfm_depth_ros.ros.latest_worker import LatestWorker
 
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 _BACKGROUND_NICENESS = 10
 
 
@@ -149,7 +149,7 @@ class ModelLoader:
             VelocityBuffer(T_base_camera, self.config.max_velocity_gap),
             VisualOdometry(T_base_camera),
         )
-        _log.info("model %s serves, engines %s", estimator.model_id, estimator.engines)
+        _logger.info("model %s serves, engines %s", estimator.model_id, estimator.engines)
         if old is not None:
             old.estimator.close()
 
@@ -166,7 +166,7 @@ class ModelLoader:
         estimator.swap(prepared)
         self._folder = folder
         self.loaded += 1
-        _log.info("model %s serves from now on", estimator.model_id)
+        _logger.info("model %s serves from now on", estimator.model_id)
         return True
 
     def _refuse(self, error: SfmDepthError) -> None:

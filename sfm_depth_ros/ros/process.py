@@ -20,7 +20,7 @@ from typing import NoReturn
 from sfm_depth_ros.errors import SfmDepthError
 
 GRACE_S = 1.2
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 class StopEvent(threading.Event):
@@ -82,7 +82,7 @@ def _call(
     except Exception:
         # What breaks while the process is being taken down is not the user's concern.
         level = logging.DEBUG if stop.is_set() else logging.ERROR
-        _log.log(level, "%s failed", target, exc_info=True)
+        _logger.log(level, "%s failed", target, exc_info=True)
     finally:
         status.append(code)
         wake.put("done")

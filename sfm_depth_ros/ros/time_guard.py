@@ -15,7 +15,7 @@ from rclpy.node import Node
 
 REPEAT_S = 5.0  # a stream without order would fill the log
 SHOWN_S = 3.0
-_log = logging.getLogger(__name__)
+_logger = logging.getLogger(__name__)
 
 
 class StampGuard:
@@ -63,7 +63,7 @@ class StampGuard:
         )
         if now - self._logged_at >= REPEAT_S:
             self._logged_at = now
-            _log.warning("%s", self._said)
+            _logger.warning("%s", self._said)
 
     def forget(self) -> None:
         """Accept any stamp next."""
@@ -78,7 +78,8 @@ def watch_clock(node: Node, on_jump: Callable[[], None]) -> object:
     """
 
     def jumped(jump: TimeJump) -> None:
-        _log.warning("the clock jumped by %.3f s: history cleared", jump.delta.nanoseconds * 1e-9)
+        seconds = jump.delta.nanoseconds * 1e-9
+        _logger.warning("the clock jumped by %.3f s: history cleared", seconds)
         on_jump()
 
     threshold = JumpThreshold(
