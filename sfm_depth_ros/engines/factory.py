@@ -19,12 +19,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from sfm_depth_ros.engines.background_build import BackgroundBuild, InterimEngine
 from sfm_depth_ros.engines.base import NETWORKS, Engine, EngineRequest, input_channels
 from sfm_depth_ros.engines.calibration import find_calibration
-from sfm_depth_ros.engines.choice import Candidate, Checked, Choice, run_times_ms
+from sfm_depth_ros.engines.choice import Candidate, Checked, Choice
 from sfm_depth_ros.engines.choice_cache import default_cache_file, processor_name
 from sfm_depth_ros.engines.cuda_driver import load_cuda
 from sfm_depth_ros.engines.fallback import FallbackEngine
@@ -129,11 +127,6 @@ def engine_error(
         return measure_error(engine, folder, network)
     finally:
         engine.close()
-
-
-def measure_latency(engine: Engine) -> float:
-    """Median time of one run in milliseconds, after a warm-up, in less than a second or so."""
-    return float(np.median(run_times_ms(engine)))
 
 
 def _chosen(request: EngineRequest, name: str, cache_file: Path) -> Engine:

@@ -14,8 +14,6 @@ from sfm_depth_ros.engines.graph_names import FOLDED_NORMS, WEIGHTS, read_note, 
 from sfm_depth_ros.errors import ModelError
 from sfm_depth_ros.optional import require
 
-KINDS = ("depth", "pose")
-
 
 def join_graphs(depth: bytes, pose: bytes, channels: int) -> bytes:
     """Make one graph of two.
