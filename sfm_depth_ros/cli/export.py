@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sfm_depth_ros.cli.export_int8 import add_int8_arguments, write_int8
-from sfm_depth_ros.cli.output_paths import output_folder
+from sfm_depth_ros.cli.output_paths import output_folder, write_whole
 from sfm_depth_ros.errors import EngineError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -59,7 +59,6 @@ def run(options: argparse.Namespace) -> int:
     form = GraphForm(options.precision, options.batch, options.size)
     for network in NETWORKS:
         print(f"{network} {_agreement(folder, network, form, options.engine)}")
-    options.out.mkdir(parents=True, exist_ok=True)
     write = _write_joint if options.joint else WRITERS[options.engine]
     return _said(write(folder, form, options))
 
@@ -93,7 +92,7 @@ def _write_onnx(
 
     paths = [options.out / f"{network}.onnx" for network in NETWORKS]
     for network, path in zip(NETWORKS, paths, strict=True):
-        path.write_bytes(model_graph(folder, network, form))
+        write_whole(path, model_graph(folder, network, form))
     return paths
 
 
@@ -106,7 +105,7 @@ def _write_joint(
 
     path: Path = options.out / "joint.onnx"
     graphs = [model_graph(folder, network, form) for network in NETWORKS]
-    path.write_bytes(join_graphs(graphs[0], graphs[1], check_shape(folder, "pose")[1]))
+    write_whole(path, join_graphs(graphs[0], graphs[1], check_shape(folder, "pose")[1]))
     return [path]
 
 
@@ -115,6 +114,7 @@ def _write_openvino(
 ) -> list[Path]:
     from sfm_depth_ros.engines.openvino_files import save_openvino_graph
 
+    options.out.mkdir(parents=True, exist_ok=True)
     return [path for network in NETWORKS
             for path in save_openvino_graph(folder, network, form, options.out)]
 
@@ -142,7 +142,7 @@ def _write_tensorrt(
         request = PlanRequest(model_graph(folder, network, fixed), (shape,), capabilities)
         built = build_plan(runtime, request)
         path: Path = options.out / f"{network}.plan"
-        path.write_bytes(built.plan)
+        write_whole(path, built.plan)
         print(f"{network}: {runtime} built it in {built.seconds:.1f} s for {shape}; it was not "
               "run here")
         paths.append(path)

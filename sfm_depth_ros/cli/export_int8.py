@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sfm_depth_ros.cli.output_paths import write_whole
 from sfm_depth_ros.errors import ConfigError, EngineError
 
 if TYPE_CHECKING:
@@ -55,14 +56,13 @@ def write_int8(folder: ModelFolder, options: argparse.Namespace) -> list[Path]:
         print(f"{network} int8: relative error against fp32 on {len(stacks) // 2} frames of "
               f"{options.calibrate}: p50 {error.p50:.1e}, p99 {error.p99:.1e}, "
               f"max {error.max:.1e}")
-    options.out.mkdir(parents=True, exist_ok=True)
     paths = [options.out / f"{network}.onnx" for network in NETWORKS]
     for network, path in zip(NETWORKS, paths, strict=True):
         calibration = find_calibration(folder, network)
         assert calibration is not None
         graph = folder.onnx(network).read_bytes()
         is_signed = options.engine == "onnx"  # as TensorRT wants it; OpenVINO likes unsigned
-        path.write_bytes(quantised_graph(graph, calibration, symmetric=is_signed))
+        write_whole(path, quantised_graph(graph, calibration, symmetric=is_signed))
     return paths
 
 

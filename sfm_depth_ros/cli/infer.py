@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 import argparse
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sfm_depth_ros.cli.inference_options import add_inference_arguments, node_config
-from sfm_depth_ros.cli.output_paths import output_folder
+from sfm_depth_ros.cli.output_paths import output_folder, write_whole
 from sfm_depth_ros.errors import DataError
 
 if TYPE_CHECKING:
@@ -117,7 +118,8 @@ def _write(folder: Path, name: str, result: DepthResult) -> None:
     from sfm_depth_ros.data.image_codec import encode_depth, encode_png
     from sfm_depth_ros.pipeline.colormap import depth_to_color
 
-    folder.mkdir(parents=True, exist_ok=True)
-    np.save(folder / f"{name}_depth.npy", result.depth)
-    (folder / f"{name}_depth.png").write_bytes(encode_depth(result.depth))
-    (folder / f"{name}_color.png").write_bytes(encode_png(depth_to_color(result.depth)))
+    array = io.BytesIO()
+    np.save(array, result.depth)
+    write_whole(folder / f"{name}_depth.npy", array.getvalue())
+    write_whole(folder / f"{name}_depth.png", encode_depth(result.depth))
+    write_whole(folder / f"{name}_color.png", encode_png(depth_to_color(result.depth)))

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import logging
 import os
@@ -30,6 +31,7 @@ COMMANDS = {
     "doctor": "look for what would make frames get lost or nodes fail, and say the remedy",
 }
 MODULES = {"import": "import_model"}  # where Python has taken the command's own name
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 INTERRUPTED = 130  # what a shell reports of a program that SIGINT ended
 
 
@@ -56,7 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (SfmDepthError, OSError) as error:
-        print(f"sfm-depth: error: {' '.join(str(error).split())}", file=sys.stderr)
+        is_full = isinstance(error, OSError) and error.errno in FULL
+        remedy = "; free some disk space, or write elsewhere" if is_full else ""
+        print(f"sfm-depth: error: {' '.join(str(error).split())}{remedy}", file=sys.stderr)
         return 1
 
 

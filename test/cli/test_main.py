@@ -49,6 +49,7 @@ def test_every_command_describes_its_arguments(name: str) -> None:
     [
         (DataError("no such\nbag; record one"), 1, "sfm-depth: error: no such bag; record one\n"),
         (FileNotFoundError(2, "No such file", "x"), 1, "sfm-depth: error: [Errno 2]"),
+        (OSError(28, "No space left"), 1, "sfm-depth: error: [Errno 28] No space left; free some"),
         (KeyboardInterrupt(), 130, ""),
     ],
 )

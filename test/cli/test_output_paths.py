@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from argparse import ArgumentTypeError
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 
 from sfm_depth_ros.cli.main import main
 from sfm_depth_ros.cli.output_paths import output_file, output_folder, write_whole
+from sfm_depth_ros.networks.model_folder import ModelFolder
 
 
 def test_a_file_needs_a_folder_and_is_none(tmp_path: Path) -> None:
@@ -84,3 +87,20 @@ def test_a_file_that_cannot_be_written_whole_stays_as_it_was(tmp_path: Path) -> 
         write_whole(path, "second \udc80")
     assert path.read_text(encoding="utf-8") == "first"
     assert [entry.name for entry in tmp_path.iterdir()] == ["report.json"]
+    write_whole(tmp_path / "new" / "depth.onnx", b"\x00\xff")
+    assert (tmp_path / "new" / "depth.onnx").read_bytes() == b"\x00\xff"
+
+
+def test_a_full_disk_leaves_no_part_of_an_export(tiny_model: ModelFolder, tmp_path: Path) -> None:
+    script = (
+        "import resource, signal, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000)); "
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "from sfm_depth_ros.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    )
+    words = ["export", str(tiny_model.path), "--out", str(tmp_path / "out")]
+    done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True,
+                          check=False, timeout=120)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "free some disk space" in done.stderr
+    assert list((tmp_path / "out").iterdir()) == []
