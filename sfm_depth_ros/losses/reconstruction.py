@@ -74,7 +74,6 @@ def _identity_errors(scene: Scene) -> Tensor:
     return _unlikeness(scene.observed.sources, scene)
 
 
-@torch.no_grad()
 def _visible(scene: Scene) -> Tensor | None:
     """Where the sources see the target's points ``(B, S, H, W)``; None = wherever inside."""
     config, masks = scene.config, []
@@ -87,7 +86,6 @@ def _visible(scene: Scene) -> Tensor | None:
     return torch.stack(masks).all(0) if masks else None
 
 
-@torch.no_grad()
 def _agreement(scene: Scene) -> Tensor | None:
     """The self-discovered mask: how well depths agree, ``(B, S, H, W)`` in [0, 1].
 
@@ -95,7 +93,7 @@ def _agreement(scene: Scene) -> Tensor | None:
     """
     if not scene.config.self_discovered_mask or scene.disagreement is None:
         return None
-    return 1 - scene.disagreement[0]
+    return 1 - scene.disagreement[0].detach()
 
 
 def _weights(scene: Scene, scale: int, agreement: Tensor | None) -> Tensor | None:

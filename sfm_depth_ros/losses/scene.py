@@ -25,6 +25,9 @@ from sfm_depth_ros.losses.window import box_sum
 class Scene:
     """One observation under one prediction; what is asked for is computed once.
 
+    Whoever asks first decides how it is computed: never ask where gradients are switched off, for
+    others may need them.
+
     Args:
         observed: What was seen and measured.
         predicted: What the networks say of it.

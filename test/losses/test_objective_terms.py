@@ -223,3 +223,21 @@ def test_what_is_relative_already_does_not_change_with_the_unit(moving, predicte
     vector = {"velocity_weight": 1.0, "velocity_kind": "vector", "normalise_range": True}
     short = replace(scene, T_source_target=sideways(-0.4, 0.4))
     assert value("velocity", seen, short, **vector) == pytest.approx(0.1 / (1.1 * DEPTH), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "masks",
+    [
+        {}, {"principled_mask": True}, {"occlusion_mask": "splat"}, {"occlusion_mask": "nearer"},
+        {"self_discovered_mask": True}, {"auto_mask": True},
+    ],
+)  # fmt: skip
+def test_masks_leave_the_gradient_of_what_they_let_through(observed, predicted, masks) -> None:
+    depth = (1.02 * _wall()).requires_grad_()
+    T = _sideways(-STEP, STEP).requires_grad_()
+    near = replace(predicted, depths=[depth], T_source_target=T,
+                   source_depths=1.1 * predicted.source_depths)
+    found = terms(observed, near, consistency_weight=1.0, **masks)
+    for part in (found.photometric, found.consistency):
+        for gradient in torch.autograd.grad(part, (depth, T), retain_graph=True):
+            assert gradient.norm() > 1e-4
