@@ -233,8 +233,8 @@ def test_what_is_relative_already_does_not_change_with_the_unit(moving, predicte
     ],
 )  # fmt: skip
 def test_masks_leave_the_gradient_of_what_they_let_through(observed, predicted, masks) -> None:
-    depth = (1.02 * _wall()).requires_grad_()
-    T = _sideways(-STEP, STEP).requires_grad_()
+    depth = (1.02 * wall()).requires_grad_()
+    T = sideways(-STEP, STEP).requires_grad_()
     near = replace(predicted, depths=[depth], T_source_target=T,
                    source_depths=1.1 * predicted.source_depths)
     found = terms(observed, near, consistency_weight=1.0, **masks)
