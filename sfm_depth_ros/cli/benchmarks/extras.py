@@ -25,6 +25,7 @@ SIZE, LEARN, JUDGE = "192x64", "--seconds 24 --seed 11", "--seconds 6 --seed 12"
 PLAIN = (
     "training.learning_rate=0.0003", "training.weight_decay=0.0", "training.batch_size=4",
     "training.self_supervised_every=1", "training.width=192", "objective.supervised_weight=0.0",
+    "objective.velocity_weight=3.0",
 )  # fmt: skip
 
 
@@ -36,15 +37,20 @@ class Extra:
         drives: Options of ``sfm-depth synth`` beside length, size and seed; one bag each.
         variants: Options of both sides and of others worth knowing, by what they are called.
         figures: What is reported: ``NAME`` of the first drive, or ``NUMBER.NAME`` of a drive.
+        lost_scale: Depths and translations begin this many times too large.
     """
 
     drives: tuple[str, ...]
     variants: dict[str, tuple[str, ...]]
     figures: tuple[str, ...] = ("abs_rel", "abs_rel_scaled", "depth_scale_ratio")
+    lost_scale: float = 1.0
 
 
-FIELD = ("pose.residual_translation=true", "objective.residual_sparsity_weight=0.02",
-         "objective.residual_smoothness_weight=0.1")  # fmt: skip
+FIELD = ("pose.residual_translation=true", "objective.residual_sparsity_weight=0.005",
+         "objective.residual_smoothness_weight=0.02")  # fmt: skip
+STEREO = ("objective.stereo_weight=1.0", "objective.left_right_weight=0.1")
+NO_ODOMETER = "objective.velocity_weight=0.0"
+MEAN = "objective.reduction=mean"
 EXTRAS = {
     "moving things": Extra(
         ("--style street --movers 12",),
@@ -63,24 +69,33 @@ EXTRAS = {
     "stereo pair": Extra(
         ("--style street --stereo",),
         {
+            "without, no odometer": (NO_ODOMETER,),
+            "with, no odometer": (NO_ODOMETER, *STEREO),
             "without": (),
-            "with": ("objective.stereo_weight=1.0", "objective.left_right_weight=0.1"),
+            "with": STEREO,
         },
+        lost_scale=0.7,
     ),
     "occlusions": Extra(
-        ("--style posts",),
+        ("--style posts --speed 2",),
         {
-            "without, mean of sources": ("objective.reduction=mean",),
-            "with splat mask": ("objective.reduction=mean", "objective.occlusion_mask=splat"),
-            "with principled mask": ("objective.reduction=mean", "objective.principled_mask=true"),
+            "without, mean of sources": (MEAN,),
+            "with splat mask": (MEAN, "objective.occlusion_mask=splat"),
+            "with principled mask": (MEAN, "objective.principled_mask=true"),
+            "with both": (
+                MEAN, "objective.occlusion_mask=splat", "objective.principled_mask=true",
+            ),
             "minimum of sources instead": (),
         },
     ),
     "near and far": Extra(
         ("--style indoor", "--style country"),
-        {"without": (), "with range normalisation": (
-            "objective.normalise_range=true", "objective.velocity_weight=3.0",
-        )},
+        {
+            "without": (),
+            "with range normalisation": (  # about the same weight on average: ranges are metres
+                "objective.normalise_range=true", "objective.velocity_weight=15.0",
+            ),
+        },
         ("0.abs_rel", "0.depth_scale_ratio", "0.translation_scale_ratio", "1.abs_rel",
          "1.depth_scale_ratio", "1.translation_scale_ratio"),
     ),
@@ -107,7 +122,7 @@ def measure_extra(
     recipe = recipe_of(name, variant, steps, threads)
     return measure_run(ShortRun(
         recipe, drives[0], judges[0], scratch, find_share(SHIPPED_MODEL), tuple(drives[1:]),
-        tuple(judges[1:]),
+        tuple(judges[1:]), extra.lost_scale,
     ))
 
 
@@ -153,7 +168,7 @@ def main(arguments: list[str] | None = None) -> int:
                         f"no figures; of {', '.join(EXTRAS)}")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="drives, and "
                         "extras.json with the figures of this and earlier calls")
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--document", type=Path, metavar="FILE", help="put the tables there")
     options = parser.parse_args(arguments)

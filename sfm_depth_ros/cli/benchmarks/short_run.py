@@ -35,6 +35,7 @@ class ShortRun:
             None = random.
         more_drives: More bags to learn from.
         more_judges: More bags to judge by; each is judged by itself as well.
+        lost_scale: Depths and translations begin this many times too large.
     """
 
     recipe: RecipeConfig
@@ -44,6 +45,7 @@ class ShortRun:
     begin_with: Path | None = None
     more_drives: tuple[Path, ...] = ()
     more_judges: tuple[Path, ...] = ()
+    lost_scale: float = 1.0
 
 
 @dataclass
@@ -139,6 +141,7 @@ def _begin(run: ShortRun) -> NetworkPair:
     if run.begin_with is not None:
         known = networks_of(read_model_folder(run.begin_with)).state_dict()
         networks.load_state_dict(known, strict=False)  # heads that it lacks stay fresh
+    networks.scale(run.lost_scale, run.lost_scale)
     return networks
 
 
