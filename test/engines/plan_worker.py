@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A process that wants one plan: ``plan_worker.py FOLDER BUILDS SECONDS MODE``.
 
+A build takes SECONDS, or until a file ``release`` lies beside BUILDS.
+
 It writes a line into the file BUILDS when it begins to build, and prints what it got. MODE
 ``stand_in`` sleeps for SECONDS instead of building; ``tensorrt_rtx`` builds a small graph.
 """
@@ -44,7 +46,9 @@ def main(folder: Path, builds: Path, seconds: float, mode: str) -> None:
     def build() -> StoredPlan:
         with open(builds, "a", encoding="utf-8") as stream:
             stream.write(f"{os.getpid()}\n")
-        time.sleep(seconds)
+        released, deadline = builds.parent / "release", time.monotonic() + seconds
+        while time.monotonic() < deadline and not released.exists():
+            time.sleep(0.01)
         return StoredPlan(b"a plan" if mode == "stand_in" else _tensorrt_rtx(), "weights")
 
     plan = PlanCache(folder).open(KEY, build, lambda stored: stored.plan)

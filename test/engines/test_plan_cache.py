@@ -71,13 +71,14 @@ def finished(process: subprocess.Popen[str]) -> tuple[str, str]:
 
 
 def test_two_processes_at_once_build_once(cache: PlanCache) -> None:
-    first = start(cache.folder, 0.5)
+    first = start(cache.folder, 60.0)
     wait_for_build(cache.folder, 1)
-    second = start(cache.folder, 0.5)
-    answers = [finished(first), finished(second)]
-    assert [out for out, _ in answers] == ["b'a plan' 6\n"] * 2
+    second = start(cache.folder, 0.0)
+    assert second.stderr is not None
+    assert "is being built already; waiting for it" in second.stderr.readline()
+    (cache.folder.parent / "release").touch()
+    assert [finished(one)[0] for one in (first, second)] == ["b'a plan' 6\n"] * 2
     assert len(builds_of(cache.folder)) == 1
-    assert "is being built already; waiting for it" in answers[1][1]
 
 
 def test_a_killed_build_holds_nobody_up(cache: PlanCache) -> None:
