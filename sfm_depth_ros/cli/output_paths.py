@@ -5,8 +5,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import fcntl
 import os
+from collections.abc import Iterator
 from pathlib import Path
+
+from sfm_depth_ros.errors import ConfigError
 
 
 def output_file(text: str) -> Path:
@@ -34,6 +39,28 @@ def write_whole(path: Path, content: str | bytes) -> None:
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
+
+
+@contextlib.contextmanager
+def sole_writer(folder: Path) -> Iterator[None]:
+    """Hold a folder, which is made where there is none, against other processes.
+
+    The kernel lets go of it when this process ends, however it ends.
+
+    Raises:
+        ConfigError: Another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigError(f"another run is writing {folder}; wait until it has ended, or "
+                              "choose another --out") from error
+        yield
+    finally:
+        os.close(held)
 
 
 def output_folder(text: str) -> Path:

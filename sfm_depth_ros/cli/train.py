@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sfm_depth_ros.cli.output_paths import output_file
+from sfm_depth_ros.cli.output_paths import output_file, sole_writer
 from sfm_depth_ros.cli.progress_bar import ProgressBar
 from sfm_depth_ros.cli.recipe_file import recipe_file
 from sfm_depth_ros.cli.stop_signals import StopSignals
@@ -185,6 +185,7 @@ def _train(
     judge = DataJudge(data, recipe.objective, config.device)
     with contextlib.ExitStack() as stack:
         if processes.is_first:
+            stack.enter_context(sole_writer(parts.folder))
             observers += _observers(parts.folder, recipe, data, trainer)
         for observer in observers:
             stack.callback(observer.close)

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from sfm_depth_ros.cli.main import main
-from sfm_depth_ros.cli.output_paths import output_file, output_folder, write_whole
+from sfm_depth_ros.cli.output_paths import output_file, output_folder, sole_writer, write_whole
+from sfm_depth_ros.errors import ConfigError
 from sfm_depth_ros.networks.model_folder import ModelFolder
 
 
@@ -89,6 +90,17 @@ def test_a_file_that_cannot_be_written_whole_stays_as_it_was(tmp_path: Path) -> 
     assert [entry.name for entry in tmp_path.iterdir()] == ["report.json"]
     write_whole(tmp_path / "new" / "depth.onnx", b"\x00\xff")
     assert (tmp_path / "new" / "depth.onnx").read_bytes() == b"\x00\xff"
+
+
+def test_one_process_writes_a_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "model.training"
+    with sole_writer(folder):
+        second = sole_writer(folder)
+        with pytest.raises(ConfigError, match="another run is writing"):
+            second.__enter__()
+        assert list(folder.iterdir()) == []
+    with sole_writer(folder):
+        pass
 
 
 def test_a_full_disk_leaves_no_part_of_an_export(tiny_model: ModelFolder, tmp_path: Path) -> None:
