@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -24,4 +25,6 @@ def fail(place: str) -> None:
 
 
 if __name__ == "__main__":
+    # A shell that starts jobs in the background has them ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     list(in_processes(work, [f"{sys.argv[1]}/{name}" for name in "ab"], 2))
