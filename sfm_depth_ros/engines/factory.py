@@ -8,13 +8,14 @@ it a line in ``ENGINES``.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.metadata
 import json
 import logging
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -131,13 +132,14 @@ def engine_error(
 
 def _chosen(request: EngineRequest, name: str, cache_file: Path) -> Engine:
     """The best of one engine's precisions, or of all engines."""
+    _load_runtimes(candidates := _candidates(request, name))
     refused: dict[str, str] = {}
     build: BackgroundBuild | None = None
     if name in ("auto", "tensorrt"):
         build = BackgroundBuild(lambda tell: _plan(request, tell), "tensorrt")
         try:
             engine = build.take(PLAN_PATIENCE_S if name == "auto" else None)
-            return _served(engine, _candidates(request, name) if name == "auto" else [], request)
+            return _served(engine, candidates if name == "auto" else [], request)
         except TimeoutError:
             _logger.info("tensorrt builds its plan; the next best engine serves meanwhile")
         except SfmDepthError as error:
@@ -145,7 +147,7 @@ def _chosen(request: EngineRequest, name: str, cache_file: Path) -> Engine:
                 raise EngineError(str(error)) from error
             refused["tensorrt"], build = str(error), None
     try:
-        choice = Choice(request, _candidates(request, name),
+        choice = Choice(request, candidates,
                         lambda candidate: _checked(candidate, request), cache_file,
                         _cache_key(request, name), "" if _has_gpu() else LAST_RESORT, refused)
         engine, spare = choice.fastest()
@@ -155,6 +157,18 @@ def _chosen(request: EngineRequest, name: str, cache_file: Path) -> Engine:
         raise
     serving = engine if build is None else InterimEngine(engine, build)
     return _served(serving, spare if name == "auto" else [], request)
+
+
+def _load_runtimes(candidates: Iterable[Candidate]) -> None:
+    """Import every runtime that may be needed later, while nobody waits for a frame.
+
+    An import holds the interpreter for as long as the library takes to load: beside frames, when
+    a new model wants another engine than the last, that would lose some.
+    """
+    for name in {candidate.name for candidate in candidates} - {LAST_RESORT}:
+        if is_available(name):
+            with contextlib.suppress(MissingDependencyError):
+                require(name)
 
 
 def _candidates(request: EngineRequest, name: str) -> list[Candidate]:
