@@ -66,6 +66,9 @@ class ObjectiveConfig:
     velocity_weight: float = _weight(0.3, "weight of the velocity loss")
     velocity_kind: str = option("length", "what is compared with the odometer: the length of the "
                                 "translation, or the vector", choices=("length", "vector"))
+    rotation_weight: float = _weight(0.0, "weight of the difference in radians between predicted "
+                                     "and measured turns; for odometers whose angular velocity "
+                                     "can be trusted")
     normalise_range: bool = option(False, "measure every scene in units of its own median depth, "
                                    "so that rooms count as much as roads (RealMonoDepth)")
     # Things that move by themselves (Depth in the Wild, struct2depth).

@@ -9,7 +9,7 @@ from torch import Tensor
 from sfm_depth_ros.losses import residual_motion
 from sfm_depth_ros.losses.explainability import explainability_regulariser
 from sfm_depth_ros.losses.scene import Scene
-from sfm_depth_ros.losses.velocity import velocity_loss, velocity_vector_loss
+from sfm_depth_ros.losses.velocity import rotation_loss, velocity_loss, velocity_vector_loss
 
 
 def velocity(scene: Scene) -> Tensor:
@@ -18,6 +18,12 @@ def velocity(scene: Scene) -> Tensor:
     if scene.config.velocity_kind == "vector" and observed.T_measured is not None:
         return velocity_vector_loss(T, observed.T_measured)
     return velocity_loss(T[..., :3, 3], observed.displacements)
+
+
+def rotation(scene: Scene) -> Tensor | None:
+    """Difference between predicted and measured turns."""
+    measured = scene.observed.T_measured
+    return None if measured is None else rotation_loss(scene.predicted.T_source_target, measured)
 
 
 def explainability(scene: Scene) -> Tensor | None:

@@ -22,6 +22,7 @@ TERMS: dict[str, Callable[[Scene], Tensor | None]] = {
     "photometric": reconstruction.photometric,
     "smoothness": depth_terms.smoothness,
     "velocity": motion_terms.velocity,
+    "rotation": motion_terms.rotation,
     "explainability": motion_terms.explainability,
     "consistency": depth_terms.consistency,
     "icp": depth_terms.icp,

@@ -24,6 +24,7 @@ class LossTerms:
         photometric: Mean photometric error over used pixels and scales.
         smoothness: Mean over scales of the smoothness, halved at each coarser one.
         velocity: Mean difference in metres between predicted and measured ways.
+        rotation: Mean difference in radians between predicted and measured turns.
         depth_supervision: Mean |log depth - log truth| where the truth is known.
         motion_supervision: Relative translation error and weighted angle, likewise.
         explainability: Mean cross entropy of the explainability masks with one.
@@ -42,6 +43,7 @@ class LossTerms:
     photometric: Tensor | None = None
     smoothness: Tensor | None = None
     velocity: Tensor | None = None
+    rotation: Tensor | None = None
     depth_supervision: Tensor | None = None
     motion_supervision: Tensor | None = None
     explainability: Tensor | None = None

@@ -1,13 +1,16 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where metric scale comes from: how far the camera went, as predicted and as measured."""
+"""What the odometer says of the camera's motion: how far it went, where to, how it turned."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from sfm_depth_ros.geometry.se3 import matrix_to_axis_angle
 from sfm_depth_ros.losses.masked_mean import masked_mean
+
+NO_TURN = 1e-5  # radians: what an odometer without a gyroscope says of every turn is zero
 
 
 def velocity_loss(translations: Tensor, displacements: Tensor) -> Tensor:
@@ -45,13 +48,43 @@ def velocity_vector_loss(T_source_target: Tensor, T_measured: Tensor) -> Tensor:
     Returns:
         Scalar in metres over the known motions; zero where none is known.
     """
-    if T_source_target.shape != T_measured.shape or T_measured.shape[-2:] != (4, 4):
-        raise ValueError(
-            "expected predicted and measured T_source_target (B, S, 4, 4), got "
-            f"{tuple(T_source_target.shape)} and {tuple(T_measured.shape)}"
-        )
+    _check_motions(T_source_target, T_measured)
     measured = T_measured[..., :3, 3]
     known = measured.isfinite().all(-1)
     difference = T_source_target[..., :3, 3] - measured.nan_to_num(0, 0, 0)
     distance = torch.linalg.vector_norm(difference, dim=-1)
     return masked_mean(distance, known)
+
+
+def rotation_loss(T_source_target: Tensor, T_measured: Tensor) -> Tensor:
+    """Mean difference between predicted and measured turns, about the measured axis.
+
+    Images alone tell a small turn from a sideways step only by what is near; the odometer tells
+    them apart, and with the turn known the images say the focal length. About the other axes the
+    images decide: a wheel odometer measures yaw and says zero for pitch and roll, which a robot on
+    a bumpy road has all the same. Measured turns of exactly zero count as not measured.
+
+    Args:
+        T_source_target: ``(B, S, 4, 4)`` predicted motions of the camera.
+        T_measured: ``(B, S, 4, 4)`` measured ones; NaN where unknown.
+
+    Returns:
+        Scalar in radians over the measured turns; zero where there is none.
+    """
+    _check_motions(T_source_target, T_measured)
+    measured = T_measured[..., :3, :3]
+    known = measured.isfinite().flatten(-2).all(-1)
+    eye = torch.eye(3, dtype=measured.dtype, device=measured.device)
+    turn = matrix_to_axis_angle(torch.where(known[..., None, None], measured, eye))
+    angle = torch.linalg.vector_norm(turn, dim=-1)
+    axis = turn / angle.clamp(min=NO_TURN)[..., None]
+    predicted = (matrix_to_axis_angle(T_source_target[..., :3, :3]) * axis).sum(-1)
+    return masked_mean((predicted - angle).abs(), known & (angle > NO_TURN))
+
+
+def _check_motions(T_source_target: Tensor, T_measured: Tensor) -> None:
+    if T_source_target.shape != T_measured.shape or T_measured.shape[-2:] != (4, 4):
+        raise ValueError(
+            "expected predicted and measured T_source_target (B, S, 4, 4), got "
+            f"{tuple(T_source_target.shape)} and {tuple(T_measured.shape)}"
+        )

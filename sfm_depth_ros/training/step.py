@@ -31,7 +31,7 @@ class StepOptions:
         jitter: Changes light and colour of ``(B, N, 3, H, W)`` frames alike, or None.
         photometric_rows: How many leading snippets are judged by the self-supervised objective;
             None = all. The others are judged by their truth alone; with 0 a step costs only what
-            the networks do, and of the objective the velocity is left.
+            the networks do, and of the objective what compares with the odometer is left.
         photometric_scales: How many of the finest scales the objective looks at; None = all.
             Coarse ones guide networks that know nothing yet, and cost as much as the finest.
         mixed_precision: Whether the networks compute in half precision (losses stay in float32).
@@ -53,7 +53,7 @@ class StepOptions:
     @property
     def terms(self) -> tuple[str, ...]:
         """The terms of the objective that it computes for them."""
-        return ("velocity",) if self.photometric_rows == 0 else tuple(TERMS)
+        return ("velocity", "rotation") if self.photometric_rows == 0 else tuple(TERMS)
 
 
 @dataclass(frozen=True)

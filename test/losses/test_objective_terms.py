@@ -23,6 +23,7 @@ from losses.textured_wall import (
 )
 
 from sfm_depth_ros.config.schema import ObjectiveConfig
+from sfm_depth_ros.geometry.se3 import motion_to_transform
 from sfm_depth_ros.losses.inputs import Observation, Prediction
 from sfm_depth_ros.losses.objective import TERMS, self_supervised_objective
 from sfm_depth_ros.losses.photometric import photometric_error
@@ -49,7 +50,8 @@ def test_a_term_adds_its_weight_times_itself(observed, predicted, name: str) -> 
         T_source_target=sideways(-0.4, 0.6), residual_translation=field, residual_reverse=field,
         explainability=[torch.full((1, 2, 8, 12), 0.5, dtype=torch.float64)],
     )
-    observed = replace(observed, sparse_depth=wall(6.0))
+    turn = motion_to_transform(torch.tensor([0, 0, 0, 0, 0.02, 0], dtype=torch.float64))
+    observed = replace(observed, sparse_depth=wall(6.0), T_measured=turn.expand(1, 2, 4, 4))
     off, on = (terms(observed, predicted, **{f"{name}_weight": w}) for w in (0.0, 0.7))
     assert getattr(off, name) is None
     assert getattr(on, name).item() > 0
@@ -183,6 +185,18 @@ def test_the_vector_sees_what_the_length_does_not(observed, predicted) -> None:
     vector = {**options, "velocity_kind": "vector"}
     assert value("velocity", observed, backwards, **vector) == pytest.approx(2 * STEP, rel=1e-9)
     assert value("velocity", observed, predicted, **vector) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_turns_are_compared_where_the_odometer_measured_them(observed, predicted) -> None:
+    T = predicted.T_source_target
+    turn = motion_to_transform(torch.tensor([0, 0, 0, 0, 0.02, 0], dtype=T.dtype))
+    turning = replace(observed, T_measured=turn.expand_as(T))
+    found = terms(turning, predicted, rotation_weight=2.0)
+    assert float(found.rotation) == pytest.approx(0.02, rel=1e-9)
+    without = terms(turning, predicted)
+    assert float(found.total - without.total) == pytest.approx(2 * 0.02, rel=1e-9)
+    nobody = replace(observed, T_measured=None)
+    assert terms(nobody, predicted, rotation_weight=2.0).rotation is None
 
 
 def test_in_its_own_range_a_room_counts_as_a_road(observed, predicted) -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sfm_depth_ros.losses.velocity import velocity_loss, velocity_vector_loss
+from sfm_depth_ros.geometry.se3 import motion_to_transform
+from sfm_depth_ros.losses.velocity import rotation_loss, velocity_loss, velocity_vector_loss
 
 TRANSLATIONS = torch.tensor(
     [[[3.0, 0.0, 4.0], [0.0, 0.0, -1.0]], [[0.0, 2.0, 0.0], [0.0, 0.0, 0.0]]],
@@ -92,3 +93,38 @@ def test_exact_and_unknown_vectors_have_a_finite_gradient(dtype: torch.dtype) ->
 def test_wrong_shapes_of_motions_are_refused() -> None:
     with pytest.raises(ValueError, match="measured"):
         velocity_vector_loss(_transforms(TRANSLATIONS), _transforms(TRANSLATIONS)[:1])
+
+
+def _turns(*axis_angles: tuple[float, float, float]) -> torch.Tensor:
+    motions = torch.tensor([[[9.0, 9.0, 9.0, *turn] for turn in axis_angles]], dtype=torch.float64)
+    return motion_to_transform(motions)
+
+
+def test_turns_are_compared_about_the_measured_axis() -> None:
+    measured = _turns((0.0, 0.02, 0.0), (0.0, -0.03, 0.0))  # a planar odometer: yaw alone
+    predicted = _turns((0.01, 0.025, 0.0), (0.0, 0.01, 0.0))
+    assert float(rotation_loss(predicted, measured)) == pytest.approx((0.005 + 0.04) / 2, rel=1e-4)
+    leaning = _turns((0.05, 0.02, 0.0), (0.0, -0.03, 0.04))  # what it does not measure is free
+    assert float(rotation_loss(leaning, measured)) == pytest.approx(0.0, abs=1e-5)
+    aslant = _turns((0.003, 0.004, 0.0), (0.0, -0.03, 0.0))  # an IMU: any axis
+    predicted = _turns((0.0, 0.0, 0.0), (0.0, -0.03, 0.0))
+    assert float(rotation_loss(predicted, aslant)) == pytest.approx(0.005 / 2, rel=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_turns_that_were_not_measured_teach_nothing(dtype: torch.dtype) -> None:
+    predicted = _turns((0.01, 0.025, 0.0), (0.0, 0.01, 0.0)).to(dtype).requires_grad_()
+    measured = _turns((0.0, 0.02, 0.0), (0.0, 0.0, 0.0)).to(dtype)  # zero: no gyroscope
+    assert float(rotation_loss(predicted, measured).detach()) == pytest.approx(0.005, rel=1e-3)
+    measured[0, 0] = NAN
+    loss = rotation_loss(predicted, measured)
+    (gradient,) = torch.autograd.grad(loss, predicted)
+    assert loss.item() == 0.0 and (gradient == 0).all()
+
+
+def test_gradient_of_turns() -> None:
+    motions = torch.tensor([[[1.0, 2.0, 3.0, 0.01, -0.02, 0.03]]], dtype=torch.float64)
+    measured = _turns((0.0, 0.02, 0.01))
+    assert torch.autograd.gradcheck(
+        lambda m: rotation_loss(motion_to_transform(m), measured), (motions.requires_grad_(),)
+    )

@@ -124,13 +124,14 @@ class Counting(torch.nn.Module):
 
 
 def beside(batch: SnippetBatch) -> SnippetBatch:
-    """The batch with a second image and marked things."""
+    """The batch with a second image, marked things and measured motions."""
     T = torch.eye(4).repeat(len(batch), 1, 1)
     T[:, 0, 3] = -0.3
     instances = torch.zeros(len(batch), 3, *batch.target.shape[-2:], dtype=torch.uint8)
     instances[..., 20:30, 40:60] = 3
     return dataclasses.replace(
-        batch, right=batch.target.roll(-3, -1), T_right_target=T, instances=instances
+        batch, right=batch.target.roll(-3, -1), T_right_target=T, instances=instances,
+        T_measured=batch.T_source_target,
     )
 
 
