@@ -52,9 +52,9 @@ EXCEPTIONS = {("cli", "sfm_depth_ros.ros.paths")}
 NEEDS_TORCH = (
     "geometry.depth", "geometry.pinhole", "geometry.se3", "geometry.splatting", "geometry.stereo",
     "geometry.warping", "losses", "networks", "data.synthetic", "data.batch",
-    "data.augmentation", "training", "engines.export", "engines.export_translations",
-    "engines.torch_engine", "engines.torch_cuda_graph", "pipeline.model_saving",
-    "nodes.trainer_node", "cli.benchmarks",
+    "data.augmentation", "data.zoom", "training", "engines.export",
+    "engines.export_translations", "engines.torch_engine", "engines.torch_cuda_graph",
+    "pipeline.model_saving", "nodes.trainer_node", "cli.benchmarks",
 )  # fmt: skip
 TORCH_FREE = ("networks.model_folder", "networks.model_metadata", "training.trainer_status")
 

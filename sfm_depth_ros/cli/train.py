@@ -215,6 +215,7 @@ def _observers(
     folder: Path, recipe: RecipeConfig, data: TrainingData, trainer: OfflineTrainer
 ) -> Iterator[Observer]:
     """Who is told how the run goes."""
+    from sfm_depth_ros.data.zoom import whole_view
     from sfm_depth_ros.training.progress import LogLines
     from sfm_depth_ros.training.tensorboard_log import tensorboard_log
 
@@ -223,7 +224,7 @@ def _observers(
     if config.tensorboard:
         sources = [*data.recorded_validation, *data.rendered_validation, *data.recorded]
         rows = sources[0].rows[:: max(1, len(sources[0].rows) // EXAMPLES)][:EXAMPLES]
-        example = sources[0].cache.batch(rows).to(config.device)
+        example = whole_view(sources[0].cache.batch(rows), config.width).to(config.device)
         log = tensorboard_log(folder / "tensorboard", trainer.progress.step, config.log_every,
                               example, recipe.objective)
         yield from [log] if log is not None else []
@@ -271,10 +272,12 @@ def _save(
 def _check_images(data: TrainingData) -> Any:
     import torch
 
+    from sfm_depth_ros.data.zoom import whole_view
+
     source = next(iter(data.rendered_validation), None)
     if source is None or len(source.rows) < 2:
         return None
-    batch = source.cache.batch(source.rows[[0, -1]])
+    batch = whole_view(source.cache.batch(source.rows[[0, -1]]), data.config.width)
     stack = torch.cat((batch.sources[:, 0], batch.target, batch.sources[:, 1]), dim=1)
     return batch.target.contiguous(), stack.contiguous()
 

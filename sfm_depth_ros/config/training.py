@@ -61,6 +61,9 @@ class OfflineTrainingConfig:
     device: str = option("cpu", "torch device, for example cpu or cuda:0")
     width: int = option(320, "width of the network's image in pixels, a multiple of 32",
                         minimum=32, maximum=4096)
+    zoom: float = option(1.0, "snippets are prepared this many times larger (as far as the camera "
+                         "is), and each batch sees windows of them, the whole image or parts; "
+                         "intrinsics follow", minimum=1.0, maximum=4.0)
     synthetic_heights: tuple[float, ...] = option(
         (96.0, 160.0), "heights in pixels of the rendered images, each a multiple of 32; every "
         "batch has one of them", minimum=32, maximum=4096)
@@ -79,6 +82,15 @@ class OfflineTrainingConfig:
                                "state, where tensorboard is installed")
     seed: int = option(0, "seed of worlds, weights, sampling and augmentation", minimum=0,
                        maximum=2**31 - 1)
+
+    @property
+    def prepared_width(self) -> int:
+        """Width in pixels of the images that windows are taken of, a multiple of 32."""
+        return self.prepared(self.width)
+
+    def prepared(self, size: float) -> int:
+        """Width or height in pixels before a window is taken, a multiple of 32."""
+        return int(size * self.zoom) // 32 * 32
 
     def __post_init__(self) -> None:
         check_options(self)

@@ -97,6 +97,19 @@ class BagFrames:
     def __len__(self) -> int:
         return self._frame_count
 
+    def wider(self, width: int, companions: Collection[str] | None = None) -> BagFrames:
+        """The same bag with larger images; as wide as the camera's are, at most.
+
+        Args:
+            width: Of the network's image in pixels; rounded down to a multiple of 32.
+            companions: What frames shall carry beside the image; None = the same as now.
+        """
+        return BagFrames(
+            self.selection, self.rig, self.preprocessor.for_width(width), self._frame_count,
+            self.topics, self._follows_info,
+            self._companions if companions is None else companions,
+        )
+
     @property
     def path(self) -> Path:
         """The bag."""

@@ -72,6 +72,11 @@ class Preprocessor:
         return self.camera.rectified
 
     @property
+    def columns(self) -> int:
+        """Columns of the rectified image that the network's image is made of."""
+        return self._layout.right - self._layout.left
+
+    @property
     def size(self) -> tuple[int, int]:
         """(width, height) of the network's image in pixels."""
         return self.intrinsics.width, self.intrinsics.height
@@ -114,6 +119,12 @@ class Preprocessor:
     def for_camera(self, camera: CameraModel) -> Preprocessor:
         """This one where the calibration is the same, else a new one for the new calibration."""
         return self if camera.is_same(self.camera) else Preprocessor(camera, *self._arguments)
+
+    def for_width(self, width: int) -> Preprocessor:
+        """This one for a network's image of another width, or the widest that the camera has."""
+        _, crop, multiple, resize_filter = self._arguments
+        width = min(width, self.columns) // multiple * multiple
+        return Preprocessor(self.camera, width, crop, multiple, resize_filter)
 
     def resize_depth(self, depth: np.ndarray) -> np.ndarray:
         """Bring true depth to the network's image, without blending neighbours.

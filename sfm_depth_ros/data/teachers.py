@@ -10,13 +10,12 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from sfm_depth_ros.data.bag_frames import BagFrames, read_frames
+from sfm_depth_ros.data.bag_frames import BagFrames
 from sfm_depth_ros.data.sample import Snippet
 from sfm_depth_ros.data.stereo_matching import StereoMatcher, teach_by_stereo
 from sfm_depth_ros.data.track_depth import PointDepths, track_depths
 
 TEACHERS = ("none", "tracks", "stereo")
-_MULTIPLE = 32  # of the columns of an image that is read
 
 _logger = logging.getLogger(__name__)
 
@@ -51,11 +50,7 @@ def tracked_points(frames: BagFrames) -> dict[int, PointDepths]:
 
     The images are read at the camera's own size: parallax is measured in its pixels.
     """
-    small, full = frames.preprocessor.intrinsics, frames.preprocessor.input_intrinsics
-    columns = round(small.width * full.fx / small.fx)  # of what the network sees
-    large = read_frames(
-        frames.selection, columns // _MULTIPLE * _MULTIPLE, needs_velocity=True
-    )
+    large = frames.wider(frames.preprocessor.columns, companions=())
     _logger.info("following corners through %s", frames.selection.name)
     images = (bag_frame.frame for bag_frame in large)
     return {points.stamp_ns: points for points in track_depths(images, large.velocities)}

@@ -13,6 +13,7 @@ import torch
 
 from sfm_depth_ros.config.schema import ObjectiveConfig
 from sfm_depth_ros.data.batch import SnippetBatch
+from sfm_depth_ros.data.zoom import whole_view
 from sfm_depth_ros.training.network_pair import NetworkPair
 from sfm_depth_ros.training.step import StepOptions, training_step
 from sfm_depth_ros.training.training_data import Source, TrainingData, batches_of
@@ -71,7 +72,8 @@ class DataJudge:
         return validate(networks.depth, networks.pose, self._batches(sources)).as_floats()
 
     def _batches(self, sources: Iterable[Source]) -> Iterable[SnippetBatch]:
-        return (batch.to(self.device) for batch in batches_of(sources))
+        batches = (batch.to(self.device) for batch in batches_of(sources))
+        return (whole_view(batch, self.data.config.width) for batch in batches)
 
 
 @torch.no_grad()

@@ -17,6 +17,7 @@ import torch
 from sfm_depth_ros.config.schema import ObjectiveConfig, OfflineTrainingConfig
 from sfm_depth_ros.data.augmentation import JitterStrength, PhotometricJitter, random_flip
 from sfm_depth_ros.data.batch import SnippetBatch
+from sfm_depth_ros.data.zoom import random_view
 from sfm_depth_ros.errors import TrainingError
 from sfm_depth_ros.losses.masked_mean import counts_shared_by
 from sfm_depth_ros.training.averaging import WeightAverage
@@ -176,10 +177,10 @@ class OfflineTrainer:
         config, step, processes = self._config, self.progress.step, self._parts.processes
         batch = batch.to(config.device)
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
-        jitter = None
+        part = (processes.rank, processes.count)
+        batch, jitter = random_view(batch, config.width, generator, part), None
         if config.jitter:
             batch = random_flip(batch, generator)
-            part = (processes.rank, processes.count)
             jitter = PhotometricJitter(JitterStrength(), generator, part)
         photometric_rows = None if self._is_photometric(batch) else 0
         options = StepOptions(jitter, photometric_rows, mixed_precision=config.mixed_precision)

@@ -49,6 +49,8 @@ def recorded_caches(
     """
     gates = NodeConfig()
     frames = read_frames(bag, config.width, needs_velocity=True, companions=companions)
+    if config.zoom > 1:
+        frames = frames.wider(config.prepared_width)
     taught_roles = () if config.teacher == "none" else (SPARSE_DEPTH,)
     for role in companions:
         if not getattr(frames.topics, role) and role not in taught_roles:
@@ -57,7 +59,7 @@ def recorded_caches(
         "format": FORMAT_VERSION,
         "bag": bag_content_hash(bag.path),
         "part_s": [bag.start_s, bag.end_s],
-        "width": config.width,
+        "width": frames.preprocessor.size[0],
         "companions": companions,
         "teacher": config.teacher,
         "gates": [gates.min_displacement, gates.max_displacement, gates.max_image_gap],

@@ -158,7 +158,7 @@ def _rendered(
     heights = [int(height) for height in config.synthetic_heights]
     for height in heights:
         first = NUMBERS_PER_SEED * (config.seed * 1000 + height // 32)
-        shape = CacheShape(count // len(heights), height, config.width, f"from number {first}")
+        shape = _shape(count // len(heights), height, first, config)
         place = RenderedRows(shape, first, SNIPPETS_PER_DRIVE)
         yield Source.whole(rendered_cache(place, config.render_processes, store))
 
@@ -168,6 +168,12 @@ def _rendered_validation(config: OfflineTrainingConfig, store: CacheStore) -> It
     for height in map(int, config.synthetic_heights):
         first = VALIDATION_NUMBER + NUMBERS_PER_SEED * (height // 32)
         count = config.synthetic_validation
-        shape = CacheShape(count, height, config.width, f"from number {first}")
+        shape = _shape(count, height, first, config)
         place = RenderedRows(shape, first, VALIDATION_PER_DRIVE)
         yield Source.whole(rendered_cache(place, config.render_processes, store))
+
+
+def _shape(count: int, height: int, first: int, config: OfflineTrainingConfig) -> CacheShape:
+    """Of rendered snippets, numbered from ``first`` on."""
+    size = config.prepared(height), config.prepared_width
+    return CacheShape(count, *size, f"from number {first}")
