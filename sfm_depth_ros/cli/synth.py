@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import argparse
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="images a second")
     parser.add_argument("--speed", type=float, metavar="MPS", help="cruising speed "
                         "(default: 5 on roads, 1 elsewhere)")
+    parser.add_argument("--weave", type=float, metavar="M", help="swing this far from side to "
+                        "side: a drive full of turns (default: 0.1 on roads, 0.05 elsewhere)")
     parser.add_argument("--moving", type=int, default=0, metavar="N", help="moving things per "
                         "100 m")
     _add_camera_arguments(parser)
@@ -112,9 +113,8 @@ def drive_spec(options: argparse.Namespace) -> DriveSpec:
         raise ConfigError(f"--style: expected one of {', '.join(STYLES)}, got {options.style!r}")
     width, height = _size(options.size)
     on_road = options.style in ("street", "country")
-    motion = MotionSpec(options.speed or (5.0 if on_road else 1.0))
-    if not on_road:
-        motion = replace(motion, sway_m=0.05)
+    sway = (0.1 if on_road else 0.05) if options.weave is None else options.weave
+    motion = MotionSpec(options.speed or (5.0 if on_road else 1.0), sway_m=sway)
     return DriveSpec(
         seed=options.seed,
         seconds=options.seconds,
@@ -143,7 +143,7 @@ def _check(options: argparse.Namespace) -> None:
         "height": (0.05, 50.0), "pitch": (-80.0, 80.0), "moving": (0, 100), "seed": (0, 2**40),
         "noise": (0.0, 1.0), "blur": (0.0, 20.0), "jpeg": (1, 100), "exposure_drift": (0.0, 1.0),
         "forward": (-50.0, 50.0), "reported_focal_factor": (0.1, 10.0), "stereo": (0.0, 10.0),
-        "movers": (1, 100), "sparse_depth": (0.0, 1.0),
+        "movers": (1, 100), "sparse_depth": (0.0, 1.0), "weave": (0.0, 2.0),
     }  # fmt: skip
     for name, (low, high) in limits.items():
         value = getattr(options, name)

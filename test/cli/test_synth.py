@@ -87,6 +87,15 @@ def test_a_camera_may_report_another_focal_length(tmp_path: Path) -> None:
     assert reported.cx == true.cx
 
 
+def test_a_weaving_drive_is_full_of_turns(tmp_path: Path) -> None:
+    turns = []
+    for number, words in enumerate((["--weave", "0"], [], ["--weave", "1"])):
+        bag = tmp_path / str(number)
+        assert main(["synth", str(bag), *SMALL, "--seconds", "1", *words]) == 0
+        turns.append(np.mean([abs(m.twist.twist.angular.z) for m in _messages(bag, "/odom")]))
+    assert turns[0] < turns[1] < 0.1 < turns[2]
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
@@ -95,6 +104,7 @@ def test_a_camera_may_report_another_focal_length(tmp_path: Path) -> None:
         (["--style", "moon"], "--style: expected one of street"),
         (["--size", "big"], "--size: expected WxH"),
         (["--size", "9999999x9999999"], "--size: expected WxH of 32x32 to 8192x8192"),
+        (["--weave", "9"], "--weave: expected 0 to 2, got 9"),
         (["--hfov", "0"], "--hfov: expected 10 to 150, got 0"),
         (["--seconds", "nan"], "--seconds: expected 0.1 to 36000, got nan"),
     ],
