@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +24,7 @@ from sfm_depth_ros.pipeline.ego_motion import EgoMotion, MotionUncertainty
 from sfm_depth_ros.pipeline.image_tensor import ImageTensor
 from sfm_depth_ros.pipeline.prepared_model import CreateEngine, PreparedModel, prepare_model
 from sfm_depth_ros.pipeline.scale_gauge import ImagePair, PairScale, ScaleGauge
+from sfm_depth_ros.pipeline.side_thread import SideThread
 from sfm_depth_ros.pipeline.stage_clock import StageClock
 
 OnMotion = Callable[[EgoMotion], None]
@@ -71,7 +71,7 @@ class DepthEstimator:
         self.scale = ScaleMonitor()
         self._create_engine = create_engine
         self._lock = threading.Lock()
-        self._side = ThreadPoolExecutor(1, "motion")
+        self._side = SideThread("motion", own_core=config.engine_threads == 1)
         self._gauge = ScaleGauge()
         self._uncertainty = MotionUncertainty()
         self._previous: _Previous | None = None
@@ -219,7 +219,7 @@ class DepthEstimator:
     def close(self) -> None:
         """Free the engines."""
         with self._lock:
-            self._side.shutdown()
+            self._side.close()
             self._model.close()
 
     def _estimate_motion(
@@ -234,6 +234,7 @@ class DepthEstimator:
         T_earlier_later = None
         if previous and self._tensor.is_full:
             T_earlier_later = self._model.motion(stack, frame.intrinsics.fx)
+        self._tensor.make_room()
         scale = self._measure_scale(previous, frame, T_earlier_later, velocities)
         ego_motion = self._ego_motion(previous, frame, T_earlier_later)
         if ego_motion is not None and on_motion is not None:
@@ -284,8 +285,9 @@ class DepthEstimator:
 
     def _with_range(self, depth: np.ndarray) -> np.ndarray:
         with np.errstate(invalid="ignore"):
-            ranged = np.where(depth > self.config.max_depth, np.float32(np.inf), depth)
-            ranged[ranged < self.config.min_depth] = np.nan
+            ranged = depth.copy()
+            np.putmask(ranged, depth > self.config.max_depth, np.inf)
+            np.putmask(ranged, depth < self.config.min_depth, np.nan)
         return ranged
 
     def _at_output_size(

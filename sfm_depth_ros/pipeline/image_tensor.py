@@ -21,7 +21,9 @@ class ImageTensor:
     def __init__(self, input_hw: tuple[int, int], images: int = 2) -> None:
         self.images = images
         self._stack = np.zeros((1, 3 * images, *input_hw), np.float32)
+        self._planes = np.empty((3, *input_hw), np.uint8)
         self._in_a_row = 0
+        self._has_room = True  # whether the newest image's place may be filled
 
     @property
     def later(self) -> np.ndarray:
@@ -41,11 +43,21 @@ class ImageTensor:
             follows: Whether it was taken soon after the newest one.
 
         Returns:
-            The stack ``(1, 3 images, h, w)``; overwritten by the next ``push``.
+            The stack ``(1, 3 images, h, w)``; overwritten by ``make_room`` and the next ``push``.
         """
+        self.make_room()
+        self._has_room = False
         self._in_a_row = self._in_a_row + 1 if follows else 1
-        for start in range(0, 3 * self.images - 3, 3):
-            self._stack[:, start : start + 3] = self._stack[:, start + 3 : start + 6]
-        for plane, channel in zip(self._stack[0, -3:], cv2.split(image), strict=True):
-            np.multiply(channel, _TO_UNIT, out=plane)
+        cv2.split(image, list(self._planes))
+        np.multiply(self._planes, _TO_UNIT, out=self._stack[0, -3:])
         return self._stack
+
+    def make_room(self) -> None:
+        """Make the newest image an earlier one beforehand, once the stack has been read.
+
+        ``later`` stays as it is: this may run while the depth network reads it.
+        """
+        if not self._has_room:
+            for start in range(0, 3 * self.images - 3, 3):
+                self._stack[:, start : start + 3] = self._stack[:, start + 3 : start + 6]
+            self._has_room = True

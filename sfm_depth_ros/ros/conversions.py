@@ -98,48 +98,37 @@ def _through_cv_bridge(message: Image, reason: DataError) -> np.ndarray:
         raise DataError(text) from error
 
 
-def array_to_image(
-    pixels: np.ndarray, encoding: str, header: Header, reuse: Image | None = None
-) -> Image:
+def array_to_image(pixels: np.ndarray, encoding: str, header: Header) -> Image:
     """An image message.
 
     Args:
         pixels: ``(H, W)`` or ``(H, W, 3)`` of the encoding's type.
         encoding: ``32FC1``, ``16UC1`` or ``rgb8``.
         header: Header of the image that this one belongs to.
-        reuse: A message from here that was published (rclpy has copied it then): filled anew where
-            its size fits, instead of making another.
     """
     pixels = pixels.astype(_PIXEL_TYPES[encoding], copy=False)
     height, width = pixels.shape[:2]
-    if reuse is not None and (reuse.height, reuse.width, reuse.encoding) == (
-        height, width, encoding
-    ):
-        reuse.header = header
-        np.copyto(np.frombuffer(reuse.data, pixels.dtype).reshape(pixels.shape), pixels)
-        return reuse
     message = Image(header=header, height=height, width=width, encoding=encoding)
     message.step = pixels.itemsize * pixels[0].size
     message.data = as_byte_array(pixels)
     return message
 
 
-def depth_to_image(
-    depth: np.ndarray, encoding: str, header: Header, reuse: Image | None = None
-) -> Image:
-    """A depth image (REP 118): 32FC1 metres as they are, or 16UC1 millimetres with 0 = unknown.
+def depth_pixels(depth: np.ndarray, encoding: str) -> np.ndarray:
+    """Pixels of a depth image (REP 118): metres as they are, or millimetres with 0 = unknown.
 
     Args:
         depth: ``(H, W)`` float32 metres; NaN invalid, +Inf beyond range.
-        encoding: ``32FC1`` or ``16UC1``, which cannot say more than 65.5 m.
-        header: Header of the image that this one belongs to.
-        reuse: As in :func:`array_to_image`.
+        encoding: ``32FC1``, or ``16UC1``, which cannot say more than 65.5 m.
+
+    Returns:
+        ``(H, W)`` of the encoding's type.
     """
     if encoding == "16UC1":
         millimetres = np.rint(depth * np.float32(1e3))
         is_known = (millimetres > 0) & (millimetres < 65536)
         depth = np.where(is_known, millimetres, np.float32(0))
-    return array_to_image(depth, encoding, header, reuse)
+    return depth.astype(_PIXEL_TYPES[encoding], copy=False)
 
 
 def camera_info_to_model(message: CameraInfo) -> CameraModel:

@@ -15,19 +15,19 @@ from std_msgs.msg import Header
 from sfm_depth_ros import optional
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.errors import MissingDependencyError
-from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.pipeline.colormap import depth_to_color
 from sfm_depth_ros.pipeline.depth_result import DepthResult
 from sfm_depth_ros.pipeline.ego_motion import EgoMotion, VisualOdometry
 from sfm_depth_ros.ros import qos
 from sfm_depth_ros.ros.conversions import (
     array_to_image,
-    depth_to_image,
+    depth_pixels,
     intrinsics_to_camera_info,
     odometry_message,
     points_to_cloud,
     twist_message,
 )
+from sfm_depth_ros.ros.serialised import RepeatedMessage
 
 _TOPICS: dict[str, Any] = {
     "depth/image_rect": Image,
@@ -50,9 +50,7 @@ class DepthOutputs:
         """
         self.config = config
         self._node = node
-        self._image: Image | None = None  # messages are filled anew: publishing copies them
-        self._info: CameraInfo | None = None
-        self._info_of: Intrinsics | None = None
+        self._image, self._info = RepeatedMessage(), RepeatedMessage()
         self._broadcaster = _make_broadcaster(node) if config.publish_tf else None
         self._publishers = {
             topic: node.create_lifecycle_publisher(
@@ -74,9 +72,7 @@ class DepthOutputs:
             result: What the estimator said of an image.
             header: The input image's header.
         """
-        self._image = depth_to_image(result.depth, self._encoding, header, self._image)
-        self._send("depth/image_rect", self._image)
-        self._send("depth/camera_info", self._camera_info(result.intrinsics, header))
+        self._publish_depth(result, header)
         if self._is_wanted("depth/points"):
             points = result.points(self.config.points_stride)
             self._send("depth/points", points_to_cloud(points, header))
@@ -106,16 +102,16 @@ class DepthOutputs:
         if self._broadcaster is not None:
             self._broadcaster.sendTransform(_transform_of(message))
 
-    def _camera_info(self, intrinsics: Intrinsics, header: Header) -> CameraInfo:
-        """The message of the image before with another header, where the camera is the same."""
-        if self._info is None or intrinsics != self._info_of:
-            self._info, self._info_of = intrinsics_to_camera_info(intrinsics, header), intrinsics
-        self._info.header = header
-        return self._info
-
-    @property
-    def _encoding(self) -> str:
-        return self.config.depth_encoding
+    def _publish_depth(self, result: DepthResult, header: Header) -> None:
+        encoding, intrinsics = self.config.depth_encoding, result.intrinsics
+        pixels = depth_pixels(result.depth, encoding)
+        self._send("depth/image_rect", self._image.cdr(
+            header, (encoding, pixels.shape),
+            lambda: array_to_image(pixels, encoding, header), pixels,
+        ))
+        self._send("depth/camera_info", self._info.cdr(
+            header, intrinsics, lambda: intrinsics_to_camera_info(intrinsics, header)
+        ))
 
     def _is_wanted(self, topic: str) -> bool:
         publisher = self._publishers.get(topic)

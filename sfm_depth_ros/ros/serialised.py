@@ -1,17 +1,20 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Recorded messages, published as they are: serialised, with nothing but the stamp changed."""
+"""Messages that are published as bytes: recorded ones, and those that hardly change."""
 
 from __future__ import annotations
 
 import importlib
 import struct
+from collections.abc import Callable, Hashable
 from typing import Any
 
+import numpy as np
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
-from rclpy.serialization import deserialize_message
+from rclpy.serialization import deserialize_message, serialize_message
+from std_msgs.msg import Header
 
 from sfm_depth_ros.ros import qos
 
@@ -47,6 +50,42 @@ def restamped(cdr: bytes, offset_ns: int) -> bytes:
 
 def _stamp_layout(cdr: bytes) -> str:
     return ("<" if cdr[1] & 1 else ">") + "iI"
+
+
+class RepeatedMessage:
+    """A message of which all but the stamp and the last bytes is serialised once.
+
+    rclpy copies a message field by field before it serialises it, which for depth and its camera
+    takes longer than to send them; bytes it passes on.
+    """
+
+    def __init__(self) -> None:
+        self._like: Hashable = None
+        self._start = self._middle = b""
+
+    def cdr(
+        self,
+        header: Header,
+        like: Hashable,
+        make: Callable[[], Any],
+        data: np.ndarray | None = None,
+    ) -> bytes:
+        """The message, serialised.
+
+        Args:
+            header: Its header.
+            like: What the rest of it depends on; where that is as before, ``make`` is not asked.
+            make: Makes it; its first field is a header, its last one ``data`` as bytes, if given.
+            data: Contents of its last field, of the same size as long as ``like`` is the same.
+        """
+        if self._like != (header.frame_id, like):
+            cdr = serialize_message(make())
+            self._start = cdr[:_STAMP_AT]
+            self._middle = cdr[_STAMP_END : len(cdr) - (0 if data is None else data.nbytes)]
+            self._like = header.frame_id, like
+        stamp = struct.pack(_stamp_layout(self._start), header.stamp.sec, header.stamp.nanosec)
+        last = b"" if data is None else np.ascontiguousarray(data).data
+        return b"".join((self._start, stamp, self._middle, last))
 
 
 class SerialisedPublisher:

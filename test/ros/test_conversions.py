@@ -63,6 +63,14 @@ def test_depth_images_hold_the_numbers(encoding, kind, size):
     )
 
 
+def test_depth_in_millimetres_knows_no_nan_and_no_infinity():
+    depth = np.array([[np.nan, np.inf, 0.0, -1.0, 1.2345, 65.535, 65.536]], np.float32)
+    pixels = conversions.depth_pixels(depth, "16UC1")
+    assert pixels.dtype == np.uint16
+    assert pixels.tolist() == [[0, 0, 0, 0, 1234, 65535, 0]]
+    assert np.array_equal(conversions.depth_pixels(depth, "32FC1"), depth, equal_nan=True)
+
+
 def test_a_compressed_image_is_decoded():
     image = np.full((16, 24, 3), (200, 100, 50), np.uint8)
     message = CompressedImage(format="jpeg", data=array.array("B", encode_jpeg(image)))

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import struct
 
+import numpy as np
 import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 pytestmark = pytest.mark.ros
 
 from rclpy.serialization import deserialize_message, serialize_message
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import String
 
-from sfm_depth_ros.ros import serialised
+from sfm_depth_ros.geometry.camera import Intrinsics
+from sfm_depth_ros.ros import conversions, serialised
 from sfm_depth_ros.ros.conversions import header_at, stamp_to_ns
+
+STAMP_NS = 1_700_000_000_500_000_000
 
 
 def test_message_classes_are_found_by_name_or_not():
@@ -43,3 +47,33 @@ def test_only_the_stamp_moves(offset_ns):
 def test_big_endian_recordings_are_moved_too():
     recorded, moved = (b"\0\0\0\0" + struct.pack(">iI", s, 20) + b"rest" for s in (10, 15))
     assert serialised.restamped(recorded, 5 * 10**9) == moved
+
+
+def test_a_repeated_message_is_what_rclpy_would_have_serialised():
+    repeated, made = serialised.RepeatedMessage(), []
+    rng = np.random.default_rng(0)
+    for index, (frame_id, size) in enumerate(
+        [("camera", (4, 6)), ("camera", (4, 6)), ("another", (4, 6)), ("another", (3, 5))]
+    ):
+        header = conversions.header_at(STAMP_NS + index * 333, frame_id)
+        depth = rng.random(size, np.float32)
+
+        def make(depth=depth, header=header):
+            made.append(depth.shape)
+            return conversions.array_to_image(depth, "32FC1", header)
+
+        cdr = repeated.cdr(header, size, make, depth)
+        count = len(made)
+        assert deserialize_message(cdr, Image) == make()
+        del made[count:]
+    assert made == [(4, 6), (4, 6), (3, 5)], "only where more changes than stamp and pixels"
+
+
+def test_a_repeated_message_without_data_keeps_all_but_the_stamp():
+    repeated = serialised.RepeatedMessage()
+    intrinsics = Intrinsics.from_hfov(80.0, 320, 160)
+    for stamp_ns in (STAMP_NS, STAMP_NS + 5):
+        header = conversions.header_at(stamp_ns, "camera")
+        message = conversions.intrinsics_to_camera_info(intrinsics, header)
+        cdr = repeated.cdr(header, intrinsics, lambda message=message: message)
+        assert deserialize_message(cdr, CameraInfo) == message

@@ -1,0 +1,69 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A thread that works beside its caller, on another core where there is one."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Answer = TypeVar("Answer")
+
+
+class SideThread:
+    """Runs short work while the caller does long work of its own.
+
+    Linux wakes a thread on the waker's core unless it sees an idle one, and in many virtual
+    machines it sees none, for a core that its host has put to sleep counts as taken. Both would
+    then share one core while the other sleeps, so this one is told to stay off the caller's.
+
+    Args:
+        name: Name of the thread.
+        own_core: Whether to keep it off the caller's core. Not for work that starts threads
+            itself: they would inherit this.
+    """
+
+    def __init__(self, name: str, own_core: bool = True) -> None:
+        self._pool = ThreadPoolExecutor(1, name)
+        self._id = self._pool.submit(threading.get_native_id).result()
+        self._cores = _allowed_cores() if own_core else frozenset()
+        self._avoided = -1
+
+    def submit(self, work: Callable[..., Answer], *arguments: object) -> Future[Answer]:
+        """Begin; the answer is waited for with ``result()``."""
+        if len(self._cores) > 1:
+            self._avoid(_current_core())
+        return self._pool.submit(work, *arguments)
+
+    def close(self) -> None:
+        """End the thread, after what it does."""
+        self._pool.shutdown()
+
+    def _avoid(self, core: int) -> None:
+        if core == self._avoided:
+            return
+        try:
+            os.sched_setaffinity(self._id, self._cores - {core})
+        except OSError:  # the cores that we may use were changed from outside: leave it at that
+            self._cores = frozenset()
+        self._avoided = core
+
+
+def _allowed_cores() -> frozenset[int]:
+    """The cores that this process may use; none where that cannot be said or chosen."""
+    is_linux = hasattr(os, "sched_setaffinity") and _libc_has_getcpu()
+    return frozenset(os.sched_getaffinity(0)) if is_linux else frozenset()
+
+
+def _libc_has_getcpu() -> bool:
+    return hasattr(ctypes.pythonapi, "sched_getcpu")
+
+
+def _current_core() -> int:
+    # By pythonapi, which keeps the interpreter: another thread would take it from a plain CDLL.
+    core: int = ctypes.pythonapi.sched_getcpu()
+    return core
