@@ -52,7 +52,7 @@ EXCEPTIONS = {("cli", "sfm_depth_ros.ros.paths")}
 NEEDS_TORCH = (
     "geometry.depth", "geometry.pinhole", "geometry.se3", "geometry.splatting", "geometry.stereo",
     "geometry.warping", "losses", "networks", "data.synthetic", "data.batch",
-    "data.augmentation", "data.zoom", "training", "engines.export",
+    "data.augmentation", "data.turns", "data.zoom", "training", "engines.export",
     "engines.export_translations", "engines.torch_engine", "engines.torch_cuda_graph",
     "pipeline.model_saving", "nodes.trainer_node", "cli.benchmarks",
 )  # fmt: skip

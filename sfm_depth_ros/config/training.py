@@ -64,6 +64,9 @@ class OfflineTrainingConfig:
     zoom: float = option(1.0, "snippets are prepared this many times larger (as far as the camera "
                          "is), and each batch sees windows of them, the whole image or parts; "
                          "intrinsics follow", minimum=1.0, maximum=4.0)
+    largest_turn: float = option(0.0, "largest yaw in degrees that windows turn by between two "
+                                 "images, beyond the drive's own; needs zoom > 1", minimum=0.0,
+                                 maximum=20.0)
     synthetic_heights: tuple[float, ...] = option(
         (96.0, 160.0), "heights in pixels of the rendered images, each a multiple of 32; every "
         "batch has one of them", minimum=32, maximum=4096)
@@ -94,6 +97,9 @@ class OfflineTrainingConfig:
 
     def __post_init__(self) -> None:
         check_options(self)
+        if self.largest_turn > 0 and self.zoom == 1:
+            raise ConfigError("training.largest_turn needs training.zoom > 1: only windows of "
+                              "larger images have room to turn into")
         if self.width % 32 or any(height % 32 for height in self.synthetic_heights):
             raise ConfigError("expected width and synthetic_heights to be multiples of 32, got "
                               f"{self.width} and {list(self.synthetic_heights)}")

@@ -67,6 +67,24 @@ def random_view(
     return _view(batch, size, factor, tops, lefts)
 
 
+def scaled_sources(batch: SnippetBatch, factor: float) -> tuple[Tensor, Tensor]:
+    """All of the sources, scaled down.
+
+    Args:
+        batch: Snippets.
+        factor: By how much, at least 1.
+
+    Returns:
+        ``(B, 2, 4, h, w)`` RGB and, as fourth channel, 1 where valid; and their K ``(B, 3, 3)``.
+    """
+    count, (height, width) = len(batch), batch.target.shape[-2:]
+    nowhere = torch.zeros(count, dtype=torch.long)
+    window = _Window((int(height / factor), int(width / factor)), factor, nowhere, nowhere)
+    valid = batch.target.new_ones(count, 1, height, width) if batch.valid is None else batch.valid
+    valid = window.image(valid.to(batch.target.dtype))[:, None].expand(-1, 2, -1, -1, -1)
+    return torch.cat((window.images(batch.sources), valid), dim=2), window.intrinsics(batch.K)
+
+
 def _network_size(batch: SnippetBatch, width: int) -> tuple[int, int]:
     """Height and width of what networks see; as high as the shape and the multiple allow."""
     rows, columns = batch.target.shape[-2:]

@@ -17,6 +17,7 @@ import torch
 from sfm_depth_ros.config.schema import ObjectiveConfig, OfflineTrainingConfig
 from sfm_depth_ros.data.augmentation import JitterStrength, PhotometricJitter, random_flip
 from sfm_depth_ros.data.batch import SnippetBatch
+from sfm_depth_ros.data.turns import random_turn
 from sfm_depth_ros.data.zoom import random_view
 from sfm_depth_ros.errors import TrainingError
 from sfm_depth_ros.losses.masked_mean import counts_shared_by
@@ -178,7 +179,7 @@ class OfflineTrainer:
         batch = batch.to(config.device)
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
         part = (processes.rank, processes.count)
-        batch, jitter = random_view(batch, config.width, generator, part), None
+        batch, jitter = self._seen(batch, generator, part), None
         if config.jitter:
             batch = random_flip(batch, generator)
             jitter = PhotometricJitter(JitterStrength(), generator, part)
@@ -196,6 +197,14 @@ class OfflineTrainer:
         )
         self._count(is_taken, statistics)
         return result.terms.as_floats()
+
+    def _seen(
+        self, batch: SnippetBatch, generator: torch.Generator, part: tuple[int, int]
+    ) -> SnippetBatch:
+        """The batch as networks see it: a window of larger images, with turns of its own."""
+        config = self._config
+        view = random_view(batch, config.width, generator, part)
+        return random_turn(view, batch, config.largest_turn, generator, part)
 
     def _counts_shared(self) -> contextlib.AbstractContextManager[None]:
         processes = self._parts.processes

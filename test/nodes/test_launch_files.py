@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The launch files describe what DESIGN promises; needs ros2/launch and launch_ros."""
+"""The launch files describe what the interface promises; needs ros2/launch and launch_ros."""
 
 from __future__ import annotations
 
