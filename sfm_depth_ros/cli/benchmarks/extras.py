@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sfm_depth_ros.cli.benchmarks.drives import render_drive
-from sfm_depth_ros.cli.benchmarks.figures_file import Figures, write_section
+from sfm_depth_ros.cli.benchmarks.figures_file import Figures, read_section, write_section
 from sfm_depth_ros.cli.benchmarks.short_run import ShortRun, measure_run
 from sfm_depth_ros.config.loading import load_config
 from sfm_depth_ros.config.schema import RecipeConfig
@@ -38,18 +38,21 @@ class Extra:
         variants: Options of both sides and of others worth knowing, by what they are called.
         figures: What is reported: ``NAME`` of the first drive, or ``NUMBER.NAME`` of a drive.
         lost_scale: Depths and translations begin this many times too large.
+        focal_factor: The drives report this many times their true focal length.
     """
 
     drives: tuple[str, ...]
     variants: dict[str, tuple[str, ...]]
     figures: tuple[str, ...] = ("abs_rel", "abs_rel_scaled", "depth_scale_ratio")
     lost_scale: float = 1.0
+    focal_factor: float = 1.0
 
 
 FIELD = ("pose.residual_translation=true", "objective.residual_sparsity_weight=0.005",
          "objective.residual_smoothness_weight=0.02")  # fmt: skip
 STEREO = ("objective.stereo_weight=1.0", "objective.left_right_weight=0.1")
 NO_ODOMETER = "objective.velocity_weight=0.0"
+TURNS = "objective.rotation_weight=20.0"
 MEAN = "objective.reduction=mean"
 EXTRAS = {
     "moving things": Extra(
@@ -62,9 +65,14 @@ EXTRAS = {
         ("abs_rel", "things_abs_rel", "depth_scale_ratio"),
     ),
     "unknown focal length": Extra(
-        ("--style country --speed 5 --reported-focal-factor 1.25",),  # turns say the focal length
-        {"without": (), "with learnt intrinsics": ("pose.learn_intrinsics=true",)},
-        ("focal_ratio", "abs_rel", "abs_rel_scaled", "rotation_error_deg"),
+        ("--style country --weave 1",),  # pixels move by focal length x turn
+        {
+            "without": (TURNS,),
+            "with learnt intrinsics": (TURNS, "pose.learn_intrinsics=true"),
+            "with learnt intrinsics, turns not measured": ("pose.learn_intrinsics=true",),
+        },
+        ("focal_ratio", "focal_ratio_y", "abs_rel", "rotation_error_deg"),
+        focal_factor=1.25,
     ),
     "stereo pair": Extra(
         ("--style street --stereo",),
@@ -82,9 +90,6 @@ EXTRAS = {
             "without, mean of sources": (MEAN,),
             "with splat mask": (MEAN, "objective.occlusion_mask=splat"),
             "with principled mask": (MEAN, "objective.principled_mask=true"),
-            "with both": (
-                MEAN, "objective.occlusion_mask=splat", "objective.principled_mask=true",
-            ),
             "minimum of sources instead": (),
         },
     ),
@@ -115,14 +120,14 @@ def measure_extra(
         scratch: Folder for drives and prepared snippets.
     """
     extra, drives, judges = EXTRAS[name], list[Path](), list[Path]()
-    for number, style in enumerate(extra.drives):
-        for paths, kind, length in ((drives, "drive", LEARN), (judges, "judge", JUDGE)):
-            path = scratch / f"{name.replace(' ', '_')}_{kind}_{number}"
-            paths.append(render_drive(path, f"{style} {length} --size {SIZE}"))
+    camera = f"--size {SIZE} --reported-focal-factor {extra.focal_factor:g}"
+    for style in extra.drives:
+        drives.append(render_drive(scratch, f"{style} {LEARN} {camera}"))
+        judges.append(render_drive(scratch, f"{style} {JUDGE} {camera}"))
     recipe = recipe_of(name, variant, steps, threads)
     return measure_run(ShortRun(
         recipe, drives[0], judges[0], scratch, find_share(SHIPPED_MODEL), tuple(drives[1:]),
-        tuple(judges[1:]), extra.lost_scale,
+        tuple(judges[1:]), extra.lost_scale, extra.focal_factor,
     ))
 
 
@@ -136,17 +141,25 @@ def recipe_of(name: str, variant: str, steps: int, threads: int) -> RecipeConfig
     ))
 
 
-def tables(rows: dict[str, dict[str, Any]]) -> str:
-    """The figures as Markdown, a table for each extra."""
-    return "\n".join(_table(name, rows) for name in EXTRAS if any(
-        key.startswith(f"{name}: ") for key in rows
-    ))
+def tables(rows: dict[str, dict[str, Any]], standing: str = "") -> str:
+    """The figures as Markdown, a table for each extra that was measured whole.
+
+    Args:
+        rows: Figures by ``EXTRA: VARIANT``.
+        standing: Earlier tables; of what was not measured whole, they stay.
+    """
+    found = {text.split("|")[1].strip(): f"{text}\n" for text in standing.strip().split("\n\n")
+             if "|" in text}
+    for name, extra in EXTRAS.items():
+        if all(f"{name}: {variant}" in rows for variant in extra.variants):
+            found[name] = _table(name, rows)
+    return "\n".join(found[name] for name in EXTRAS if name in found)
 
 
 def figure(found: dict[str, Any], name: str) -> float:
     """One figure by its name in :class:`Extra`."""
     number, _, rest = name.rpartition(".")
-    judged = list(found["judged"].values())[int(number or 0)]
+    judged = found["judged"][int(number or 0)]
     value: float = judged.get(rest, found.get(rest, float("nan")))
     return value
 
@@ -183,7 +196,8 @@ def main(arguments: list[str] | None = None) -> int:
                 ))
         print(_table(name, kept.rows), flush=True)
     if options.document:
-        write_section(options.document, "extras", tables(kept.rows))
+        standing = read_section(options.document, "extras")
+        write_section(options.document, "extras", tables(kept.rows, standing))
     return 0
 
 

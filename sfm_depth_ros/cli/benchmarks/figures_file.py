@@ -31,18 +31,32 @@ class Figures:
         _write(self._path, json.dumps(self.rows, indent=2) + "\n")
 
 
-def write_section(document: Path, name: str, text: str) -> None:
-    """Replace what stands between ``<!-- figures: NAME -->`` and ``<!-- end -->`` in a document.
+def read_section(document: Path, name: str) -> str:
+    """What stands between ``<!-- figures: NAME -->`` and ``<!-- end -->`` in a document.
 
     Raises:
         ConfigError: The document has no such section.
     """
-    before = document.read_text(encoding="utf-8")
-    pattern = re.compile(rf"(<!-- figures: {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
-    if not pattern.search(before):
+    return _find(document, name)[2]
+
+
+def write_section(document: Path, name: str, text: str) -> None:
+    """Replace what :func:`read_section` reads.
+
+    Raises:
+        ConfigError: The document has no such section.
+    """
+    match = _find(document, name)
+    before, after = match.string[: match.end(1)], match.string[match.start(3) :]
+    _write(document, f"{before}{text.strip()}\n{after}")
+
+
+def _find(document: Path, name: str) -> re.Match[str]:
+    pattern = rf"(<!-- figures: {re.escape(name)} -->\n)(.*?)(<!-- end -->)"
+    match = re.search(pattern, document.read_text(encoding="utf-8"), re.DOTALL)
+    if match is None:
         raise ConfigError(f"{document} has no section <!-- figures: {name} -->")
-    body = text.strip() + "\n"
-    _write(document, pattern.sub(lambda match: match[1] + body + match[2], before))
+    return match
 
 
 def _write(path: Path, text: str) -> None:

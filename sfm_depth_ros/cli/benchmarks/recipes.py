@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sfm_depth_ros.cli.benchmarks.drives import render_drive
-from sfm_depth_ros.cli.benchmarks.figures_file import Figures, write_section
+from sfm_depth_ros.cli.benchmarks.figures_file import Figures, read_section, write_section
 from sfm_depth_ros.cli.benchmarks.short_run import ShortRun, measure_run
 from sfm_depth_ros.config.loading import load_config
 from sfm_depth_ros.config.schema import RecipeConfig
@@ -56,19 +56,23 @@ def measure_recipe(name: str, setting: RecipeSetting, scratch: Path) -> dict[str
     """
     size = f"{setting.width}x{setting.height}"
     drive, judge = (
-        render_drive(scratch / f"{kind}_{size}", f"{arguments} --size {size}")
-        for kind, arguments in (("drive", DRIVE), ("judge", JUDGE))
+        render_drive(scratch, f"{arguments} --size {size}") for arguments in (DRIVE, JUDGE)
     )
     return measure_run(ShortRun(shortened(name, setting), drive, judge, scratch))
 
 
-def table(figures: dict[str, dict[str, float]]) -> str:
-    """The figures as Markdown."""
+def table(figures: dict[str, dict[str, float]], standing: str = "") -> str:
+    """The figures as Markdown.
+
+    Args:
+        figures: By recipe.
+        standing: An earlier table; rows of recipes without figures stay.
+    """
     head = ("| recipe | loss, first 20 steps | last 20 | held out, before | after | abs_rel | "
             "abs_rel scaled | depth_scale_ratio | s per step | peak MiB |\n")
-    return head + "|---|" + "---|" * 9 + "\n" + "\n".join(
-        row(name, found) for name, found in figures.items()
-    )
+    lines = {line.split("`")[1]: line for line in standing.splitlines() if line[:3] == "| `"}
+    lines |= {name: row(name, found) for name, found in figures.items()}
+    return head + "|---|" + "---|" * 9 + "\n" + "\n".join(lines[name] for name in sorted(lines))
 
 
 def row(name: str, found: dict[str, Any]) -> str:
@@ -113,7 +117,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(row(name, kept.rows[name]), flush=True)
     print(f"\n{table(kept.rows)}")
     if options.document:
-        write_section(options.document, "recipes", table(kept.rows))
+        standing = read_section(options.document, "recipes")
+        write_section(options.document, "recipes", table(kept.rows, standing))
     return 0
 
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 FIRST_AND_LAST = 20  # steps whose mean loss is reported
 GIB = 1.0  # of prepared snippets
-FAR = 80.0  # metres: things farther away are not judged
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,7 @@ class ShortRun:
         more_drives: More bags to learn from.
         more_judges: More bags to judge by; each is judged by itself as well.
         lost_scale: Depths and translations begin this many times too large.
+        focal_factor: How many times the true focal length the bags report.
     """
 
     recipe: RecipeConfig
@@ -46,6 +46,7 @@ class ShortRun:
     more_drives: tuple[Path, ...] = ()
     more_judges: tuple[Path, ...] = ()
     lost_scale: float = 1.0
+    focal_factor: float = 1.0
 
 
 @dataclass
@@ -96,41 +97,28 @@ def _train(run: ShortRun) -> dict[str, Any]:
     with TemporaryDirectory(dir=run.scratch) as folder:
         parts = RunParts(Path(folder), config, objective, observers=[totals])
         trainer = OfflineTrainer(networks, parts)
+        if run.begin_with is not None:
+            _keep_statistics(networks)
         report = trainer.run(data.batch, DataJudge(data, objective, config.device))
     found = _figures(report, totals.values) | {
         "held_out_before": before,
         "held_out_after": _objective(trainer.average.network, held_out, objective),
-        "focal_ratio": _focal_ratio(trainer.average.network, held_out),
     }
-    names = [judge.path.name for judge in judges]
-    found["judged"] = {
-        name: _judged(trainer.average.network, source)
-        for name, source in zip(names, data.recorded_validation, strict=True)
-    }
+    found["judged"] = [
+        _judged(trainer.average.network, source, run.focal_factor)
+        for source in data.recorded_validation
+    ]
     return found
 
 
-def _judged(networks: NetworkPair, source: Source) -> dict[str, float]:
-    """What the truth of one bag says, and of the things in it that move."""
-    import numpy as np
-    import torch
-
-    from sfm_depth_ros.training.step import predict_depths
+def _judged(networks: NetworkPair, source: Source, focal_factor: float) -> dict[str, float]:
+    """What the truth of one bag says."""
+    from sfm_depth_ros.cli.benchmarks.special_pixels import errors_where_difficult
     from sfm_depth_ros.training.training_data import batches_of
     from sfm_depth_ros.training.validation import validate
 
     found = validate(networks.depth, networks.pose, batches_of([source])).as_floats()
-    misses = []
-    for batch in batches_of([source]):
-        if batch.instances is None or batch.depth is None:
-            continue
-        with torch.no_grad():
-            depth = predict_depths(networks.depth, batch.target, batch.K)[0]
-        moves = (batch.instances[:, :1] > 0) & (batch.depth > 0) & (batch.depth < FAR)
-        misses.append(((depth - batch.depth).abs() / batch.depth)[moves].numpy())
-    if misses:
-        found["things_abs_rel"] = float(np.concatenate(misses).mean())
-    return found
+    return found | errors_where_difficult(networks, batches_of([source]), focal_factor)
 
 
 def _begin(run: ShortRun) -> NetworkPair:
@@ -143,6 +131,19 @@ def _begin(run: ShortRun) -> NetworkPair:
         networks.load_state_dict(known, strict=False)  # heads that it lacks stay fresh
     networks.scale(run.lost_scale, run.lost_scale)
     return networks
+
+
+def _keep_statistics(networks: NetworkPair) -> None:
+    """Let batch norms keep what the weights were trained with, as the online trainer does.
+
+    A handful of snippets of one drive are too few and too alike to estimate it: with them, half
+    a turn is taken for the ordinary.
+    """
+    import torch
+
+    for module in networks.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eval()
 
 
 def _objective(networks: NetworkPair, batch: Any, config: Any) -> float:
@@ -159,19 +160,6 @@ def _objective(networks: NetworkPair, batch: Any, config: Any) -> float:
         config = dataclasses.replace(config, supervised_weight=0.0)
         terms = training_step(copied.depth, copied.pose, batch, config).terms
     return terms.as_floats()["total"]
-
-
-def _focal_ratio(networks: NetworkPair, batch: Any) -> float:
-    """Median of predicted / reported focal length; 1 where it is not predicted."""
-    import torch
-
-    from sfm_depth_ros.networks.source_motions import predict_source_motions
-
-    with torch.no_grad():
-        said = predict_source_motions(networks.pose, batch.target, batch.sources, batch.K)
-    if said.intrinsics is None:
-        return 1.0
-    return float((said.intrinsics[:, 0, 0] / batch.K[:, 0, 0]).median())
 
 
 def _figures(report: Mapping[str, Any], totals: list[float]) -> dict[str, Any]:

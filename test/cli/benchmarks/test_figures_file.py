@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from sfm_depth_ros.cli.benchmarks import extras, recipes
-from sfm_depth_ros.cli.benchmarks.figures_file import Figures, write_section
+from sfm_depth_ros.cli.benchmarks.figures_file import Figures, read_section, write_section
 from sfm_depth_ros.errors import ConfigError
 
 FOUND = {
     "loss_first": 0.3, "loss_last": 0.2, "held_out_before": 0.4, "held_out_after": 0.1,
     "abs_rel": 0.5, "abs_rel_scaled": 0.25, "depth_scale_ratio": 1.5, "step_s": 0.75,
-    "peak_mib": 512.0, "focal_ratio": 0.81,
+    "peak_mib": 512.0,
 }  # fmt: skip
 
 
@@ -31,6 +31,7 @@ def test_rows_of_earlier_calls_are_kept(tmp_path: Path) -> None:
 def test_a_section_is_replaced_and_nothing_else(tmp_path: Path) -> None:
     document = tmp_path / "d.md"
     document.write_text("one\n<!-- figures: a -->\nold\n<!-- end -->\ntwo\n")
+    assert read_section(document, "a") == "old\n"
     write_section(document, "a", "| new \\1 |")
     assert document.read_text() == "one\n<!-- figures: a -->\n| new \\1 |\n<!-- end -->\ntwo\n"
     with pytest.raises(ConfigError, match="no section"):
@@ -40,19 +41,43 @@ def test_a_section_is_replaced_and_nothing_else(tmp_path: Path) -> None:
 def test_the_table_of_recipes_has_a_line_each() -> None:
     lines = recipes.table({"monodepth2": FOUND, "default": FOUND}).splitlines()
     assert [line.count("|") for line in lines] == [11] * 4
-    assert lines[2] == (
+    assert lines[3] == (
         "| `monodepth2` | 0.3000 | 0.2000 | 0.4000 | 0.1000 | 0.500 | 0.250 | 1.50 | 0.75 | 512 |"
     )
 
 
+def test_rows_of_recipes_without_figures_stay() -> None:
+    standing = recipes.table({"default": FOUND, "monodepth": FOUND})
+    lines = recipes.table({"monodepth": {**FOUND, "abs_rel": 0.9}}, standing).splitlines()
+    assert lines[2] == standing.splitlines()[2]
+    assert "| 0.900 |" in lines[3]
+    assert len(lines) == 4
+
+
+def test_tables_of_extras_without_all_figures_stay() -> None:
+    rows = {
+        f"{name}: {variant}": {**FOUND, "judged": [{"things_abs_rel": 0.3, "focal_ratio": 1.0}]}
+        for name in ("moving things", "unknown focal length")
+        for variant in extras.EXTRAS[name].variants
+    }
+    standing = extras.tables(rows)
+    worse = {**FOUND, "judged": [{"things_abs_rel": 0.7, "focal_ratio": 2.0}]}
+    fresh = {key: worse for key in rows if key != "moving things: without"}
+    things, focal = extras.tables(fresh, standing).split("\n\n")
+    assert f"{things}\n" == extras.tables({k: v for k, v in rows.items() if "things" in k})
+    assert "2.000" in focal
+    assert extras.tables(rows, standing) == standing
+
+
 def test_the_tables_of_extras_take_figures_of_the_right_drive() -> None:
-    judged = {"judge_0": {"abs_rel": 0.1}, "judge_1": {"abs_rel": 0.2}}
+    judged = [{"abs_rel": 0.1, "focal_ratio": 0.81}, {"abs_rel": 0.2}]
     found = {**FOUND, "judged": judged}
     assert extras.figure(found, "abs_rel") == 0.1
     assert extras.figure(found, "1.abs_rel") == 0.2
     assert extras.figure(found, "focal_ratio") == 0.81
-    text = extras.tables({"unknown focal length: with learnt intrinsics": found})
-    assert "| with learnt intrinsics | 0.810 | 0.100 |" in text
+    variants = extras.EXTRAS["unknown focal length"].variants
+    text = extras.tables({f"unknown focal length: {variant}": found for variant in variants})
+    assert "| with learnt intrinsics | 0.810 | nan | 0.100 |" in text
     assert "stereo" not in text
 
 
