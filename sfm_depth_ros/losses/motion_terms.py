@@ -47,7 +47,7 @@ def residual_smoothness(scene: Scene) -> Tensor | None:
 def cycle(scene: Scene) -> Tensor | None:
     """How far from where it began the way to a source and back ends; each has its own prediction.
 
-    What the source does not see, or weighs less, counts as much less.
+    Points that fall outside the source, or behind its camera, have no way back and do not count.
     """
     T_back = scene.predicted.T_target_source
     if T_back is None:

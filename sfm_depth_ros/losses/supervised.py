@@ -74,18 +74,21 @@ def motion_supervision(T_predicted: Tensor, T_true: Tensor) -> Tensor:
 
     Args:
         T_predicted: ``(..., 4, 4)``.
-        T_true: ``(..., 4, 4)``.
+        T_true: ``(..., 4, 4)``; NaN where unknown.
 
     Returns:
-        Scalar mean over all motions.
+        Scalar mean over the known motions; zero where none is known.
     """
     if T_predicted.shape != T_true.shape or T_true.shape[-2:] != (4, 4):
         raise ValueError(
             f"expected two sets of (..., 4, 4), got {tuple(T_predicted.shape)} and "
             f"{tuple(T_true.shape)}"
         )
+    known = T_true.flatten(-2).isfinite().all(-1)
+    eye = torch.eye(4, dtype=T_true.dtype, device=T_true.device)
+    T_true = torch.where(known[..., None, None], T_true, eye)
     way = torch.linalg.vector_norm(T_true[..., :3, 3], dim=-1).clamp(min=SHORTEST_WAY)
     miss = torch.linalg.vector_norm(T_predicted[..., :3, 3] - T_true[..., :3, 3], dim=-1)
     between = T_predicted[..., :3, :3].transpose(-1, -2) @ T_true[..., :3, :3]
     angle = torch.linalg.vector_norm(matrix_to_axis_angle(between), dim=-1)
-    return (miss / way + ROTATION_WEIGHT * angle).mean()
+    return masked_mean(miss / way + ROTATION_WEIGHT * angle, known)

@@ -30,8 +30,8 @@ class LossTerms:
         explainability: Mean cross entropy of the explainability masks with one.
         consistency: Mean relative difference between target's and sources' depths.
         stereo: Mean photometric error of the target rebuilt from the right image.
-        left_right: Mean difference between the disparities of left and right image, as shares of
-            the width.
+        left_right: Mean difference of the left image's disparities from the right's where they
+            point to, and the other way round: the sum of both, as shares of the width.
         icp: Misalignment of target's and sources' point clouds.
         sparse_depth: Mean |log depth - log measured depth|.
         residual_sparsity: How much of the image moves by itself.

@@ -31,10 +31,7 @@ def supervise(
     if batch.depth is not None:
         parts["depth_supervision"] = _supervise_depths(depths, batch.depth)
     if batch.T_source_target is not None:
-        known = batch.T_source_target.flatten(1).isfinite().all(dim=1)
-        if known.any():
-            truth = batch.T_source_target[known]
-            parts["motion_supervision"] = motion_supervision(T[known], truth)
+        parts["motion_supervision"] = motion_supervision(T, batch.T_source_target)
     return parts
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sfm_depth_ros.geometry.se3 import motion_to_transform
+from sfm_depth_ros.losses.masked_mean import counts_shared_by
 from sfm_depth_ros.losses.supervised import (
     ROTATION_WEIGHT,
     depth_supervision,
@@ -84,6 +85,34 @@ def test_motion_gradients() -> None:
     assert torch.autograd.gradcheck(
         lambda m: motion_supervision(motion_to_transform(m), truth), (motion,)
     )
+
+
+def test_unknown_motions_teach_nothing() -> None:
+    motion = torch.tensor([[0.2, 0, 0.7, 0, 0, 0], [0.1, 0, 0.3, 0, 0.2, 0]]).double()
+    truth = motion_to_transform(torch.tensor([[0.2, 0, 1.0, 0, 0, 0]]).double()).repeat(2, 1, 1)
+    truth[1, :3, 3] = NAN
+    motion.requires_grad_()
+    loss = motion_supervision(motion_to_transform(motion), truth)
+    loss.backward()
+    assert loss.item() == pytest.approx(0.3 / math.sqrt(1.04))
+    assert motion.grad is not None
+    assert motion.grad[0].any() and not motion.grad[1].any()
+    assert motion_supervision(truth.nan_to_num(1.0), truth * NAN).item() == 0.0
+
+
+def test_motions_that_processes_know_unevenly_have_the_mean_of_the_whole() -> None:
+    motion = torch.rand(4, 2, 6, dtype=torch.float64, requires_grad=True)
+    truth = motion_to_transform(torch.rand(4, 2, 6, dtype=torch.float64))
+    truth[[0, 1, 3]] = NAN  # the first process knows nothing, the second one snippet of two
+    whole = motion_supervision(motion_to_transform(motion), truth)
+    expected = torch.autograd.grad(whole, motion)[0]
+    mean_count = torch.tensor(2 / 2, dtype=torch.float64)  # motions known, by process
+    parts = []
+    for rows in (slice(0, 2), slice(2, 4)):
+        with counts_shared_by(lambda count: mean_count.clone()):
+            part = motion_supervision(motion_to_transform(motion[rows]), truth[rows])
+        parts.append(torch.autograd.grad(part, motion)[0])
+    torch.testing.assert_close(sum(parts) / 2, expected)
 
 
 def test_wrong_shapes_are_refused() -> None:
