@@ -78,8 +78,8 @@ class ImageLayout:
             raise DataError(
                 f"image is {source.width}x{source.height} ({width}x{height} after cropping) and "
                 f"would make a network image of {input_width}x{scaled_height}, expected at least "
-                f"{input_width} columns to begin with and {multiple} rows: lower input_width, "
-                "crop less, or use a larger image"
+                f"{input_width} columns to begin with and {multiple} rows: lower input_width "
+                "(for training: training.width), crop less, or use a larger image"
             )
         cut_rows = scaled_height % multiple
         if cut_rows > scaled_height * MAX_CUT_SHARE:
