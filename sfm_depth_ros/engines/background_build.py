@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from sfm_depth_ros.engines.base import Engine
+from sfm_depth_ros.engines.base import Engine, run, takes_bytes
 from sfm_depth_ros.errors import SfmDepthError
 from sfm_depth_ros.networks.model_folder import ModelFolder
 
@@ -130,11 +130,18 @@ class InterimEngine:
         """Precision of the engine that serves at present."""
         return self._serving.precision
 
+    @property
+    def takes_bytes(self) -> bool:
+        """Whether the engine that serves at present does."""
+        return takes_bytes(self._serving)
+
     def infer(self, image: np.ndarray) -> np.ndarray:
-        """Run the network, see :class:`~sfm_depth_ros.engines.base.Engine`."""
+        """Run the network on floats or bytes, see :func:`~sfm_depth_ros.engines.base.run`."""
         if self._build is not None and self._build.is_done:
             self._exchange(self._build)
-        return self._serving.infer(image)
+        return run(self._serving, image)
+
+    infer_bytes = infer
 
     def refit(self, folder: ModelFolder) -> bool:
         """Serve another model's weights, once the better engine serves and where it can."""

@@ -77,6 +77,33 @@ class Engine(Protocol):
         ...
 
 
+def run(engine: Engine, image: np.ndarray) -> np.ndarray:
+    """Run a network on floats, or on bytes of the same size.
+
+    An engine with a GPU may offer ``takes_bytes`` and ``infer_bytes``, so that a quarter is
+    uploaded; for one that does not, floats are made of the bytes.
+
+    Args:
+        engine: Of one network.
+        image: What ``infer`` takes, or ``(images, H, W, 3)`` uint8 RGB in temporal order.
+
+    Returns:
+        As ``infer``.
+    """
+    if image.dtype != np.uint8:
+        return engine.infer(image)
+    if takes_bytes(engine):
+        answer: np.ndarray = engine.infer_bytes(image)  # type: ignore[attr-defined]
+        return answer
+    planes = image.transpose(0, 3, 1, 2).reshape(1, -1, *image.shape[1:3])
+    return engine.infer(planes * np.float32(1 / 255))
+
+
+def takes_bytes(engine: Engine) -> bool:
+    """Whether it is better handed bytes."""
+    return bool(getattr(engine, "takes_bytes", False))
+
+
 def input_channels(folder: ModelFolder, network: str) -> int:
     """Channels of a network's input: three for every image that it sees at once."""
     return 3 if network == "depth" else 3 * folder.pose_config.images

@@ -27,6 +27,7 @@ from sfm_depth_ros.engines.choice import Candidate, Checked, Choice
 from sfm_depth_ros.engines.choice_cache import default_cache_file, processor_name
 from sfm_depth_ros.engines.cuda_driver import load_cuda
 from sfm_depth_ros.engines.fallback import FallbackEngine
+from sfm_depth_ros.engines.graph_input import InputLayout
 from sfm_depth_ros.engines.onnxruntime_engine import OnnxRuntimeEngine
 from sfm_depth_ros.engines.openvino_engine import OpenVinoEngine
 from sfm_depth_ros.engines.tensorrt_builder import Progress
@@ -203,10 +204,21 @@ def _plan(request: EngineRequest, progress: Progress) -> Engine:
     *reduced, last = _precisions(request, "tensorrt")
     for precision in reduced:
         try:
-            return TensorRtEngine(replace(request, precision=precision), progress=progress)
+            return _fed_bytes(
+                TensorRtEngine(replace(request, precision=precision), progress=progress))
         except EngineError as error:
             _logger.debug("tensorrt %s is not used: %s", precision, error)
-    return TensorRtEngine(replace(request, precision=last), progress=progress)
+    return _fed_bytes(TensorRtEngine(replace(request, precision=last), progress=progress))
+
+
+def _fed_bytes(engine: TensorRtEngine) -> TensorRtEngine:
+    """The engine, ready for images as bytes; where it cannot take them, floats serve as well."""
+    height, width = engine.input_shape[2:]
+    try:
+        engine.take_bytes(InputLayout.identity((height, width)))
+    except EngineError as error:
+        _logger.info("tensorrt is handed images as floats, not as bytes: %s", error)
+    return engine
 
 
 def _served(engine: Engine, spare: list[Candidate], request: EngineRequest) -> Engine:
@@ -222,7 +234,7 @@ def _checked(candidate: Candidate, request: EngineRequest) -> Checked:
     request = replace(request, precision=candidate.precision)
     if getattr(ENGINES[candidate.name], "checks_itself", False):
         itself: Any = _build(candidate.name, request)
-        return Checked(itself, itself.error)
+        return Checked(_fed_bytes(itself), itself.error)
     shape = check_shape(request.folder, request.network)
     engine = _build(candidate.name, replace(request, input_shape=shape))
     try:

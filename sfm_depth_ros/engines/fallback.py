@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sfm_depth_ros.engines.base import Engine, closed
+from sfm_depth_ros.engines.base import Engine, closed, run, takes_bytes
 from sfm_depth_ros.engines.choice import Candidate
 from sfm_depth_ros.errors import BadImageError, EngineError
 from sfm_depth_ros.networks.model_folder import ModelFolder
@@ -51,8 +51,13 @@ class FallbackEngine:
         """Precision of the engine that serves at present."""
         return self._serving.precision if self._serving else self._last_precision
 
+    @property
+    def takes_bytes(self) -> bool:
+        """Whether the engine that serves at present does."""
+        return self._serving is not None and takes_bytes(self._serving)
+
     def infer(self, image: np.ndarray) -> np.ndarray:
-        """Run the network, see :class:`~sfm_depth_ros.engines.base.Engine`.
+        """Run the network on floats or bytes, see :func:`~sfm_depth_ros.engines.base.run`.
 
         Raises:
             BadImageError: No engine can compute with this image.
@@ -62,11 +67,13 @@ class FallbackEngine:
             if self._serving is None:
                 raise closed(self)
             try:
-                return self._serving.infer(image)
+                return run(self._serving, image)
             except BadImageError:
                 raise
             except EngineError as error:
                 self._replace(self._serving, error)
+
+    infer_bytes = infer
 
     def refit(self, folder: ModelFolder) -> bool:
         """Serve another model's weights, where the engine can take them while it runs."""

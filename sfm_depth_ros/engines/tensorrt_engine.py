@@ -107,6 +107,11 @@ class TensorRtEngine:
             front.attach(self._session)
             self._front = front
 
+    @property
+    def takes_bytes(self) -> bool:
+        """Whether :meth:`infer_bytes` may be called."""
+        return self._front is not None
+
     def infer_bytes(self, images: np.ndarray) -> np.ndarray:
         """Run the network on the camera's bytes, after :meth:`take_bytes`.
 

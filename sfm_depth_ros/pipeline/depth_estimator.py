@@ -143,6 +143,8 @@ class DepthEstimator:
     ) -> DepthResult:
         clock = StageClock()
         previous, why_alone = self._take_previous(frame)
+        if self._tensor.as_bytes != self._model.takes_bytes:  # another engine serves by now
+            self._tensor = _empty_tensor(self._model)
         stack = self._tensor.push(frame.image, follows=previous is not None)
         if previous and not self._tensor.is_full:
             why_alone = "no ego-motion: the pose network wants two images before this one"
@@ -305,7 +307,7 @@ class DepthEstimator:
 
 
 def _empty_tensor(model: PreparedModel) -> ImageTensor:
-    return ImageTensor(model.preprocessor.input_hw, model.images)
+    return ImageTensor(model.preprocessor.input_hw, model.images, model.takes_bytes)
 
 
 def _without_invalid(depth: np.ndarray, valid: np.ndarray | None) -> np.ndarray:

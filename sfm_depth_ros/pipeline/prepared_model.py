@@ -12,7 +12,7 @@ import numpy as np
 
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.data.preprocessing import CameraModel, Preprocessor
-from sfm_depth_ros.engines.base import NETWORKS, Engine, input_channels
+from sfm_depth_ros.engines.base import NETWORKS, Engine, input_channels, run, takes_bytes
 from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.geometry.frames import rotation_matrix
 from sfm_depth_ros.networks.focal import canonical_to_depth, canonical_to_motion
@@ -53,30 +53,36 @@ class PreparedModel:
         """How many images in a row the pose network sees: 2 or 3."""
         return self.pose_engine.input_shape[1] // 3
 
+    @property
+    def takes_bytes(self) -> bool:
+        """Whether images are better handed over as bytes; may change while an engine serves."""
+        return takes_bytes(self.depth_engine) and takes_bytes(self.pose_engine)
+
     def depth(self, image: np.ndarray, focal: float) -> np.ndarray:
         """Depth in metres.
 
         Args:
-            image: ``(1, 3, h, w)`` float32 in [0, 1].
+            image: ``(1, 3, h, w)`` float32 in [0, 1], or ``(1, h, w, 3)`` uint8.
             focal: The image's horizontal focal length in pixels.
 
         Returns:
             ``(h, w)`` float32.
         """
-        canonical = self.depth_engine.infer(image)[0, 0]
+        canonical = run(self.depth_engine, image)[0, 0]
         return canonical_to_depth(canonical, np.float32(focal), self.depth_focal)
 
     def motion(self, stack: np.ndarray, focal: float) -> np.ndarray:
         """Motion of the camera between the last two images.
 
         Args:
-            stack: ``(1, 3 images, h, w)`` float32 in [0, 1], earlier images before later ones.
+            stack: ``(1, 3 images, h, w)`` float32 in [0, 1], or ``(images, h, w, 3)`` uint8;
+                earlier images before later ones.
             focal: The images' horizontal focal length in pixels.
 
         Returns:
             ``T_earlier_later`` ``(4, 4)`` float64, metres.
         """
-        canonical = self.pose_engine.infer(stack)[0, -6:].astype(np.float64)
+        canonical = run(self.pose_engine, stack)[0, -6:].astype(np.float64)
         motion = canonical_to_motion(canonical, focal, self.pose_focal)
         transform = np.eye(4)
         transform[:3, :3] = rotation_matrix(motion[3:])

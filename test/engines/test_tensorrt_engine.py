@@ -413,7 +413,7 @@ def test_asked_by_name_it_is_built_once_and_checked(
     """Its plan serves the check frames' shape too: no other engine is built for the check."""
     engine = create_engine(tiny_model, "depth", (64, 96), "tensorrt", "fp16")
     assert (engine.name, engine.precision) == ("tensorrt", "fp16")
-    assert installed.faults.builds == [True]
+    assert installed.faults.builds == [True, False], "one for the network, one for the bytes"
     engine.close()
     installed.faults.answers_nan = True
     with pytest.raises(EngineError, match="tensorrt answered NaN"):

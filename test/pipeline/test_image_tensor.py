@@ -46,3 +46,12 @@ def test_a_gap_begins_anew() -> None:
     for follows, is_full in ((False, False), (True, True), (False, False), (True, True)):
         tensor.push(images.pop(), follows)
         assert tensor.is_full == is_full
+
+
+def test_bytes_stay_bytes() -> None:
+    tensor, images = ImageTensor((HEIGHT, WIDTH), as_bytes=True), _images(3)
+    for image in images:
+        stack = tensor.push(image)
+        assert np.array_equal(tensor.later, image[None])
+    assert np.array_equal(stack, np.stack(images[1:]))
+    assert stack.dtype == np.uint8

@@ -4,15 +4,13 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
-
-import numpy as np
 
 from sfm_depth_ros.cli.demonstration.monitor import Monitor
 from sfm_depth_ros.cli.demonstration.processes import (
@@ -23,8 +21,6 @@ from sfm_depth_ros.cli.demonstration.processes import (
 )
 from sfm_depth_ros.data.camera_model import CameraModel
 from sfm_depth_ros.data.preprocessing import Preprocessor
-from sfm_depth_ros.engines.base import Engine
-from sfm_depth_ros.engines.factory import create_engine
 from sfm_depth_ros.errors import SfmDepthError
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.networks.model_folder import ModelFolder
@@ -66,8 +62,9 @@ def measure_frame_path(setting: PathSetting, scratch: Path) -> dict[str, Any]:
         scratch: Folder for logs.
 
     Returns:
-        ``engine_ms_p50`` (the bare engines of both networks one after the other, at the camera's
-        rate), ``total_ms_p50`` (entry of the callback to return of the last publish),
+        ``engine_ms_p50`` (the bare engines of both networks one after the other, run when an
+        image of the same camera has arrived), ``depth_engine_ms_p50`` (the depth network's
+        alone), ``total_ms_p50`` (entry of the callback to return of the last publish),
         ``overhead_ratio`` = total / engine, ``networks_ms_p50`` (both networks in the node, where
         they run side by side), ``overhead_ms`` = total - networks, ``stages_ms_p50``, memory, and
         how many images arrived.
@@ -92,57 +89,61 @@ def measure_frame_path(setting: PathSetting, scratch: Path) -> dict[str, Any]:
         before = _send(WARM_UP, environment, monitor)  # the engine is built meanwhile
         after = _send(COUNT, environment, monitor)
         depth_node.stop()
-    return _figures(before, after, _bare_engines_ms(setting))
+    return _figures(before, after, _bare_engines_ms(setting, environment))
 
 
 def _send(count: int, environment: dict[str, str], monitor: Monitor) -> dict[str, Any]:
-    """Be a camera driver that knows nothing of us; then read the newest diagnostics."""
+    """Send images, then read the newest diagnostics."""
+    _be_a_camera(count, environment)
+    time.sleep(2.5)  # two rounds of diagnostics
+    return dict(monitor.state.depth)
+
+
+def _be_a_camera(count: int, environment: dict[str, str]) -> None:
+    """Send images as a camera driver that knows nothing of us."""
     driver = {name: value for name, value in environment.items() if name not in PROFILE_VARIABLES}
     command = [sys.executable, "-m", "sfm_depth_ros.nodes.bench_images", "send",
                "--count", str(count), "--rate", str(RATE_HZ)]
     done = subprocess.run(command, env=driver, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise SfmDepthError(f"the camera failed: {done.stderr.strip().splitlines()[-1]}")
-    time.sleep(2.5)  # two rounds of diagnostics
-    return dict(monitor.state.depth)
+        raise SfmDepthError(f"the camera failed: {last_line(done.stderr)}")
 
 
-def _bare_engines_ms(setting: PathSetting) -> float:
-    """Median of both networks' engines by themselves, one after the other, at the same rate."""
+def _bare_engines_ms(setting: PathSetting, environment: dict[str, str]) -> dict[str, float]:
+    """Medians of the engines by themselves, with the same images coming and no node around."""
     camera = CameraModel.from_intrinsics(Intrinsics.from_hfov(80.0, WIDTH, HEIGHT))
     size = Preprocessor(camera, setting.input_width or setting.folder.width).input_hw
-    options = {"name": setting.engine, "precision": setting.precision,
-               "threads": setting.threads}
-    engines = [create_engine(setting.folder, network, size, **options)  # type: ignore[arg-type]
-               for network in ("depth", "pose")]
-    rng = np.random.default_rng(0)
-    images = [rng.random(engine.input_shape, dtype=np.float32) for engine in engines]
-    times_ms = [_timed_ms(engines, images) for _ in range(COUNT)]
-    for engine in engines:
-        engine.close()
-    return median(times_ms[COUNT // 4 :])
+    command = [sys.executable, "-m", "sfm_depth_ros.nodes.bench_engines",
+               str(setting.folder.path), "--hw", *map(str, size), "--engine", setting.engine,
+               "--precision", setting.precision, "--threads", str(setting.threads)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True) as alone:
+        assert alone.stdout is not None
+        if alone.stdout.readline():  # it is ready
+            _be_a_camera(COUNT, environment)
+        output, errors = alone.communicate()
+    if alone.returncode != 0 or "both_ms_p50" not in (figures := json.loads(output)):
+        raise SfmDepthError(f"the engines by themselves failed: {last_line(errors)}")
+    return {name: float(value) for name, value in figures.items()}
 
 
-def _timed_ms(engines: list[Engine], images: list[np.ndarray]) -> float:
-    started = time.perf_counter()
-    for engine, image in zip(engines, images, strict=True):
-        engine.infer(image)
-    seconds = time.perf_counter() - started
-    time.sleep(max(0.0, 1.0 / RATE_HZ - seconds))
-    return 1e3 * seconds
+def last_line(text: str) -> str:
+    """What a process said last."""
+    return (text.strip().splitlines() or ["it said nothing"])[-1]
 
 
 def _figures(
-    before: dict[str, Any], after: dict[str, Any], engine_ms: float
+    before: dict[str, Any], after: dict[str, Any], alone: dict[str, float]
 ) -> dict[str, Any]:
     if not after.get("latency_ms_p50"):
         raise SfmDepthError(f"depth_node published nothing: {after.get('reason')}")
     stages_ms = {stage: after[f"{stage}_ms_p50"] for stage in STAGES}
     networks_ms, total_ms = after["engine_ms_p50"], after["latency_ms_p50"]
     return {
-        "engine_ms_p50": engine_ms,
+        "engine_ms_p50": alone["both_ms_p50"],
+        "depth_engine_ms_p50": alone["depth_ms_p50"],
         "total_ms_p50": total_ms,
-        "overhead_ratio": total_ms / engine_ms,
+        "overhead_ratio": total_ms / alone["both_ms_p50"],
         "networks_ms_p50": networks_ms,
         "overhead_ms": total_ms - networks_ms,
         "total_ms_p95": after["latency_ms_p95"],

@@ -24,7 +24,8 @@ def frame_path_lines(figures: Figures) -> list[str]:
         f"  {'total':12} {figures['total_ms_p50']:7.2f} ms, p95 {figures['total_ms_p95']:.2f} ms: "
         f"{figures['overhead_ms']:.2f} ms beside the networks",
         f"  {'bare engines':12} {figures['engine_ms_p50']:7.2f} ms one after the other, total / "
-        f"bare = {figures['overhead_ratio']:.2f} ({engines})",
+        f"bare = {figures['overhead_ratio']:.2f} ({engines}; depth alone "
+        f"{figures['depth_engine_ms_p50']:.2f} ms)",
         f"  {figures['sent']} images sent, {figures['received']:.0f} received, "
         f"{figures['dropped']:.0f} dropped; the node holds {figures['memory_mb']:.0f} MB",
     ]
