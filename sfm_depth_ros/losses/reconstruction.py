@@ -35,7 +35,8 @@ def stereo(scene: Scene) -> Tensor | None:
     """Mean error over scales of the target rebuilt from the right image (Monodepth).
 
     The right image is one more source, whose motion is known: everything in it has a parallax, so
-    that no auto-mask is needed.
+    that no auto-mask is needed. A wide baseline hides much, of which the masks that follow from
+    depth and motion alone know.
     """
     right, T_right_target = scene.observed.right, scene.observed.T_right_target
     if right is None or T_right_target is None:
@@ -43,12 +44,14 @@ def stereo(scene: Scene) -> Tensor | None:
     known = T_right_target.flatten(1).isfinite().all(dim=1)  # (B,)
     T = T_right_target.masked_fill(~known[:, None, None], 0)[:, None]
     source = scene.with_validity(right[:, None])
-    means = []
+    visible, means = known[:, None, None, None], []
     for scale in range(len(scene.depths)):
         warped = warp_sources(source, scene.points(scale), scene.observed.K, T)
+        if scale == 0:
+            for mask in _visible_in(warped, scene):
+                visible = visible & mask
         errors, inside = _errors(warped, scene)
-        inside = inside & known[:, None, None, None]
-        means.append(_mean_error(scene, errors, inside, None, None))
+        means.append(_mean_error(scene, errors, inside & visible, None, None))
     return torch.stack(means).mean()
 
 
@@ -76,14 +79,20 @@ def _identity_errors(scene: Scene) -> Tensor:
 
 def _visible(scene: Scene) -> Tensor | None:
     """Where the sources see the target's points ``(B, S, H, W)``; None = wherever inside."""
-    config, masks = scene.config, []
-    if config.principled_mask:
-        masks.append(principled_mask(scene.warped(0), config.ssim_window))
-    if config.occlusion_mask == "splat":
-        masks.append(splat_occlusion_mask(scene.warped(0)))
-    if config.occlusion_mask == "nearer" and scene.sampled_depths is not None:
+    masks = _visible_in(scene.warped(0), scene)
+    if scene.config.occlusion_mask == "nearer" and scene.sampled_depths is not None:
         masks.append(nearer_mask(scene.warped(0), scene.sampled_depths))
     return torch.stack(masks).all(0) if masks else None
+
+
+def _visible_in(warped: WarpResult, scene: Scene) -> list[Tensor]:
+    """Where depth and motion alone say so, each ``(B, S, H, W)``."""
+    config, masks = scene.config, []
+    if config.principled_mask:
+        masks.append(principled_mask(warped, config.ssim_window))
+    if config.occlusion_mask == "splat":
+        masks.append(splat_occlusion_mask(warped))
+    return masks
 
 
 def _agreement(scene: Scene) -> Tensor | None:

@@ -99,6 +99,22 @@ def test_what_something_hides_in_the_source_is_left_out(observed, predicted) -> 
         assert photometric(seen, scene, occlusion_mask=mask) < 0.7 * all_pixels
 
 
+def test_the_right_image_has_hidden_places_too(observed, predicted) -> None:
+    # The pole lies 10 pixels to the left there, the wall 2: it hides three columns of the wall.
+    depth, right = wall(), observed.right.clone()
+    depth[..., 15:18] = 1.0
+    target = observed.target.clone()
+    target[..., 15:18] = right[..., 5:8] = texture_of(1)[..., 15:18]
+    seen = replace(observed, target=target, right=right)
+
+    def stereo(**options: object) -> float:
+        return value("stereo", seen, replace(predicted, depths=[depth]), stereo_weight=1.0,
+                     photometric_weight=0.0, ssim_weight=0.0, **options)
+
+    assert stereo() > 0.01
+    assert stereo(occlusion_mask="splat") < 1e-9
+
+
 def test_the_principled_mask_takes_the_border_windows_too(observed, predicted) -> None:
     # The outermost column in view is compared by windows that reach out of it.
     assert photometric(observed, predicted, principled_mask=True) < 1e-6
