@@ -88,8 +88,7 @@ class DepthNode(SfmNode):
     def activate(self) -> None:
         """Listen and publish."""
         self._line = FrameLine(
-            self._prepare, self._compute, self._on_failed, self.config.pipelined,
-            own_core=self.config.engine_threads == 1,
+            self._prepare, self._compute, self._on_failed, self.config.pipelined
         )
         handlers = InputHandlers(self._on_image, self._on_camera, self._on_velocity)
         self._inputs = Inputs(self, self.config, handlers, self._input_state, self._complaints)

@@ -1,11 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Threads that work beside others, on another core where there is one.
-
-Linux wakes a thread on the waker's core unless it sees an idle one, and in many virtual machines
-it sees none, for a core that its host has put to sleep counts as taken. Both threads would then
-share one core while the other sleeps.
-"""
+"""A thread that works beside its caller, on another core where there is one."""
 
 from __future__ import annotations
 
@@ -19,53 +14,43 @@ from typing import TypeVar
 Answer = TypeVar("Answer")
 
 
-class OtherCore:
-    """Keeps a thread off the core of the one that wakes it.
-
-    Not for a thread that starts others: they would inherit where it may run.
-
-    Args:
-        thread_id: The kernel's (``threading.get_native_id``).
-    """
-
-    def __init__(self, thread_id: int) -> None:
-        self._thread_id = thread_id
-        self._cores = _allowed_cores()
-        self._avoided = -1
-
-    def move_off_mine(self) -> None:
-        """Keep it off the core that this runs on; called before it is woken."""
-        if len(self._cores) < 2 or (core := _current_core()) == self._avoided:
-            return
-        try:
-            os.sched_setaffinity(self._thread_id, self._cores - {core})
-        except OSError:  # the cores that we may use were changed from outside: leave it at that
-            self._cores = frozenset()
-        self._avoided = core
-
-
 class SideThread:
     """Runs short work while the caller does long work of its own.
 
+    Linux wakes a thread on the waker's core unless it sees an idle one, and in many virtual
+    machines it sees none, for a core that its host has put to sleep counts as taken. Both would
+    then share one core while the other sleeps, so this one is told to stay off the caller's.
+
     Args:
         name: Name of the thread.
-        own_core: Whether to keep it off the caller's core. Not for work that starts threads.
+        own_core: Whether to keep it off the caller's core. Not for work that starts threads
+            itself: they would inherit this.
     """
 
     def __init__(self, name: str, own_core: bool = True) -> None:
         self._pool = ThreadPoolExecutor(1, name)
-        thread_id = self._pool.submit(threading.get_native_id).result()
-        self._core = OtherCore(thread_id) if own_core else None
+        self._id = self._pool.submit(threading.get_native_id).result()
+        self._cores = _allowed_cores() if own_core else frozenset()
+        self._avoided = -1
 
     def submit(self, work: Callable[..., Answer], *arguments: object) -> Future[Answer]:
         """Begin; the answer is waited for with ``result()``."""
-        if self._core is not None:
-            self._core.move_off_mine()
+        if len(self._cores) > 1:
+            self._avoid(_current_core())
         return self._pool.submit(work, *arguments)
 
     def close(self) -> None:
         """End the thread, after what it does."""
         self._pool.shutdown()
+
+    def _avoid(self, core: int) -> None:
+        if core == self._avoided:
+            return
+        try:
+            os.sched_setaffinity(self._id, self._cores - {core})
+        except OSError:  # the cores that we may use were changed from outside: leave it at that
+            self._cores = frozenset()
+        self._avoided = core
 
 
 def _allowed_cores() -> frozenset[int]:

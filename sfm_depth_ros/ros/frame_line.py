@@ -26,7 +26,6 @@ class FrameLine(Generic[Received, Prepared]):
         compute: Callable[[Prepared], None],
         on_error: Callable[[Exception], None],
         pipelined: bool = False,
-        own_core: bool = False,
     ) -> None:
         """Start the threads.
 
@@ -35,17 +34,13 @@ class FrameLine(Generic[Received, Prepared]):
             compute: Does the work.
             on_error: Called with what either of them raised; the line goes on.
             pipelined: Whether they run in threads of their own.
-            own_core: See :class:`~sfm_depth_ros.ros.latest_worker.LatestWorker`.
         """
         self._prepare, self._compute = prepare, compute
         self._computing: LatestWorker[Prepared] | None = None
         if pipelined:
-            self._computing = LatestWorker(
-                "depth", compute, lambda _, error: on_error(error), own_core=own_core
-            )
+            self._computing = LatestWorker("depth", compute, lambda _, error: on_error(error))
         self._receiving: LatestWorker[Received] = LatestWorker(
-            "prepare" if pipelined else "depth", self._work, lambda _, error: on_error(error),
-            own_core=own_core,
+            "prepare" if pipelined else "depth", self._work, lambda _, error: on_error(error)
         )
 
     @property

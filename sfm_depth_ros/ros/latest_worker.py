@@ -10,8 +10,6 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
-from sfm_depth_ros.pipeline.side_thread import OtherCore
-
 Item = TypeVar("Item")
 _logger = logging.getLogger(__name__)
 
@@ -31,7 +29,6 @@ class LatestWorker(Generic[Item]):
         work: Callable[[Item], None],
         on_error: Callable[[Item, Exception], None],
         prepare: Callable[[], None] | None = None,
-        own_core: bool = False,
     ) -> None:
         """Start the thread.
 
@@ -41,8 +38,6 @@ class LatestWorker(Generic[Item]):
             on_error: Called with the item and what ``work`` raised, in the thread; the thread
                 goes on with the next item.
             prepare: Called once at the start, in the thread (for example, to lower priority).
-            own_core: Whether to keep the thread off the core of whoever hands an item over. Not
-                for work that starts threads: they would inherit this.
         """
         self.dropped = self.done = self.failed = 0
         self._work, self._on_error, self._prepare = work, on_error, prepare
@@ -53,8 +48,6 @@ class LatestWorker(Generic[Item]):
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
-        thread_id = self._thread.native_id
-        self._core = OtherCore(thread_id) if own_core and thread_id is not None else None
 
     def submit(self, item: Item) -> bool:
         """Hand over an item; never waits.
@@ -70,8 +63,6 @@ class LatestWorker(Generic[Item]):
             self.dropped += replaced
             self._item = item
         if not replaced:
-            if self._core is not None:
-                self._core.move_off_mine()
             self._wake.put(None)
         return replaced
 

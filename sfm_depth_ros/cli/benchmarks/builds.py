@@ -10,18 +10,18 @@ alone and keep the other rows.
 from __future__ import annotations
 
 import gc
-import re
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from torch import nn
-
-from sfm_depth_ros.config.networks import DEPTH_NETWORKS, POSE_NETWORKS
-from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
+from sfm_depth_ros.cli.benchmarks.network_table import (
+    IMAGE_HW,
+    NETWORKS,
+    NetworkTable,
+    fresh_network,
+)
 from sfm_depth_ros.engines.export import PRECISIONS, channels, export_onnx
 from sfm_depth_ros.engines.graph_agreement import check_agreement, open_session
 from sfm_depth_ros.engines.graph_constants import fix_input_shape, parse_graph
@@ -29,17 +29,12 @@ from sfm_depth_ros.engines.graph_precision import to_half
 from sfm_depth_ros.engines.tensorrt_builder import BuiltPlan, PlanRequest, build_plan
 from sfm_depth_ros.engines.tensorrt_runtime import TensorRt, load_tensorrt
 from sfm_depth_ros.errors import SfmDepthError
-from sfm_depth_ros.networks.model import create_depth_network, create_pose_network
 
-NETWORKS = tuple(("depth", name) for name in DEPTH_NETWORKS) + tuple(
-    ("pose", name) for name in POSE_NETWORKS
-)
 CAPABILITY = (8, 6)  # of the plans that are built on a machine without a GPU
-IMAGE_HW = (192, 640)
-_TABLE = re.compile(r"(<!-- builds -->\n).*?(<!-- end -->)", re.DOTALL)
-_HEAD = (
+TABLE = NetworkTable(
+    "builds",
     "| network | precision | parameters | graph | plan | parse and build (processor time) |\n"
-    "|---|---|---|---|---|---|\n"
+    "|---|---|---|---|---|---|\n",
 )
 
 
@@ -97,14 +92,6 @@ def build_networks(
             gc.collect()  # graphs of half a gigabyte
 
 
-def fresh_network(kind: str, name: str) -> nn.Module:
-    """A network with random weights, always the same."""
-    torch.manual_seed(0)
-    network = (create_depth_network(DepthNetworkConfig(name=name)) if kind == "depth"
-               else create_pose_network(PoseNetworkConfig(name=name)))
-    return network.eval()
-
-
 def build_graph(runtime: TensorRt, content: bytes, shape: tuple[int, ...]) -> BuiltPlan:
     """Build a graph for one shape, through the code that a GPU machine runs."""
     proto = parse_graph(content)
@@ -124,26 +111,6 @@ def _half(single: bytes, image_channels: int) -> bytes:
     return content
 
 
-def replace_rows(text: str, rows: dict[str, str]) -> str:
-    """Put new rows into the table of a document, in the networks' order; others stay.
-
-    Args:
-        text: The document.
-        rows: All rows of each network by its name, as in ``depth small``.
-    """
-    def table(match: re.Match[str]) -> str:
-        known: dict[str, str] = {}
-        for line in match.group(0).splitlines(keepends=True):
-            if line.startswith(("| depth", "| pose")):
-                network = line.split("|")[1].strip()
-                known[network] = known.get(network, "") + line
-        known |= rows
-        ordered = [known[" ".join(key)] for key in NETWORKS if " ".join(key) in known]
-        return match.group(1) + _HEAD + "".join(ordered) + match.group(2)
-
-    return _TABLE.sub(table, text)
-
-
 def main(document: Path, names: list[str]) -> int:
     """Measure, and rewrite the document after every network."""
     wanted = [key for key in NETWORKS if not names or " ".join(key) in names]
@@ -157,7 +124,7 @@ def main(document: Path, names: list[str]) -> int:
             failures += 1
             continue
         text = document.read_text(encoding="utf-8")
-        document.write_text(replace_rows(text, {" ".join(key): rows}), encoding="utf-8")
+        document.write_text(TABLE.with_rows(text, {" ".join(key): rows}), encoding="utf-8")
         sys.stdout.write(f"{rows}({time.perf_counter() - started:.0f} s with the export)\n")
         sys.stdout.flush()
     return 1 if failures or not wanted else 0

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from sfm_depth_ros.cli.benchmarks import builds
-from sfm_depth_ros.cli.benchmarks.builds import NETWORKS, Built, build_networks, replace_rows
+from sfm_depth_ros.cli.benchmarks.builds import TABLE, Built, build_networks
+from sfm_depth_ros.cli.benchmarks.network_table import NETWORKS
 from sfm_depth_ros.config.networks import DEPTH_NETWORKS, POSE_NETWORKS
 
 pytest.importorskip("onnxruntime")
@@ -44,9 +45,9 @@ def test_rows_are_put_in_order_and_others_stay() -> None:
         return Built(network, "fp32", 1_400_000, 5_500_000, 6_600_000, seconds).row()
 
     document = "before\n<!-- builds -->\n<!-- end -->\nafter <!-- end -->\n"
-    document = replace_rows(document, {"pose small": row("pose small")})
-    document = replace_rows(document, {"depth resnet18": row("depth resnet18")})
-    document = replace_rows(document, {"pose small": row("pose small", 2.5)})
+    document = TABLE.with_rows(document, {"pose small": row("pose small")})
+    document = TABLE.with_rows(document, {"depth resnet18": row("depth resnet18")})
+    document = TABLE.with_rows(document, {"pose small": row("pose small", 2.5)})
     lines = document.splitlines()
     assert lines[0] == "before" and lines[-1] == "after <!-- end -->"
     assert lines[4:6] == [
