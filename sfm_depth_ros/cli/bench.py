@@ -34,6 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bag", type=Path, help="frames of the agreement; default: the model's "
                         "check frames")
     parser.add_argument("--pipelined", action="store_true", help="the node's parameter pipelined")
+    parser.add_argument("--image-transport", choices=("raw", "compressed"), default="raw",
+                        help="the frame path's images: rgb8 (default) or JPEG")
+    parser.add_argument("--rate", type=float, default=20.0, metavar="HZ",
+                        help="the frame path's images a second (default: 20)")
     parser.add_argument("--json", type=output_file, metavar="FILE",
                         help="write the figures here as well")
 
@@ -46,6 +50,8 @@ def run(options: argparse.Namespace) -> int:
     _network_size(options.size or DEFAULT_SIZE)
     if options.threads < 1:
         raise ConfigError(f"--threads: expected at least 1, got {options.threads}")
+    if not 0 < options.rate <= 1000:
+        raise ConfigError(f"--rate: expected 0 to 1000 images a second, got {options.rate}")
     folder = read_model_folder(options.model or find_share(SHIPPED_MODEL))
     figures: dict[str, Any] = {}
     for part in PARTS:
@@ -107,7 +113,7 @@ def _measure_frame_path(
 
     width = _network_size(options.size)[0] if options.size else 0
     setting = PathSetting(folder, options.threads, options.precision, options.engine, width,
-                          options.pipelined)
+                          options.pipelined, options.image_transport, options.rate)
     return measure_frame_path(setting, scratch)
 
 

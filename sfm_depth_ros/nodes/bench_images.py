@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A camera and a listener for ``sfm-depth bench``: 1280x720 rgb8, best effort, counted.
+"""A camera and a listener for ``sfm-depth bench``: 1280x720 rgb8 or JPEG, best effort, counted.
 
 ``send`` publishes like a camera driver that knows nothing of us; ``receive`` counts what arrives
 and how late. Each says one JSON line at its end. Which transports Fast DDS uses is the
@@ -17,11 +17,14 @@ import time
 from statistics import median
 from typing import Any
 
+import cv2
+import numpy as np
 import rclpy
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from sfm_depth_ros.data.image_codec import encode_jpeg
 from sfm_depth_ros.errors import SfmDepthError
 from sfm_depth_ros.ros import qos
 
@@ -34,11 +37,12 @@ def send(options: argparse.Namespace) -> dict[str, Any]:
     """Publish ``count`` images and their calibration once ``wait_for`` subscribers are there."""
     node = Node("bench_camera")
     best_effort = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
-    images = node.create_publisher(Image, options.topic, best_effort)
+    image = _jpeg() if options.transport == "compressed" else _image()
+    images = node.create_publisher(type(image), options.topic, best_effort)
     infos = node.create_publisher(CameraInfo, "camera_info", 10)
     _wait_until(lambda: images.get_subscription_count() >= options.wait_for, "a subscriber")
     time.sleep(options.settle)
-    image, info = _image(), _camera_info()
+    info = _camera_info()
     started = time.monotonic()
     for index in range(options.count):
         time.sleep(max(0.0, started + index / options.rate - time.monotonic()))
@@ -76,6 +80,7 @@ def main() -> int:
     parser.add_argument("--topic", default="image")
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--rate", type=float, default=20.0, help="images per second")
+    parser.add_argument("--transport", choices=("raw", "compressed"), default="raw")
     parser.add_argument("--wait-for", type=int, default=1, help="subscribers to wait for")
     parser.add_argument("--settle", type=float, default=1.0, help="seconds between match and send")
     parser.add_argument("--patience", type=float, default=30.0, help="seconds until the first")
@@ -92,6 +97,16 @@ def _image() -> Image:
     message.header.frame_id = "camera_optical"
     ramp = bytes(range(256)) * (HEIGHT * WIDTH * 3 // 256)
     message.data = array.array("B", ramp)  # an ndarray here costs 156 ms, this 0.1
+    return message
+
+
+def _jpeg() -> CompressedImage:
+    """A picture as smooth as a street is: it has about 0.4 MB."""
+    noise = np.random.default_rng(0).standard_normal((HEIGHT, WIDTH, 3)).astype(np.float32)
+    picture = np.clip(128 + 400 * cv2.GaussianBlur(noise, (0, 0), 2.0), 0, 255).astype(np.uint8)
+    message = CompressedImage(format="rgb8; jpeg compressed bgr8")
+    message.header.frame_id = "camera_optical"
+    message.data = array.array("B", encode_jpeg(picture))
     return message
 
 

@@ -1,12 +1,14 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Loads models beside the one that serves, in a thread of its own."""
+"""Loads models beside the one that serves, in a thread of its own.
+
+Its priority is the others': a thread that waits for a core while it holds the interpreter lets
+everything wait for it, and on a busy machine one of low priority waits for seconds.
+"""
 
 from __future__ import annotations
 
 import logging
-import os
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -24,7 +26,6 @@ from sfm_depth_ros.ros.complaints import Complaints
 from sfm_depth_ros.ros.latest_worker import LatestWorker
 
 _logger = logging.getLogger(__name__)
-_BACKGROUND_NICENESS = 10
 
 
 @dataclass(frozen=True)
@@ -155,9 +156,6 @@ class ModelLoader:
 
     def _swap(self, estimator: DepthEstimator, folder: ModelFolder) -> bool:
         """Load a model beside the one that serves and let it serve; whether it does."""
-        if self.config.engine_threads == 1:
-            # An engine of several threads would keep the low priority of the one that made it.
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _BACKGROUND_NICENESS)
         try:
             prepared = estimator.prepare(folder)
         except SfmDepthError as error:

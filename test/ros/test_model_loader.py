@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import os
 import shutil
+import threading
 import time
 from types import SimpleNamespace
 
@@ -31,6 +33,7 @@ class FakeEstimator:
 
     def prepare(self, folder):
         self._check(folder)
+        self.niceness = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
         return SimpleNamespace(model_id=folder.model_id)
 
     def swap(self, prepared):
@@ -117,6 +120,16 @@ def test_an_accepted_offer_serves_and_says_how_long_it_took(loader, other_model)
     _wait(lambda: loader.loaded == 1)
     assert loader.serving.estimator.model_id == other_model.model_id
     assert [0.05 < seconds < 5 for seconds in loader.update_s] == [True]
+
+
+def test_a_model_is_loaded_at_the_priority_of_the_frames(loader, other_model, tmp_path):
+    """One of low priority would hold the interpreter while it waits for a core."""
+    loader.set_camera(_camera())
+    _wait(lambda: loader.serving is not None)
+    shutil.copytree(other_model.path, tmp_path / "other")
+    loader.offer(str(tmp_path / "other"))
+    _wait(lambda: loader.loaded == 1)
+    assert loader.serving.estimator.niceness == os.getpriority(os.PRIO_PROCESS, 0)
 
 
 def test_the_same_model_again_changes_nothing(loader, tiny_model):

@@ -44,6 +44,8 @@ class PathSetting:
         engine: ``engine``.
         input_width: Width of the network's image in pixels; 0 = the model's own.
         pipelined: ``pipelined``.
+        image_transport: ``image_transport``.
+        rate_hz: Images a second.
     """
 
     folder: ModelFolder
@@ -52,6 +54,8 @@ class PathSetting:
     engine: str = "auto"
     input_width: int = 0
     pipelined: bool = False
+    image_transport: str = "raw"
+    rate_hz: float = RATE_HZ
 
 
 def measure_frame_path(setting: PathSetting, scratch: Path) -> dict[str, Any]:
@@ -74,7 +78,7 @@ def measure_frame_path(setting: PathSetting, scratch: Path) -> dict[str, Any]:
         "model": str(setting.folder.path), "models_dir": str(scratch / "models"),
         "engine": setting.engine, "precision": setting.precision,
         "engine_threads": setting.threads, "input_width": setting.input_width,
-        "pipelined": setting.pipelined,
+        "pipelined": setting.pipelined, "image_transport": setting.image_transport,
     }
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with (
@@ -86,24 +90,29 @@ def measure_frame_path(setting: PathSetting, scratch: Path) -> dict[str, Any]:
         monitor = Monitor(eyes.process.stdout, eyes.process.stdin)
         monitor.wait_until(lambda state: state.states.get("depth_node") == "active",
                            START_WITHIN_S, "activation of depth_node")
-        before = _send(WARM_UP, environment, monitor)  # the engine is built meanwhile
-        after = _send(COUNT, environment, monitor)
+        before = _send(WARM_UP, setting, environment, monitor)  # the engine is built meanwhile
+        after = _send(COUNT, setting, environment, monitor)
         depth_node.stop()
-    return _figures(before, after, _bare_engines_ms(setting, environment))
+    figures = _figures(before, after, _bare_engines_ms(setting, environment))
+    return {**figures, "published_per_s": figures["published"] * setting.rate_hz / COUNT}
 
 
-def _send(count: int, environment: dict[str, str], monitor: Monitor) -> dict[str, Any]:
+def _send(
+    count: int, setting: PathSetting, environment: dict[str, str], monitor: Monitor
+) -> dict[str, Any]:
     """Send images, then read the newest diagnostics."""
-    _be_a_camera(count, environment)
+    _be_a_camera(count, environment, setting.rate_hz, setting.image_transport)
     time.sleep(2.5)  # two rounds of diagnostics
     return dict(monitor.state.depth)
 
 
-def _be_a_camera(count: int, environment: dict[str, str]) -> None:
+def _be_a_camera(
+    count: int, environment: dict[str, str], rate_hz: float = RATE_HZ, transport: str = "raw"
+) -> None:
     """Send images as a camera driver that knows nothing of us."""
     driver = {name: value for name, value in environment.items() if name not in PROFILE_VARIABLES}
     command = [sys.executable, "-m", "sfm_depth_ros.nodes.bench_images", "send",
-               "--count", str(count), "--rate", str(RATE_HZ)]
+               "--count", str(count), "--rate", str(rate_hz), "--transport", transport]
     done = subprocess.run(command, env=driver, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SfmDepthError(f"the camera failed: {last_line(done.stderr)}")
@@ -151,6 +160,7 @@ def _figures(
         "sent": COUNT,
         "received": after["received"] - before["received"],
         "dropped": after["dropped"] - before["dropped"],
+        "published": after["published"] - before["published"],
         "memory_mb": after["memory_mb"],
         "engines": {name: after.get(f"engine_{name}") for name in ("depth", "pose")},
     }

@@ -27,7 +27,8 @@ def frame_path_lines(figures: Figures) -> list[str]:
         f"bare = {figures['overhead_ratio']:.2f} ({engines}; depth alone "
         f"{figures['depth_engine_ms_p50']:.2f} ms)",
         f"  {figures['sent']} images sent, {figures['received']:.0f} received, "
-        f"{figures['dropped']:.0f} dropped; the node holds {figures['memory_mb']:.0f} MB",
+        f"{figures['dropped']:.0f} dropped, {figures['published_per_s']:.0f} published a second; "
+        f"the node holds {figures['memory_mb']:.0f} MB",
     ]
 
 
