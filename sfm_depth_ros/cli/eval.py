@@ -12,6 +12,7 @@ from sfm_depth_ros.cli.evaluation.table import table
 from sfm_depth_ros.cli.frame_counter import FrameCounter
 from sfm_depth_ros.cli.inference_options import add_inference_arguments, node_config
 from sfm_depth_ros.cli.output_paths import output_file, output_folder, write_whole
+from sfm_depth_ros.errors import ConfigError
 from sfm_depth_ros.metrics.protocol import RESIZES, DepthProtocol
 
 if TYPE_CHECKING:
@@ -131,6 +132,8 @@ def _scene_chooser(options: argparse.Namespace) -> SceneChooser | None:
     """What collects pictures, where a page is wanted; says at once what that lacks."""
     if not options.html:
         return None
+    if options.json and options.json.resolve() == options.html.resolve():
+        raise ConfigError(f"--json and --html: expected two files, got {options.html} for both")
     from sfm_depth_ros.cli.evaluation.scenes import SceneChooser
     from sfm_depth_ros.optional import require
 

@@ -82,6 +82,7 @@ def test_eval_by_another_protocol_with_a_page(
     [
         (["--min-depth", "9", "--max-depth", "3"], "got min_depth 9 and max_depth 3"),
         (["--html", "page.html"], "matplotlib is needed here"),
+        (["--html", "page", "--json", "./page"], "expected two files, got page for both"),
     ],
 )
 def test_eval_says_at_once_what_it_cannot_do(
