@@ -51,7 +51,8 @@ def recorded_caches(
     frames = read_frames(bag, config.width, needs_velocity=True, companions=companions)
     if config.zoom > 1:
         frames = frames.wider(config.prepared_width)
-    taught_roles = () if config.teacher == "none" else (SPARSE_DEPTH,)
+    teacher = config.teacher if SPARSE_DEPTH in companions else "none"  # nobody asks for it
+    taught_roles = () if teacher == "none" else (SPARSE_DEPTH,)
     for role in companions:
         if not getattr(frames.topics, role) and role not in taught_roles:
             _logger.warning("%s has no %s, which the objective could use", bag.name, role)
@@ -61,11 +62,11 @@ def recorded_caches(
         "part_s": [bag.start_s, bag.end_s],
         "width": frames.preprocessor.size[0],
         "companions": companions,
-        "teacher": config.teacher,
+        "teacher": teacher,
         "gates": [gates.min_displacement, gates.max_displacement, gates.max_image_gap],
         "code": code_hash("data", "geometry", "metrics"),
     }
-    folder = store.entry(bag.name, content, partial(_fill, frames, gates, config.teacher))
+    folder = store.entry(bag.name, content, partial(_fill, frames, gates, teacher))
     return [read_cache(path) for path in sorted(folder.iterdir())]
 
 

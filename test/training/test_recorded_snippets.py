@@ -58,6 +58,22 @@ def test_parts_widths_and_gates_are_entries_of_their_own(tmp_path: Path, store) 
         recorded_caches(BagSelection(bag), narrow, store)
 
 
+def test_zoom_prepares_no_more_than_the_camera_has(tmp_path: Path, store) -> None:
+    bag = BagSelection(write_small_bag(tmp_path / "bag", frames=5))
+    zoomed = dataclasses.replace(CONFIG, zoom=2.0)
+    (cache,) = recorded_caches(bag, zoomed, store)
+    assert cache.shape.width == 64  # the images are no wider
+    assert cache.folder == recorded_caches(bag, CONFIG, store)[0].folder
+
+
+def test_a_teacher_whom_nobody_asks_teaches_nothing(tmp_path: Path, store) -> None:
+    bag = BagSelection(write_small_bag(tmp_path / "bag", frames=5))
+    taught = dataclasses.replace(CONFIG, teacher="tracks")
+    plain = recorded_caches(bag, CONFIG, store)[0].folder
+    assert recorded_caches(bag, taught, store)[0].folder == plain
+    assert recorded_caches(bag, taught, store, ("sparse_depth",))[0].folder != plain
+
+
 def test_a_copy_is_the_same_content_and_another_drive_is_not(tmp_path: Path) -> None:
     bag = write_small_bag(tmp_path / "bag")
     copy = Path(shutil.copytree(bag, tmp_path / "copy"))
