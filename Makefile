@@ -5,6 +5,7 @@
 #   make test                        fast and medium tests
 #   make test-slow                   the rest
 #   make bench                       transport, frame path, engines, training step
+#   make agreement BAG=path          every network in every CPU engine against torch, on a bag's frames
 #   make recipes                     every recipe, 200 steps each: the table of docs/training.md
 #   make extras                      every optional term, with and without: likewise
 #   make lint                        ruff, mypy, codespell
@@ -32,7 +33,7 @@ STAMP := $(VENV)/.installed
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: setup demo test test-slow lint bench recipes extras docs clean
+.PHONY: setup demo test test-slow lint bench agreement recipes extras docs clean
 .DEFAULT_GOAL := test
 
 setup: $(STAMP)
@@ -55,6 +56,9 @@ test-slow: $(STAMP)
 bench: $(STAMP)
 	mkdir -p $(OUT)/bench
 	$(BIN)/sfm-depth bench --json $(OUT)/bench/bench.json $(ARGS)
+
+agreement: $(STAMP)
+	$(BIN)/python -m sfm_depth_ros.cli.benchmarks.networks_agreement $(BAG) docs/benchmarks.md $(ARGS)
 
 recipes extras: $(STAMP)
 	$(BIN)/python -m sfm_depth_ros.cli.benchmarks.$@ --out $(OUT)/$@ --document docs/training.md $(ARGS)

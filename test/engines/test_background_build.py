@@ -81,6 +81,31 @@ def test_it_serves_from_the_first_image_and_changes_between_two(
     assert slow.engine.closed == 1
 
 
+def test_bytes_become_floats_until_an_engine_serves_that_takes_them() -> None:
+    class Reading(Answering):
+        def infer(self, image: np.ndarray) -> np.ndarray:
+            assert (image.shape, image.dtype) == (self.input_shape, np.float32)
+            return image[0, :, 1, 2]
+
+    class Taking(Answering):
+        takes_bytes = True
+
+        def infer_bytes(self, images: np.ndarray) -> np.ndarray:
+            return images[0, 1, 2].astype(np.float32)
+
+    picture = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), dtype=np.uint8)
+    slow = Slow()
+    slow.engine = Taking("better", 2.0)
+    build = BackgroundBuild(slow, "better")
+    engine = InterimEngine(Reading("first", 1.0), build)
+    assert not engine.takes_bytes
+    np.testing.assert_allclose(engine.infer_bytes(picture), picture[0, 1, 2] / 255, rtol=1e-6)
+    slow.go.set()
+    wait_until(lambda: build.is_done)
+    assert engine.infer_bytes(picture).tolist() == picture[0, 1, 2].tolist()
+    assert engine.takes_bytes
+
+
 @pytest.mark.parametrize("error", [EngineError("out of memory"), ZeroDivisionError("a defect")])
 def test_a_failed_build_is_said_once_and_the_first_goes_on(
     error: Exception, caplog: pytest.LogCaptureFixture

@@ -138,6 +138,8 @@ def main(bag: Path, document: Path, names: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit("usage: networks_agreement BAG DOCUMENT [NETWORK ...]; make agreement BAG=path")
     try:
         sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]))
     except SfmDepthError as error:
