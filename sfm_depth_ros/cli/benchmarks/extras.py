@@ -48,21 +48,23 @@ class Extra:
     focal_factor: float = 1.0
 
 
-FIELD = ("pose.residual_translation=true", "objective.residual_sparsity_weight=0.005",
+NO_AUTO_MASK = "objective.auto_mask=false"  # it leaves out much of what moves or is hidden, too
+FIELD = (NO_AUTO_MASK, "pose.residual_translation=true",
+         "objective.residual_sparsity_weight=0.005",
          "objective.residual_smoothness_weight=0.02")  # fmt: skip
-STEREO = ("objective.stereo_weight=1.0", "objective.left_right_weight=0.1")
-NO_ODOMETER = "objective.velocity_weight=0.0"
 TURNS = "objective.rotation_weight=20.0"
-MEAN = "objective.reduction=mean"
+NO_ODOMETER = "objective.velocity_weight=0.0"
+MEAN = (NO_AUTO_MASK, "objective.reduction=mean")
 EXTRAS = {
     "moving things": Extra(
         ("--style street --movers 12",),
         {
-            "without": (),
+            "without": (NO_AUTO_MASK,),
             "with the residual field": FIELD,
             "with the field and instance masks": (*FIELD, "objective.use_instance_mask=true"),
+            "auto-mask instead": (),
         },
-        ("abs_rel", "things_abs_rel", "depth_scale_ratio"),
+        ("things_abs_rel", "abs_rel", "abs_rel_scaled", "depth_scale_ratio"),
     ),
     "unknown focal length": Extra(
         ("--style country --weave 1",),  # pixels move by focal length x turn
@@ -78,20 +80,21 @@ EXTRAS = {
         ("--style street --stereo",),
         {
             "without, no odometer": (NO_ODOMETER,),
-            "with, no odometer": (NO_ODOMETER, *STEREO),
-            "without": (),
-            "with": STEREO,
+            "with, no odometer": (
+                NO_ODOMETER, "objective.stereo_weight=1.0", "objective.left_right_weight=0.1",
+            ),
         },
         lost_scale=0.7,
     ),
     "occlusions": Extra(
-        ("--style posts --speed 2",),
+        ("--style posts --speed 4",),
         {
-            "without, mean of sources": (MEAN,),
-            "with splat mask": (MEAN, "objective.occlusion_mask=splat"),
-            "with principled mask": (MEAN, "objective.principled_mask=true"),
-            "minimum of sources instead": (),
+            "without, mean of sources": MEAN,
+            "with splat mask": (*MEAN, "objective.occlusion_mask=splat"),
+            "with principled mask": (*MEAN, "objective.principled_mask=true"),
+            "minimum of sources instead": (NO_AUTO_MASK,),
         },
+        ("hidden_abs_rel", "abs_rel", "abs_rel_scaled"),
     ),
     "near and far": Extra(
         ("--style indoor", "--style country"),
