@@ -44,10 +44,6 @@ class MotionField(nn.Module):
     later's, each to be added to a point after it was taken to the other image. It is zero at the
     start; each axis has a scale of its own, since things move less up and down.
 
-    Its median over the image is zero: most of what is seen stands still, and what all points
-    share is the camera's motion. Else the field takes over part of that, past the odometer, and
-    the world grows by it.
-
     Args:
         channels: Channels of the pose network's feature maps, finest first.
         images: How many images it sees.
@@ -74,6 +70,4 @@ class MotionField(nn.Module):
         field = stack.new_zeros(len(stack), self.fields, 1, 1)
         for refine, here in zip(self.refinements, (*reversed(features), stack), strict=True):
             field = refine(field, here)
-        shared = field.flatten(2).median(dim=2).values[..., None, None]
-        field = (field - shared).unflatten(1, (self.pairs, 2, 3))
-        return field * self.axis_scale[:, None, None]
+        return field.unflatten(1, (self.pairs, 2, 3)) * self.axis_scale[:, None, None]

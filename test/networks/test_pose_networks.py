@@ -118,26 +118,12 @@ def test_a_fresh_field_begins_to_move_at_once() -> None:
 
 def test_axes_of_the_field_have_scales_of_their_own() -> None:
     network = seeded("small", residual_translation=True).eval()
-    stack, factors = stack_for(network), torch.tensor([0.5, 0.0, 2.0])
+    stack = stack_for(network)
     with torch.inference_mode():
-        nn.init.normal_(network.motion_field.refinements[-1].second.weight)
-        before = network.observe(stack).residual_translation
-        network.motion_field.axis_scale.mul_(factors)
-        after = network.observe(stack).residual_translation
-    assert before.any()
-    torch.testing.assert_close(after, before * factors[:, None, None])
-
-
-def test_what_all_points_share_is_not_the_fields_to_say() -> None:
-    network = seeded("small", residual_translation=True).eval()
-    stack, last = stack_for(network), network.motion_field.refinements[-1].second
-    with torch.inference_mode():
-        nn.init.normal_(last.weight)
+        nn.init.ones_(network.motion_field.refinements[-1].second.bias)
+        network.motion_field.axis_scale.copy_(torch.tensor([0.5, 0.0, 2.0]))
         field = network.observe(stack).residual_translation
-        last.bias.add_(torch.arange(6.0))  # everything moves, says the network
-        shifted = network.observe(stack).residual_translation
-    torch.testing.assert_close(shifted, field, atol=1e-5, rtol=1e-5)
-    assert not field.flatten(4).median(dim=4).values.any()
+    assert torch.equal(field[0, 0, 1, :, 5, 7], torch.tensor([0.5, 0.0, 2.0]))
 
 
 def test_the_motion_alone_does_not_pay_for_extras() -> None:

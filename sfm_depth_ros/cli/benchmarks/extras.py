@@ -97,7 +97,7 @@ EXTRAS = {
         ("hidden_abs_rel", "abs_rel", "abs_rel_scaled"),
     ),
     "near and far": Extra(
-        ("--style indoor", "--style country"),
+        ("--style indoor --speed 0.7", "--style country --speed 10"),
         {
             "without": (),
             "with range normalisation": (  # about the same weight on average: ranges are metres
