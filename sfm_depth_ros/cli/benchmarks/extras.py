@@ -21,7 +21,8 @@ from sfm_depth_ros.config.loading import load_config
 from sfm_depth_ros.config.schema import RecipeConfig
 from sfm_depth_ros.ros.paths import SHIPPED_MODEL, find_share
 
-SIZE, LEARN, JUDGE = "192x64", "--seconds 24 --seed 11", "--seconds 6 --seed 12"
+SIZE, LEARN, JUDGE = "192x64", "--seconds 24", "--seconds 6"
+JUDGE_SEED, LEARN_SEEDS = 12, (11, 13, 14, 15)
 PLAIN = (
     "training.learning_rate=0.0003", "training.weight_decay=0.0", "training.batch_size=4",
     "training.self_supervised_every=1", "training.width=192", "objective.supervised_weight=0.0",
@@ -39,6 +40,7 @@ class Extra:
         figures: What is reported: ``NAME`` of the first drive, or ``NUMBER.NAME`` of a drive.
         lost_scale: Depths and translations begin this many times too large.
         focal_factor: The drives report this many times their true focal length.
+        places: How many drives of each kind are learnt from.
     """
 
     drives: tuple[str, ...]
@@ -46,6 +48,7 @@ class Extra:
     figures: tuple[str, ...] = ("abs_rel", "abs_rel_scaled", "depth_scale_ratio")
     lost_scale: float = 1.0
     focal_factor: float = 1.0
+    places: int = 1
 
 
 NO_AUTO_MASK = "objective.auto_mask=false"  # it leaves out much of what moves or is hidden, too
@@ -106,6 +109,7 @@ EXTRAS = {
         },
         ("0.abs_rel", "0.depth_scale_ratio", "0.translation_scale_ratio", "1.abs_rel",
          "1.depth_scale_ratio", "1.translation_scale_ratio"),
+        places=4,
     ),
 }  # fmt: skip
 
@@ -122,11 +126,16 @@ def measure_extra(
         threads: CPU threads.
         scratch: Folder for drives and prepared snippets.
     """
-    extra, drives, judges = EXTRAS[name], list[Path](), list[Path]()
+    extra = EXTRAS[name]
     camera = f"--size {SIZE} --reported-focal-factor {extra.focal_factor:g}"
-    for style in extra.drives:
-        drives.append(render_drive(scratch, f"{style} {LEARN} {camera}"))
-        judges.append(render_drive(scratch, f"{style} {JUDGE} {camera}"))
+    drives = [
+        render_drive(scratch, f"{style} {LEARN} {camera} --seed {seed}")
+        for style in extra.drives for seed in LEARN_SEEDS[: extra.places]
+    ]
+    judges = [
+        render_drive(scratch, f"{style} {JUDGE} {camera} --seed {JUDGE_SEED}")
+        for style in extra.drives
+    ]
     recipe = recipe_of(name, variant, steps, threads)
     return measure_run(ShortRun(
         recipe, drives[0], judges[0], scratch, find_share(SHIPPED_MODEL), tuple(drives[1:]),
