@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import pytest
 
+from sfm_depth_ros.cli import synth
 from sfm_depth_ros.cli.benchmarks import extras, recipes
 from sfm_depth_ros.cli.benchmarks.figures_file import Figures, read_section, write_section
 from sfm_depth_ros.errors import ConfigError
@@ -85,6 +87,33 @@ def test_the_tables_of_extras_take_figures_of_the_right_drive() -> None:
 def test_every_variant_is_a_recipe(name: str) -> None:
     for variant in extras.EXTRAS[name].variants:
         assert extras.recipe_of(name, variant, steps=40, threads=1).training.steps == 40
+
+
+@pytest.mark.parametrize("name", list(extras.EXTRAS))
+def test_both_sides_learn_and_are_judged_on_drives_that_can_be_rendered(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, runs = [], []
+
+    def remember(folder: Path, arguments: str) -> Path:
+        parser = argparse.ArgumentParser()
+        synth.add_arguments(parser)
+        asked.append(synth.drive_spec(parser.parse_args([str(folder), *arguments.split()])))
+        return folder / str(len(asked))
+
+    monkeypatch.setattr(extras, "render_drive", remember)
+    monkeypatch.setattr(extras, "measure_run", runs.append)
+    extra = extras.EXTRAS[name]
+    for variant in extra.variants:
+        extras.measure_extra(name, variant, 40, 1, tmp_path)
+    learnt, kinds = len(extra.drives) * extra.places, len(extra.drives)
+    assert len(asked) == (learnt + kinds) * len(extra.variants)
+    assert [spec.seed for spec in asked[:learnt]] == [11, 13, 14, 15][: extra.places] * kinds
+    assert [spec.seed for spec in asked[learnt : learnt + kinds]] == [12] * kinds
+    assert {len(run.more_drives) for run in runs} == {learnt - 1}
+    assert {(run.lost_scale, run.focal_factor) for run in runs} == {
+        (extra.lost_scale, extra.focal_factor)
+    }
 
 
 def test_every_recipe_can_be_shortened() -> None:
