@@ -14,6 +14,7 @@ import torch
 from sfm_depth_ros.config.loading import load_config
 from sfm_depth_ros.config.schema import RecipeConfig
 from sfm_depth_ros.data.batch import SnippetBatch, collate
+from sfm_depth_ros.geometry.se3 import motion_to_transform
 from sfm_depth_ros.losses.terms import weight_of
 from sfm_depth_ros.networks.model import create_depth_network, create_pose_network
 from sfm_depth_ros.ros.paths import find_share
@@ -44,8 +45,14 @@ def batch(plane_snippets) -> SnippetBatch:
     points[..., ::8, ::8] = 6.0
     return dataclasses.replace(
         plain, right=plain.target.roll(-3, -1), T_right_target=T, instances=instances,
-        sparse_depth=points,
+        sparse_depth=points, T_measured=_turning(),
     )  # fmt: skip
+
+
+def _turning() -> torch.Tensor:
+    """Measured motions ``(1, 2, 4, 4)`` of a car that drives round a bend."""
+    motion = torch.tensor([0.0, 0.0, 0.3, 0.0, 0.02, 0.0])
+    return motion_to_transform(torch.stack((motion, -motion))[None])
 
 
 def test_the_whole_list_is_there() -> None:
