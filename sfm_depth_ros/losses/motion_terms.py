@@ -13,7 +13,11 @@ from sfm_depth_ros.losses.velocity import rotation_loss, velocity_loss, velocity
 
 
 def velocity(scene: Scene) -> Tensor:
-    """Difference between predicted and measured ways: where metric scale comes from."""
+    """Difference between predicted and measured ways: where metric scale comes from.
+
+    As vectors where the configuration says so and the snippets have them (rendered ones, whose
+    whole motion supervises, have lengths alone).
+    """
     observed, T = scene.observed, scene.predicted.T_source_target
     if scene.config.velocity_kind == "vector" and observed.T_measured is not None:
         return velocity_vector_loss(T, observed.T_measured)
