@@ -1,15 +1,19 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A thread that works beside its caller, on another core where there is one."""
+"""A thread that works beside its caller, on another core where one is free."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
+
+LATE_S = 1e-3  # begun so late, it was not alone on its core
+REST = 100  # calls for which the kernel chooses after that
 
 Answer = TypeVar("Answer")
 
@@ -20,6 +24,7 @@ class SideThread:
     Linux wakes a thread on the waker's core unless it sees an idle one, and in many virtual
     machines it sees none, for a core that its host has put to sleep counts as taken. Both would
     then share one core while the other sleeps, so this one is told to stay off the caller's.
+    Where it then begins late, others work on the rest of the cores, and the kernel knows better.
 
     Args:
         name: Name of the thread.
@@ -32,18 +37,21 @@ class SideThread:
         self._id = self._pool.submit(threading.get_native_id).result()
         self._cores = _allowed_cores() if own_core else frozenset()
         self._avoided = -1
+        self._rest = 0
 
     def submit(self, work: Callable[..., Answer], *arguments: object) -> Future[Answer]:
         """Begin; the answer is waited for with ``result()``."""
         if len(self._cores) > 1:
-            self._avoid(_current_core())
-        return self._pool.submit(work, *arguments)
+            self._avoid(_current_core() if self._rest == 0 else -1)
+        return self._pool.submit(self._begin, time.perf_counter(), work, *arguments)
 
     def close(self) -> None:
         """End the thread, after what it does."""
         self._pool.shutdown()
 
     def _avoid(self, core: int) -> None:
+        """Run on another core than this; -1 = on any."""
+        self._rest = max(self._rest - 1, 0)
         if core == self._avoided:
             return
         try:
@@ -52,15 +60,18 @@ class SideThread:
             self._cores = frozenset()
         self._avoided = core
 
+    def _begin(
+        self, submitted_at: float, work: Callable[..., Answer], *arguments: object
+    ) -> Answer:
+        if self._avoided >= 0 and time.perf_counter() - submitted_at > LATE_S:
+            self._rest = REST
+        return work(*arguments)
+
 
 def _allowed_cores() -> frozenset[int]:
     """The cores that this process may use; none where that cannot be said or chosen."""
-    is_linux = hasattr(os, "sched_setaffinity") and _libc_has_getcpu()
-    return frozenset(os.sched_getaffinity(0)) if is_linux else frozenset()
-
-
-def _libc_has_getcpu() -> bool:
-    return hasattr(ctypes.pythonapi, "sched_getcpu")
+    can_choose = hasattr(os, "sched_setaffinity") and hasattr(ctypes.pythonapi, "sched_getcpu")
+    return frozenset(os.sched_getaffinity(0)) if can_choose else frozenset()
 
 
 def _current_core() -> int:

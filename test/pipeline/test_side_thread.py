@@ -74,6 +74,24 @@ def test_the_kernel_obeys() -> None:
         side.close()
 
 
+def test_where_it_begins_late_the_kernel_chooses_for_a_while(
+    asked: list[tuple[int, frozenset[int]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(side_thread, "_current_core", lambda: 1)
+    monkeypatch.setattr(side_thread, "LATE_S", 60.0)
+    side = SideThread("beside")
+    side.submit(pow, 2, 3).result()
+    monkeypatch.setattr(side_thread, "LATE_S", -1.0)  # others work on its core
+    side.submit(pow, 2, 3).result()
+    monkeypatch.setattr(side_thread, "LATE_S", 60.0)
+    for _ in range(side_thread.REST):
+        side.submit(pow, 2, 3).result()
+    assert [cores for _, cores in asked] == [CORES - {1}, CORES]
+    side.submit(pow, 2, 3).result()
+    assert [cores for _, cores in asked[2:]] == [CORES - {1}], "tried again"
+    side.close()
+
+
 def test_errors_reach_the_caller() -> None:
     side = SideThread("beside")
     with pytest.raises(ZeroDivisionError):
