@@ -53,7 +53,7 @@ class Extra:
 
 NO_AUTO_MASK = "objective.auto_mask=false"  # it leaves out much of what moves or is hidden, too
 FIELD = (NO_AUTO_MASK, "pose.residual_translation=true",
-         "objective.residual_sparsity_weight=0.005",
+         "objective.residual_sparsity_weight=0.1",
          "objective.residual_smoothness_weight=0.02")  # fmt: skip
 TURNS = "objective.rotation_weight=20.0"
 NO_ODOMETER = "objective.velocity_weight=0.0"
