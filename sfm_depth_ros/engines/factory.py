@@ -216,7 +216,7 @@ def _fed_bytes(engine: TensorRtEngine) -> TensorRtEngine:
     height, width = engine.input_shape[2:]
     try:
         engine.take_bytes(InputLayout.identity((height, width)))
-    except EngineError as error:
+    except SfmDepthError as error:
         _logger.info("tensorrt is handed images as floats, not as bytes: %s", error)
     return engine
 
