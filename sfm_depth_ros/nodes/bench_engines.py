@@ -73,7 +73,7 @@ def main() -> int:
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--warm-up", type=int, default=50, help="images that do not count")
+    parser.add_argument("--warm-up", type=int, default=0, help="images that do not count")
     options = parser.parse_args()
     folder = read_model_folder(options.model)
     engines = {

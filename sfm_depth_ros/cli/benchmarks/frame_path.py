@@ -93,7 +93,7 @@ def measure_frame_path(setting: PathSetting, scratch: Path) -> dict[str, Any]:
         before = _send(WARM_UP, setting, environment, monitor)  # the engine is built meanwhile
         after = _send(COUNT, setting, environment, monitor)
         depth_node.stop()
-    figures = _figures(before, after, _bare_engines_ms(setting, environment))
+    figures = _figures(before, after, bare_engines_ms(setting, environment))
     return {**figures, "published_per_s": figures["published"] * setting.rate_hz / COUNT}
 
 
@@ -118,13 +118,14 @@ def _be_a_camera(
         raise SfmDepthError(f"the camera failed: {last_line(done.stderr)}")
 
 
-def _bare_engines_ms(setting: PathSetting, environment: dict[str, str]) -> dict[str, float]:
+def bare_engines_ms(setting: PathSetting, environment: dict[str, str]) -> dict[str, float]:
     """Medians of the engines by themselves, with the same images coming and no node around."""
     camera = CameraModel.from_intrinsics(Intrinsics.from_hfov(80.0, WIDTH, HEIGHT))
     size = Preprocessor(camera, setting.input_width or setting.folder.width).input_hw
     command = [sys.executable, "-m", "sfm_depth_ros.nodes.bench_engines",
                str(setting.folder.path), "--hw", *map(str, size), "--engine", setting.engine,
-               "--precision", setting.precision, "--threads", str(setting.threads)]
+               "--precision", setting.precision, "--threads", str(setting.threads),
+               "--warm-up", str(COUNT // 4)]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True) as alone:
         assert alone.stdout is not None
