@@ -55,8 +55,6 @@ NO_AUTO_MASK = "objective.auto_mask=false"  # it leaves out much of what moves o
 FIELD = (NO_AUTO_MASK, "pose.residual_translation=true",
          "objective.residual_sparsity_weight=0.1",
          "objective.residual_smoothness_weight=0.02")  # fmt: skip
-INSTANCES = (*FIELD, "objective.use_instance_mask=true",  # it holds the field to few places itself
-             "objective.residual_sparsity_weight=0.005")  # fmt: skip
 TURNS = "objective.rotation_weight=20.0"
 NO_ODOMETER = "objective.velocity_weight=0.0"
 MEAN = (NO_AUTO_MASK, "objective.reduction=mean")
@@ -66,7 +64,7 @@ EXTRAS = {
         {
             "without": (NO_AUTO_MASK,),
             "with the residual field": FIELD,
-            "with the field and instance masks": INSTANCES,
+            "with the field and instance masks": (*FIELD, "objective.use_instance_mask=true"),
             "auto-mask instead": (),
         },
         ("things_abs_rel", "abs_rel", "abs_rel_scaled", "depth_scale_ratio"),
