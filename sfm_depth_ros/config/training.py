@@ -64,6 +64,9 @@ class OfflineTrainingConfig:
     zoom: float = option(1.0, "snippets are prepared this many times larger (as far as the camera "
                          "is), and each batch sees windows of them, the whole image or parts; "
                          "intrinsics follow", minimum=1.0, maximum=4.0)
+    zoom_until: float = option(0.7, "share of the training after which batches see whole images "
+                               "alone: the networks end with what the robot's own lens shows",
+                               minimum=0.0, maximum=1.0)
     largest_turn: float = option(0.0, "largest yaw in degrees that windows turn by between two "
                                  "images, beyond the drive's own; needs zoom > 1", minimum=0.0,
                                  maximum=20.0)

@@ -18,7 +18,7 @@ from sfm_depth_ros.config.schema import ObjectiveConfig, OfflineTrainingConfig
 from sfm_depth_ros.data.augmentation import JitterStrength, PhotometricJitter, random_flip
 from sfm_depth_ros.data.batch import SnippetBatch
 from sfm_depth_ros.data.turns import random_turn
-from sfm_depth_ros.data.zoom import random_view
+from sfm_depth_ros.data.zoom import random_view, whole_view
 from sfm_depth_ros.errors import TrainingError
 from sfm_depth_ros.losses.masked_mean import counts_shared_by
 from sfm_depth_ros.training.averaging import WeightAverage
@@ -203,6 +203,8 @@ class OfflineTrainer:
     ) -> SnippetBatch:
         """The batch as networks see it: a window of larger images, with turns of its own."""
         config = self._config
+        if self._share_done() >= config.zoom_until:
+            return whole_view(batch, config.width)
         view = random_view(batch, config.width, generator, part)
         return random_turn(view, batch, config.largest_turn, generator, part)
 

@@ -12,7 +12,9 @@ import torch
 
 from sfm_depth_ros.config.schema import ObjectiveConfig, OfflineTrainingConfig
 from sfm_depth_ros.data.batch import collate
+from sfm_depth_ros.data.zoom import whole_view
 from sfm_depth_ros.errors import TrainingError
+from sfm_depth_ros.training import offline
 from sfm_depth_ros.training.offline import OfflineTrainer, RunParts
 from sfm_depth_ros.training.validation import validate
 
@@ -61,6 +63,23 @@ def test_supervision_lowers_the_error(trainer, make_batch) -> None:
     assert report["refused"] == 0
     assert 0 <= report["data_wait_share"] < 1
     assert report["step_s"] > 0
+
+
+def test_windows_of_larger_images_until_the_last_part(trainer, make_batch, monkeypatch) -> None:
+    focals, sizes, real_step = [], set(), offline.training_step
+
+    def seeing(depth_net, pose_net, batch, config, options):
+        focals.append(float(batch.K[0, 0, 0]))
+        sizes.add(tuple(batch.target.shape[-2:]))
+        return real_step(depth_net, pose_net, batch, config, options)
+
+    monkeypatch.setattr(offline, "training_step", seeing)
+    config = dataclasses.replace(CONFIG, zoom=2.0, zoom_until=0.5, width=32)
+    trainer(config).run(make_batch, nobody)
+    whole = whole_view(make_batch(0), 32)
+    assert focals[6:] == pytest.approx([float(whole.K[0, 0, 0])] * 6)
+    assert len(set(focals[:6])) > 2 and min(focals) == focals[-1]
+    assert sizes == {tuple(whole.target.shape[-2:])} == {(32, 32)}
 
 
 def test_interrupted_and_resumed_is_the_same_as_uninterrupted(trainer, make_batch) -> None:
