@@ -66,6 +66,9 @@ EXTRAS = {
             "with the residual field": FIELD,
             "with the field and instance masks": (*FIELD, "objective.use_instance_mask=true"),
             "auto-mask instead": (),
+            "auto-mask, field and instance masks": (
+                *FIELD, "objective.use_instance_mask=true", "objective.auto_mask=true",
+            ),
         },
         ("things_abs_rel", "abs_rel", "abs_rel_scaled", "depth_scale_ratio"),
     ),
