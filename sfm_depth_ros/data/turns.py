@@ -18,15 +18,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from sfm_depth_ros.data.batch import SnippetBatch
-from sfm_depth_ros.data.zoom import scaled_sources
+from sfm_depth_ros.data.zoom import ALL_VALID, scaled_sources
 from sfm_depth_ros.geometry.pinhole import backproject
-from sfm_depth_ros.geometry.se3 import axis_angle_to_matrix
+from sfm_depth_ros.geometry.se3 import axis_angle_to_matrix, compose_transform
 from sfm_depth_ros.geometry.warping import project_points, warp_sources
 
 TURNED_SHARE = 0.5  # of the batches
 _PITCH_AND_ROLL = 0.25  # as large as yaw, of a robot that drives
 _UNEVEN = 0.3  # how unlike the turns before and after the target may be
-_ALL_VALID = 0.999
 
 
 def random_turn(
@@ -48,8 +47,7 @@ def random_turn(
     rank, parts = part
     drawn = 2 * torch.rand(parts * len(view), 4, generator=generator) - 1
     turns = _turns(drawn[rank * len(view) : (rank + 1) * len(view)], math.radians(largest_deg))
-    T_turned_source = torch.eye(4).repeat(*turns.shape[:2], 1, 1)
-    T_turned_source[..., :3, :3] = axis_angle_to_matrix(turns)
+    T_turned_source = compose_transform(axis_angle_to_matrix(turns), torch.zeros_like(turns))
     return _turned(view, whole, T_turned_source.to(view.K))
 
 
@@ -67,7 +65,7 @@ def _turned(view: SnippetBatch, whole: SnippetBatch, T_turned_source: Tensor) ->
     T_source_turned = T_turned_source.transpose(-1, -2)
     warped = warp_sources(scaled, rays, view.K, T_source_turned, K_source=_of_both(K))
     image, seen = warped.image[:, :, :3], warped.image[:, :, 3:]
-    has_room = (warped.valid & (seen > _ALL_VALID)).flatten(1).all(1)  # (B,)
+    has_room = (warped.valid & (seen > ALL_VALID)).flatten(1).all(1)  # (B,)
     picked = has_room[:, None, None, None, None]
     T = torch.where(picked[..., 0], T_turned_source, torch.eye(4).to(T_turned_source))
     return dataclasses.replace(
@@ -75,17 +73,17 @@ def _turned(view: SnippetBatch, whole: SnippetBatch, T_turned_source: Tensor) ->
         sources=torch.where(picked, image.clamp(0, 1), view.sources),
         T_source_target=None if view.T_source_target is None else T @ view.T_source_target,
         T_measured=None if view.T_measured is None else T @ view.T_measured,
-        instances=_turned_marks(view, whole, T_source_turned, has_room),
+        instances=_turned_marks(view, whole, rays, T_source_turned, has_room),
     )
 
 
 def _turned_marks(
-    view: SnippetBatch, whole: SnippetBatch, T_source_turned: Tensor, has_room: Tensor
+    view: SnippetBatch, whole: SnippetBatch, rays: Tensor, T_source_turned: Tensor,
+    has_room: Tensor,
 ) -> Tensor | None:
     """Instance masks ``(B, 3, H, W)`` with the sources' turned, where there is room."""
     if view.instances is None or whole.instances is None:
         return None
-    rays = backproject(torch.ones_like(view.target[:, :1]), view.K)
     size = (whole.target.shape[-2], whole.target.shape[-1])
     grid, _, _ = project_points(rays, view.K, T_source_turned, size, None, _of_both(whole.K))
     marks = whole.instances[:, 1:].flatten(0, 1)[:, None].to(grid.dtype)

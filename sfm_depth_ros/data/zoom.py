@@ -20,7 +20,7 @@ from sfm_depth_ros.data.batch import SnippetBatch
 
 WHOLE_SHARE = 0.25  # of the batches: what the robot's own lens sees is seen most often
 MULTIPLE = 32  # of the sizes that networks take
-_ALL_VALID = 0.999
+ALL_VALID = 0.999  # a mean over valid pixels alone, but for rounding
 
 
 def whole_view(batch: SnippetBatch, width: int) -> SnippetBatch:
@@ -33,7 +33,8 @@ def whole_view(batch: SnippetBatch, width: int) -> SnippetBatch:
     if batch.target.shape[-1] <= width:
         return batch
     size = _network_size(batch, width)
-    factor, (spare_rows, spare_columns) = _largest(batch, size)
+    factor = _largest_factor(batch, size)
+    spare_rows, spare_columns = _spare(batch, size, factor)
     tops, lefts = (torch.full((len(batch),), n) for n in (spare_rows, spare_columns // 2))
     return _view(batch, size, factor, tops, lefts)
 
@@ -54,15 +55,12 @@ def random_view(
     size = _network_size(batch, width)
     if bool(torch.rand((), generator=generator) < WHOLE_SHARE):
         return whole_view(batch, width)
-    largest, _ = _largest(batch, size)
+    largest = _largest_factor(batch, size)
     factor = math.exp(math.log(largest) * float(torch.rand((), generator=generator)))
     rank, parts = part
     places = torch.rand(2, parts * len(batch), generator=generator)
     places = places[:, rank * len(batch) : (rank + 1) * len(batch)]
-    rows, columns = (
-        there - math.ceil(wanted * factor - 1e-6)
-        for there, wanted in zip(batch.target.shape[-2:], size, strict=True)
-    )
+    rows, columns = _spare(batch, size, factor)
     tops, lefts = (places[0] * (rows + 1)).long(), (places[1] * (columns + 1)).long()
     return _view(batch, size, factor, tops, lefts)
 
@@ -91,12 +89,22 @@ def _network_size(batch: SnippetBatch, width: int) -> tuple[int, int]:
     return max(MULTIPLE, rows * width // columns // MULTIPLE * MULTIPLE), width
 
 
-def _largest(batch: SnippetBatch, size: tuple[int, int]) -> tuple[float, tuple[int, int]]:
-    """The largest factor by which a window can be scaled down, and what is left beside it."""
+def _largest_factor(batch: SnippetBatch, size: tuple[int, int]) -> float:
+    """By which a window can be scaled down and still lies in the images."""
     height, width = batch.target.shape[-2:]
-    factor = min(height / size[0], width / size[1])
-    rows, columns = (math.ceil(wanted * factor - 1e-6) for wanted in size)
-    return factor, (height - rows, width - columns)
+    return min(height / size[0], width / size[1])
+
+
+def _cut_size(size: tuple[int, int], factor: float) -> tuple[int, int]:
+    """Rows and columns of a window before it is scaled down."""
+    return math.ceil(size[0] * factor - 1e-6), math.ceil(size[1] * factor - 1e-6)
+
+
+def _spare(batch: SnippetBatch, size: tuple[int, int], factor: float) -> tuple[int, int]:
+    """Rows and columns of the images that a window leaves."""
+    height, width = batch.target.shape[-2:]
+    rows, columns = _cut_size(size, factor)
+    return height - rows, width - columns
 
 
 def _view(
@@ -108,7 +116,7 @@ def _view(
         target=window.image(batch.target),
         sources=window.images(batch.sources),
         K=window.intrinsics(batch.K),
-        valid=None if batch.valid is None else window.image(batch.valid.float()) > _ALL_VALID,
+        valid=None if batch.valid is None else window.image(batch.valid.float()) > ALL_VALID,
         depth=window.nearest(batch.depth),
         right=None if batch.right is None else window.image(batch.right),
         sparse_depth=window.points(batch.sparse_depth),
@@ -127,7 +135,7 @@ class _Window:
 
     def cut(self, images: Tensor) -> Tensor:
         """Windows ``(B, C, h, w)`` of ``(B, C, H, W)``, before scaling."""
-        rows, columns = (math.ceil(wanted * self.factor - 1e-6) for wanted in self.size)
+        rows, columns = _cut_size(self.size, self.factor)
         places = zip(images, self.tops.tolist(), self.lefts.tolist(), strict=True)
         return torch.stack([
             image[..., top : top + rows, left : left + columns] for image, top, left in places

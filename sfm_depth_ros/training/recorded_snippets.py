@@ -49,8 +49,7 @@ def recorded_caches(
     """
     gates = NodeConfig()
     frames = read_frames(bag, config.width, needs_velocity=True, companions=companions)
-    if config.zoom > 1:
-        frames = frames.wider(config.prepared_width)
+    frames = frames.wider(config.prepared_width)
     teacher = config.teacher if SPARSE_DEPTH in companions else "none"  # nobody asks for it
     taught_roles = () if teacher == "none" else (SPARSE_DEPTH,)
     for role in companions:

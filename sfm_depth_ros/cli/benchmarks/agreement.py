@@ -42,7 +42,7 @@ def measure_agreement(
     for network, images in inputs.items():
         _, channels, height, width = images.shape
         request = EngineRequest(folder, network, (1, channels, height, width), "fp32", threads)
-        expected = _answers("torch", request, images)
+        expected = answers(ENGINES["torch"](request), images)
         figures[network] = {
             f"{name} {precision}": _error(name, replace(request, precision=precision), images,
                                           expected)
@@ -58,12 +58,17 @@ def _inputs(folder: ModelFolder, bag: Path | None, width: int) -> dict[str, np.n
     from sfm_depth_ros.cli.export_int8 import read_stacks
 
     stacks = read_stacks(bag, width or folder.width, folder.pose_config.images)
-    stacks = stacks[np.linspace(0, len(stacks) - 1, min(FRAMES, len(stacks))).astype(int)]
+    stacks = spread(stacks, FRAMES)
     return {"depth": stacks[:, -3:], "pose": stacks}
 
 
-def _answers(name: str, request: EngineRequest, images: np.ndarray) -> np.ndarray:
-    engine: Engine = ENGINES[name](request)
+def spread(images: np.ndarray, count: int) -> np.ndarray:
+    """At most ``count`` of some images, from the first to the last."""
+    return images[np.linspace(0, len(images) - 1, min(count, len(images))).astype(int)]
+
+
+def answers(engine: Engine, images: np.ndarray) -> np.ndarray:
+    """What an engine says of images, one after the other; it is closed then."""
     try:
         return np.concatenate([engine.infer(image[None]) for image in images])
     finally:
@@ -74,7 +79,7 @@ def _error(
     name: str, request: EngineRequest, images: np.ndarray, expected: np.ndarray
 ) -> dict[str, Any]:
     try:
-        found = _answers(name, request, images)
+        found = answers(ENGINES[name](request), images)
     except SfmDepthError as error:
         return {"unavailable": str(error)}
     return asdict(relative_error(found, expected, request.network))

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from sfm_depth_ros.cli.benchmarks.agreement import answers, spread
 from sfm_depth_ros.cli.benchmarks.network_table import (
     IMAGE_HW,
     NETWORKS,
@@ -26,7 +27,7 @@ from sfm_depth_ros.cli.benchmarks.network_table import (
     fresh_network,
 )
 from sfm_depth_ros.cli.export_int8 import read_stacks
-from sfm_depth_ros.engines.base import Engine, EngineRequest
+from sfm_depth_ros.engines.base import EngineRequest
 from sfm_depth_ros.engines.factory import ENGINES
 from sfm_depth_ros.engines.verification import TOLERANCES, RelativeError, relative_error
 from sfm_depth_ros.errors import DataError, SfmDepthError
@@ -62,7 +63,7 @@ def compare_network(
     folder, expected, images = _saved(kind, name, stacks, scratch)
     shape = (1, *images.shape[1:])
     request = EngineRequest(folder, kind, shape)
-    return {engine: relative_error(_answers(ENGINES[engine](request), images), expected, kind)
+    return {engine: relative_error(answers(ENGINES[engine](request), images), expected, kind)
             for engine in NAMES}
 
 
@@ -76,7 +77,7 @@ def read_frames_of(bag: Path, image_hw: tuple[int, int] = IMAGE_HW) -> np.ndarra
     if stacks.shape[2:] != image_hw:
         raise DataError(f"{bag}: the network's image would be {stacks.shape[3]}x{stacks.shape[2]},"
                         f" expected {image_hw[1]}x{image_hw[0]}; use a bag of that shape")
-    return stacks[np.linspace(0, len(stacks) - 1, min(FRAMES, len(stacks))).astype(int)]
+    return spread(stacks, FRAMES)
 
 
 def row(network: str, errors: Mapping[str, RelativeError]) -> str:
@@ -105,13 +106,6 @@ def _saved(
                 "trained_on": [], "licence": "none", "steps": 0, "metrics": {}}
     folder = save_model(scratch, networks["depth"], networks["pose"], metadata=metadata)
     return folder, np.concatenate(expected), images
-
-
-def _answers(engine: Engine, images: np.ndarray) -> np.ndarray:
-    try:
-        return np.concatenate([engine.infer(image[None]) for image in images])
-    finally:
-        engine.close()
 
 
 def main(bag: Path, document: Path, names: Sequence[str]) -> int:

@@ -6,14 +6,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
+from cli.benchmarks.wrong_engine import one_percent_off
 from exact_drive import make_drive, write_bag
 
 from sfm_depth_ros.cli.benchmarks import agreement
 from sfm_depth_ros.cli.benchmarks.agreement import measure_agreement
 from sfm_depth_ros.cli.benchmarks.report import agreement_lines
-from sfm_depth_ros.engines.base import EngineRequest
 from sfm_depth_ros.networks.model_folder import ModelFolder
 
 
@@ -34,12 +33,6 @@ def test_an_engine_that_is_wrong_is_seen(
 ) -> None:
     honest = agreement.ENGINES["torch"]
 
-    def wrong(request: EngineRequest) -> object:
-        engine = honest(request)
-        infer = engine.infer
-        engine.infer = lambda image: infer(image) * np.float32(1.01)  # type: ignore[method-assign]
-        return engine
-
-    monkeypatch.setattr(agreement, "ENGINES", {"torch": honest, "other": wrong})
+    monkeypatch.setattr(agreement, "ENGINES", {"torch": honest, "other": one_percent_off(honest)})
     figures = measure_agreement(tiny_model, None)
     assert figures["depth"]["other fp32"]["p50"] == pytest.approx(0.01, rel=1e-2)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cli.benchmarks.wrong_engine import one_percent_off
 from exact_drive import CAMERA, make_drive, write_bag
 
 from sfm_depth_ros.cli.benchmarks import networks_agreement
@@ -18,7 +19,6 @@ from sfm_depth_ros.cli.benchmarks.networks_agreement import (
     read_frames_of,
     row,
 )
-from sfm_depth_ros.engines.base import Engine, EngineRequest
 from sfm_depth_ros.engines.verification import RelativeError
 from sfm_depth_ros.errors import DataError
 
@@ -55,19 +55,13 @@ def test_an_engine_that_is_wrong_is_no_success(
 ) -> None:
     honest = networks_agreement.ENGINES["onnxruntime"]
 
-    def wrong(request: EngineRequest) -> Engine:
-        engine = honest(request)
-        infer = engine.infer
-        engine.infer = lambda image: infer(image) * np.float32(1.01)  # type: ignore[method-assign]
-        return engine
-
     stacks = np.random.default_rng(0).random((1, 9, 32, 64), dtype=np.float32)
     monkeypatch.setattr(networks_agreement, "read_frames_of", lambda bag: stacks)
     document = tmp_path / "page.md"
     document.write_text("before\n<!-- agreement -->\n<!-- end -->\n")
     assert main(Path("bag"), document, ["pose small"]) == 0
     assert "| pose small | " in document.read_text()
-    monkeypatch.setitem(networks_agreement.ENGINES, "onnxruntime", wrong)
+    monkeypatch.setitem(networks_agreement.ENGINES, "onnxruntime", one_percent_off(honest))
     assert main(Path("bag"), document, ["depth small"]) == 1
     assert "1e-2, 1e-2, 1e-2" in capsys.readouterr().out
     assert main(Path("bag"), document, ["depth unheard_of"]) == 1
