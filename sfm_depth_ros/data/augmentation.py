@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sfm_depth_ros.data.batch import SnippetBatch
+from sfm_depth_ros.data.batch import SnippetBatch, rows_of_part
 from sfm_depth_ros.geometry.pinhole import flip_intrinsics
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
@@ -64,9 +64,8 @@ class PhotometricJitter:
         Returns:
             The same shape, clamped to [0, 1].
         """
-        part, parts = self._part
-        rows = slice(part * len(images), (part + 1) * len(images))
-        matrix, gain = self._colour_matrices(parts * len(images))
+        rows = rows_of_part(self._part, len(images))
+        matrix, gain = self._colour_matrices(self._part[1] * len(images))
         matrix, gain = matrix[rows].to(images), gain[rows].to(images)
         luma = torch.tensor(LUMA).to(images)
         middle = images[:, 0, :, ::4, ::4].mean(dim=(2, 3)) @ luma  # (B,) mean grey

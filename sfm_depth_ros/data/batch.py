@@ -111,6 +111,16 @@ def collate_in_batches(snippets: Sequence[Snippet], size: int) -> list[SnippetBa
     return [collate(snippets[start : start + size]) for start in range(0, len(snippets), size)]
 
 
+def rows_of_part(part: tuple[int, int], count: int) -> slice:
+    """Which rows of a batch that is shared by several processes one of them has.
+
+    Args:
+        part: Which part of how many.
+        count: Rows of a part.
+    """
+    return slice(part[0] * count, (part[0] + 1) * count)
+
+
 def images_to_tensor(images: np.ndarray) -> Tensor:
     """Turn bytes into what networks see.
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sfm_depth_ros.data.batch import SnippetBatch
+from sfm_depth_ros.data.batch import SnippetBatch, rows_of_part
 from sfm_depth_ros.data.zoom import ALL_VALID, scaled_sources
 from sfm_depth_ros.geometry.pinhole import backproject
 from sfm_depth_ros.geometry.se3 import axis_angle_to_matrix, compose_transform
@@ -44,9 +44,8 @@ def random_turn(
     is_turned = bool(torch.rand((), generator=generator) < TURNED_SHARE)
     if not is_turned or largest_deg == 0 or view is whole:
         return view
-    rank, parts = part
-    drawn = 2 * torch.rand(parts * len(view), 4, generator=generator) - 1
-    turns = _turns(drawn[rank * len(view) : (rank + 1) * len(view)], math.radians(largest_deg))
+    drawn = 2 * torch.rand(part[1] * len(view), 4, generator=generator) - 1
+    turns = _turns(drawn[rows_of_part(part, len(view))], math.radians(largest_deg))
     T_turned_source = compose_transform(axis_angle_to_matrix(turns), torch.zeros_like(turns))
     return _turned(view, whole, T_turned_source.to(view.K))
 

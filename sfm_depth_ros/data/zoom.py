@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sfm_depth_ros.data.batch import SnippetBatch
+from sfm_depth_ros.data.batch import SnippetBatch, rows_of_part
 
 WHOLE_SHARE = 0.25  # of the batches: what the robot's own lens sees is seen most often
 MULTIPLE = 32  # of the sizes that networks take
@@ -57,9 +57,8 @@ def random_view(
         return whole_view(batch, width)
     largest = _largest_factor(batch, size)
     factor = math.exp(math.log(largest) * float(torch.rand((), generator=generator)))
-    rank, parts = part
-    places = torch.rand(2, parts * len(batch), generator=generator)
-    places = places[:, rank * len(batch) : (rank + 1) * len(batch)]
+    places = torch.rand(2, part[1] * len(batch), generator=generator)
+    places = places[:, rows_of_part(part, len(batch))]
     rows, columns = _spare(batch, size, factor)
     tops, lefts = (places[0] * (rows + 1)).long(), (places[1] * (columns + 1)).long()
     return _view(batch, size, factor, tops, lefts)

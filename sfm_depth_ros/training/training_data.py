@@ -11,7 +11,7 @@ import numpy as np
 
 from sfm_depth_ros.config.schema import OfflineTrainingConfig
 from sfm_depth_ros.data.bag_selection import BagSelection
-from sfm_depth_ros.data.batch import SnippetBatch
+from sfm_depth_ros.data.batch import SnippetBatch, rows_of_part
 from sfm_depth_ros.data.holdout import HoldoutSchedule, Role
 from sfm_depth_ros.data.weighted_bag import WeightedBag
 from sfm_depth_ros.training.cache_store import CacheStore
@@ -88,7 +88,7 @@ class TrainingData:
         size = self.config.batch_size
         has_too_few = len(source.rows) < size * processes
         rows = rng.choice(source.rows, size * processes, replace=has_too_few)
-        part = rows[rank * size : (rank + 1) * size]
+        part = rows[rows_of_part((rank, processes), size)]
         return source.cache.batch(part, with_truth=not is_recorded)
 
 
