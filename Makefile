@@ -65,6 +65,7 @@ recipes extras: $(STAMP)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/codespell sfm_depth_ros launch config docs test README.md CONTRIBUTING.md CHANGELOG.rst Makefile
 

@@ -45,8 +45,13 @@ EXTRAS = {
         "types-PyYAML",
     ],
 }
-EXTRAS["all"] = sorted({name for extra in ("train", "cpu", "tensorrt", "bags", "demo", "ros")
-                        for name in EXTRAS[extra]})
+EXTRAS["all"] = sorted(
+    {
+        name
+        for extra in ("train", "cpu", "tensorrt", "bags", "demo", "ros")
+        for name in EXTRAS[extra]
+    }
+)
 
 
 def shared_files(folder):

@@ -25,12 +25,18 @@ ARGUMENTS: dict[str, tuple[str, list[str] | None, str]] = {
     "camera_info": ("camera_info", None, "calibration topic"),
     "odom": ("odom", None, "odometry topic, for velocity_source odom"),
     "twist": ("twist", None, "twist topic, for velocity_source twist and twist_with_covariance"),
-    "image_transport": ("", ["", "raw", "compressed"], "type of the image topic; empty = as in "
-                        "the parameter files"),
+    "image_transport": (
+        "",
+        ["", "raw", "compressed"],
+        "type of the image topic; empty = as in the parameter files",
+    ),
     "params_file": ("", None, "parameter file of yours, read after config/*.yaml"),
     "model": ("", None, "model folder; empty = the newest accepted, else the shipped one"),
-    "engine": ("", ["", "auto", "openvino", "onnxruntime", "torch"], "inference engine; empty = "
-               "as in the parameter files"),
+    "engine": (
+        "",
+        ["", "auto", "openvino", "onnxruntime", "torch"],
+        "inference engine; empty = as in the parameter files",
+    ),
     "namespace": ("", None, "namespace of the nodes"),
     "use_sim_time": ("false", ["true", "false"], "take the time from /clock"),
     "train": ("false", ["true", "false"], "run trainer_node too"),

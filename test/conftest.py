@@ -70,8 +70,13 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Any:
         models_dir,
         create_depth_network(DepthNetworkConfig(width=8)),
         create_pose_network(PoseNetworkConfig(width=8)),
-        metadata={"preprocessing": {"width": 96}, "licence": "Apache-2.0", "steps": 0,
-                  "trained_on": [{"name": "noise", "licence": "Apache-2.0"}], "metrics": {}},
+        metadata={
+            "preprocessing": {"width": 96},
+            "licence": "Apache-2.0",
+            "steps": 0,
+            "trained_on": [{"name": "noise", "licence": "Apache-2.0"}],
+            "metrics": {},
+        },
     )
 
 

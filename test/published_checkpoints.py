@@ -34,10 +34,10 @@ Config = DepthNetworkConfig | PoseNetworkConfig
 
 def narrow_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few channels, so that a checkpoint is small; names stay."""
-    monkeypatch.setitem(packnet.SHAPES, "packnet01",
-                        packnet.PackNetShape((32, 16, 16, 32, 64), 4))
-    monkeypatch.setitem(packnet.SHAPES, "packnet_slim01",
-                        packnet.PackNetShape((16, 16, 16, 32, 64), 4))
+    monkeypatch.setitem(packnet.SHAPES, "packnet01", packnet.PackNetShape((32, 16, 16, 32, 64), 4))
+    monkeypatch.setitem(
+        packnet.SHAPES, "packnet_slim01", packnet.PackNetShape((16, 16, 16, 32, 64), 4)
+    )
     monkeypatch.setattr(resnet, "STAGE_CHANNELS", (64, 16, 16, 16))
     monkeypatch.setattr(posenet, "CHANNELS", (16, 16, 16, 32, 32, 32, 32))
     monkeypatch.setattr(pose_resnet, "WIDTH", 16)
@@ -50,8 +50,10 @@ def published_state(config: Config, names: NameMap, prefix: str = "") -> dict[st
     )
     with torch.device("meta"):
         own = create(config).state_dict()
-    return OrderedDict((f"{prefix}{name}", published_tensor(name, tuple(own[ours].shape)))
-                       for name, ours in names.ours.items())
+    return OrderedDict(
+        (f"{prefix}{name}", published_tensor(name, tuple(own[ours].shape)))
+        for name, ours in names.ours.items()
+    )
 
 
 def packnet_sfm_state(
@@ -68,14 +70,25 @@ def packnet_sfm_state(
 
 def write_packnet_sfm(path: Path, state: dict[str, Tensor], config: Any = None) -> Path:
     """A ``.ckpt`` with what stands beside the weights."""
-    torch.save({"config": config, "epoch": 3, "state_dict": state,
-                "optimizer": {"state": {0: {"exp_avg": torch.zeros(3)}}}, "scheduler": {}}, path)
+    torch.save(
+        {
+            "config": config,
+            "epoch": 3,
+            "state_dict": state,
+            "optimizer": {"state": {0: {"exp_avg": torch.zeros(3)}}},
+            "scheduler": {},
+        },
+        path,
+    )
     return path
 
 
 def write_monodepth2(
-    folder: Path, depth: DepthNetworkConfig, pose: PoseNetworkConfig | None,
-    size: tuple[int, int] = (96, 64), use_stereo: bool = False,
+    folder: Path,
+    depth: DepthNetworkConfig,
+    pose: PoseNetworkConfig | None,
+    size: tuple[int, int] = (96, 64),
+    use_stereo: bool = False,
 ) -> Path:
     """A folder ``weights_19`` with ``encoder.pth`` and the rest."""
     folder.mkdir()
@@ -84,9 +97,9 @@ def write_monodepth2(
     torch.save(encoder, folder / "encoder.pth")
     torch.save(published_state(depth, monodepth2_decoder_names(depth)), folder / "depth.pth")
     if pose is not None:
-        torch.save(published_state(pose, monodepth2_pose_encoder_names(pose)),
-                   folder / "pose_encoder.pth")
-        torch.save(published_state(pose, monodepth2_pose_decoder_names(pose)),
-                   folder / "pose.pth")
+        torch.save(
+            published_state(pose, monodepth2_pose_encoder_names(pose)), folder / "pose_encoder.pth"
+        )
+        torch.save(published_state(pose, monodepth2_pose_decoder_names(pose)), folder / "pose.pth")
     torch.save({"state": {}, "param_groups": []}, folder / "adam.pth")
     return folder

@@ -46,8 +46,9 @@ def test_console_scripts_exist() -> None:
 
 
 def test_constraints_pin_every_direct_dependency() -> None:
-    text = "".join((ROOT / name).read_text() for name in ("constraints.txt",
-                                                          "constraints-python.txt"))
+    text = "".join(
+        (ROOT / name).read_text() for name in ("constraints.txt", "constraints-python.txt")
+    )
     pinned = {name.lower() for name in re.findall(r"^([\w.-]+)==", text, re.MULTILINE)}
     table = SETUP[SETUP.index("EXTRAS = {") : SETUP.index("\n}\n")]
     wanted = re.findall(r'"([\w.-]+)(?:\[\w+\])?(?:[<>=].*?)?",?(?=[\s\]",#])', table)

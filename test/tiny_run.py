@@ -36,8 +36,16 @@ from sfm_depth_ros.training.training_data import Source, TrainingData
 
 HEIGHT, WIDTH, SNIPPETS = 32, 64, 12
 CONFIG = OfflineTrainingConfig(
-    batch_size=2, warmup_steps=2, validate_every=5, save_every=3, learning_rate=2e-3,
-    self_supervised_every=2, average_decay=0.9, width=WIDTH, seed=3, patience=0,
+    batch_size=2,
+    warmup_steps=2,
+    validate_every=5,
+    save_every=3,
+    learning_rate=2e-3,
+    self_supervised_every=2,
+    average_decay=0.9,
+    width=WIDTH,
+    seed=3,
+    patience=0,
 )
 
 
@@ -104,16 +112,24 @@ def first_networks() -> NetworkPair:
 
 
 def make_trainer(
-    folder: Path, config: OfflineTrainingConfig, processes: Processes | None = None,
-    is_stopping=bool, gradient: str = "",
+    folder: Path,
+    config: OfflineTrainingConfig,
+    processes: Processes | None = None,
+    is_stopping=bool,
+    gradient: str = "",
 ) -> tuple[OfflineTrainer, TrainingData]:
     """A run whose snippets and state lie in ``folder``."""
     torch.set_num_threads(1)
     networks = first_networks()
     data = make_data(folder / "cache", config)
     parts = RunParts(
-        folder / "state", config, ObjectiveConfig(), {"depth.width": 8}, processes or Processes(),
-        is_stopping, [Gradient(networks, gradient)],
+        folder / "state",
+        config,
+        ObjectiveConfig(),
+        {"depth.width": 8},
+        processes or Processes(),
+        is_stopping,
+        [Gradient(networks, gradient)],
     )
     return OfflineTrainer(networks, parts), data
 

@@ -23,23 +23,45 @@ DEFAULT_SIZE = "640x192"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("model", nargs="?", metavar="MODEL", help="model folder; default: shipped")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART",
-                        help=f"measure these alone: {', '.join(PARTS)}")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=PARTS,
+        default=PARTS,
+        metavar="PART",
+        help=f"measure these alone: {', '.join(PARTS)}",
+    )
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
-    parser.add_argument("--size", metavar="WxH", help="the network's image (default: "
-                        f"{DEFAULT_SIZE}; the frame path takes its width, default: the model's)")
-    parser.add_argument("--engine", default="auto",
-                        help="of the frame path and the hot swap (default: auto)")
+    parser.add_argument(
+        "--size",
+        metavar="WxH",
+        help="the network's image (default: "
+        f"{DEFAULT_SIZE}; the frame path takes its width, default: the model's)",
+    )
+    parser.add_argument(
+        "--engine", default="auto", help="of the frame path and the hot swap (default: auto)"
+    )
     parser.add_argument("--precision", default="auto", help="its precision (default: auto)")
-    parser.add_argument("--bag", type=Path, help="frames of the agreement; default: the model's "
-                        "check frames")
+    parser.add_argument(
+        "--bag", type=Path, help="frames of the agreement; default: the model's check frames"
+    )
     parser.add_argument("--pipelined", action="store_true", help="the node's parameter pipelined")
-    parser.add_argument("--image-transport", choices=("raw", "compressed"), default="raw",
-                        help="the frame path's images: rgb8 (default) or JPEG")
-    parser.add_argument("--rate", type=float, default=20.0, metavar="HZ",
-                        help="the frame path's images a second (default: 20)")
-    parser.add_argument("--json", type=output_file, metavar="FILE",
-                        help="write the figures here as well")
+    parser.add_argument(
+        "--image-transport",
+        choices=("raw", "compressed"),
+        default="raw",
+        help="the frame path's images: rgb8 (default) or JPEG",
+    )
+    parser.add_argument(
+        "--rate",
+        type=float,
+        default=20.0,
+        metavar="HZ",
+        help="the frame path's images a second (default: 20)",
+    )
+    parser.add_argument(
+        "--json", type=output_file, metavar="FILE", help="write the figures here as well"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -68,8 +90,11 @@ def run(options: argparse.Namespace) -> int:
 def _network_size(text: str) -> tuple[int, int]:
     """``WxH`` as two numbers that the networks can take."""
     width, _, height = text.lower().partition("x")
-    if not (width.isdigit() and height.isdigit()
-            and all(int(number) > 0 and int(number) % 32 == 0 for number in (width, height))):
+    if not (
+        width.isdigit()
+        and height.isdigit()
+        and all(int(number) > 0 and int(number) % 32 == 0 for number in (width, height))
+    ):
         raise ConfigError(f"--size: expected WxH in multiples of 32, as in 640x192, got {text!r}")
     return int(width), int(height)
 
@@ -84,13 +109,15 @@ def _measure(part: str, folder: ModelFolder, options: argparse.Namespace) -> dic
         from sfm_depth_ros.cli.benchmarks.step_worker import StepSetting
         from sfm_depth_ros.cli.benchmarks.training import measure_training
 
-        return measure_training(StepSetting(folder.path, width=width, height=height,
-                                            threads=options.threads))
+        return measure_training(
+            StepSetting(folder.path, width=width, height=height, threads=options.threads)
+        )
     if part == "agreement":
         from sfm_depth_ros.cli.benchmarks.agreement import measure_agreement
 
-        return measure_agreement(folder, options.bag, width if options.size else 0,
-                                 options.threads)
+        return measure_agreement(
+            folder, options.bag, width if options.size else 0, options.threads
+        )
     with tempfile.TemporaryDirectory(prefix="sfm_depth_bench_") as scratch:
         if part == "transport":
             from sfm_depth_ros.cli.benchmarks.transport import measure_transport
@@ -99,10 +126,15 @@ def _measure(part: str, folder: ModelFolder, options: argparse.Namespace) -> dic
         if part == "hot_swap":
             from sfm_depth_ros.cli.benchmarks.hot_swap import measure_hot_swap
 
-            return measure_hot_swap(folder, Path(scratch), {
-                "engine": options.engine, "precision": options.precision,
-                "engine_threads": options.threads,
-            })
+            return measure_hot_swap(
+                folder,
+                Path(scratch),
+                {
+                    "engine": options.engine,
+                    "precision": options.precision,
+                    "engine_threads": options.threads,
+                },
+            )
         return _measure_frame_path(folder, options, Path(scratch))
 
 
@@ -112,8 +144,16 @@ def _measure_frame_path(
     from sfm_depth_ros.cli.benchmarks.frame_path import PathSetting, measure_frame_path
 
     width = _network_size(options.size)[0] if options.size else 0
-    setting = PathSetting(folder, options.threads, options.precision, options.engine, width,
-                          options.pipelined, options.image_transport, options.rate)
+    setting = PathSetting(
+        folder,
+        options.threads,
+        options.precision,
+        options.engine,
+        width,
+        options.pipelined,
+        options.image_transport,
+        options.rate,
+    )
     return measure_frame_path(setting, scratch)
 
 
@@ -122,7 +162,9 @@ def _lines(part: str, figures: dict[str, Any]) -> str:
     from sfm_depth_ros.cli.benchmarks import report
 
     lines = {
-        "transport": report.transport_lines, "frame_path": report.frame_path_lines,
-        "engines": report.engine_lines, "agreement": report.agreement_lines,
+        "transport": report.transport_lines,
+        "frame_path": report.frame_path_lines,
+        "engines": report.engine_lines,
+        "agreement": report.agreement_lines,
     }.get(part, report.plain_lines)
     return "\n".join(lines(figures))

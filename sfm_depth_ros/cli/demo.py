@@ -23,17 +23,41 @@ HELD_OUT_SHARE = 0.2  # of a rendered drive; a bag is learnt from, and judged, a
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("bag", nargs="?", type=Path, metavar="BAG",
-                        help="rosbag2 to play; default: a rendered drive")
-    parser.add_argument("--loops", type=int, default=1, metavar="N",
-                        help="times that the part to learn from is played (default: 1)")
-    parser.add_argument("--held-out", type=float, metavar="SHARE",
-                        help="share at the drive's end that is not learnt from (default: "
-                             f"{HELD_OUT_SHARE} of a rendered drive, nothing of a BAG)")
-    parser.add_argument("--out", type=output_folder, default=Path("out/demo"), metavar="DIR",
-                        help="folder for models, figures and pictures (default: out/demo)")
-    parser.add_argument("--seconds", type=float, default=180.0, metavar="S",
-                        help="length of the rendered drive (default: 180)")
+    parser.add_argument(
+        "bag",
+        nargs="?",
+        type=Path,
+        metavar="BAG",
+        help="rosbag2 to play; default: a rendered drive",
+    )
+    parser.add_argument(
+        "--loops",
+        type=int,
+        default=1,
+        metavar="N",
+        help="times that the part to learn from is played (default: 1)",
+    )
+    parser.add_argument(
+        "--held-out",
+        type=float,
+        metavar="SHARE",
+        help="share at the drive's end that is not learnt from (default: "
+        f"{HELD_OUT_SHARE} of a rendered drive, nothing of a BAG)",
+    )
+    parser.add_argument(
+        "--out",
+        type=output_folder,
+        default=Path("out/demo"),
+        metavar="DIR",
+        help="folder for models, figures and pictures (default: out/demo)",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=180.0,
+        metavar="S",
+        help="length of the rendered drive (default: 180)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -52,8 +76,9 @@ def run(options: argparse.Namespace) -> int:
     if not 0.0 <= held_out < 1.0:
         raise ConfigError(f"--held-out: expected a share from 0 to below 1, got {held_out}")
     if not SECONDS[0] <= options.seconds <= SECONDS[1]:
-        raise ConfigError(f"--seconds: expected {SECONDS[0]:g} to {SECONDS[1]:g}, got "
-                          f"{options.seconds:g}")
+        raise ConfigError(
+            f"--seconds: expected {SECONDS[0]:g} to {SECONDS[1]:g}, got {options.seconds:g}"
+        )
     if not options.verbose:  # the choice of engines is the nodes' to log
         logging.getLogger("sfm_depth_ros").setLevel(logging.WARNING)
     started, out = time.monotonic(), options.out

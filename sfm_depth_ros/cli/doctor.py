@@ -72,7 +72,9 @@ def check_ros(environment: Mapping[str, str]) -> Finding:
     """Is there a ROS 2, and which middleware."""
     if not is_available("rclpy"):
         return Finding(
-            "ROS 2", "problem", "rclpy cannot be found",
+            "ROS 2",
+            "problem",
+            "rclpy cannot be found",
             ". /opt/ros/jazzy/setup.sh, or: pip install 'sfm_depth_ros[ros]'",
         )
     distribution = environment.get("ROS_DISTRO", "wheels")
@@ -89,7 +91,8 @@ def check_receive_buffer(path: Path) -> Finding:
     if size >= RECEIVE_BUFFER:
         return Finding("receive buffer", "ok", f"net.core.rmem_max = {size}")
     return Finding(
-        "receive buffer", "problem",
+        "receive buffer",
+        "problem",
         f"net.core.rmem_max = {size}: images that come over UDP get lost",
         f"sudo sysctl -w net.core.rmem_max={RECEIVE_BUFFER} (keep it: echo net.core.rmem_max="
         f"{RECEIVE_BUFFER} | sudo tee /etc/sysctl.d/60-sfm-depth.conf), or use "
@@ -101,7 +104,8 @@ def check_profile(environment: Mapping[str, str]) -> Finding:
     """Is a Fast DDS profile set, and nothing that keeps others from discovering us."""
     if environment.get("FASTDDS_BUILTIN_TRANSPORTS", "").startswith("LARGE_DATA"):
         return Finding(
-            "Fast DDS", "problem",
+            "Fast DDS",
+            "problem",
             "FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA: processes without it are not discovered",
             "unset FASTDDS_BUILTIN_TRANSPORTS",
         )
@@ -113,7 +117,9 @@ def check_profile(environment: Mapping[str, str]) -> Finding:
         if environment.get(name):
             return Finding("Fast DDS", "ok", f"{name}={environment[name]}")
     return Finding(
-        "Fast DDS", "note", "no profile in this shell; the launch files set config/fastdds.xml "
+        "Fast DDS",
+        "note",
+        "no profile in this shell; the launch files set config/fastdds.xml "
         "by themselves, a node started by hand loses large images without it",
         f"for such a node: export {PROFILE_VARIABLES[0]}={share_path('config/fastdds.xml')}",
     )
@@ -122,12 +128,20 @@ def check_profile(environment: Mapping[str, str]) -> Finding:
 def check_shared_memory(path: Path) -> Finding:
     """Is there room for the profile's shared-memory segments."""
     if not path.is_dir() or not os.access(path, os.W_OK):
-        return Finding("shared memory", "problem", f"{path} is missing or not writable",
-                       "mount a tmpfs there (docker run --ipc=host)")
+        return Finding(
+            "shared memory",
+            "problem",
+            f"{path} is missing or not writable",
+            "mount a tmpfs there (docker run --ipc=host)",
+        )
     free = shutil.disk_usage(path).free
     if free < SHARED_MEMORY:
-        return Finding("shared memory", "problem", f"{free >> 20} MB free on {path}",
-                       "docker run --shm-size=512m or --ipc=host; or: fastdds shm clean")
+        return Finding(
+            "shared memory",
+            "problem",
+            f"{free >> 20} MB free on {path}",
+            "docker run --shm-size=512m or --ipc=host; or: fastdds shm clean",
+        )
     return Finding("shared memory", "ok", f"{free >> 20} MB free on {path}")
 
 
@@ -135,8 +149,12 @@ def check_domain(environment: Mapping[str, str]) -> Finding:
     """Is the domain one that every platform has ports for."""
     domain = environment.get("ROS_DOMAIN_ID", "") or "0"
     if not domain.isdigit() or int(domain) > 101:
-        return Finding("domain", "problem", f"ROS_DOMAIN_ID={domain}",
-                       "export ROS_DOMAIN_ID=0 (0 to 101 work everywhere)")
+        return Finding(
+            "domain",
+            "problem",
+            f"ROS_DOMAIN_ID={domain}",
+            "export ROS_DOMAIN_ID=0 (0 to 101 work everywhere)",
+        )
     reach = environment.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET")
     return Finding("domain", "ok", f"ROS_DOMAIN_ID={domain}, discovery {reach}")
 
@@ -153,26 +171,42 @@ def check_engines() -> Finding:
     found = [name for name in ("openvino", "onnxruntime", "torch") if is_available(name)]
     if found:
         return Finding("engines", "ok", ", ".join(found))
-    return Finding("engines", "problem", "none of openvino, onnxruntime, torch is installed",
-                   "pip install openvino onnxruntime")
+    return Finding(
+        "engines",
+        "problem",
+        "none of openvino, onnxruntime, torch is installed",
+        "pip install openvino onnxruntime",
+    )
 
 
 def check_torch() -> Finding:
     """Can the trainer run."""
     if is_available("torch"):
         return Finding("training", "ok", "torch found")
-    return Finding("training", "note", "torch not found: depth_node works, trainer_node does not "
-                   "(pip install torch onnx onnxscript)")
+    return Finding(
+        "training",
+        "note",
+        "torch not found: depth_node works, trainer_node does not "
+        "(pip install torch onnx onnxscript)",
+    )
 
 
 def check_models_dir(models_dir: Path) -> Finding:
     """Can accepted models be written."""
     existing = next(path for path in (models_dir, *models_dir.absolute().parents) if path.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
-        return Finding("models_dir", "problem", f"{existing} is not writable",
-                       f"chown or remove it, or set the parameter models_dir ({models_dir})")
+        return Finding(
+            "models_dir",
+            "problem",
+            f"{existing} is not writable",
+            f"chown or remove it, or set the parameter models_dir ({models_dir})",
+        )
     free = shutil.disk_usage(existing).free
     if free < DISK:
-        return Finding("models_dir", "problem", f"{free >> 20} MB free for {models_dir}",
-                       "free some disk space, or set the parameters models_dir and buffer_dir")
+        return Finding(
+            "models_dir",
+            "problem",
+            f"{free >> 20} MB free for {models_dir}",
+            "free some disk space, or set the parameters models_dir and buffer_dir",
+        )
     return Finding("models_dir", "ok", f"{models_dir}, {free >> 30} GB free")

@@ -25,23 +25,47 @@ PRECISIONS = ("fp32", "fp16")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("model", metavar="MODEL", help="model folder")
-    parser.add_argument("--engine", choices=tuple(WRITERS), default="onnx",
-                        help="whose files (default: onnx)")
-    parser.add_argument("--precision", choices=(*PRECISIONS, "int8"), default="fp32",
-                        help="typed in the graph (default: fp32)")
+    parser.add_argument(
+        "--engine", choices=tuple(WRITERS), default="onnx", help="whose files (default: onnx)"
+    )
+    parser.add_argument(
+        "--precision",
+        choices=(*PRECISIONS, "int8"),
+        default="fp32",
+        help="typed in the graph (default: fp32)",
+    )
     add_int8_arguments(parser)
-    parser.add_argument("--batch", type=_batch, default=1, metavar="N",
-                        help=f"images at a time, or {DYNAMIC} (default: 1)")
-    parser.add_argument("--size", type=_size, metavar="WxH",
-                        help="the network's image; default: any, and for tensorrt the check "
-                        "frames'")
-    parser.add_argument("--joint", action="store_true",
-                        help="both networks in one graph, joint.onnx (onnx alone)")
-    parser.add_argument("--capability", type=_capability, action="append", metavar="X.Y",
-                        help="compute capability that a TensorRT-RTX plan is for, may be given "
-                        "again; default: the GPU here, else all")
-    parser.add_argument("--out", type=output_folder, default=Path("export"), metavar="DIR",
-                        help="folder to write into (default: export)")
+    parser.add_argument(
+        "--batch",
+        type=_batch,
+        default=1,
+        metavar="N",
+        help=f"images at a time, or {DYNAMIC} (default: 1)",
+    )
+    parser.add_argument(
+        "--size",
+        type=_size,
+        metavar="WxH",
+        help="the network's image; default: any, and for tensorrt the check frames'",
+    )
+    parser.add_argument(
+        "--joint", action="store_true", help="both networks in one graph, joint.onnx (onnx alone)"
+    )
+    parser.add_argument(
+        "--capability",
+        type=_capability,
+        action="append",
+        metavar="X.Y",
+        help="compute capability that a TensorRT-RTX plan is for, may be given "
+        "again; default: the GPU here, else all",
+    )
+    parser.add_argument(
+        "--out",
+        type=output_folder,
+        default=Path("export"),
+        metavar="DIR",
+        help="folder to write into (default: export)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -81,13 +105,13 @@ def _agreement(folder: ModelFolder, network: str, form: GraphForm, engine: str) 
         if engine == "openvino":
             raise
         return f"is not compared with torch: {missing}"
-    return (f"{form.precision}: relative error against torch p50 {error.p50:.1e}, "
-            f"p99 {error.p99:.1e}, max {error.max:.1e}")
+    return (
+        f"{form.precision}: relative error against torch p50 {error.p50:.1e}, "
+        f"p99 {error.p99:.1e}, max {error.max:.1e}"
+    )
 
 
-def _write_onnx(
-    folder: ModelFolder, form: GraphForm, options: argparse.Namespace
-) -> list[Path]:
+def _write_onnx(folder: ModelFolder, form: GraphForm, options: argparse.Namespace) -> list[Path]:
     from sfm_depth_ros.engines.model_graph import model_graph
 
     paths = [options.out / f"{network}.onnx" for network in NETWORKS]
@@ -96,9 +120,7 @@ def _write_onnx(
     return paths
 
 
-def _write_joint(
-    folder: ModelFolder, form: GraphForm, options: argparse.Namespace
-) -> list[Path]:
+def _write_joint(folder: ModelFolder, form: GraphForm, options: argparse.Namespace) -> list[Path]:
     from sfm_depth_ros.engines.graph_joint import join_graphs
     from sfm_depth_ros.engines.model_graph import model_graph
     from sfm_depth_ros.engines.verification import check_shape
@@ -115,8 +137,11 @@ def _write_openvino(
     from sfm_depth_ros.engines.openvino_files import save_openvino_graph
 
     options.out.mkdir(parents=True, exist_ok=True)
-    return [path for network in NETWORKS
-            for path in save_openvino_graph(folder, network, form, options.out)]
+    return [
+        path
+        for network in NETWORKS
+        for path in save_openvino_graph(folder, network, form, options.out)
+    ]
 
 
 def _write_tensorrt(
@@ -143,8 +168,10 @@ def _write_tensorrt(
         built = build_plan(runtime, request)
         path: Path = options.out / f"{network}.plan"
         write_whole(path, built.plan)
-        print(f"{network}: {runtime} built it in {built.seconds:.1f} s for {shape}; it was not "
-              "run here")
+        print(
+            f"{network}: {runtime} built it in {built.seconds:.1f} s for {shape}; it was not "
+            "run here"
+        )
         paths.append(path)
     return paths
 
@@ -169,10 +196,16 @@ def _batch(text: str) -> int:
 def _size(text: str) -> tuple[int, int]:
     """Height and width of ``WxH``."""
     width, _, height = text.lower().partition("x")
-    if not (width.isdigit() and height.isdigit() and int(width) and int(height)
-            and int(width) % 32 == int(height) % 32 == 0):
+    if not (
+        width.isdigit()
+        and height.isdigit()
+        and int(width)
+        and int(height)
+        and int(width) % 32 == int(height) % 32 == 0
+    ):
         raise argparse.ArgumentTypeError(
-            f"expected WxH in multiples of 32, as in 640x192, got {text!r}")
+            f"expected WxH in multiples of 32, as in 640x192, got {text!r}"
+        )
     return int(height), int(width)
 
 

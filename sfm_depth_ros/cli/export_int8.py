@@ -23,10 +23,12 @@ FRAMES = 64  # half give the ranges, half judge; more change little
 
 def add_int8_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what int8 needs."""
-    parser.add_argument("--calibrate", type=Path, metavar="BAG",
-                        help="int8: a bag of what the robot will see")
-    parser.add_argument("--insist", action="store_true",
-                        help="int8: take it whatever it costs in accuracy")
+    parser.add_argument(
+        "--calibrate", type=Path, metavar="BAG", help="int8: a bag of what the robot will see"
+    )
+    parser.add_argument(
+        "--insist", action="store_true", help="int8: take it whatever it costs in accuracy"
+    )
 
 
 def write_int8(folder: ModelFolder, options: argparse.Namespace) -> list[Path]:
@@ -43,19 +45,24 @@ def write_int8(folder: ModelFolder, options: argparse.Namespace) -> list[Path]:
     from sfm_depth_ros.engines.quantisation import calibrate, quantised_graph
 
     if options.calibrate is None:
-        raise ConfigError("--precision int8: expected --calibrate BAG, a bag of what the robot "
-                          "will see")
+        raise ConfigError(
+            "--precision int8: expected --calibrate BAG, a bag of what the robot will see"
+        )
     if options.engine == "tensorrt":
-        raise EngineError("--engine tensorrt: give --engine onnx for int8; its quantise nodes are "
-                          "what TensorRT builds from")
+        raise EngineError(
+            "--engine tensorrt: give --engine onnx for int8; its quantise nodes are "
+            "what TensorRT builds from"
+        )
     width = options.size[1] if options.size else folder.width
     stacks = read_stacks(options.calibrate, width, folder.pose_config.images)
     inputs = {"depth": stacks[:, -3:], "pose": stacks}
     for network in NETWORKS:
         error = calibrate(folder, network, inputs[network], options.insist)
-        print(f"{network} int8: relative error against fp32 on {len(stacks) // 2} frames of "
-              f"{options.calibrate}: p50 {error.p50:.1e}, p99 {error.p99:.1e}, "
-              f"max {error.max:.1e}")
+        print(
+            f"{network} int8: relative error against fp32 on {len(stacks) // 2} frames of "
+            f"{options.calibrate}: p50 {error.p50:.1e}, p99 {error.p99:.1e}, "
+            f"max {error.max:.1e}"
+        )
     paths = [options.out / f"{network}.onnx" for network in NETWORKS]
     for network, path in zip(NETWORKS, paths, strict=True):
         calibration = find_calibration(folder, network)

@@ -28,25 +28,57 @@ _logger = logging.getLogger(__name__)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("checkpoints", nargs="+", type=Path, metavar="CHECKPOINT",
-                        help="file, or Monodepth2's folder; the pose network may have its own")
+    parser.add_argument(
+        "checkpoints",
+        nargs="+",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="file, or Monodepth2's folder; the pose network may have its own",
+    )
     parser.add_argument("--format", choices=FORMATS, required=True, help="whose checkpoint it is")
-    parser.add_argument("--out", type=output_folder, required=True, metavar="MODEL",
-                        help="model folder to write; must not exist")
-    parser.add_argument("--size", metavar="WxH", help="image size in training (default: what the "
-                        "checkpoint says, else 640x192)")
-    parser.add_argument("--reference-focal", type=float, metavar="PIXELS",
-                        help="focal length in training at that size (default: KITTI's, 0.58 of "
-                             "the width)")
-    parser.add_argument("--scale", type=float, default=1.0, metavar="METRES",
-                        help="what its unit of length is, for example 5.4 for Monodepth2 trained "
-                             "with stereo (default: 1)")
-    parser.add_argument("--fresh-pose", action="store_true",
-                        help="begin with an untrained pose network where the checkpoint has none")
-    parser.add_argument("--trained-on", action="append", default=[], metavar="TEXT",
-                        help="what it was trained on, for model.json")
-    parser.add_argument("--licence", metavar="TEXT",
-                        help="licence of the weights, for model.json (default: the project's)")
+    parser.add_argument(
+        "--out",
+        type=output_folder,
+        required=True,
+        metavar="MODEL",
+        help="model folder to write; must not exist",
+    )
+    parser.add_argument(
+        "--size",
+        metavar="WxH",
+        help="image size in training (default: what the checkpoint says, else 640x192)",
+    )
+    parser.add_argument(
+        "--reference-focal",
+        type=float,
+        metavar="PIXELS",
+        help="focal length in training at that size (default: KITTI's, 0.58 of the width)",
+    )
+    parser.add_argument(
+        "--scale",
+        type=float,
+        default=1.0,
+        metavar="METRES",
+        help="what its unit of length is, for example 5.4 for Monodepth2 trained "
+        "with stereo (default: 1)",
+    )
+    parser.add_argument(
+        "--fresh-pose",
+        action="store_true",
+        help="begin with an untrained pose network where the checkpoint has none",
+    )
+    parser.add_argument(
+        "--trained-on",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="what it was trained on, for model.json",
+    )
+    parser.add_argument(
+        "--licence",
+        metavar="TEXT",
+        help="licence of the weights, for model.json (default: the project's)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -61,13 +93,20 @@ def run(options: argparse.Namespace) -> int:
     pose = found.pose or _fresh_pose(options, found)
     _set_unit(options, found, pose)
     _logger.info("exporting both graphs and checking them, which takes a minute or so")
-    folder = save_model(options.out.resolve().parent, found.depth, pose,
-                        metadata=_metadata(options, found), name=options.out.name)
+    folder = save_model(
+        options.out.resolve().parent,
+        found.depth,
+        pose,
+        metadata=_metadata(options, found),
+        name=options.out.name,
+    )
     print(f"model {folder.model_id} in {folder.path}")
     for kind in ("depth", "pose"):
         config = folder.metadata["architecture"][kind]
-        print(f"{kind} {config['name']}, metres at a focal length of "
-              f"{config['reference_focal']:g} pixels")
+        print(
+            f"{kind} {config['name']}, metres at a focal length of "
+            f"{config['reference_focal']:g} pixels"
+        )
     print(f"licence: {folder.metadata['licence']}")
     return 0
 
@@ -75,13 +114,16 @@ def run(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> None:
     """Refuse what cannot succeed before anything is read."""
     if options.out.exists():
-        raise ModelError(f"{options.out} exists already and is never overwritten; choose another "
-                         "name or remove it first")
+        raise ModelError(
+            f"{options.out} exists already and is never overwritten; choose another "
+            "name or remove it first"
+        )
     for name in ("scale", "reference_focal"):
         value = getattr(options, name)
         if value is not None and not (math.isfinite(value) and value > 0):
-            raise ConfigError(f"--{name.replace('_', '-')}: expected a number above 0, got "
-                              f"{value}")
+            raise ConfigError(
+                f"--{name.replace('_', '-')}: expected a number above 0, got {value}"
+            )
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -93,8 +135,10 @@ def _size(text: str) -> tuple[int, int]:
 
 def _check_size(size: tuple[int, int]) -> None:
     if any(side < MULTIPLE or side % MULTIPLE for side in size):
-        raise ConfigError(f"image size {size[0]}x{size[1]}: expected multiples of {MULTIPLE}; "
-                          "give the size in training with --size")
+        raise ConfigError(
+            f"image size {size[0]}x{size[1]}: expected multiples of {MULTIPLE}; "
+            "give the size in training with --size"
+        )
 
 
 def _fresh_pose(options: argparse.Namespace, found: ImportedNetworks) -> nn.Module:
@@ -120,20 +164,28 @@ def _set_unit(options: argparse.Namespace, found: ImportedNetworks, pose: nn.Mod
     if options.scale != 1.0:
         NetworkPair(found.depth, pose).scale(options.scale, options.scale)
     elif found.has_stereo_unit:
-        _logger.warning("trained with stereo, whose unit is %s m; for metres give --scale %s",
-                        STEREO_UNIT, STEREO_UNIT)
+        _logger.warning(
+            "trained with stereo, whose unit is %s m; for metres give --scale %s",
+            STEREO_UNIT,
+            STEREO_UNIT,
+        )
 
 
 def _metadata(options: argparse.Namespace, found: ImportedNetworks) -> dict[str, Any]:
     from sfm_depth_ros.networks.import_checkpoint import files_of
     from sfm_depth_ros.networks.published import FORMATS as KNOWN
 
-    files = [f"{options.format} checkpoint {path.name} (SHA-256 {_digest(path)})"
-             for path in files_of(options.checkpoints)]
+    files = [
+        f"{options.format} checkpoint {path.name} (SHA-256 {_digest(path)})"
+        for path in files_of(options.checkpoints)
+    ]
     width, height = found.size
     return {
-        "preprocessing": {"width": width, "height": height,
-                          "filter": KNOWN[options.format].filter},
+        "preprocessing": {
+            "width": width,
+            "height": height,
+            "filter": KNOWN[options.format].filter,
+        },
         "trained_on": [*options.trained_on, *files],
         "licence": options.licence or KNOWN[options.format].licence,
         "steps": 0,

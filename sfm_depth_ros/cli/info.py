@@ -16,15 +16,27 @@ from sfm_depth_ros.cli.output_paths import output_file
 from sfm_depth_ros.config.schema import NodeConfig
 from sfm_depth_ros.errors import SfmDepthError
 
-PACKAGES = ("numpy", "opencv-python-headless", "safetensors", "torch", "onnx", "onnxruntime",
-            "openvino", "tensorrt", "tensorrt-rtx", "rosbags", "ros-rclpy",
-            "ros-rmw-fastrtps-cpp")
+PACKAGES = (
+    "numpy",
+    "opencv-python-headless",
+    "safetensors",
+    "torch",
+    "onnx",
+    "onnxruntime",
+    "openvino",
+    "tensorrt",
+    "tensorrt-rtx",
+    "rosbags",
+    "ros-rclpy",
+    "ros-rmw-fastrtps-cpp",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--json", type=output_file, metavar="FILE",
-                        help="write the facts here as well")
+    parser.add_argument(
+        "--json", type=output_file, metavar="FILE", help="write the facts here as well"
+    )
     parser.add_argument("--models-dir", default=NodeConfig().models_dir, help="folder to look in")
 
 

@@ -81,8 +81,9 @@ def _build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     chosen = next((word for word in words if not word.startswith("-")), None)
     for name, sentence in COMMANDS.items():
-        command = commands.add_parser(name, help=sentence,
-                                      description=sentence[0].upper() + sentence[1:])
+        command = commands.add_parser(
+            name, help=sentence, description=sentence[0].upper() + sentence[1:]
+        )
         if name == chosen:
             module = importlib.import_module(f"sfm_depth_ros.cli.{MODULES.get(name, name)}")
             module.add_arguments(command)

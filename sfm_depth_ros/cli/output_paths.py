@@ -56,8 +56,10 @@ def sole_writer(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise ConfigError(f"another run is writing {folder}; wait until it has ended, or "
-                              "choose another --out") from error
+            raise ConfigError(
+                f"another run is writing {folder}; wait until it has ended, or "
+                "choose another --out"
+            ) from error
         yield
     finally:
         os.close(held)

@@ -11,8 +11,12 @@ import sys
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments: bag_player's own."""
-    parser.add_argument("words", nargs=argparse.REMAINDER, metavar="...",
-                        help="arguments of bag_player; see: bag_player --help")
+    parser.add_argument(
+        "words",
+        nargs=argparse.REMAINDER,
+        metavar="...",
+        help="arguments of bag_player; see: bag_player --help",
+    )
 
 
 def run(options: argparse.Namespace) -> int:

@@ -38,8 +38,8 @@ class ProgressBar:
                 total=report.steps, initial=report.step - 1, unit="step", dynamic_ncols=True
             )
         total = report.terms.get("total", 0.0)
-        self._loss = total if self._loss is None else (
-            (1 - SMOOTHING) * self._loss + SMOOTHING * total
+        self._loss = (
+            total if self._loss is None else ((1 - SMOOTHING) * self._loss + SMOOTHING * total)
         )
         self._waited += report.waited_s
         self._seconds += report.seconds

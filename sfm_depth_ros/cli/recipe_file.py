@@ -29,5 +29,7 @@ def recipe_file(text: str) -> Path:
     if path.name == text and named.is_file():
         return named
     names = ", ".join(sorted(file.stem for file in folder.glob("*.yaml"))) or "none"
-    raise ConfigError(f"--config {text}: no such file, and no recipe of that name; the installed "
-                      f"recipes are {names}")
+    raise ConfigError(
+        f"--config {text}: no such file, and no recipe of that name; the installed "
+        f"recipes are {names}"
+    )

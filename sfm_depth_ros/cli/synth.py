@@ -25,56 +25,111 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="length (default: 60)")
     parser.add_argument("--size", default="640x192", metavar="WxH", help="image size in pixels")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="same seed, same drive")
-    parser.add_argument("--style", default="street", help="street, country, yard, indoor, or "
-                        "posts (much is hidden and uncovered)")
+    parser.add_argument(
+        "--style",
+        default="street",
+        help="street, country, yard, indoor, or posts (much is hidden and uncovered)",
+    )
     parser.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="images a second")
-    parser.add_argument("--speed", type=float, metavar="MPS", help="cruising speed "
-                        "(default: 5 on roads, 1 elsewhere)")
-    parser.add_argument("--weave", type=float, metavar="M", help="swing this far from side to "
-                        "side: a drive full of turns (default: 0.1 on roads, 0.05 elsewhere)")
-    parser.add_argument("--moving", type=int, default=0, metavar="N", help="moving things per "
-                        "100 m")
+    parser.add_argument(
+        "--speed",
+        type=float,
+        metavar="MPS",
+        help="cruising speed (default: 5 on roads, 1 elsewhere)",
+    )
+    parser.add_argument(
+        "--weave",
+        type=float,
+        metavar="M",
+        help="swing this far from side to "
+        "side: a drive full of turns (default: 0.1 on roads, 0.05 elsewhere)",
+    )
+    parser.add_argument(
+        "--moving", type=int, default=0, metavar="N", help="moving things per 100 m"
+    )
     _add_camera_arguments(parser)
     _add_sensor_arguments(parser)
-    parser.add_argument("--noise", type=float, default=0.0, help="sensor noise, 0.01 = 1 %% of "
-                        "white")
+    parser.add_argument(
+        "--noise", type=float, default=0.0, help="sensor noise, 0.01 = 1 %% of white"
+    )
     parser.add_argument("--blur", type=float, default=0.0, metavar="PX", help="optical blur")
     parser.add_argument("--exposure-drift", type=float, default=0.0, help="0.1 = 10 %%")
     parser.add_argument("--grey", action="store_true", help="a monochrome camera")
     images = parser.add_mutually_exclusive_group()
-    images.add_argument("--jpeg", type=int, default=95, metavar="QUALITY", help="write "
-                        "/camera/image_raw/compressed (the default, quality 95)")
+    images.add_argument(
+        "--jpeg",
+        type=int,
+        default=95,
+        metavar="QUALITY",
+        help="write /camera/image_raw/compressed (the default, quality 95)",
+    )
     images.add_argument("--raw", action="store_true", help="write /camera/image_raw, rgb8")
     parser.add_argument("--storage", choices=("mcap", "sqlite3"), default="mcap")
     parser.add_argument("--device", default="cpu", help="where to render: cpu, cuda, ...")
 
 
 def _add_camera_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--hfov", type=float, default=80.0, metavar="DEG", help="horizontal "
-                        "field of view")
-    parser.add_argument("--height", type=float, default=1.1, metavar="M", help="camera above the "
-                        "ground")
-    parser.add_argument("--pitch", type=float, default=6.5, metavar="DEG", help="positive looks "
-                        "down")
-    parser.add_argument("--forward", type=float, default=0.2, metavar="M", help="camera ahead of "
-                        "base_link")
-    parser.add_argument("--distortion", type=float, nargs="+", default=(), metavar="K",
-                        help="plumb_bob k1 k2 p1 p2 k3")
-    parser.add_argument("--reported-focal-factor", type=float, default=1.0, metavar="F",
-                        help="camera_info reports F times the true focal length")
+    parser.add_argument(
+        "--hfov", type=float, default=80.0, metavar="DEG", help="horizontal field of view"
+    )
+    parser.add_argument(
+        "--height", type=float, default=1.1, metavar="M", help="camera above the ground"
+    )
+    parser.add_argument(
+        "--pitch", type=float, default=6.5, metavar="DEG", help="positive looks down"
+    )
+    parser.add_argument(
+        "--forward", type=float, default=0.2, metavar="M", help="camera ahead of base_link"
+    )
+    parser.add_argument(
+        "--distortion",
+        type=float,
+        nargs="+",
+        default=(),
+        metavar="K",
+        help="plumb_bob k1 k2 p1 p2 k3",
+    )
+    parser.add_argument(
+        "--reported-focal-factor",
+        type=float,
+        default=1.0,
+        metavar="F",
+        help="camera_info reports F times the true focal length",
+    )
 
 
 def _add_sensor_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--stereo", type=float, nargs="?", const=_BASELINE_M, default=0.0,
-                        metavar="M", help="a second camera this far to the right "
-                        f"({_BASELINE_M:g} where no number follows), under /camera_right")
-    parser.add_argument("--movers", type=int, nargs="?", const=_MANY_MOVERS, metavar="N",
-                        help=f"as --moving ({_MANY_MOVERS} where no number follows), marked in "
-                        "/instance_mask (mono8, 0 = stands still)")
-    parser.add_argument("--convoy", action="store_true", help="follow a car that keeps its "
-                        "distance; marked in /instance_mask")
-    parser.add_argument("--sparse-depth", type=float, default=0.0, metavar="SHARE", help="a lidar "
-                        "that aims at this share of the pixels, in /sparse_depth (32FC1)")
+    parser.add_argument(
+        "--stereo",
+        type=float,
+        nargs="?",
+        const=_BASELINE_M,
+        default=0.0,
+        metavar="M",
+        help="a second camera this far to the right "
+        f"({_BASELINE_M:g} where no number follows), under /camera_right",
+    )
+    parser.add_argument(
+        "--movers",
+        type=int,
+        nargs="?",
+        const=_MANY_MOVERS,
+        metavar="N",
+        help=f"as --moving ({_MANY_MOVERS} where no number follows), marked in "
+        "/instance_mask (mono8, 0 = stands still)",
+    )
+    parser.add_argument(
+        "--convoy",
+        action="store_true",
+        help="follow a car that keeps its distance; marked in /instance_mask",
+    )
+    parser.add_argument(
+        "--sparse-depth",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="a lidar that aims at this share of the pixels, in /sparse_depth (32FC1)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -153,14 +208,18 @@ def _check(options: argparse.Namespace) -> None:
     if options.speed is not None and not 0.05 <= options.speed <= 40.0:
         raise ConfigError(f"--speed: expected 0.05 to 40 m/s, got {options.speed:g}")
     if len(options.distortion) > 5 or not all(map(math.isfinite, options.distortion)):
-        raise ConfigError(f"--distortion: expected at most 5 finite numbers (k1 k2 p1 p2 k3), "
-                          f"got {' '.join(f'{number:g}' for number in options.distortion)}")
+        raise ConfigError(
+            f"--distortion: expected at most 5 finite numbers (k1 k2 p1 p2 k3), "
+            f"got {' '.join(f'{number:g}' for number in options.distortion)}"
+        )
 
 
 def _size(text: str) -> tuple[int, int]:
     width, _, height = text.lower().partition("x")
     sides = [int(side) if side.isdecimal() else 0 for side in (width, height)]
     if min(sides) < _SMALLEST or max(sides) > _LARGEST:
-        raise ConfigError(f"--size: expected WxH of {_SMALLEST}x{_SMALLEST} to {_LARGEST}x"
-                          f"{_LARGEST}, as in 640x192, got {text!r}")
+        raise ConfigError(
+            f"--size: expected WxH of {_SMALLEST}x{_SMALLEST} to {_LARGEST}x"
+            f"{_LARGEST}, as in 640x192, got {text!r}"
+        )
     return sides[0], sides[1]

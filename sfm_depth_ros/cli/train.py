@@ -44,25 +44,55 @@ _logger = logging.getLogger(__name__)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("bags", nargs="*", type=WeightedBag.parse,
-                        metavar="BAG[@START-END][=WEIGHT]", help="rosbag2 to learn from, or a "
-                        "part of it in seconds after its first image; its snippets are drawn "
-                        "WEIGHT times as often")
-    parser.add_argument("--out", type=Path, required=True, metavar="MODEL",
-                        help="model folder to write; the run's state lies in MODEL.training")
-    parser.add_argument("--synthetic", type=int, default=0, metavar="N",
-                        help="learn from N rendered snippets as well; training.synthetic_share "
-                        "says how often")
-    parser.add_argument("--validate", action="append", default=[], type=BagSelection.parse,
-                        metavar="BAG[@START-END]", help="judge by this bag, instead of by held "
-                        "out blocks of the bags that are learnt from; may be repeated")
-    parser.add_argument("--init", type=Path, metavar="MODEL",
-                        help="begin with the weights of this model")
-    parser.add_argument("--config", metavar="NAME|FILE",
-                        help="a recipe of config/train by name, or a YAML file with the groups "
-                        "depth, pose, objective, training")
-    parser.add_argument("--set", action="append", default=[], metavar="A.B=C", dest="overrides",
-                        help="set one option, for example training.batch_size=8")
+    parser.add_argument(
+        "bags",
+        nargs="*",
+        type=WeightedBag.parse,
+        metavar="BAG[@START-END][=WEIGHT]",
+        help="rosbag2 to learn from, or a "
+        "part of it in seconds after its first image; its snippets are drawn "
+        "WEIGHT times as often",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="MODEL",
+        help="model folder to write; the run's state lies in MODEL.training",
+    )
+    parser.add_argument(
+        "--synthetic",
+        type=int,
+        default=0,
+        metavar="N",
+        help="learn from N rendered snippets as well; training.synthetic_share says how often",
+    )
+    parser.add_argument(
+        "--validate",
+        action="append",
+        default=[],
+        type=BagSelection.parse,
+        metavar="BAG[@START-END]",
+        help="judge by this bag, instead of by held "
+        "out blocks of the bags that are learnt from; may be repeated",
+    )
+    parser.add_argument(
+        "--init", type=Path, metavar="MODEL", help="begin with the weights of this model"
+    )
+    parser.add_argument(
+        "--config",
+        metavar="NAME|FILE",
+        help="a recipe of config/train by name, or a YAML file with the groups "
+        "depth, pose, objective, training",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="A.B=C",
+        dest="overrides",
+        help="set one option, for example training.batch_size=8",
+    )
     parser.add_argument("--steps", type=int, metavar="N", help="the same as training.steps")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     parser.add_argument("--licence", metavar="TEXT", help="licence written into the model")
@@ -105,11 +135,13 @@ def _recipe(options: argparse.Namespace) -> RecipeConfig:
         raise ConfigError(f"{options.out} exists already; choose another --out or remove it")
     state = _work_folder(options) / "state.safetensors"
     if state.exists() and not options.resume:
-        raise ConfigError(f"{state} is the state of an interrupted run; go on with --resume, or "
-                          "remove it")
+        raise ConfigError(
+            f"{state} is the state of an interrupted run; go on with --resume, or remove it"
+        )
     if options.resume and not state.exists():
-        raise ConfigError(f"there is no interrupted run to go on with ({state} is absent); leave "
-                          "--resume out")
+        raise ConfigError(
+            f"there is no interrupted run to go on with ({state} is absent); leave --resume out"
+        )
     return recipe
 
 
@@ -155,14 +187,21 @@ def _training_data(options: argparse.Namespace, recipe: RecipeConfig) -> Trainin
     folder = Path(config.cache_dir).expanduser() if config.cache_dir else default_cache_folder()
     store = CacheStore(folder, int(config.cache_gib * 2**30))
     return prepare_data(
-        options.bags, options.validate, options.synthetic, config, store,
+        options.bags,
+        options.validate,
+        options.synthetic,
+        config,
+        store,
         extra_inputs(recipe.objective),
     )
 
 
 def _train(
-    options: argparse.Namespace, recipe: RecipeConfig, parent: ModelFolder | None,
-    data: TrainingData, company: tuple[Processes, StopSignals],
+    options: argparse.Namespace,
+    recipe: RecipeConfig,
+    parent: ModelFolder | None,
+    data: TrainingData,
+    company: tuple[Processes, StopSignals],
 ) -> tuple[dict[str, Any], NetworkPair]:
     """Run the loop; returns its report and the averaged networks."""
     from sfm_depth_ros.training.judging import DataJudge
@@ -170,13 +209,18 @@ def _train(
     from sfm_depth_ros.training.offline import OfflineTrainer, RunParts
 
     config, (processes, signals) = recipe.training, company
-    networks = networks_of(parent) if parent else fresh_networks(
-        recipe.depth, recipe.pose, config.seed
+    networks = (
+        networks_of(parent) if parent else fresh_networks(recipe.depth, recipe.pose, config.seed)
     )
     observers: list[Observer] = []
     parts = RunParts(
-        _work_folder(options), config, recipe.objective, _said(options, recipe, processes),
-        processes, signals.is_asked, observers,
+        _work_folder(options),
+        config,
+        recipe.objective,
+        _said(options, recipe, processes),
+        processes,
+        signals.is_asked,
+        observers,
     )
     trainer = OfflineTrainer(networks, parts)
     if options.resume:
@@ -200,8 +244,15 @@ def _said(
     from sfm_depth_ros.training.run_state import flat
 
     said = flat(to_dict(recipe))
-    for name in ("device", "cache_dir", "cache_gib", "render_processes", "log_every", "save_every",
-                 "tensorboard"):
+    for name in (
+        "device",
+        "cache_dir",
+        "cache_gib",
+        "render_processes",
+        "log_every",
+        "save_every",
+        "tensorboard",
+    ):
         del said[f"training.{name}"]
     return said | {
         "bags": [f"{bag.selection.name}={bag.weight:g}" for bag in options.bags],
@@ -225,14 +276,23 @@ def _observers(
         sources = [*data.recorded_validation, *data.rendered_validation, *data.recorded]
         rows = sources[0].rows[:: max(1, len(sources[0].rows) // EXAMPLES)][:EXAMPLES]
         example = whole_view(sources[0].cache.batch(rows), config.width).to(config.device)
-        log = tensorboard_log(folder / "tensorboard", trainer.progress.step, config.log_every,
-                              example, recipe.objective)
+        log = tensorboard_log(
+            folder / "tensorboard",
+            trainer.progress.step,
+            config.log_every,
+            example,
+            recipe.objective,
+        )
         yield from [log] if log is not None else []
 
 
 def _finish(
-    options: argparse.Namespace, recipe: RecipeConfig, networks: NetworkPair,
-    report: dict[str, Any], parent: ModelFolder | None, data: TrainingData,
+    options: argparse.Namespace,
+    recipe: RecipeConfig,
+    networks: NetworkPair,
+    report: dict[str, Any],
+    parent: ModelFolder | None,
+    data: TrainingData,
 ) -> None:
     folder = _save(options, recipe, networks, report, parent, data)
     report = {"model": str(folder.path), "model_id": folder.model_id, **report}
@@ -244,8 +304,12 @@ def _finish(
 
 
 def _save(
-    options: argparse.Namespace, recipe: RecipeConfig, networks: NetworkPair,
-    report: dict[str, Any], parent: ModelFolder | None, data: TrainingData,
+    options: argparse.Namespace,
+    recipe: RecipeConfig,
+    networks: NetworkPair,
+    report: dict[str, Any],
+    parent: ModelFolder | None,
+    data: TrainingData,
 ) -> ModelFolder:
     from sfm_depth_ros.pipeline.model_saving import save_model
 
@@ -262,8 +326,13 @@ def _save(
         "metrics": judged.get(report["best_step"], {}),
     }
     folder = save_model(
-        options.out.resolve().parent, networks.depth, networks.pose, metadata=metadata,
-        parent=parent, check_images=_check_images(data), name=options.out.name,
+        options.out.resolve().parent,
+        networks.depth,
+        networks.pose,
+        metadata=metadata,
+        parent=parent,
+        check_images=_check_images(data),
+        name=options.out.name,
     )
     _logger.info("wrote %s", folder.path)
     return folder
@@ -284,10 +353,12 @@ def _check_images(data: TrainingData) -> Any:
 
 def _print_report(report: dict[str, Any]) -> None:
     print(f"model {report['model_id']} in {report['model']}")
-    print(f"{report['steps']} steps ({report['ended']}), {1000 * report['step_s']:.0f} ms each, "
-          f"{report['snippets_per_s']:.1f} snippets/s, "
-          f"{100 * report['data_wait_share']:.1f} % waiting for data, "
-          f"{report['peak_mib']:.0f} MiB, {report['refused']} refused")
+    print(
+        f"{report['steps']} steps ({report['ended']}), {1000 * report['step_s']:.0f} ms each, "
+        f"{report['snippets_per_s']:.1f} snippets/s, "
+        f"{100 * report['data_wait_share']:.1f} % waiting for data, "
+        f"{report['peak_mib']:.0f} MiB, {report['refused']} refused"
+    )
     for entry in report["validations"]:
         if entry["step"] == report["best_step"]:
             print("  ".join(f"{name} {value:.4g}" for name, value in entry.items()))

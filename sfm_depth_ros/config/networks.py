@@ -10,11 +10,22 @@ from sfm_depth_ros.config.option import check_options, option
 from sfm_depth_ros.errors import ConfigError
 
 DEPTH_NETWORKS = (
-    "small", "packnet01", "packnet_slim01", "resnet18", "resnet34", "resnet50", "dispnet",
+    "small",
+    "packnet01",
+    "packnet_slim01",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "dispnet",
     "dispnet_monodepth",
 )
 POSE_NETWORKS = (
-    "small", "posenet", "pose_expnet", "pose_resnet18", "pose_resnet34", "pose_resnet50"
+    "small",
+    "posenet",
+    "pose_expnet",
+    "pose_resnet18",
+    "pose_resnet34",
+    "pose_resnet50",
 )
 TIMM = "timm:"  # an encoder of the package timm by its name there, timm:resnet26
 
@@ -23,68 +34,121 @@ TIMM = "timm:"  # an encoder of the package timm by its name there, timm:resnet2
 class DepthNetworkConfig:
     """Shape of a depth network; written into every model folder."""
 
-    name: str = option("small", f"depth network: {', '.join(DEPTH_NETWORKS)}, or {TIMM}NAME for "
-                                "an encoder of the package timm")
-    width: int = option(16, "channels of the first stage of small; later stages are multiples "
-                            "of it", minimum=8, maximum=64)
-    skip_fusion: str = option("concatenate", "how PackNet joins encoder and decoder: its version "
-                              "1A concatenates, 1B adds", choices=("concatenate", "add"))
-    min_depth: float = option(0.1, "nearest depth the network can say, metres at the reference "
-                              "focal length (PackNet's authors: 0.5)", minimum=0.01, maximum=10.0)
-    max_depth: float = option(120.0, "farthest depth the network can say, metres at the "
-                              "reference focal length; PackNet has no such bound", minimum=1.0,
-                              maximum=1000.0)
-    reference_focal: float = option(200.0, "focal length in pixels of the network's image at "
-                                    "which its output is metres", minimum=10.0, maximum=5000.0)
-    pretrained: str = option("", "file (.pth or .safetensors) with ImageNet weights for the "
-                             "encoder of a ResNet; empty = from scratch")
+    name: str = option(
+        "small",
+        f"depth network: {', '.join(DEPTH_NETWORKS)}, or {TIMM}NAME for "
+        "an encoder of the package timm",
+    )
+    width: int = option(
+        16,
+        "channels of the first stage of small; later stages are multiples of it",
+        minimum=8,
+        maximum=64,
+    )
+    skip_fusion: str = option(
+        "concatenate",
+        "how PackNet joins encoder and decoder: its version 1A concatenates, 1B adds",
+        choices=("concatenate", "add"),
+    )
+    min_depth: float = option(
+        0.1,
+        "nearest depth the network can say, metres at the reference "
+        "focal length (PackNet's authors: 0.5)",
+        minimum=0.01,
+        maximum=10.0,
+    )
+    max_depth: float = option(
+        120.0,
+        "farthest depth the network can say, metres at the "
+        "reference focal length; PackNet has no such bound",
+        minimum=1.0,
+        maximum=1000.0,
+    )
+    reference_focal: float = option(
+        200.0,
+        "focal length in pixels of the network's image at which its output is metres",
+        minimum=10.0,
+        maximum=5000.0,
+    )
+    pretrained: str = option(
+        "",
+        "file (.pth or .safetensors) with ImageNet weights for the "
+        "encoder of a ResNet; empty = from scratch",
+    )
 
     def __post_init__(self) -> None:
         check_options(self)
         if self.name not in DEPTH_NETWORKS and not self.name.startswith(TIMM):
-            raise ConfigError(f"name: expected one of {', '.join(DEPTH_NETWORKS)} or {TIMM}NAME, "
-                              f"got {self.name!r}")
+            raise ConfigError(
+                f"name: expected one of {', '.join(DEPTH_NETWORKS)} or {TIMM}NAME, "
+                f"got {self.name!r}"
+            )
         if self.min_depth >= self.max_depth:
             raise ConfigError(
                 f"expected min_depth < max_depth, got {self.min_depth} >= {self.max_depth}"
             )
         if self.pretrained and not self.name.startswith("resnet"):
-            raise ConfigError(f"pretrained: weights can be given to resnet18, resnet34 and "
-                              f"resnet50 alone, got {self.name!r}; leave it empty")
+            raise ConfigError(
+                f"pretrained: weights can be given to resnet18, resnet34 and "
+                f"resnet50 alone, got {self.name!r}; leave it empty"
+            )
 
 
 @dataclass(frozen=True)
 class PoseNetworkConfig:
     """Shape of a pose network; written into every model folder."""
 
-    name: str = option("small", "pose network: posenet is PackNet-SfM's, pose_expnet "
-                       "SfMLearner's (both see three images), pose_resnet* Monodepth2's",
-                       choices=POSE_NETWORKS)
+    name: str = option(
+        "small",
+        "pose network: posenet is PackNet-SfM's, pose_expnet "
+        "SfMLearner's (both see three images), pose_resnet* Monodepth2's",
+        choices=POSE_NETWORKS,
+    )
     width: int = option(16, "channels of the first stage of small", minimum=8, maximum=64)
-    reference_focal: float = option(200.0, "focal length in pixels at which the output is "
-                                    "metres and radians", minimum=10.0, maximum=5000.0)
-    convention: str = option("native", "what the weights mean inside, for imported ones: order of "
-                             "the images, direction and kind of the motion; the answer is always "
-                             "the same", choices=("native", "packnet_sfm", "monodepth2"))
-    explainability: bool = option(False, "whether it also says which pixels can be explained by "
-                                  "the camera's motion (SfMLearner)")
-    learn_intrinsics: bool = option(False, "whether it also says the camera's intrinsics (Depth "
-                                    "from Videos in the Wild)")
-    residual_translation: bool = option(False, "whether it also says how every pixel's point "
-                                        "moves by itself (Depth from Videos in the Wild)")
-    pretrained: str = option("", "file (.pth or .safetensors) with ImageNet weights for the "
-                             "encoder of a ResNet; empty = from scratch")
+    reference_focal: float = option(
+        200.0,
+        "focal length in pixels at which the output is metres and radians",
+        minimum=10.0,
+        maximum=5000.0,
+    )
+    convention: str = option(
+        "native",
+        "what the weights mean inside, for imported ones: order of "
+        "the images, direction and kind of the motion; the answer is always "
+        "the same",
+        choices=("native", "packnet_sfm", "monodepth2"),
+    )
+    explainability: bool = option(
+        False,
+        "whether it also says which pixels can be explained by the camera's motion (SfMLearner)",
+    )
+    learn_intrinsics: bool = option(
+        False, "whether it also says the camera's intrinsics (Depth from Videos in the Wild)"
+    )
+    residual_translation: bool = option(
+        False,
+        "whether it also says how every pixel's point "
+        "moves by itself (Depth from Videos in the Wild)",
+    )
+    pretrained: str = option(
+        "",
+        "file (.pth or .safetensors) with ImageNet weights for the "
+        "encoder of a ResNet; empty = from scratch",
+    )
 
     def __post_init__(self) -> None:
         check_options(self)
         is_resnet = self.name.startswith("pose_resnet")
         fitting = {"monodepth2": is_resnet, "packnet_sfm": is_resnet or self.name == "posenet"}
         if not fitting.get(self.convention, True):
-            raise ConfigError(f"convention: {self.convention} has no network {self.name!r}; "
-                              "expected native")
+            raise ConfigError(
+                f"convention: {self.convention} has no network {self.name!r}; expected native"
+            )
         if self.pretrained and not is_resnet:
-            raise ConfigError(f"pretrained: weights can be given to pose_resnet18, pose_resnet34 "
-                              f"and pose_resnet50 alone, got {self.name!r}; leave it empty")
+            raise ConfigError(
+                f"pretrained: weights can be given to pose_resnet18, pose_resnet34 "
+                f"and pose_resnet50 alone, got {self.name!r}; leave it empty"
+            )
 
     @property
     def images(self) -> int:

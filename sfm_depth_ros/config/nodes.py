@@ -17,40 +17,77 @@ class NodeConfig:
     """What depth_node and trainer_node share: inputs, camera, models."""
 
     autostart: bool = option(True, "configure and activate the node by itself")
-    model: str = option("", "model folder; empty = models_dir/current if valid, else the shipped "
-                        "model")
-    models_dir: str = option("~/.ros/sfm_depth_ros/models", "folder that accepted models are "
-                             "written to and must lie in")
-    image_transport: str = option("raw", "type of the image topic",
-                                  choices=("raw", "compressed"))
-    velocity_source: str = option("odom", "which velocity topic is read",
-                                  choices=("odom", "twist", "twist_with_covariance"))
-    camera_info_file: str = option("", "calibration YAML (camera_calibration format) for "
-                                   "cameras without camera_info")
+    model: str = option(
+        "", "model folder; empty = models_dir/current if valid, else the shipped model"
+    )
+    models_dir: str = option(
+        "~/.ros/sfm_depth_ros/models", "folder that accepted models are written to and must lie in"
+    )
+    image_transport: str = option("raw", "type of the image topic", choices=("raw", "compressed"))
+    velocity_source: str = option(
+        "odom", "which velocity topic is read", choices=("odom", "twist", "twist_with_covariance")
+    )
+    camera_info_file: str = option(
+        "", "calibration YAML (camera_calibration format) for cameras without camera_info"
+    )
     base_frame: str = option("base_link", "robot body frame, in which velocities are given")
     base_to_camera: tuple[float, ...] = option(
         (0.0, 0.0, 0.0, -0.5, 0.5, -0.5, 0.5),
         "pose of the camera's optical frame in base_frame [x, y, z, qx, qy, qz, qw], used where "
-        "tf2 is not installed", minimum=-1000.0, maximum=1000.0)
-    input_width: int = option(0, "width of the network's image in pixels, a multiple of 32; "
-                              "0 = the model's own", minimum=0, maximum=4096)
-    crop: tuple[float, ...] = option((0.0, 0.0, 0.0, 0.0), "shares of the image cut off "
-                                     "[top, bottom, left, right] (bonnet, sky)",
-                                     minimum=0.0, maximum=0.9)
-    min_depth: float = option(0.1, "nearest depth published, metres", minimum=0.01,
-                              maximum=100.0, dynamic=True)
-    max_depth: float = option(100.0, "farthest depth published, metres; beyond is +Inf",
-                              minimum=0.1, maximum=10000.0, dynamic=True)
-    min_displacement: float = option(0.05, "camera translation in metres below which an image "
-                                     "pair teaches nothing", minimum=0.0, maximum=100.0,
-                                     dynamic=True)
-    max_displacement: float = option(5.0, "camera translation in metres above which an image "
-                                     "pair is refused", minimum=0.01, maximum=1000.0,
-                                     dynamic=True)
-    max_velocity_gap: float = option(0.3, "longest gap in seconds between two velocities that is "
-                                     "interpolated", minimum=0.001, maximum=10.0, dynamic=True)
-    max_image_gap: float = option(0.5, "longest time in seconds between two images of a pair",
-                                  minimum=0.001, maximum=60.0, dynamic=True)
+        "tf2 is not installed",
+        minimum=-1000.0,
+        maximum=1000.0,
+    )
+    input_width: int = option(
+        0,
+        "width of the network's image in pixels, a multiple of 32; 0 = the model's own",
+        minimum=0,
+        maximum=4096,
+    )
+    crop: tuple[float, ...] = option(
+        (0.0, 0.0, 0.0, 0.0),
+        "shares of the image cut off [top, bottom, left, right] (bonnet, sky)",
+        minimum=0.0,
+        maximum=0.9,
+    )
+    min_depth: float = option(
+        0.1, "nearest depth published, metres", minimum=0.01, maximum=100.0, dynamic=True
+    )
+    max_depth: float = option(
+        100.0,
+        "farthest depth published, metres; beyond is +Inf",
+        minimum=0.1,
+        maximum=10000.0,
+        dynamic=True,
+    )
+    min_displacement: float = option(
+        0.05,
+        "camera translation in metres below which an image pair teaches nothing",
+        minimum=0.0,
+        maximum=100.0,
+        dynamic=True,
+    )
+    max_displacement: float = option(
+        5.0,
+        "camera translation in metres above which an image pair is refused",
+        minimum=0.01,
+        maximum=1000.0,
+        dynamic=True,
+    )
+    max_velocity_gap: float = option(
+        0.3,
+        "longest gap in seconds between two velocities that is interpolated",
+        minimum=0.001,
+        maximum=10.0,
+        dynamic=True,
+    )
+    max_image_gap: float = option(
+        0.5,
+        "longest time in seconds between two images of a pair",
+        minimum=0.001,
+        maximum=60.0,
+        dynamic=True,
+    )
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -58,14 +95,19 @@ class NodeConfig:
 
     def _check_shared(self) -> None:
         if len(self.base_to_camera) != 7:
-            raise ConfigError("base_to_camera: expected 7 numbers, got "
-                              f"{len(self.base_to_camera)}")
+            raise ConfigError(
+                f"base_to_camera: expected 7 numbers, got {len(self.base_to_camera)}"
+            )
         if abs(sum(q * q for q in self.base_to_camera[3:]) - 1.0) > 1e-2:
-            raise ConfigError("base_to_camera: expected a unit quaternion in its last 4 numbers, "
-                              f"got {list(self.base_to_camera[3:])}")
+            raise ConfigError(
+                "base_to_camera: expected a unit quaternion in its last 4 numbers, "
+                f"got {list(self.base_to_camera[3:])}"
+            )
         if len(self.crop) != 4 or self.crop[0] + self.crop[1] >= 1 or sum(self.crop[2:]) >= 1:
-            raise ConfigError("crop: expected 4 shares [top, bottom, left, right] that leave "
-                              f"something of the image, got {list(self.crop)}")
+            raise ConfigError(
+                "crop: expected 4 shares [top, bottom, left, right] that leave "
+                f"something of the image, got {list(self.crop)}"
+            )
         if self.input_width % 32:
             raise ConfigError(f"input_width: expected a multiple of 32, got {self.input_width}")
         if self.min_depth >= self.max_depth:
@@ -73,32 +115,52 @@ class NodeConfig:
                 f"expected min_depth < max_depth, got {self.min_depth} >= {self.max_depth}"
             )
         if self.min_displacement >= self.max_displacement:
-            raise ConfigError("expected min_displacement < max_displacement, got "
-                              f"{self.min_displacement} >= {self.max_displacement}")
+            raise ConfigError(
+                "expected min_displacement < max_displacement, got "
+                f"{self.min_displacement} >= {self.max_displacement}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class DepthNodeConfig(NodeConfig):
     """Parameters of depth_node."""
 
-    engine: str = option("auto", "inference engine",
-                         choices=("auto", "tensorrt", "openvino", "onnxruntime", "torch"))
-    precision: str = option("auto", "arithmetic of the engine; auto = the fastest that changes "
-                            "the answers by 2 % at most (99th percentile, check frames)",
-                            choices=("auto", "fp32", "bf16", "fp16", "int8"))
+    engine: str = option(
+        "auto",
+        "inference engine",
+        choices=("auto", "tensorrt", "openvino", "onnxruntime", "torch"),
+    )
+    precision: str = option(
+        "auto",
+        "arithmetic of the engine; auto = the fastest that changes "
+        "the answers by 2 % at most (99th percentile, check frames)",
+        choices=("auto", "fp32", "bf16", "fp16", "int8"),
+    )
     engine_threads: int = option(1, "CPU threads of the engine", minimum=1, maximum=256)
-    pipelined: bool = option(False, "prepare the next image while this one is computed: more "
-                             "images a second where decoding or rectifying is slow")
-    depth_encoding: str = option("32FC1", "encoding of depth/image_rect: metres or millimetres",
-                                 choices=("32FC1", "16UC1"))
-    output_size: str = option("network", "size of depth/image_rect: the network's or the input's",
-                              choices=("network", "input"))
+    pipelined: bool = option(
+        False,
+        "prepare the next image while this one is computed: more "
+        "images a second where decoding or rectifying is slow",
+    )
+    depth_encoding: str = option(
+        "32FC1", "encoding of depth/image_rect: metres or millimetres", choices=("32FC1", "16UC1")
+    )
+    output_size: str = option(
+        "network",
+        "size of depth/image_rect: the network's or the input's",
+        choices=("network", "input"),
+    )
     odom_frame: str = option("odom_visual", "frame_id of ego_motion/odom")
     publish_tf: bool = option(False, "broadcast odom_frame -> base_frame on /tf (needs tf2)")
-    apply_scale: str = option("monitor", "scale monitor: off, or measured and reported in the "
-                              "diagnostics", choices=("off", "monitor"), dynamic=True)
-    points_stride: int = option(2, "every n-th pixel of depth/points", minimum=1, maximum=64,
-                                dynamic=True)
+    apply_scale: str = option(
+        "monitor",
+        "scale monitor: off, or measured and reported in the diagnostics",
+        choices=("off", "monitor"),
+        dynamic=True,
+    )
+    points_stride: int = option(
+        2, "every n-th pixel of depth/points", minimum=1, maximum=64, dynamic=True
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,63 +24,108 @@ class ObjectiveConfig:
     """
 
     # How an image rebuilt from a source is compared with the real one.
-    ssim_weight: float = option(0.85, "share of SSIM in the photometric error, the rest is the "
-                                "difference of colours", minimum=0.0, maximum=1.0)
+    ssim_weight: float = option(
+        0.85,
+        "share of SSIM in the photometric error, the rest is the difference of colours",
+        minimum=0.0,
+        maximum=1.0,
+    )
     ssim_window: int = option(3, "side in pixels of SSIM's window, odd", minimum=1, maximum=15)
-    difference: str = option("l1", "how the difference of colours is measured",
-                             choices=("l1", "charbonnier"))
+    difference: str = option(
+        "l1", "how the difference of colours is measured", choices=("l1", "charbonnier")
+    )
     photometric_weight: float = _weight(1.0, "weight of the photometric error")
     scales: int = option(4, "how many of the finest scales are compared", minimum=1, maximum=8)
     # Which pixels of which source count.
     auto_mask: bool = option(True, "leave out pixels that the unwarped source explains better")
-    reduction: str = option("minimum", "how sources are joined per pixel",
-                            choices=("minimum", "mean"))
-    principled_mask: bool = option(False, "leave out what the camera's motion has taken out of "
-                                   "view (vid2depth)")
-    occlusion_mask: str = option("off", "leave out what something else hides in the source: found "
-                                 "by splatting the target's points into it, or where the source's "
-                                 "own depth is nearer (Depth in the Wild)",
-                                 choices=("off", "splat", "nearer"))
-    self_discovered_mask: bool = option(False, "weigh pixels by how well the depths of target and "
-                                        "source agree (SC-SfMLearner)")
-    explainability_weight: float = _weight(0.0, "weight that keeps explainability masks near one "
-                                           "(SfMLearner); needs pose.explainability")
+    reduction: str = option(
+        "minimum", "how sources are joined per pixel", choices=("minimum", "mean")
+    )
+    principled_mask: bool = option(
+        False, "leave out what the camera's motion has taken out of view (vid2depth)"
+    )
+    occlusion_mask: str = option(
+        "off",
+        "leave out what something else hides in the source: found "
+        "by splatting the target's points into it, or where the source's "
+        "own depth is nearer (Depth in the Wild)",
+        choices=("off", "splat", "nearer"),
+    )
+    self_discovered_mask: bool = option(
+        False, "weigh pixels by how well the depths of target and source agree (SC-SfMLearner)"
+    )
+    explainability_weight: float = _weight(
+        0.0,
+        "weight that keeps explainability masks near one (SfMLearner); needs pose.explainability",
+    )
     # What depth must be like by itself, and from one image to the next.
-    smoothness_weight: float = option(1e-3, "weight of the edge-aware smoothness, halved at "
-                                      "each coarser scale", minimum=0.0, maximum=10.0,
-                                      dynamic=True)
-    smoothness_order: int = option(1, "which derivative of inverse depth is to be small: 1 likes "
-                                   "walls that face the camera, 2 any plane", minimum=1, maximum=2)
-    consistency_weight: float = _weight(0.0, "weight of the relative difference between target's "
-                                        "and sources' depths (SC-SfMLearner)")
-    icp_weight: float = _weight(0.0, "weight of the alignment of target's and sources' point "
-                                "clouds (vid2depth)")
-    sparse_depth_weight: float = _weight(0.0, "weight of measured depths where a bag has them "
-                                         "(lidar, stereo)")
+    smoothness_weight: float = option(
+        1e-3,
+        "weight of the edge-aware smoothness, halved at each coarser scale",
+        minimum=0.0,
+        maximum=10.0,
+        dynamic=True,
+    )
+    smoothness_order: int = option(
+        1,
+        "which derivative of inverse depth is to be small: 1 likes "
+        "walls that face the camera, 2 any plane",
+        minimum=1,
+        maximum=2,
+    )
+    consistency_weight: float = _weight(
+        0.0,
+        "weight of the relative difference between target's and sources' depths (SC-SfMLearner)",
+    )
+    icp_weight: float = _weight(
+        0.0, "weight of the alignment of target's and sources' point clouds (vid2depth)"
+    )
+    sparse_depth_weight: float = _weight(
+        0.0, "weight of measured depths where a bag has them (lidar, stereo)"
+    )
     # A second camera beside the first, with known baseline (Monodepth).
-    stereo_weight: float = _weight(0.0, "weight of the photometric error of the right image "
-                                   "warped into the target")
-    left_right_weight: float = _weight(0.0, "weight of the difference between the depths of the "
-                                       "left and the right image, as disparities")
+    stereo_weight: float = _weight(
+        0.0, "weight of the photometric error of the right image warped into the target"
+    )
+    left_right_weight: float = _weight(
+        0.0,
+        "weight of the difference between the depths of the "
+        "left and the right image, as disparities",
+    )
     # Metric scale.
     velocity_weight: float = _weight(0.3, "weight of the velocity loss")
-    velocity_kind: str = option("length", "what is compared with the odometer: the length of the "
-                                "translation, or the vector", choices=("length", "vector"))
-    rotation_weight: float = _weight(0.0, "weight of the difference in radians between predicted "
-                                     "and measured turns; for odometers whose angular velocity "
-                                     "can be trusted")
-    normalise_range: bool = option(False, "measure every scene in units of its own median depth, "
-                                   "so that rooms count as much as roads (RealMonoDepth)")
+    velocity_kind: str = option(
+        "length",
+        "what is compared with the odometer: the length of the translation, or the vector",
+        choices=("length", "vector"),
+    )
+    rotation_weight: float = _weight(
+        0.0,
+        "weight of the difference in radians between predicted "
+        "and measured turns; for odometers whose angular velocity "
+        "can be trusted",
+    )
+    normalise_range: bool = option(
+        False,
+        "measure every scene in units of its own median depth, "
+        "so that rooms count as much as roads (RealMonoDepth)",
+    )
     # Things that move by themselves (Depth in the Wild, struct2depth).
-    residual_sparsity_weight: float = _weight(0.0, "weight of how much moves by itself; needs "
-                                              "pose.residual_translation")
+    residual_sparsity_weight: float = _weight(
+        0.0, "weight of how much moves by itself; needs pose.residual_translation"
+    )
     residual_smoothness_weight: float = _weight(0.0, "weight of how unevenly it moves")
-    cycle_weight: float = _weight(0.0, "weight of the difference between a motion and its way "
-                                  "back, predicted apart")
-    use_instance_mask: bool = option(False, "things move by themselves only where the instance "
-                                     "mask has one, each as a whole (struct2depth)")
-    supervised_weight: float = _weight(1.0, "weight of exact depth and motion where a batch has "
-                                       "them (rendered worlds)")
+    cycle_weight: float = _weight(
+        0.0, "weight of the difference between a motion and its way back, predicted apart"
+    )
+    use_instance_mask: bool = option(
+        False,
+        "things move by themselves only where the instance "
+        "mask has one, each as a whole (struct2depth)",
+    )
+    supervised_weight: float = _weight(
+        1.0, "weight of exact depth and motion where a batch has them (rendered worlds)"
+    )
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -109,5 +154,7 @@ def check_objective_fits(objective: ObjectiveConfig, pose: PoseNetworkConfig) ->
     if asked and not pose.residual_translation:
         raise ConfigError(f"objective.{asked[0]} needs pose.residual_translation: true")
     if pose.residual_translation and not asked:
-        raise ConfigError("pose.residual_translation needs a term that keeps it small: one of "
-                          f"{', '.join(f'objective.{name}' for name in by_field)}")
+        raise ConfigError(
+            "pose.residual_translation needs a term that keeps it small: one of "
+            f"{', '.join(f'objective.{name}' for name in by_field)}"
+        )

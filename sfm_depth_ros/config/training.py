@@ -17,77 +17,143 @@ class OfflineTrainingConfig:
     """`sfm-depth train`: the loop, its pace, and the rendered drives it learns from."""
 
     steps: int = option(20000, "optimiser steps", minimum=1, maximum=100000000)
-    max_minutes: float = option(0.0, "time after which training ends; the learning rate then "
-                                "follows the clock; 0 = no limit", minimum=0.0, maximum=1e6)
+    max_minutes: float = option(
+        0.0,
+        "time after which training ends; the learning rate then follows the clock; 0 = no limit",
+        minimum=0.0,
+        maximum=1e6,
+    )
     batch_size: int = option(12, "snippets in a batch", minimum=1, maximum=1024)
-    learning_rate: float = option(1e-3, "AdamW's highest learning rate", minimum=1e-7,
-                                  maximum=0.1)
-    final_rate_share: float = option(0.01, "share of the learning rate that is left at the end "
-                                     "of the cosine", minimum=0.0, maximum=1.0)
-    warmup_steps: int = option(300, "steps over which the learning rate rises", minimum=0,
-                               maximum=1000000)
+    learning_rate: float = option(1e-3, "AdamW's highest learning rate", minimum=1e-7, maximum=0.1)
+    final_rate_share: float = option(
+        0.01,
+        "share of the learning rate that is left at the end of the cosine",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    warmup_steps: int = option(
+        300, "steps over which the learning rate rises", minimum=0, maximum=1000000
+    )
     weight_decay: float = option(1e-4, "decoupled weight decay", minimum=0.0, maximum=1.0)
-    scale_rate_factor: float = option(5.0, "the metric scales learn this many times faster",
-                                      minimum=0.1, maximum=1000.0)
-    gradient_clip: float = option(5.0, "largest norm of the gradient", minimum=1e-3,
-                                  maximum=1e6)
-    average_decay: float = option(0.999, "decay of the moving average of weights that is "
-                                  "validated and saved", minimum=0.0, maximum=0.999999)
-    self_supervised_every: int = option(4, "every n-th step has the photometric objective beside "
-                                        "the supervision; 1 = all, 0 = none", minimum=0,
-                                        maximum=1000000)
-    mixed_precision: bool = option(False, "compute the networks in bfloat16 (fast where the CPU "
-                                   "has AVX512-BF16 or AMX, or on a GPU); in float16 with a "
-                                   "scaled gradient on a GPU without bfloat16")
+    scale_rate_factor: float = option(
+        5.0, "the metric scales learn this many times faster", minimum=0.1, maximum=1000.0
+    )
+    gradient_clip: float = option(5.0, "largest norm of the gradient", minimum=1e-3, maximum=1e6)
+    average_decay: float = option(
+        0.999,
+        "decay of the moving average of weights that is validated and saved",
+        minimum=0.0,
+        maximum=0.999999,
+    )
+    self_supervised_every: int = option(
+        4,
+        "every n-th step has the photometric objective beside the supervision; 1 = all, 0 = none",
+        minimum=0,
+        maximum=1000000,
+    )
+    mixed_precision: bool = option(
+        False,
+        "compute the networks in bfloat16 (fast where the CPU "
+        "has AVX512-BF16 or AMX, or on a GPU); in float16 with a "
+        "scaled gradient on a GPU without bfloat16",
+    )
     jitter: bool = option(True, "change light and colour at random, and mirror")
-    teacher: str = option("none", "where recordings get sparse depth from, for "
-                          "objective.sparse_depth_weight: tracks = corners followed over the "
-                          "odometer's way, stereo = the second camera",
-                          choices=("none", "tracks", "stereo"))
-    validate_every: int = option(1000, "steps between two validations", minimum=1,
-                                 maximum=100000000)
-    validation_share: float = option(0.05, "share of each bag's time that is held out for "
-                                     "validation, in blocks; 0 where --validate names bags",
-                                     minimum=0.0, maximum=0.5)
-    patience: int = option(0, "validations in a row without a better one after which training "
-                           "ends; 0 = never", minimum=0, maximum=1000000)
-    keep: str = option("best", "which weights become the model: those of the best validation, or "
-                       "the last", choices=("best", "last"))
-    save_every: int = option(500, "steps between two saves of the state", minimum=1,
-                             maximum=100000000)
-    log_every: int = option(50, "steps between two lines of progress", minimum=1,
-                            maximum=1000000)
+    teacher: str = option(
+        "none",
+        "where recordings get sparse depth from, for "
+        "objective.sparse_depth_weight: tracks = corners followed over the "
+        "odometer's way, stereo = the second camera",
+        choices=("none", "tracks", "stereo"),
+    )
+    validate_every: int = option(
+        1000, "steps between two validations", minimum=1, maximum=100000000
+    )
+    validation_share: float = option(
+        0.05,
+        "share of each bag's time that is held out for "
+        "validation, in blocks; 0 where --validate names bags",
+        minimum=0.0,
+        maximum=0.5,
+    )
+    patience: int = option(
+        0,
+        "validations in a row without a better one after which training ends; 0 = never",
+        minimum=0,
+        maximum=1000000,
+    )
+    keep: str = option(
+        "best",
+        "which weights become the model: those of the best validation, or the last",
+        choices=("best", "last"),
+    )
+    save_every: int = option(
+        500, "steps between two saves of the state", minimum=1, maximum=100000000
+    )
+    log_every: int = option(50, "steps between two lines of progress", minimum=1, maximum=1000000)
     threads: int = option(0, "CPU threads; 0 = as many as torch chooses", minimum=0, maximum=256)
     device: str = option("cpu", "torch device, for example cpu or cuda:0")
-    width: int = option(320, "width of the network's image in pixels, a multiple of 32",
-                        minimum=32, maximum=4096)
-    zoom: float = option(1.0, "snippets are prepared this many times larger (as far as the camera "
-                         "is), and each batch sees windows of them, the whole image or parts; "
-                         "intrinsics follow", minimum=1.0, maximum=4.0)
-    zoom_until: float = option(0.7, "share of the training after which batches see whole images "
-                               "alone: the networks end with what the robot's own lens shows",
-                               minimum=0.0, maximum=1.0)
-    largest_turn: float = option(0.0, "largest yaw in degrees that windows turn by between two "
-                                 "images, beyond the drive's own; needs zoom > 1", minimum=0.0,
-                                 maximum=20.0)
+    width: int = option(
+        320, "width of the network's image in pixels, a multiple of 32", minimum=32, maximum=4096
+    )
+    zoom: float = option(
+        1.0,
+        "snippets are prepared this many times larger (as far as the camera "
+        "is), and each batch sees windows of them, the whole image or parts; "
+        "intrinsics follow",
+        minimum=1.0,
+        maximum=4.0,
+    )
+    zoom_until: float = option(
+        0.7,
+        "share of the training after which batches see whole images "
+        "alone: the networks end with what the robot's own lens shows",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    largest_turn: float = option(
+        0.0,
+        "largest yaw in degrees that windows turn by between two "
+        "images, beyond the drive's own; needs zoom > 1",
+        minimum=0.0,
+        maximum=20.0,
+    )
     synthetic_heights: tuple[float, ...] = option(
-        (96.0, 160.0), "heights in pixels of the rendered images, each a multiple of 32; every "
-        "batch has one of them", minimum=32, maximum=4096)
-    synthetic_validation: int = option(96, "rendered snippets per height kept for validation",
-                                       minimum=2, maximum=100000)
-    synthetic_share: float = option(0.5, "share of batches from the rendered world where bags "
-                                    "are given too", minimum=0.0, maximum=1.0)
+        (96.0, 160.0),
+        "heights in pixels of the rendered images, each a multiple of 32; every "
+        "batch has one of them",
+        minimum=32,
+        maximum=4096,
+    )
+    synthetic_validation: int = option(
+        96, "rendered snippets per height kept for validation", minimum=2, maximum=100000
+    )
+    synthetic_share: float = option(
+        0.5,
+        "share of batches from the rendered world where bags are given too",
+        minimum=0.0,
+        maximum=1.0,
+    )
     render_processes: int = option(2, "processes that render", minimum=1, maximum=256)
-    cache_dir: str = option("", "folder of prepared snippets, shared by runs; empty = "
-                            "~/.cache/sfm_depth_ros/snippets")
-    cache_gib: float = option(50.0, "most that prepared snippets take on disk, in GiB; the least "
-                              "recently used leave first", minimum=1e-6, maximum=1e6)
-    synchronise_batch_norm: bool = option(True, "under torchrun, batch norm sees the batches of "
-                                          "all processes as one")
-    tensorboard: bool = option(True, "write scalars and pictures for TensorBoard beside the "
-                               "state, where tensorboard is installed")
-    seed: int = option(0, "seed of worlds, weights, sampling and augmentation", minimum=0,
-                       maximum=2**31 - 1)
+    cache_dir: str = option(
+        "", "folder of prepared snippets, shared by runs; empty = ~/.cache/sfm_depth_ros/snippets"
+    )
+    cache_gib: float = option(
+        50.0,
+        "most that prepared snippets take on disk, in GiB; the least recently used leave first",
+        minimum=1e-6,
+        maximum=1e6,
+    )
+    synchronise_batch_norm: bool = option(
+        True, "under torchrun, batch norm sees the batches of all processes as one"
+    )
+    tensorboard: bool = option(
+        True,
+        "write scalars and pictures for TensorBoard beside the "
+        "state, where tensorboard is installed",
+    )
+    seed: int = option(
+        0, "seed of worlds, weights, sampling and augmentation", minimum=0, maximum=2**31 - 1
+    )
 
     @property
     def prepared_width(self) -> int:
@@ -101,11 +167,15 @@ class OfflineTrainingConfig:
     def __post_init__(self) -> None:
         check_options(self)
         if self.largest_turn > 0 and self.zoom == 1:
-            raise ConfigError("training.largest_turn needs training.zoom > 1: only windows of "
-                              "larger images have room to turn into")
+            raise ConfigError(
+                "training.largest_turn needs training.zoom > 1: only windows of "
+                "larger images have room to turn into"
+            )
         if self.width % 32 or any(height % 32 for height in self.synthetic_heights):
-            raise ConfigError("expected width and synthetic_heights to be multiples of 32, got "
-                              f"{self.width} and {list(self.synthetic_heights)}")
+            raise ConfigError(
+                "expected width and synthetic_heights to be multiples of 32, got "
+                f"{self.width} and {list(self.synthetic_heights)}"
+            )
 
 
 @dataclass(frozen=True)
@@ -125,44 +195,78 @@ class RecipeConfig:
 class OnlineTrainingConfig:
     """The online trainer: pace, memory, mixture, and what may be deployed."""
 
-    learning_rate: float = option(2e-4, "Adam's learning rate", minimum=1e-7, maximum=0.1,
-                                  dynamic=True)
-    scale_rate_factor: float = option(20.0, "the metric scales learn this many times faster",
-                                      minimum=0.1, maximum=1000.0)
-    warmup_steps: int = option(50, "steps over which the learning rate rises", minimum=0,
-                               maximum=100000)
-    gradient_clip: float = option(1.0, "largest norm of the gradient", minimum=1e-3,
-                                  maximum=1e6)
-    average_decay: float = option(0.98, "decay of the moving average of weights that is "
-                                  "validated and deployed", minimum=0.0, maximum=0.9999)
-    calibrate_scale: bool = option(True, "measure the metric scales on the first snippets before "
-                                   "the first step, and correct a bias again when one shows")
+    learning_rate: float = option(
+        2e-4, "Adam's learning rate", minimum=1e-7, maximum=0.1, dynamic=True
+    )
+    scale_rate_factor: float = option(
+        20.0, "the metric scales learn this many times faster", minimum=0.1, maximum=1000.0
+    )
+    warmup_steps: int = option(
+        50, "steps over which the learning rate rises", minimum=0, maximum=100000
+    )
+    gradient_clip: float = option(1.0, "largest norm of the gradient", minimum=1e-3, maximum=1e6)
+    average_decay: float = option(
+        0.98,
+        "decay of the moving average of weights that is validated and deployed",
+        minimum=0.0,
+        maximum=0.9999,
+    )
+    calibrate_scale: bool = option(
+        True,
+        "measure the metric scales on the first snippets before "
+        "the first step, and correct a bias again when one shows",
+    )
     batch_size: int = option(4, "snippets in a batch", minimum=1, maximum=64)
-    present_share: float = option(0.5, "share of a batch from the newest snippets",
-                                  minimum=0.0, maximum=1.0)
-    synthetic_share: float = option(0.25, "share of a batch from the rendered world, against "
-                                    "forgetting", minimum=0.0, maximum=1.0)
-    mixed_precision: str = option("auto", "compute the networks in bfloat16; auto = where the "
-                                  "CPU has AVX512-BF16 or AMX, or on a GPU",
-                                  choices=("auto", "on", "off"))
+    present_share: float = option(
+        0.5, "share of a batch from the newest snippets", minimum=0.0, maximum=1.0
+    )
+    synthetic_share: float = option(
+        0.25,
+        "share of a batch from the rendered world, against forgetting",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    mixed_precision: str = option(
+        "auto",
+        "compute the networks in bfloat16; auto = where the "
+        "CPU has AVX512-BF16 or AMX, or on a GPU",
+        choices=("auto", "on", "off"),
+    )
     threads: int = option(1, "CPU threads for training", minimum=1, maximum=256)
     niceness: int = option(10, "process priority, 19 = lowest", minimum=0, maximum=19)
     device: str = option("cpu", "torch device, for example cpu or cuda:0")
     buffer_size: int = option(600, "snippets kept on disk", minimum=8, maximum=1000000)
     buffer_dir: str = option("", "folder of the snippet buffer; empty = beside models_dir")
-    holdout_share: float = option(0.1, "share of admitted snippets held out to decide what may "
-                                  "be deployed", minimum=0.02, maximum=0.5)
-    max_steps_per_snippet: float = option(10.0, "steps for every snippet received, after which "
-                                          "training waits for new ones", minimum=0.01,
-                                          maximum=1e6, dynamic=True)
+    holdout_share: float = option(
+        0.1,
+        "share of admitted snippets held out to decide what may be deployed",
+        minimum=0.02,
+        maximum=0.5,
+    )
+    max_steps_per_snippet: float = option(
+        10.0,
+        "steps for every snippet received, after which training waits for new ones",
+        minimum=0.01,
+        maximum=1e6,
+        dynamic=True,
+    )
     validate_every: int = option(50, "steps between two validations", minimum=1, maximum=100000)
-    min_snippets: int = option(24, "snippets in the buffer before training starts",
-                               minimum=2, maximum=100000)
-    max_forgetting: float = option(0.2, "relative loss of accuracy on rendered drives above "
-                                   "which a model is not deployed", minimum=0.0, maximum=10.0)
-    min_improvement: float = option(0.01, "relative gain of the held-out error that a model "
-                                    "must show to be deployed", minimum=0.0, maximum=1.0,
-                                    dynamic=True)
+    min_snippets: int = option(
+        24, "snippets in the buffer before training starts", minimum=2, maximum=100000
+    )
+    max_forgetting: float = option(
+        0.2,
+        "relative loss of accuracy on rendered drives above which a model is not deployed",
+        minimum=0.0,
+        maximum=10.0,
+    )
+    min_improvement: float = option(
+        0.01,
+        "relative gain of the held-out error that a model must show to be deployed",
+        minimum=0.0,
+        maximum=1.0,
+        dynamic=True,
+    )
     seed: int = option(0, "seed of sampling and augmentation", minimum=0, maximum=2**31 - 1)
 
     def __post_init__(self) -> None:

@@ -105,8 +105,12 @@ class BagFrames:
             companions: What frames shall carry beside the image; None = the same as now.
         """
         return BagFrames(
-            self.selection, self.rig, self.preprocessor.for_width(width), self._frame_count,
-            self.topics, self._follows_info,
+            self.selection,
+            self.rig,
+            self.preprocessor.for_width(width),
+            self._frame_count,
+            self.topics,
+            self._follows_info,
             self._companions if companions is None else companions,
         )
 
@@ -156,8 +160,11 @@ class BagFrames:
         truth = beside.pop(_TRUTH, None)
         try:
             image = event.decode()
-            seen = {role: found.decode() for role, found in beside.items()
-                    if isinstance(found, CompanionEvent)}
+            seen = {
+                role: found.decode()
+                for role, found in beside.items()
+                if isinstance(found, CompanionEvent)
+            }
         except DataError as error:
             self.dropped += 1
             _logger.warning("image at %d ns left out: %s", event.stamp_ns, error)
@@ -211,9 +218,7 @@ def read_frames(
         count = _count_images(reader, selection)
         chosen = reader.topics
     preprocessor = Preprocessor(rig.camera, input_width, crop, resize_filter=resize_filter)
-    return BagFrames(
-        selection, rig, preprocessor, count, chosen, camera is None, companions
-    )
+    return BagFrames(selection, rig, preprocessor, count, chosen, camera is None, companions)
 
 
 def read_snippets(

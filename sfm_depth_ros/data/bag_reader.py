@@ -131,8 +131,13 @@ class BagReader:
                 f"{self.path} is damaged ({error}): mend it with ros2 bag reindex, or record again"
             ) from error
         if count < recorded:
-            _logger.warning("%s is damaged: %d of %d messages can be read; mend it with ros2 bag "
-                            "reindex, or record again", self.path, count, recorded)
+            _logger.warning(
+                "%s is damaged: %d of %d messages can be read; mend it with ros2 bag "
+                "reindex, or record again",
+                self.path,
+                count,
+                recorded,
+            )
 
     def events(self, *kinds: type) -> Iterator[Event]:
         """Typed events in the order of bag time.

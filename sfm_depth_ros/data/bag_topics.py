@@ -127,8 +127,11 @@ def _camera_info_of(image: str, recorded: Mapping[str, str]) -> str:
     camera = image.removesuffix("/compressed").rpartition("/")[0]
     if f"{camera}/camera_info" in infos:
         return f"{camera}/camera_info"
-    infos = [name for name in infos if not any(word in name for word in NOT_A_CAMERA)
-             and _is_right(name) == _is_right(image)]
+    infos = [
+        name
+        for name in infos
+        if not any(word in name for word in NOT_A_CAMERA) and _is_right(name) == _is_right(image)
+    ]
     return infos[0] if len(infos) == 1 else ""
 
 

@@ -122,7 +122,11 @@ class BagWriter:
         """Write ``sensor_msgs/CameraInfo``."""
         region = self._messages.new(
             "sensor_msgs/msg/RegionOfInterest",
-            x_offset=0, y_offset=0, height=0, width=0, do_rectify=False,
+            x_offset=0,
+            y_offset=0,
+            height=0,
+            width=0,
+            do_rectify=False,
         )
         self._write(
             topic,
@@ -247,8 +251,10 @@ class BagWriter:
             DataError: The type is none of ROS 2's own, so its definition is not known here.
         """
         if type_name not in self._store.types:
-            raise DataError(f"{topic} of type {type_name} cannot be copied: its definition is not "
-                            "known here; copy it with: ros2 bag convert")
+            raise DataError(
+                f"{topic} of type {type_name} cannot be copied: its definition is not "
+                "known here; copy it with: ros2 bag convert"
+            )
         self._writer.write(self._connection(topic, type_name), time_ns, cdr)
 
     def _write(self, topic: str, type_name: str, time_ns: int, **fields: Any) -> None:

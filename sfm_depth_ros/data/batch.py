@@ -148,9 +148,7 @@ def _planes(arrays: Sequence[np.ndarray | None], default: np.ndarray) -> Tensor 
     return None if stacked is None else stacked.unsqueeze(1)
 
 
-def _stack_optional(
-    arrays: Sequence[np.ndarray | None], default: np.ndarray
-) -> np.ndarray | None:
+def _stack_optional(arrays: Sequence[np.ndarray | None], default: np.ndarray) -> np.ndarray | None:
     if all(array is None for array in arrays):
         return None
     filled = [default if array is None else array for array in arrays]

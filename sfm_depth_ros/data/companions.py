@@ -160,9 +160,10 @@ def _T_right_left(left: CameraModel, right: CameraModel) -> np.ndarray:
     """Left rectified frame to the right one's: ``P[:, 3]`` is K times that translation."""
     T = np.eye(4, dtype=np.float32)
     for axis in (0, 1):
-        T[axis, 3] = (right.P[axis, 3] / right.P[axis, axis]
-                      - left.P[axis, 3] / left.P[axis, axis])
+        T[axis, 3] = right.P[axis, 3] / right.P[axis, axis] - left.P[axis, 3] / left.P[axis, axis]
     if np.linalg.norm(T[:3, 3]) < SHORTEST_BASELINE:
-        raise DataError("camera_info of the right image says no baseline: P[3] must be minus "
-                        "focal length times baseline; calibrate both cameras together")
+        raise DataError(
+            "camera_info of the right image says no baseline: P[3] must be minus "
+            "focal length times baseline; calibrate both cameras together"
+        )
     return T

@@ -204,8 +204,10 @@ def _pixels(
     """View the buffer as ``(height, width)`` or ``(height, width, samples)``."""
     row = width * samples * np.dtype(sample).itemsize
     if height < 1 or width < 1:
-        raise DataError(f"{encoding} image of {width}x{height} has no pixels: the publisher fills "
-                        "the message wrongly")
+        raise DataError(
+            f"{encoding} image of {width}x{height} has no pixels: the publisher fills "
+            "the message wrongly"
+        )
     if step < row:
         raise DataError(
             f"{encoding} image of {width}x{height} has step {step}, expected at least {row}: the "
@@ -220,9 +222,11 @@ def _pixels(
         )
     rows: np.ndarray = np.ndarray((height, row), np.uint8, buffer, strides=(step, 1))
     if np.dtype(sample).itemsize > 1:
-        rows = np.ascontiguousarray(rows).view(
-            np.dtype(sample).newbyteorder(">" if is_bigendian else "<")
-        ).astype(sample, copy=False)
+        rows = (
+            np.ascontiguousarray(rows)
+            .view(np.dtype(sample).newbyteorder(">" if is_bigendian else "<"))
+            .astype(sample, copy=False)
+        )
     return rows if samples == 1 else rows.reshape(height, width, samples)
 
 

@@ -67,8 +67,10 @@ class ImageLayout:
             resize_filter: ``"area"`` or ``"lanczos"``.
         """
         if resize_filter not in FILTERS:
-            raise DataError(f"model.json asks for the filter {resize_filter!r}, expected "
-                            f"{' or '.join(FILTERS)}; update sfm_depth_ros")
+            raise DataError(
+                f"model.json asks for the filter {resize_filter!r}, expected "
+                f"{' or '.join(FILTERS)}; update sfm_depth_ros"
+            )
         if input_width < multiple or input_width % multiple:
             raise ValueError(f"input_width: expected a multiple of {multiple}, got {input_width}")
         left, top, right, bottom = _cropped_area(area, crop)
@@ -91,8 +93,9 @@ class ImageLayout:
     def intrinsics(self) -> Intrinsics:
         """Pinhole of the network's image."""
         width, height = self.scaled_size
-        cut = self.source.cropped(self.left, self.top, self.right - self.left,
-                                  self.bottom - self.top)
+        cut = self.source.cropped(
+            self.left, self.top, self.right - self.left, self.bottom - self.top
+        )
         return cut.resized(width, height).cropped(0, self.cut_rows, width, height - self.cut_rows)
 
     @cached_property

@@ -87,8 +87,13 @@ class Rectification:
 
 def _map(camera: CameraModel, destination: Intrinsics) -> tuple[np.ndarray, np.ndarray]:
     return undistort_map(
-        camera.K, camera.D, camera.model, camera.R, destination.matrix,
-        (camera.width, camera.height), (destination.width, destination.height),
+        camera.K,
+        camera.D,
+        camera.model,
+        camera.R,
+        destination.matrix,
+        (camera.width, camera.height),
+        (destination.width, destination.height),
     )
 
 

@@ -18,7 +18,13 @@ from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.geometry.camera import Intrinsics
 
 _OPTIONAL = (
-    "valid", "depth", "T_source_target", "T_measured", "right", "T_right_target", "sparse_depth",
+    "valid",
+    "depth",
+    "T_source_target",
+    "T_measured",
+    "right",
+    "T_right_target",
+    "sparse_depth",
     "instances",
 )
 

@@ -165,9 +165,9 @@ class SnippetBuilder:
             displacements=np.array([before.length, after.length], np.float32),
             stamps_ns=np.array([frame.stamp_ns for frame in frames], np.int64),
             valid=target.frame.valid,
-            T_measured=np.stack(
-                [before.T_earlier_later, invert(after.T_earlier_later)]
-            ).astype(np.float32),
+            T_measured=np.stack([before.T_earlier_later, invert(after.T_earlier_later)]).astype(
+                np.float32
+            ),
             right=target.frame.right,
             T_right_target=target.frame.T_right_target,
             sparse_depth=target.frame.sparse_depth,

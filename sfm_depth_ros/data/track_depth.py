@@ -156,9 +156,7 @@ def _follow(
         yield _View(alive, seen, _turned(rays[alive], seen[alive], T_view_target, focal))
 
 
-def _measured_motion(
-    target: Frame, view: Frame, velocities: VelocityBuffer
-) -> np.ndarray | None:
+def _measured_motion(target: Frame, view: Frame, velocities: VelocityBuffer) -> np.ndarray | None:
     """``T_view_target`` by the odometer; None where it has a gap."""
     earlier, later = sorted((target.stamp_ns, view.stamp_ns))
     try:

@@ -29,7 +29,10 @@ _UNEVEN = 0.3  # how unlike the turns before and after the target may be
 
 
 def random_turn(
-    view: SnippetBatch, whole: SnippetBatch, largest_deg: float, generator: torch.Generator,
+    view: SnippetBatch,
+    whole: SnippetBatch,
+    largest_deg: float,
+    generator: torch.Generator,
     part: tuple[int, int] = (0, 1),
 ) -> SnippetBatch:
     """Let the camera turn between the images of a view; snippets without room for it stay.
@@ -77,7 +80,10 @@ def _turned(view: SnippetBatch, whole: SnippetBatch, T_turned_source: Tensor) ->
 
 
 def _turned_marks(
-    view: SnippetBatch, whole: SnippetBatch, rays: Tensor, T_source_turned: Tensor,
+    view: SnippetBatch,
+    whole: SnippetBatch,
+    rays: Tensor,
+    T_source_turned: Tensor,
     has_room: Tensor,
 ) -> Tensor | None:
     """Instance masks ``(B, 3, H, W)`` with the sources' turned, where there is room."""

@@ -136,9 +136,9 @@ class _Window:
         """Windows ``(B, C, h, w)`` of ``(B, C, H, W)``, before scaling."""
         rows, columns = _cut_size(self.size, self.factor)
         places = zip(images, self.tops.tolist(), self.lefts.tolist(), strict=True)
-        return torch.stack([
-            image[..., top : top + rows, left : left + columns] for image, top, left in places
-        ])
+        return torch.stack(
+            [image[..., top : top + rows, left : left + columns] for image, top, left in places]
+        )
 
     def image(self, images: Tensor) -> Tensor:
         """Scaled, each pixel a mean over what it covers."""
@@ -147,7 +147,11 @@ class _Window:
             return cut
         scale = (1 / self.factor, 1 / self.factor)
         scaled = functional.interpolate(
-            cut, scale_factor=scale, mode="bilinear", antialias=True, align_corners=False,
+            cut,
+            scale_factor=scale,
+            mode="bilinear",
+            antialias=True,
+            align_corners=False,
             recompute_scale_factor=False,
         )
         return scaled[..., : self.size[0], : self.size[1]].clamp_(0, 1)

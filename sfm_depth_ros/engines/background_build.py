@@ -160,8 +160,12 @@ class InterimEngine:
         try:
             better = build.take()
         except Exception as error:  # whatever it was: frames must not stop
-            _logger.warning("%s goes on serving, for %s could not be built: %s",
-                            self._serving.name, build.name, error)
+            _logger.warning(
+                "%s goes on serving, for %s could not be built: %s",
+                self._serving.name,
+                build.name,
+                error,
+            )
             return
         before, self._serving = self._serving, better
         _logger.info("%s serves from now on, instead of %s", better.name, before.name)

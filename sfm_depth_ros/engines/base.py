@@ -118,11 +118,15 @@ def check_input(engine: Engine, image: np.ndarray) -> np.ndarray:
             numbers (OpenVINO's ReLU turns NaN to 0).
     """
     if image.shape != engine.input_shape or image.dtype != np.float32:
-        raise ValueError(f"{engine.name}: expected float32 {engine.input_shape}, "
-                         f"got {image.dtype} {image.shape}")
+        raise ValueError(
+            f"{engine.name}: expected float32 {engine.input_shape}, "
+            f"got {image.dtype} {image.shape}"
+        )
     if not np.isfinite(image).all():
-        raise BadImageError(f"{engine.name}: the image holds NaN or infinity; check the camera "
-                            "driver and the preprocessing")
+        raise BadImageError(
+            f"{engine.name}: the image holds NaN or infinity; check the camera "
+            "driver and the preprocessing"
+        )
     return np.ascontiguousarray(image)
 
 
@@ -133,8 +137,10 @@ def check_output(engine: Engine, output: np.ndarray) -> np.ndarray:
         EngineError: NaN or infinity in the output.
     """
     if not np.isfinite(output).all():
-        raise EngineError(f"{engine.name} answered NaN or infinity at {engine.precision}; "
-                          "choose another model or engine, or precision fp32")
+        raise EngineError(
+            f"{engine.name} answered NaN or infinity at {engine.precision}; "
+            "choose another model or engine, or precision fp32"
+        )
     return np.array(output, dtype=np.float32)
 
 

@@ -57,14 +57,19 @@ def find_calibration(
     file = calibration_file(folder, network, directory)
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-        ranges = {name: (float(low), float(high)) for name, (low, high)
-                  in content["ranges"].items()}
+        ranges = {
+            name: (float(low), float(high)) for name, (low, high) in content["ranges"].items()
+        }
         return Calibration(ranges, int(content["frames"]), str(content["model_id"]))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        _logger.warning("%s is ignored, for it cannot be read (%s: %s); calibrate again", file,
-                        type(error).__name__, error)
+        _logger.warning(
+            "%s is ignored, for it cannot be read (%s: %s); calibrate again",
+            file,
+            type(error).__name__,
+            error,
+        )
         return None
 
 

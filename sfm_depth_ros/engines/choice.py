@@ -59,8 +59,10 @@ class Checked(NamedTuple):
         p99 = self.error.p99
         if self.refusal or precision != "auto" or p99 <= UNNAMED_P99:
             return self.refusal
-        return (f"relative error p99 {p99:.1e}, allowed {UNNAMED_P99:.0e} unless the precision is "
-                "named")
+        return (
+            f"relative error p99 {p99:.1e}, allowed {UNNAMED_P99:.0e} unless the precision is "
+            "named"
+        )
 
     def accepted(self, precision: str) -> Engine:
         """The engine, if it may serve.
@@ -178,9 +180,15 @@ class Choice:
         others = {**measured, **self.refused}
         if self.last_resort in {one.name for one in self.candidates} - {chosen.name}:
             others.setdefault(self.last_resort, "not tried, for it is slow to load")
-        _logger.info("engine %s chosen (%s; relative error p50 %.1e, p99 %.1e): %s; not %s",
-                     chosen, why, checked.error.p50, checked.error.p99, self.request,
-                     ", ".join(f"{name} ({reason})" for name, reason in others.items()))
+        _logger.info(
+            "engine %s chosen (%s; relative error p50 %.1e, p99 %.1e): %s; not %s",
+            chosen,
+            why,
+            checked.error.p50,
+            checked.error.p99,
+            self.request,
+            ", ".join(f"{name} ({reason})" for name, reason in others.items()),
+        )
         spare = [one for one in ranked if one != chosen]
         last = [one for one in self.candidates if one.name == self.last_resort != chosen.name]
         return checked.engine, spare + last

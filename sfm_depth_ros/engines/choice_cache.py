@@ -36,8 +36,12 @@ def remember_latencies(file: Path, key: str, latencies_ms: dict[str, float]) -> 
             json.dump(content, stream, indent=2)
         Path(aside).replace(file)
     except OSError as error:
-        _logger.warning("cannot remember the fastest engine in %s (%s); it is measured again at "
-                        "the next start", file, error)
+        _logger.warning(
+            "cannot remember the fastest engine in %s (%s); it is measured again at "
+            "the next start",
+            file,
+            error,
+        )
 
 
 def processor_name() -> str:
@@ -56,8 +60,9 @@ def _read(file: Path) -> dict[str, dict[str, float]]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        _logger.warning("%s is ignored, for it cannot be read (%s); engines are measured again",
-                        file, error)
+        _logger.warning(
+            "%s is ignored, for it cannot be read (%s); engines are measured again", file, error
+        )
         return {}
     if not isinstance(content, dict):
         _logger.warning("%s is ignored, for it holds no object; engines are measured again", file)
@@ -66,5 +71,8 @@ def _read(file: Path) -> dict[str, dict[str, float]]:
 
 
 def _is_latencies(value: object) -> bool:
-    return (isinstance(value, dict) and bool(value)
-            and all(isinstance(number, (int, float)) for number in value.values()))
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and all(isinstance(number, (int, float)) for number in value.values())
+    )

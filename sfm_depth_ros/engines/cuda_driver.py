@@ -27,7 +27,7 @@ RELAXED = 2  # capture mode: other threads may allocate meanwhile
 REMEDIES = {
     OUT_OF_MEMORY: "free GPU memory, lower input_width or set precision: fp16",
     NO_DEVICE: "no NVIDIA GPU is visible: check nvidia-smi and CUDA_VISIBLE_DEVICES, or choose "
-               "engine: openvino",
+    "engine: openvino",
     35: "update the NVIDIA driver",
     803: "restart after the update of the NVIDIA driver",
     999: "restart the machine, or reload the driver's kernel module",
@@ -69,13 +69,16 @@ def load_cuda() -> CudaDriver:
     try:
         library = ctypes.CDLL(LIBRARY)
     except OSError as error:
-        raise EngineError(f"no NVIDIA driver is installed here ({error}); install one, or choose "
-                          "engine: openvino") from error
+        raise EngineError(
+            f"no NVIDIA driver is installed here ({error}); install one, or choose "
+            "engine: openvino"
+        ) from error
     try:
         return CudaDriver(library)
     except AttributeError as error:
-        raise EngineError(f"the NVIDIA driver lacks a function ({error}); update it to one of "
-                          "CUDA 12 or newer") from error
+        raise EngineError(
+            f"the NVIDIA driver lacks a function ({error}); update it to one of CUDA 12 or newer"
+        ) from error
 
 
 class CudaDriver:

@@ -57,9 +57,7 @@ class _Exported(nn.Module):
         return self.network.depth(image) if self.kind == "depth" else self.network(image)
 
 
-def export_onnx(
-    network: nn.Module, kind: str, precision: str = "fp32", batch: int = 1
-) -> bytes:
+def export_onnx(network: nn.Module, kind: str, precision: str = "fp32", batch: int = 1) -> bytes:
     """Export a network for any height and width that are multiples of 32.
 
     Args:
@@ -132,11 +130,17 @@ def _exported_graph(module: _Exported, kind: str, batch: int) -> Any:
     sizes = dict.fromkeys(free, torch.export.Dim.DYNAMIC)
     with _quiet():
         program = torch.onnx.export(
-            module, (example,), dynamo=True, dynamic_shapes=(sizes,), opset_version=OPSET,
-            input_names=["image"], output_names=["depth" if kind == "depth" else "motion"],
+            module,
+            (example,),
+            dynamo=True,
+            dynamic_shapes=(sizes,),
+            opset_version=OPSET,
+            input_names=["image"],
+            output_names=["depth" if kind == "depth" else "motion"],
             custom_translation_table=translations(),
             # The optimiser folds log_scale into an anonymous constant, which no update reaches.
-            optimize=False, verbose=False,
+            optimize=False,
+            verbose=False,
         )
     if program is None:
         raise ModelError(f"torch.onnx.export gave no graph for the {kind} network")
@@ -152,11 +156,16 @@ def _weights_in_use(proto: Any, module: _Exported, kind: str) -> dict[str, bool]
     names = {entry.name for entry in proto.graph.initializer}
     module.requires_grad_().zero_grad()  # an average of weights comes without gradients
     module(torch.zeros(1, channels(module.network, kind), 64, 64)).sum().backward()
-    needed = {name.removeprefix(PREFIX) for name, parameter in module.named_parameters()
-              if parameter.grad is not None}
+    needed = {
+        name.removeprefix(PREFIX)
+        for name, parameter in module.named_parameters()
+        if parameter.grad is not None
+    }
     if lost := sorted(needed - names):
-        raise ModelError(f"the exporter of torch {torch.__version__} renamed {lost}; export with "
-                         "the torch version of constraints.txt")
+        raise ModelError(
+            f"the exporter of torch {torch.__version__} renamed {lost}; export with "
+            "the torch version of constraints.txt"
+        )
     return {name: name in names for name in sorted(module.network.state_dict())}
 
 

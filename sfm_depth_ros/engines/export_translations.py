@@ -24,15 +24,17 @@ def translations() -> dict[Any, Callable[..., Any]]:
     def constant(values: Any) -> Any:
         return op.Constant(value=onnx.numpy_helper.from_array(values))
 
-    def elu(
-        x: Any, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0
-    ) -> Any:
+    def elu(x: Any, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0) -> Any:
         if (scale, input_scale) != (1.0, 1.0):
             raise NotImplementedError(f"ELU scaled by {scale} and {input_scale}")
         return op.Elu(x, alpha=alpha)
 
     def group_norm(
-        x: Any, num_groups: int, weight: Any, bias: Any, eps: float = 1e-5,
+        x: Any,
+        num_groups: int,
+        weight: Any,
+        bias: Any,
+        eps: float = 1e-5,
         cudnn_enabled: bool = True,
     ) -> Any:
         # ONNX has an operation of this name, whose first version scaled by group.

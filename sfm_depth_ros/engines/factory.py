@@ -104,8 +104,9 @@ def create_engine(
         EngineError: The named engine, or every one, is absent or does not pass.
     """
     if network not in NETWORKS or min(input_hw) < 32 or any(size % 32 for size in input_hw):
-        raise ValueError("expected 'depth' or 'pose' and multiples of 32, got "
-                         f"{network!r} and {input_hw}")
+        raise ValueError(
+            f"expected 'depth' or 'pose' and multiples of 32, got {network!r} and {input_hw}"
+        )
     if name not in ("auto", *ENGINES):
         raise EngineError(f"engine: expected auto, {', '.join(ENGINES)}, got {name!r}")
     shape = (1, input_channels(folder, network), *input_hw)
@@ -114,8 +115,14 @@ def create_engine(
         return _chosen(request, name, cache_file or default_cache_file())
     checked = _checked(Candidate(name, precision), request)
     engine = checked.accepted(precision)
-    _logger.info("engine %s as asked: %s; relative error p50 %.1e, p99 %.1e, max %.1e", name,
-                 request, checked.error.p50, checked.error.p99, checked.error.max)
+    _logger.info(
+        "engine %s as asked: %s; relative error p50 %.1e, p99 %.1e, max %.1e",
+        name,
+        request,
+        checked.error.p50,
+        checked.error.p99,
+        checked.error.max,
+    )
     return engine
 
 
@@ -148,9 +155,15 @@ def _chosen(request: EngineRequest, name: str, cache_file: Path) -> Engine:
                 raise EngineError(str(error)) from error
             refused["tensorrt"], build = str(error), None
     try:
-        choice = Choice(request, candidates,
-                        lambda candidate: _checked(candidate, request), cache_file,
-                        _cache_key(request, name), "" if _has_gpu() else LAST_RESORT, refused)
+        choice = Choice(
+            request,
+            candidates,
+            lambda candidate: _checked(candidate, request),
+            cache_file,
+            _cache_key(request, name),
+            "" if _has_gpu() else LAST_RESORT,
+            refused,
+        )
         engine, spare = choice.fastest()
     except BaseException:
         if build is not None:
@@ -179,7 +192,8 @@ def _candidates(request: EngineRequest, name: str) -> list[Candidate]:
         Candidate(one, precision)
         for one in names
         for precision in _precisions(request, one)
-        if precision != "int8" or request.precision == "int8"
+        if precision != "int8"
+        or request.precision == "int8"
         or find_calibration(request.folder, request.network)
     ]
 
@@ -205,7 +219,8 @@ def _plan(request: EngineRequest, progress: Progress) -> Engine:
     for precision in reduced:
         try:
             return _fed_bytes(
-                TensorRtEngine(replace(request, precision=precision), progress=progress))
+                TensorRtEngine(replace(request, precision=precision), progress=progress)
+            )
         except EngineError as error:
             _logger.debug("tensorrt %s is not used: %s", precision, error)
     return _fed_bytes(TensorRtEngine(replace(request, precision=last), progress=progress))
@@ -223,6 +238,7 @@ def _fed_bytes(engine: TensorRtEngine) -> TensorRtEngine:
 
 def _served(engine: Engine, spare: list[Candidate], request: EngineRequest) -> Engine:
     """The engine with those that follow it should it fail."""
+
     def build(candidate: Candidate) -> Engine:
         return _checked(candidate, request).accepted(request.precision)
 
@@ -258,13 +274,24 @@ def _build(name: str, request: EngineRequest) -> Engine:
 
 
 def _cache_key(request: EngineRequest, name: str) -> str:
-    config = (request.folder.depth_config if request.network == "depth"
-              else request.folder.pose_config)
-    return json.dumps([
-        platform.machine(), processor_name(), os.cpu_count(), available_engines(), request.network,
-        asdict(config), request.input_shape, name, request.precision, request.threads,
-        [str(candidate) for candidate in _candidates(request, name)],
-    ])
+    config = (
+        request.folder.depth_config if request.network == "depth" else request.folder.pose_config
+    )
+    return json.dumps(
+        [
+            platform.machine(),
+            processor_name(),
+            os.cpu_count(),
+            available_engines(),
+            request.network,
+            asdict(config),
+            request.input_shape,
+            name,
+            request.precision,
+            request.threads,
+            [str(candidate) for candidate in _candidates(request, name)],
+        ]
+    )
 
 
 def _version(name: str) -> str:

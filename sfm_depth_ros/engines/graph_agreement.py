@@ -43,8 +43,9 @@ def check_agreement(
         EngineError: The graph answers something else.
     """
     if not is_available("onnxruntime"):
-        _logger.info("onnxruntime is not installed, so the exported graph is not compared with "
-                     "torch")
+        _logger.info(
+            "onnxruntime is not installed, so the exported graph is not compared with torch"
+        )
         return float("nan")
     session = open_session(content)
     worst = 0.0
@@ -77,5 +78,7 @@ def open_session(content: bytes) -> Any:
     try:
         return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors have no common base but Exception
-        raise EngineError(f"onnxruntime refuses the exported graph ({error}); report the versions "
-                          "that sfm-depth info prints") from error
+        raise EngineError(
+            f"onnxruntime refuses the exported graph ({error}); report the versions "
+            "that sfm-depth info prints"
+        ) from error

@@ -58,8 +58,7 @@ def fold_constants(proto: Any) -> None:
     del proto.graph.node[:]
     proto.graph.node.extend(remaining)
     proto.graph.initializer.extend(
-        onnx.numpy_helper.from_array(value, name)
-        for name, value in known.items() if name in read
+        onnx.numpy_helper.from_array(value, name) for name, value in known.items() if name in read
     )
 
 
@@ -111,8 +110,9 @@ def _name_cast_types(onnx: Any, proto: Any) -> None:
     kinds |= {entry.name: entry.data_type for entry in inferred.initializer}
     for node in proto.graph.node:
         if node.op_type == "CastLike" and node.input[1] in kinds:
-            cast = onnx.helper.make_node("Cast", node.input[:1], node.output, name=node.name,
-                                         to=kinds[node.input[1]])
+            cast = onnx.helper.make_node(
+                "Cast", node.input[:1], node.output, name=node.name, to=kinds[node.input[1]]
+            )
             node.CopyFrom(cast)
 
 

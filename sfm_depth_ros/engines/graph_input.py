@@ -94,8 +94,10 @@ def prepend_input(content: bytes, layout: InputLayout, images: int = 1) -> bytes
     proto = parse_graph(content)
     graph = proto.graph
     if [value.name for value in graph.input] != [IMAGE]:
-        raise ModelError(f"a graph with inputs {[value.name for value in graph.input]} cannot "
-                         f"take bytes, expected {IMAGE} alone; export it again")
+        raise ModelError(
+            f"a graph with inputs {[value.name for value in graph.input]} cannot "
+            f"take bytes, expected {IMAGE} alone; export it again"
+        )
     _fix_size(graph, (1, 3 * images, *layout.network_hw))
     front = input_graph(layout, images).graph
     network = list(graph.node)
@@ -129,8 +131,7 @@ def input_graph(layout: InputLayout, images: int = 1) -> Any:
     shape = (1, 3 * images, *layout.network_hw)
     front.add("Reshape", [front.constant("shape", np.array(shape, np.int64))])
     front.nodes[-1].output[0] = IMAGE
-    taken = onnx.helper.make_tensor_value_info(
-        BYTES, kinds.UINT8, (images, *layout.camera_hw, 3))
+    taken = onnx.helper.make_tensor_value_info(BYTES, kinds.UINT8, (images, *layout.camera_hw, 3))
     given = onnx.helper.make_tensor_value_info(IMAGE, kinds.FLOAT, shape)
     graph = onnx.helper.make_graph(front.nodes, "input", [taken], [given], front.initializers)
     opset = onnx.helper.make_opsetid("", 18)
@@ -168,8 +169,10 @@ class _Front:
         top += max(layout.cut_rows, 0) * factors[0]
         if (left, top, right, bottom) != (0, 0, layout.camera_hw[1], layout.camera_hw[0]):
             bounds = {"first": [top, left], "end": [bottom, right], "axes": [2, 3]}
-            self.add("Slice", [self.constant(name, np.array(value, np.int64))
-                               for name, value in bounds.items()])
+            self.add(
+                "Slice",
+                [self.constant(name, np.array(value, np.int64)) for name, value in bounds.items()],
+            )
         if factors != (1, 1):
             self.add("AveragePool", [], kernel_shape=list(factors), strides=list(factors))
         if layout.cut_rows < 0:
@@ -178,8 +181,11 @@ class _Front:
 
     def _append(self, operation: str, inputs: list[str], attributes: dict[str, Any]) -> None:
         name = f"{PREFIX}{len(self.nodes)}"
-        self.nodes.append(self._onnx.helper.make_node(
-            operation, inputs, [name], name=f"{name}_{operation}", **attributes))
+        self.nodes.append(
+            self._onnx.helper.make_node(
+                operation, inputs, [name], name=f"{name}_{operation}", **attributes
+            )
+        )
         self._last = name
 
 
@@ -191,7 +197,7 @@ def _matrices(layout: InputLayout) -> tuple[np.ndarray, np.ndarray]:
     columns = np.zeros((layout.camera_hw[1], layout.scaled_hw[1]), np.float32)
     columns[left:right] = area_matrix(right - left, layout.scaled_hw[1]).T
     added = np.repeat(rows[:1], max(-layout.cut_rows, 0), axis=0)
-    return np.concatenate((added, rows[max(layout.cut_rows, 0):])), columns
+    return np.concatenate((added, rows[max(layout.cut_rows, 0) :])), columns
 
 
 def shrink(layout: InputLayout, images: np.ndarray) -> np.ndarray:

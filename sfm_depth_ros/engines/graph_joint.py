@@ -41,13 +41,20 @@ def join_graphs(depth: bytes, pose: bytes, channels: int) -> bytes:
     joint.CopyFrom(protos["pose"])
     graph = joint.graph
     graph.name = "depth_and_pose"
-    graph.node.insert(0, onnx.helper.make_node(
-        "Slice", ["image", "newest.first", "newest.end", "newest.axis"], ["depth.image"],
-        name="newest_image"))
+    graph.node.insert(
+        0,
+        onnx.helper.make_node(
+            "Slice",
+            ["image", "newest.first", "newest.end", "newest.axis"],
+            ["depth.image"],
+            name="newest_image",
+        ),
+    )
     _rename(graph, "pose.image", "image")
     for name, value in (("first", channels - 3), ("end", channels), ("axis", 1)):
         graph.initializer.append(
-            onnx.helper.make_tensor(f"newest.{name}", onnx.TensorProto.INT64, [1], [value]))
+            onnx.helper.make_tensor(f"newest.{name}", onnx.TensorProto.INT64, [1], [value])
+        )
     graph.node.extend(protos["depth"].graph.node)
     graph.initializer.extend(protos["depth"].graph.initializer)
     _rename(graph, "pose.motion", "motion")

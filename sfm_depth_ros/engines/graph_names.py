@@ -60,8 +60,10 @@ def read_note(proto: Any, key: str) -> Any:
     for entry in proto.metadata_props:
         if entry.key == key:
             return json.loads(entry.value)
-    raise ModelError(f"this .onnx lacks the note {key}, so its weights cannot be replaced; "
-                     "export it again with sfm-depth export")
+    raise ModelError(
+        f"this .onnx lacks the note {key}, so its weights cannot be replaced; "
+        "export it again with sfm-depth export"
+    )
 
 
 def replace_weights(proto: Any, tensors: Mapping[str, np.ndarray]) -> None:
@@ -92,8 +94,10 @@ def narrowed(name: str, values: np.ndarray, kind: Any) -> np.ndarray:
     with np.errstate(over="ignore"):
         result: np.ndarray = np.asarray(values, np.float32).astype(kind)
     if np.isinf(result).any() and np.isfinite(values).all():
-        raise ModelError(f"{name} holds {np.abs(values).max():.1e}, too large for "
-                         f"{np.dtype(kind).name}; export at precision fp32")
+        raise ModelError(
+            f"{name} holds {np.abs(values).max():.1e}, too large for "
+            f"{np.dtype(kind).name}; export at precision fp32"
+        )
     return result
 
 
@@ -121,8 +125,11 @@ def weight_arrays(proto: Any) -> dict[str, np.ndarray]:
     """Values of the weights that the graph uses, by name, in the type that it has them in."""
     onnx = require("onnx")
     weights = set(read_note(proto, WEIGHTS))
-    return {entry.name: onnx.numpy_helper.to_array(entry)
-            for entry in proto.graph.initializer if entry.name in weights}
+    return {
+        entry.name: onnx.numpy_helper.to_array(entry)
+        for entry in proto.graph.initializer
+        if entry.name in weights
+    }
 
 
 def check_fit(proto: Any, tensors: Mapping[str, np.ndarray]) -> None:
@@ -131,8 +138,11 @@ def check_fit(proto: Any, tensors: Mapping[str, np.ndarray]) -> None:
     shapes = {entry.name: tuple(entry.dims) for entry in proto.graph.initializer}
     missing = sorted(set(tensors) - set(is_used))
     unexpected = sorted(name for name, used in is_used.items() if used and name not in tensors)
-    reshaped = sorted(name for name, used in is_used.items()
-                      if used and name in tensors and tuple(tensors[name].shape) != shapes[name])
+    reshaped = sorted(
+        name
+        for name, used in is_used.items()
+        if used and name in tensors and tuple(tensors[name].shape) != shapes[name]
+    )
     if missing or unexpected or reshaped:
         raise ModelError(
             f"weights and graph do not fit: not in the graph {missing}, not in the weights "

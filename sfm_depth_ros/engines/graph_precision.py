@@ -79,15 +79,19 @@ class _HalfGraph:
         for entry in self._graph.initializer:
             if readers.get(entry.name) == {True}:
                 values = numpy_helper.to_array(entry)
-                entry.CopyFrom(numpy_helper.from_array(
-                    narrowed(entry.name, values, np.float16), entry.name))
+                entry.CopyFrom(
+                    numpy_helper.from_array(narrowed(entry.name, values, np.float16), entry.name)
+                )
                 self._half.add(entry.name)
 
     def _typed_inputs(self, node: Any) -> list[int]:
         """Places of the inputs that have the node's floating type."""
         untyped = UNTYPED_INPUTS.get(node.op_type, set())
-        return [place for place, name in enumerate(node.input)
-                if name in self._floats and place not in untyped]
+        return [
+            place
+            for place, name in enumerate(node.input)
+            if name in self._floats and place not in untyped
+        ]
 
     def _as_type(self, name: str, half: bool) -> str:
         """Name of the same tensor in the wanted type."""
@@ -96,8 +100,9 @@ class _HalfGraph:
         if (name, half) not in self._casts:
             cast = f"{name}_{'half' if half else 'single'}"
             kind = self._onnx.TensorProto.FLOAT16 if half else self._onnx.TensorProto.FLOAT
-            self._nodes.append(self._onnx.helper.make_node(
-                "Cast", [name], [cast], name=f"cast_{cast}", to=kind))
+            self._nodes.append(
+                self._onnx.helper.make_node("Cast", [name], [cast], name=f"cast_{cast}", to=kind)
+            )
             self._casts[name, half] = cast
             if half:
                 self._half.add(cast)
@@ -108,9 +113,15 @@ class _HalfGraph:
             return
         producer = next(node for node in self._nodes if name in node.output)
         producer.output[list(producer.output).index(name)] = f"{name}_half"
-        self._nodes.append(self._onnx.helper.make_node(
-            "Cast", [f"{name}_half"], [name], name=f"cast_{name}",
-            to=self._onnx.TensorProto.FLOAT))
+        self._nodes.append(
+            self._onnx.helper.make_node(
+                "Cast",
+                [f"{name}_half"],
+                [name],
+                name=f"cast_{name}",
+                to=self._onnx.TensorProto.FLOAT,
+            )
+        )
         for node in self._nodes[:-1]:
             for place, read in enumerate(node.input):
                 if read == name:

@@ -82,8 +82,9 @@ def _exported(folder: ModelFolder, network: str, batch: int) -> bytes:
 
 
 def _fix_size(proto: Any, size_hw: tuple[int, int]) -> None:
-    for dimension, size in zip(proto.graph.input[0].type.tensor_type.shape.dim[2:], size_hw,
-                               strict=True):
+    for dimension, size in zip(
+        proto.graph.input[0].type.tensor_type.shape.dim[2:], size_hw, strict=True
+    ):
         dimension.dim_value = size
     for dimension in proto.graph.output[0].type.tensor_type.shape.dim[1:]:
         dimension.ClearField("dim_param")
@@ -94,9 +95,7 @@ class _Graph:
 
     name = "the exported graph"
 
-    def __init__(
-        self, content: bytes, shape: tuple[int, int, int, int], form: GraphForm
-    ) -> None:
+    def __init__(self, content: bytes, shape: tuple[int, int, int, int], form: GraphForm) -> None:
         self.precision, self.input_shape = form.precision, shape
         self._batch = form.batch or 2
         self._session = open_session(content)

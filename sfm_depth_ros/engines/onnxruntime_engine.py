@@ -27,8 +27,10 @@ class OnnxRuntimeEngine:
             MissingDependencyError: ONNX Runtime is not installed.
         """
         if request.precision not in ("fp32", "int8"):
-            raise EngineError(f"onnxruntime has no {request.precision} on a CPU; set precision: "
-                              "fp32 or engine: openvino")
+            raise EngineError(
+                f"onnxruntime has no {request.precision} on a CPU; set precision: "
+                "fp32 or engine: openvino"
+            )
         self.precision, self.input_shape = request.precision, request.input_shape
         runtime = require("onnxruntime")
         graph = graph_of(request)
@@ -37,8 +39,10 @@ class OnnxRuntimeEngine:
                 graph, _options(runtime, request), providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # its errors have no common base but Exception
-            raise EngineError(f"onnxruntime cannot load the {request} of {request.folder.path} "
-                              f"({error}); choose another engine") from error
+            raise EngineError(
+                f"onnxruntime cannot load the {request} of {request.folder.path} "
+                f"({error}); choose another engine"
+            ) from error
         self._input_name: str = self._session.get_inputs()[0].name
 
     def infer(self, image: np.ndarray) -> np.ndarray:

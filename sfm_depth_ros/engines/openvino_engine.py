@@ -31,8 +31,7 @@ class OpenVinoEngine:
             MissingDependencyError: OpenVINO is not installed.
         """
         if request.precision not in PRECISIONS:
-            raise EngineError(f"openvino has no {request.precision} on a CPU; "
-                              "set precision: fp32")
+            raise EngineError(f"openvino has no {request.precision} on a CPU; set precision: fp32")
         self.precision, self.input_shape = request.precision, request.input_shape
         openvino = require("openvino")
         graph = graph_of(request)
@@ -44,8 +43,10 @@ class OpenVinoEngine:
             compiled = core.compile_model(model, "CPU", _options(request))
             self._request: Any = compiled.create_infer_request()
         except RuntimeError as error:
-            raise EngineError(f"openvino cannot load the {request} of {request.folder.path} "
-                              f"({error}); choose another engine") from error
+            raise EngineError(
+                f"openvino cannot load the {request} of {request.folder.path} "
+                f"({error}); choose another engine"
+            ) from error
         _check_precision(openvino, compiled, request.precision)
 
     def infer(self, image: np.ndarray) -> np.ndarray:
@@ -79,5 +80,7 @@ def _check_precision(openvino: Any, compiled: Any, precision: str) -> None:
     wanted = {"f32": openvino.Type.f32, "bf16": openvino.Type.bf16}[PRECISIONS[precision]]
     given = compiled.get_property("INFERENCE_PRECISION_HINT")
     if given != wanted:
-        raise EngineError(f"openvino computes in {given} where {precision} was asked for: this "
-                          "CPU does not have it; set precision: fp32")
+        raise EngineError(
+            f"openvino computes in {given} where {precision} was asked for: this "
+            "CPU does not have it; set precision: fp32"
+        )

@@ -28,8 +28,13 @@ def speed_up_doubling(model: Any) -> int:
     for node in found:
         height, width = _size(node.output(0))
         nearest = operations.interpolate(
-            node.input_value(0), [height, width], "nearest", "sizes", axes=[2, 3],
-            coordinate_transformation_mode="asymmetric", nearest_mode="floor",
+            node.input_value(0),
+            [height, width],
+            "nearest",
+            "sizes",
+            axes=[2, 3],
+            coordinate_transformation_mode="asymmetric",
+            nearest_mode="floor",
         )
         answer = operations.pad(nearest, [0, 0, 1, 1], [0, 0, 1, 1], "edge")
         for _ in range(2):
@@ -49,9 +54,11 @@ def _doubles_bilinearly(node: Any) -> bool:
     if before.is_dynamic or after.is_dynamic or len(list(before)) != 4:
         return False
     (height, width), doubled = _size(node.input(0)), _size(node.output(0))
-    return (attributes["mode"] in ("linear", "linear_onnx")
-            and attributes["coordinate_transformation_mode"] == "half_pixel"
-            and doubled == (2 * height, 2 * width))
+    return (
+        attributes["mode"] in ("linear", "linear_onnx")
+        and attributes["coordinate_transformation_mode"] == "half_pixel"
+        and doubled == (2 * height, 2 * width)
+    )
 
 
 def _size(port: Any) -> tuple[int, int]:

@@ -95,8 +95,9 @@ class PlanCache:
                 try:
                     return self._used(key, load(stored))
                 except EngineError as error:
-                    _logger.warning("plan %s is rebuilt: it cannot be loaded (%s)",
-                                    self.path(key), error)
+                    _logger.warning(
+                        "plan %s is rebuilt: it cannot be loaded (%s)", self.path(key), error
+                    )
             elif stored is not None:
                 _logger.warning("plan %s is rebuilt: TensorRT cannot load it", self.path(key))
             stored = build()
@@ -124,8 +125,11 @@ class PlanCache:
         try:
             write_plan(self.path(key), key, stored)
         except OSError as error:
-            _logger.warning("cannot keep plan %s (%s); it is built again at the next start",
-                            self.path(key), error)
+            _logger.warning(
+                "cannot keep plan %s (%s); it is built again at the next start",
+                self.path(key),
+                error,
+            )
             return
         self._evict(self.path(key))
 
@@ -146,8 +150,11 @@ class PlanCache:
         total = sum(size for _, size, _ in plans)
         for _, size, file in plans:
             if total > self._limit_bytes and file != newest:
-                _logger.info("plan %s is removed: all plans together may take %d MB",
-                             file, self._limit_bytes >> 20)
+                _logger.info(
+                    "plan %s is removed: all plans together may take %d MB",
+                    file,
+                    self._limit_bytes >> 20,
+                )
                 for part in (file, file.with_suffix(".kernels")):
                     part.unlink(missing_ok=True)
                 total -= size
@@ -174,8 +181,11 @@ class PlanCache:
         try:
             descriptor = self._lock(key)
         except OSError as error:
-            _logger.warning("%s is not writable (%s); TensorRT plans are built at every start",
-                            self.folder, error)
+            _logger.warning(
+                "%s is not writable (%s); TensorRT plans are built at every start",
+                self.folder,
+                error,
+            )
             yield
             return
         try:

@@ -44,8 +44,11 @@ class PlanKey:
     def differences(self, other: dict[str, object]) -> str:
         """What of a stored key is not as it should be, for people; empty where it fits."""
         mine = json.loads(json.dumps(asdict(self)))
-        return ", ".join(f"{name} {other.get(name)} instead of {value}"
-                         for name, value in mine.items() if other.get(name) != value)
+        return ", ".join(
+            f"{name} {other.get(name)} instead of {value}"
+            for name, value in mine.items()
+            if other.get(name) != value
+        )
 
 
 @dataclass(frozen=True)
@@ -76,8 +79,12 @@ def write_plan(file: Path, key: PlanKey, stored: StoredPlan) -> None:
     Raises:
         OSError: The disk is full or the folder not writable.
     """
-    header = {"key": asdict(key), "weights": stored.weights, "bytes": len(stored.plan),
-              "sha256": hashlib.sha256(stored.plan).hexdigest()}
+    header = {
+        "key": asdict(key),
+        "weights": stored.weights,
+        "bytes": len(stored.plan),
+        "sha256": hashlib.sha256(stored.plan).hexdigest(),
+    }
     aside = file.with_suffix(".writing")  # of a writer that was killed: written over
     try:
         with open(aside, "wb") as stream:
@@ -107,15 +114,16 @@ def read_plan(file: Path, key: PlanKey) -> StoredPlan | None:
         raise UnusablePlanError(f"cannot be read ({error})") from error
     if not content.startswith(MAGIC):
         raise UnusablePlanError("is damaged or of another kind")
-    text, _, plan = content[len(MAGIC):].partition(b"\n")
+    text, _, plan = content[len(MAGIC) :].partition(b"\n")
     try:
         header = json.loads(text)
         expected, weights, stored_key = header["sha256"], header["weights"], header["key"]
     except (ValueError, KeyError, TypeError) as error:
         raise UnusablePlanError("has a damaged header") from error
     if hashlib.sha256(plan).hexdigest() != expected:
-        raise UnusablePlanError(f"is damaged ({len(plan)} of {header.get('bytes')} bytes are "
-                                "there or right)")
+        raise UnusablePlanError(
+            f"is damaged ({len(plan)} of {header.get('bytes')} bytes are there or right)"
+        )
     if differences := key.differences(stored_key):
         raise UnusablePlanError(f"was built with {differences}")
     return StoredPlan(plan, str(weights))

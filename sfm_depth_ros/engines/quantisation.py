@@ -56,8 +56,10 @@ def calibrate(
         MissingDependencyError: onnx or ONNX Runtime is not installed.
     """
     if len(inputs) < MIN_FRAMES:
-        raise EngineError(f"int8 needs at least {MIN_FRAMES} frames to calibrate with, got "
-                          f"{len(inputs)}; use a longer bag")
+        raise EngineError(
+            f"int8 needs at least {MIN_FRAMES} frames to calibrate with, got "
+            f"{len(inputs)}; use a longer bag"
+        )
     graph = folder.onnx(network).read_bytes()
     ranges = value_ranges(graph, inputs[::2])
     calibration = Calibration(ranges, len(inputs[::2]), folder.model_id)
@@ -144,13 +146,21 @@ def quantised_graph(graph: bytes, calibration: Calibration, symmetric: bool = Fa
     model = onnx.load_model_from_string(graph)
     names = _inner_convolutions(model.graph)
     _check_fit(model.graph, names, calibration)
-    ranges = {name: (np.float32(low), np.float32(high))
-              for name, (low, high) in calibration.ranges.items()}
+    ranges = {
+        name: (np.float32(low), np.float32(high))
+        for name, (low, high) in calibration.ranges.items()
+    }
     with _quiet():
         quantizer = QDQQuantizer(
-            model, True, False, QuantType.QInt8,
+            model,
+            True,
+            False,
+            QuantType.QInt8,
             QuantType.QInt8 if symmetric else QuantType.QUInt8,
-            TensorsData(CalibrationMethod.MinMax, ranges), names, [], ["Conv"],
+            TensorsData(CalibrationMethod.MinMax, ranges),
+            names,
+            [],
+            ["Conv"],
             {"ActivationSymmetric": symmetric, "WeightSymmetric": True},
         )
         quantizer.quantize_model()
@@ -186,19 +196,26 @@ def _inner_convolutions(graph: Any) -> list[str]:
         if node.op_type == "Conv" or any(name in is_behind for name in node.input):
             is_behind.update(node.output)
     for node in reversed(graph.node):
-        follows = any(reader.op_type == "Conv" or has_behind[reader.output[0]]
-                      for name in node.output for reader in readers.get(name, ()))
+        follows = any(
+            reader.op_type == "Conv" or has_behind[reader.output[0]]
+            for name in node.output
+            for reader in readers.get(name, ())
+        )
         has_behind.update(dict.fromkeys(node.output, follows))
-    return [node.name for node in graph.node if node.op_type == "Conv"
-            and node.input[0] in is_behind and has_behind[node.output[0]]]
+    return [
+        node.name
+        for node in graph.node
+        if node.op_type == "Conv" and node.input[0] in is_behind and has_behind[node.output[0]]
+    ]
 
 
 def _check_fit(graph: Any, names: list[str], calibration: Calibration) -> None:
     inner = set(names)
     needed = {node.input[0] for node in graph.node if node.name in inner}
     if missing := sorted(needed - set(calibration.ranges)):
-        raise EngineError(f"the int8 ranges lack {missing[:3]}: they belong to another graph; "
-                          "calibrate again")
+        raise EngineError(
+            f"the int8 ranges lack {missing[:3]}: they belong to another graph; calibrate again"
+        )
 
 
 def _cost(graph: bytes, quantised: bytes, inputs: np.ndarray, network: str) -> RelativeError:
@@ -208,9 +225,9 @@ def _cost(graph: bytes, quantised: bytes, inputs: np.ndarray, network: str) -> R
         options = runtime.SessionOptions()
         options.log_severity_level = 3
         session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        answers.append(np.concatenate(
-            [session.run(None, {"image": frame[None]})[0] for frame in inputs]
-        ))
+        answers.append(
+            np.concatenate([session.run(None, {"image": frame[None]})[0] for frame in inputs])
+        )
     return relative_error(answers[1], answers[0], network)
 
 

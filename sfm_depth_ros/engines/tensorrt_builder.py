@@ -99,8 +99,9 @@ def build_plan(
     plan = builder.build_serialized_network(network, config)
     del parser  # not earlier: the network's weights lie in its memory
     if monitor is not None and monitor.is_cancelled:
-        raise BuildStoppedError("the build of the TensorRT plan was stopped; start again to build "
-                                "it")
+        raise BuildStoppedError(
+            "the build of the TensorRT plan was stopped; start again to build it"
+        )
     if plan is None:
         raise failed(runtime, "cannot build the graph")
     learnt = bytes(config.get_timing_cache().serialize()) if is_timed else b""
@@ -161,8 +162,10 @@ def _set_capabilities(
     if not capabilities:
         return
     if not runtime.builds_ahead:
-        raise EngineError(f"{runtime} builds for the GPU of this machine alone; install "
-                          "tensorrt_rtx to build for another one")
+        raise EngineError(
+            f"{runtime} builds for the GPU of this machine alone; install "
+            "tensorrt_rtx to build for another one"
+        )
     config.num_compute_capabilities = len(capabilities)
     for index, number in enumerate(capabilities):
         if not config.set_compute_capability(runtime.capability(number), index):
@@ -222,6 +225,8 @@ def remedy(complaint: str) -> str:
     if "insufficient for cuda runtime" in words or "no cuda-capable" in words:
         return "install or update the NVIDIA driver, or choose engine: openvino"
     if "compute capability" in words or "unsupported sm" in words or "sm version" in words:
-        return "this TensorRT does not know the GPU: install the other one (tensorrt, " \
-               "tensorrt_rtx), or choose another engine"
+        return (
+            "this TensorRT does not know the GPU: install the other one (tensorrt, "
+            "tensorrt_rtx), or choose another engine"
+        )
     return "choose another engine and report the line with what sfm-depth info prints"

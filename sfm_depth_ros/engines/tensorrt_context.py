@@ -138,8 +138,9 @@ class PlanContext:
         cache = config.create_runtime_cache()
         with contextlib.suppress(OSError):
             if not cache.deserialize(self._kernels.read_bytes()):
-                _logger.info("the kernels in %s do not fit any more and are compiled again",
-                             self._kernels)
+                _logger.info(
+                    "the kernels in %s do not fit any more and are compiled again", self._kernels
+                )
         if config.set_runtime_cache(cache):
             self._kernel_cache = cache
 
@@ -156,8 +157,10 @@ class PlanContext:
         inputs = [name for name in names if engine.get_tensor_mode(name) == modes.INPUT]
         outputs = [name for name in names if engine.get_tensor_mode(name) == modes.OUTPUT]
         if len(inputs) != 1 or len(outputs) != 1:
-            raise EngineError(f"a plan with inputs {inputs} and outputs {outputs} is none of "
-                              "ours; remove it from the cache of plans")
+            raise EngineError(
+                f"a plan with inputs {inputs} and outputs {outputs} is none of "
+                "ours; remove it from the cache of plans"
+            )
         return inputs[0], outputs[0]
 
     def _buffers(

@@ -95,8 +95,9 @@ class TensorRtEngine:
             ValueError: The layout leads to another size.
         """
         if layout.network_hw != self.input_shape[2:]:
-            raise ValueError(f"tensorrt: expected a layout to {self.input_shape[2:]}, "
-                             f"got {layout.network_hw}")
+            raise ValueError(
+                f"tensorrt: expected a layout to {self.input_shape[2:]}, got {layout.network_hw}"
+            )
         source = PlanSource(self._runtime, self._cuda, self._cache, refittable=False)
         images = self.input_shape[1] // 3
         engine = source.open(input_network(layout, images))
@@ -151,8 +152,12 @@ class TensorRtEngine:
             refit_engine(self._runtime, engine, weights, graph.arrays)
             session = self._checked_session(engine, graph, folder)
         except SfmDepthError as error:
-            _logger.warning("tensorrt: the weights of model %s are not put into the running plan, "
-                            "the old ones go on serving: %s", folder.model_id, error)
+            _logger.warning(
+                "tensorrt: the weights of model %s are not put into the running plan, "
+                "the old ones go on serving: %s",
+                folder.model_id,
+                error,
+            )
             return False
         with self._lock:
             before, self._session = self._session, session
@@ -211,6 +216,11 @@ class TensorRtEngine:
 
     def _new_session(self, engine: Any, graph: NetworkGraph, profile: int) -> TensorRtSession:
         return TensorRtSession(
-            self._runtime, self._cuda, engine, graph.shapes[profile], self.precision, profile,
+            self._runtime,
+            self._cuda,
+            engine,
+            graph.shapes[profile],
+            self.precision,
+            profile,
             self._source.kernel_file(graph),
         )

@@ -57,5 +57,7 @@ class BytesFront:
         session.infer_bytes(picture)
         error = np.abs(session.network_image() - shrink(self.layout, picture)).max()
         if not error <= TOLERANCE:
-            raise EngineError(f"tensorrt scales the camera's image wrongly (by {error:.1e} of 1);"
-                              " report the versions that sfm-depth info prints")
+            raise EngineError(
+                f"tensorrt scales the camera's image wrongly (by {error:.1e} of 1);"
+                " report the versions that sfm-depth info prints"
+            )

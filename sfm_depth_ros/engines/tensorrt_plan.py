@@ -73,8 +73,11 @@ def prepare_graph(request: EngineRequest, shapes: tuple[Shape, ...]) -> NetworkG
     if precision not in PRECISIONS:
         raise EngineError(f"tensorrt has no {precision} here; set precision: fp16 or fp32")
     is_int8 = precision == "int8"
-    content = (int8_graph(request, symmetric=True) if is_int8
-               else request.folder.onnx(request.network).read_bytes())
+    content = (
+        int8_graph(request, symmetric=True)
+        if is_int8
+        else request.folder.onnx(request.network).read_bytes()
+    )
     proto = parse_graph(content)
     fold_constants(proto)
     if precision == "fp16":
@@ -111,8 +114,12 @@ class PlanSource:
     def key(self, network: NetworkGraph) -> PlanKey:
         """Everything that decides whether a plan serves this network here."""
         return PlanKey(
-            runtime=str(self._runtime), device=self._device, driver=self._cuda.version,
-            precision=network.precision, shapes=network.shapes, graph=network.graph,
+            runtime=str(self._runtime),
+            device=self._device,
+            driver=self._cuda.version,
+            precision=network.precision,
+            shapes=network.shapes,
+            graph=network.graph,
             weights="" if self.refittable else network.weights,
         )
 
@@ -144,8 +151,12 @@ class PlanSource:
         return self._cache.path(self.key(network)).with_suffix(".kernels")
 
     def _build(self, network: NetworkGraph, progress: Progress | None) -> StoredPlan:
-        _logger.info("building a TensorRT plan for %s at %s, %s: some seconds to minutes, once",
-                     self._device, network.precision, network.shapes)
+        _logger.info(
+            "building a TensorRT plan for %s at %s, %s: some seconds to minutes, once",
+            self._device,
+            network.precision,
+            network.shapes,
+        )
         timing_file = self._timing_file()
         known = b""
         with contextlib.suppress(OSError):

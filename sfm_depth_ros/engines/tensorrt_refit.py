@@ -45,8 +45,10 @@ def refit_engine(
         if name in kept and not refitter.set_named_weights(name, _weights(runtime, kept[name])):
             raise failed(runtime, f"refuses new values for {name}")
     if missing := refitter.get_missing_weights():
-        raise EngineError(f"{runtime} wants new values for {sorted(missing)} too, which the graph "
-                          "does not have; the plan is built anew")
+        raise EngineError(
+            f"{runtime} wants new values for {sorted(missing)} too, which the graph "
+            "does not have; the plan is built anew"
+        )
     if not refitter.refit_cuda_engine():
         raise failed(runtime, "failed to replace the weights")
 
@@ -57,10 +59,13 @@ def _check_names(
     changed = set(after)
     if before is not None:
         if before.keys() != after.keys():
-            raise EngineError("the new graph has other weights "
-                              f"{sorted(before.keys() ^ after.keys())}; the plan is built anew")
-        changed = {name for name, values in after.items()
-                   if not np.array_equal(values, before[name])}
+            raise EngineError(
+                "the new graph has other weights "
+                f"{sorted(before.keys() ^ after.keys())}; the plan is built anew"
+            )
+        changed = {
+            name for name, values in after.items() if not np.array_equal(values, before[name])
+        }
     if lost := sorted(changed - set(refitter.get_all_weights())):
         raise EngineError(f"the plan has no place for new values of {lost}; it is built anew")
 

@@ -74,14 +74,17 @@ class TensorRt:
         name = f"SM{number[0]}{number[1]}"
         if name not in known:
             listed = ", ".join(sorted(entry for entry in known if entry.startswith("SM")))
-            raise EngineError(f"{self} has no compute capability {number[0]}.{number[1]} ({name}),"
-                              f" only {listed}; install tensorrt, or choose another engine")
+            raise EngineError(
+                f"{self} has no compute capability {number[0]}.{number[1]} ({name}),"
+                f" only {listed}; install tensorrt, or choose another engine"
+            )
         return known[name]
 
     def all_capabilities(self) -> list[tuple[int, int]]:
         """Every compute capability that a plan can be built for without a GPU."""
-        names = [name[2:] for name in self.module.ComputeCapability.__members__
-                 if name.startswith("SM")]
+        names = [
+            name[2:] for name in self.module.ComputeCapability.__members__ if name.startswith("SM")
+        ]
         return sorted((int(name[:-1]), int(name[-1])) for name in names)
 
 

@@ -76,8 +76,9 @@ class TensorRtSession:
         if self._bytes is None:
             raise ValueError("tensorrt: expected take_bytes before infer_bytes")
         if images.shape != self._bytes.shape or images.dtype != np.uint8:
-            raise ValueError(f"tensorrt: expected uint8 {self._bytes.shape}, "
-                             f"got {images.dtype} {images.shape}")
+            raise ValueError(
+                f"tensorrt: expected uint8 {self._bytes.shape}, got {images.dtype} {images.shape}"
+            )
         self._bytes[...] = images
         return self._answer(self._run_bytes)
 

@@ -51,8 +51,9 @@ class TorchEngine:
         self.precision, self.input_shape = request.precision, request.input_shape
         kinds = PRECISIONS.get(self.device.type, {})
         if request.precision not in kinds:
-            raise EngineError(f"torch has no {request.precision} on {self.device}; set precision: "
-                              "fp32")
+            raise EngineError(
+                f"torch has no {request.precision} on {self.device}; set precision: fp32"
+            )
         self._run: Callable[[np.ndarray], np.ndarray] | None
         try:
             self._run = self._made(request, kinds[request.precision])

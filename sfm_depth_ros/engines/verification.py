@@ -43,8 +43,9 @@ def measure_error(engine: Engine, folder: ModelFolder, network: str) -> Relative
             the largest component of each translation and rotation).
     """
     frames = folder.check_frames()
-    inputs, expected = ((frames.image, frames.depth) if network == "depth"
-                        else (frames.pair, frames.motion))
+    inputs, expected = (
+        (frames.image, frames.depth) if network == "depth" else (frames.pair, frames.motion)
+    )
     found = np.concatenate([engine.infer(frame[None]) for frame in inputs])
     if found.shape != expected.shape:
         raise EngineError(f"{engine.name} answers {found.shape} where {expected.shape} is right")
@@ -80,6 +81,8 @@ def refusal(engine: Engine, error: RelativeError, folder: ModelFolder, network: 
     tolerance = TOLERANCES[engine.precision]
     if error.p99 <= tolerance:
         return ""
-    return (f"{engine.name} at {engine.precision} answers something else than the {network} "
-            f"network of model {folder.model_id}: relative error p99 {error.p99:.1e}, allowed "
-            f"{tolerance:.0e}; choose another engine or precision: fp32")
+    return (
+        f"{engine.name} at {engine.precision} answers something else than the {network} "
+        f"network of model {folder.model_id}: relative error p99 {error.p99:.1e}, allowed "
+        f"{tolerance:.0e}; choose another engine or precision: fp32"
+    )

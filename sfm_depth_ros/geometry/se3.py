@@ -81,10 +81,12 @@ def _rodrigues_coefficients(square: Tensor) -> tuple[Tensor, Tensor]:
     small = square < _SMALL_SQUARE
     angle = torch.where(small, torch.ones_like(square), square).sqrt()
     half = torch.sin(angle / 2) / angle
-    a = torch.where(small, 1 - square / 6 * (1 - square / 20 * (1 - square / 42)),
-                    torch.sin(angle) / angle)
-    b = torch.where(small, 0.5 - square / 24 * (1 - square / 30 * (1 - square / 56)),
-                    2 * half * half)
+    a = torch.where(
+        small, 1 - square / 6 * (1 - square / 20 * (1 - square / 42)), torch.sin(angle) / angle
+    )
+    b = torch.where(
+        small, 0.5 - square / 24 * (1 - square / 30 * (1 - square / 56)), 2 * half * half
+    )
     return a, b
 
 

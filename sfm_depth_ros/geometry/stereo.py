@@ -29,9 +29,7 @@ def depth_from_disparity(
     return _quotient(disparity, focal, baseline, known=(disparity > 0) & disparity.isfinite())
 
 
-def disparity_from_depth(
-    depth: Tensor, focal: Tensor | float, baseline: Tensor | float
-) -> Tensor:
+def disparity_from_depth(depth: Tensor, focal: Tensor | float, baseline: Tensor | float) -> Tensor:
     """Disparities in pixels of depths.
 
     Args:

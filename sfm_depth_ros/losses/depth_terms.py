@@ -23,10 +23,14 @@ from sfm_depth_ros.losses.supervised import sparse_depth_loss
 def smoothness(scene: Scene) -> Tensor:
     """Mean over scales of the edge-aware smoothness, halved at each coarser one."""
     images = _image_pyramid(scene.observed.target, scene.inverse_depths)
-    return torch.stack([
-        edge_aware_smoothness(inverse, image, scene.config.smoothness_order) / 2**scale
-        for scale, (inverse, image) in enumerate(zip(scene.inverse_depths, images, strict=True))
-    ]).mean()
+    return torch.stack(
+        [
+            edge_aware_smoothness(inverse, image, scene.config.smoothness_order) / 2**scale
+            for scale, (inverse, image) in enumerate(
+                zip(scene.inverse_depths, images, strict=True)
+            )
+        ]
+    ).mean()
 
 
 def consistency(scene: Scene) -> Tensor | None:
@@ -46,8 +50,10 @@ def icp(scene: Scene) -> Tensor | None:
         return None
     clouds = [backproject(depth, K) for depth in source_depths.unbind(1)]
     of_motion, of_depth = icp_loss(
-        scene.points(0)[..., ::2, ::2], torch.stack(clouds, dim=1),
-        scene.predicted.T_source_target, K,
+        scene.points(0)[..., ::2, ::2],
+        torch.stack(clouds, dim=1),
+        scene.predicted.T_source_target,
+        K,
     )
     return of_motion + of_depth
 

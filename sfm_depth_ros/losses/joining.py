@@ -55,8 +55,11 @@ def reduce_sources(
     if identity_errors is None:
         return weighted.masked_fill(~used, 0), used
     joined = joined.masked_fill(~used, torch.inf)
-    unwarped = identity_errors.amin(1, keepdim=True) if reduction == "minimum" else (
-        identity_errors.mean(1, keepdim=True))
+    unwarped = (
+        identity_errors.amin(1, keepdim=True)
+        if reduction == "minimum"
+        else (identity_errors.mean(1, keepdim=True))
+    )
     rest = joined + TIE_BREAK >= unwarped
     return torch.where(rest, unwarped, weighted), torch.ones_like(used)
 

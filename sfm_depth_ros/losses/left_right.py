@@ -12,9 +12,7 @@ from sfm_depth_ros.geometry.stereo import sample_along_rows
 from sfm_depth_ros.losses.masked_mean import counted
 
 
-def left_right_consistency(
-    left: Tensor, right: Tensor, valid: Tensor | None = None
-) -> Tensor:
+def left_right_consistency(left: Tensor, right: Tensor, valid: Tensor | None = None) -> Tensor:
     """Mean difference between each image's disparity and the other's where it points to.
 
     |d_l(x) - d_r(x - d_l(x))|, and the other way round |d_r(x) - d_l(x + d_r(x))|, their sum, as a

@@ -58,7 +58,10 @@ def cycle(scene: Scene) -> Tensor | None:
         return None
     valid = scene.warped(0).valid[:, :, 0]
     rotation, translation = residual_motion.motion_cycle(
-        scene.predicted.T_source_target, scene.residual, T_back, scene.sampled_residual_reverse,
+        scene.predicted.T_source_target,
+        scene.residual,
+        T_back,
+        scene.sampled_residual_reverse,
         valid,
     )
     return rotation + translation

@@ -123,8 +123,9 @@ class _PhotometricError(torch.autograd.Function):
         similarity = (n1 * n2).mul_(inverse)
         difference = a - b
         dissimilarity = (0.5 - 0.5 * similarity.mean(-3, keepdim=True)).clamp_(0, 1)
-        absolute = difference.abs() if rounding == 0 else (
-            difference.square().add_(rounding**2).sqrt_())
+        absolute = (
+            difference.abs() if rounding == 0 else (difference.square().add_(rounding**2).sqrt_())
+        )
         ctx.ssim_weight, ctx.window = ssim_weight, window
         if any(ctx.needs_input_grad[:2]):
             slope = difference.sign_() if rounding == 0 else difference.div_(absolute)
@@ -139,7 +140,8 @@ class _PhotometricError(torch.autograd.Function):
             by_square, by_cross = d1.mul_(similarity).mul_(inverse), n1.mul_(inverse)
             ctx.save_for_backward(a, b, slope, by_a, by_b, by_square, by_cross)
         return dissimilarity.mul_(ssim_weight).add_(
-            absolute.mean(-3, keepdim=True), alpha=1.0 - ssim_weight)
+            absolute.mean(-3, keepdim=True), alpha=1.0 - ssim_weight
+        )
 
     @staticmethod
     @once_differentiable

@@ -25,9 +25,9 @@ def photometric(scene: Scene) -> Tensor:
         errors, inside = _errors(scene.warped(scale), scene)
         if visible is not None:
             inside = inside & visible
-        means.append(_mean_error(
-            scene, errors, inside, identity_errors, _weights(scene, scale, agreement)
-        ))
+        means.append(
+            _mean_error(scene, errors, inside, identity_errors, _weights(scene, scale, agreement))
+        )
     return torch.stack(means).mean()
 
 
@@ -67,7 +67,11 @@ def _errors(warped: WarpResult, scene: Scene) -> tuple[Tensor, Tensor]:
 def _unlikeness(images: Tensor, scene: Scene) -> Tensor:
     config = scene.config
     return photometric_error(
-        images, scene.reference, config.ssim_weight, config.ssim_window, scene.statistics,
+        images,
+        scene.reference,
+        config.ssim_weight,
+        config.ssim_window,
+        scene.statistics,
         config.difference,
     )[:, :, 0]
 
@@ -117,13 +121,14 @@ def _weights(scene: Scene, scale: int, agreement: Tensor | None) -> Tensor | Non
 
 
 def _mean_error(
-    scene: Scene, errors: Tensor, inside: Tensor, identity_errors: Tensor | None,
+    scene: Scene,
+    errors: Tensor,
+    inside: Tensor,
+    identity_errors: Tensor | None,
     weights: Tensor | None,
 ) -> Tensor:
     """Mean over the used pixels of the joined errors."""
-    error, used = reduce_sources(
-        errors, inside, identity_errors, scene.config.reduction, weights
-    )
+    error, used = reduce_sources(errors, inside, identity_errors, scene.config.reduction, weights)
     if scene.valid is not None:
         used = used & scene.valid
         error = error * used

@@ -88,8 +88,10 @@ def motion_cycle(
         Rotation error, mean over motions, and translation error, mean over pixels times their
         ``valid``; both scalars without unit.
     """
-    if T_source_target.shape != T_target_source.shape or valid.ndim != 4 or (
-        T_source_target.shape != (*valid.shape[:2], 4, 4)
+    if (
+        T_source_target.shape != T_target_source.shape
+        or valid.ndim != 4
+        or (T_source_target.shape != (*valid.shape[:2], 4, 4))
     ):
         raise ValueError(
             "expected T_source_target and T_target_source (B, S, 4, 4) and valid (B, S, H, W), "

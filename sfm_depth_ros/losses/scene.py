@@ -155,7 +155,10 @@ class Scene:
 
     def _warped(self, scale: int) -> WarpResult:
         return warp_sources(
-            self._sources, self.points(scale), self.observed.K, self.predicted.T_source_target,
+            self._sources,
+            self.points(scale),
+            self.observed.K,
+            self.predicted.T_source_target,
             self.residual,
         )
 

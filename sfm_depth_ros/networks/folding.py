@@ -52,9 +52,7 @@ def _is_foldable(module: nn.Module) -> TypeGuard[nn.BatchNorm2d]:
     return isinstance(module, nn.BatchNorm2d) and module.affine and module.track_running_stats
 
 
-def fold_state(
-    state: Mapping[str, Tensor], pairs: Mapping[str, FoldedNorm]
-) -> dict[str, Tensor]:
+def fold_state(state: Mapping[str, Tensor], pairs: Mapping[str, FoldedNorm]) -> dict[str, Tensor]:
     """Fold the batch norms of a state dict.
 
     Args:
@@ -77,8 +75,9 @@ def fold_state(
                 for part in ("weight", "bias", "running_mean", "running_var")
             )
         except KeyError as error:
-            raise ModelError(f"the weights lack {error}: they belong to another network; export "
-                             "it again") from error
+            raise ModelError(
+                f"the weights lack {error}: they belong to another network; export it again"
+            ) from error
         folded.pop(f"{norm.name}.num_batches_tracked", None)
         gain = gamma / torch.sqrt(variance + norm.epsilon)
         folded[f"{convolution}.weight"] = (weight * gain[:, None, None, None]).float()

@@ -27,6 +27,8 @@ def check_image_size(image: Tensor, multiple: int = 32, minimum: int = 32) -> No
         return
     near = [max(minimum, round(side / multiple) * multiple) for side in (width, height)]
     if near != [width, height]:
-        raise DataError(f"this network takes images of at least {minimum}x{minimum} whose sides "
-                        f"are multiples of {multiple}, got {width}x{height}; resize them to "
-                        f"{near[0]}x{near[1]}")
+        raise DataError(
+            f"this network takes images of at least {minimum}x{minimum} whose sides "
+            f"are multiples of {multiple}, got {width}x{height}; resize them to "
+            f"{near[0]}x{near[1]}"
+        )

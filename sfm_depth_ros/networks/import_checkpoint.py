@@ -28,12 +28,16 @@ from sfm_depth_ros.networks.restricted_unpickler import FileContent, load_file_c
 
 SHOWN = 8  # names in a message; the rest are counted
 STATE = "state_dict"  # where packnet-sfm keeps the weights beside its configuration
-OLD_NAMES = (("model.model.", "model."), ("disp_network.", "depth_net."),
-             ("pose_network.", "pose_net."))  # packnet-sfm's first versions
+OLD_NAMES = (
+    ("model.model.", "model."),
+    ("disp_network.", "depth_net."),
+    ("pose_network.", "pose_net."),
+)  # packnet-sfm's first versions
 
 _logger = logging.getLogger(__name__)
 _CREATE: dict[str, Callable[[Any], nn.Module]] = {
-    "depth": create_depth_network, "pose": create_pose_network,
+    "depth": create_depth_network,
+    "pose": create_pose_network,
 }
 
 Files = Mapping[str, Mapping[str, Any]]  # content by a file's name without its ending
@@ -57,7 +61,9 @@ class ImportedNetworks:
 
 
 def import_networks(
-    paths: Sequence[Path], format_name: str, size: tuple[int, int] | None = None,
+    paths: Sequence[Path],
+    format_name: str,
+    size: tuple[int, int] | None = None,
     reference_focal: float | None = None,
 ) -> ImportedNetworks:
     """Read published checkpoints.
@@ -75,8 +81,10 @@ def import_networks(
     layout, files = FORMATS[format_name], _read_files(paths)
     size = size or _size_said(files) or SIZE
     focal = reference_focal or NORMALISED_FOCAL * size[0]
-    networks = {kind: _import_network(kind, network, layout, files, focal)
-                for kind, network in layout.networks.items()}
+    networks = {
+        kind: _import_network(kind, network, layout, files, focal)
+        for kind, network in layout.networks.items()
+    }
     depth = networks["depth"]
     if depth is None:
         expected = layout.networks["depth"]
@@ -97,8 +105,9 @@ def _read_files(paths: Sequence[Path]) -> Files:
             raise ModelError(f"{path}: two files are called {path.stem}; give each network once")
         content = load_file_content(path)
         if content.foreign:
-            _logger.info("%s holds objects that are not loaded: %s", path.name,
-                         _some(content.foreign))
+            _logger.info(
+                "%s holds objects that are not loaded: %s", path.name, _some(content.foreign)
+            )
         files[path.stem] = _weights(path, content)
     return files
 
@@ -112,13 +121,20 @@ def files_of(paths: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            parts = {part for layout in FORMATS.values() if layout.by_file
-                     for network in layout.networks.values() for part, _ in network.parts}
+            parts = {
+                part
+                for layout in FORMATS.values()
+                if layout.by_file
+                for network in layout.networks.values()
+                for part, _ in network.parts
+            }
             inside = [path / f"{part}.pth" for part in sorted(parts)]
             found += [file for file in inside if file.is_file()]
             if not any(file.is_file() for file in inside):
-                raise ModelError(f"{path} holds none of {', '.join(f.name for f in inside)}; "
-                                 "give the folder with these files, or the files themselves")
+                raise ModelError(
+                    f"{path} holds none of {', '.join(f.name for f in inside)}; "
+                    "give the folder with these files, or the files themselves"
+                )
         elif path.is_file():
             found.append(path)
         else:
@@ -131,10 +147,15 @@ def _weights(path: Path, content: FileContent) -> dict[str, Any]:
     value = content.value
     if isinstance(value, dict) and isinstance(value.get(STATE), dict):
         value = value[STATE]
-    state = {name: entry.detach() if isinstance(entry, Tensor) else entry
-             for name, entry in value.items()
-             if isinstance(name, str) and isinstance(entry, (Tensor, int))
-             } if isinstance(value, dict) else {}
+    state = (
+        {
+            name: entry.detach() if isinstance(entry, Tensor) else entry
+            for name, entry in value.items()
+            if isinstance(name, str) and isinstance(entry, (Tensor, int))
+        }
+        if isinstance(value, dict)
+        else {}
+    )
     if not any(isinstance(entry, Tensor) for entry in state.values()):
         raise ModelError(f"{path} holds no weights by name; give a checkpoint with a state_dict")
     return state
@@ -148,9 +169,11 @@ def _import_network(
     config = network.config(parts[0][1])
     if config is None:
         if kind == "pose" and any(state for _, state, _ in parts):
-            raise ModelError(f"{_named(files)}: the pose network is none that is known here, "
-                             f"expected {network.hint}; found "
-                             f"{_some(name for _, state, _ in parts for name in state)}")
+            raise ModelError(
+                f"{_named(files)}: the pose network is none that is known here, "
+                f"expected {network.hint}; found "
+                f"{_some(name for _, state, _ in parts for name in state)}"
+            )
         return None
     config = replace(config, reference_focal=focal)
     ours = _our_state(config, kind, parts)
@@ -169,8 +192,9 @@ def _part(place: str, layout: PublishedFormat, files: Files) -> dict[str, Tensor
     for stem, content in files.items():
         more = below(_with_new_names(_tensors(content)), place)
         if more and found:
-            raise ModelError(f"{stem}: a second file holds names under {place}; give each network "
-                             "once")
+            raise ModelError(
+                f"{stem}: a second file holds names under {place}; give each network once"
+            )
         found |= more
     return found
 
@@ -187,7 +211,8 @@ def _with_new_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _our_state(
-    config: Config, kind: str,
+    config: Config,
+    kind: str,
     parts: Sequence[tuple[str, dict[str, Tensor], Callable[[Any], Any]]],
 ) -> dict[str, Tensor]:
     """Weights by our names; all there, none besides, each of its shape."""
@@ -200,9 +225,11 @@ def _our_state(
         missing += [f"{place}{join}{name}" for name in names.missing(state)]
         unexpected += [f"{place}{join}{name}" for name in names.unexpected(state)]
         translated = names.translated(state)
-        reshaped += [f"{place}{join}{name}" for name, our_name in names.ours.items()
-                     if our_name in translated
-                     and translated[our_name].shape != own[our_name].shape]
+        reshaped += [
+            f"{place}{join}{name}"
+            for name, our_name in names.ours.items()
+            if our_name in translated and translated[our_name].shape != own[our_name].shape
+        ]
         ours |= translated
     if missing or unexpected or reshaped:
         raise ModelError(
@@ -210,8 +237,11 @@ def _our_state(
             f"{_some(missing)}; unexpected {_some(unexpected)}; of another shape "
             f"{_some(reshaped)}; the checkpoint is partial or of another architecture"
         )
-    counters = {name: torch.zeros((), dtype=torch.int64) for name in own
-                if name.endswith("num_batches_tracked")}
+    counters = {
+        name: torch.zeros((), dtype=torch.int64)
+        for name in own
+        if name.endswith("num_batches_tracked")
+    }
     return {**counters, **ours}
 
 

@@ -173,8 +173,10 @@ def write_model_folder(
     if missing := [name for name in REQUIRED_FILES if name not in files]:
         raise ValueError(f"a model folder needs {', '.join(missing)}")
     if destination.exists():
-        raise ModelError(f"{destination} exists already and is never overwritten; "
-                         "choose another name or remove it first")
+        raise ModelError(
+            f"{destination} exists already and is never overwritten; "
+            "choose another name or remove it first"
+        )
     content = {
         "format_version": FORMAT_VERSION,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -186,8 +188,10 @@ def write_model_folder(
     try:
         write_folder(destination, {**files, MODEL_JSON: text.encode()})
     except OSError as error:
-        raise ModelError(f"cannot write the model folder {destination} ({error}); "
-                         "free some disk space or choose a writable folder") from error
+        raise ModelError(
+            f"cannot write the model folder {destination} ({error}); "
+            "free some disk space or choose a writable folder"
+        ) from error
     return ModelFolder(destination.resolve(), content)
 
 
@@ -212,8 +216,10 @@ def point_current(models_dir: Path, folder: ModelFolder) -> None:
         link.replace(root / CURRENT)
     except OSError as error:
         link.unlink(missing_ok=True)
-        raise ModelError(f"cannot point {root / CURRENT} at {folder.path.name} ({error}); "
-                         f"remove {root / CURRENT} if it is no symbolic link") from error
+        raise ModelError(
+            f"cannot point {root / CURRENT} at {folder.path.name} ({error}); "
+            f"remove {root / CURRENT} if it is no symbolic link"
+        ) from error
 
 
 def resolve_model(model: str, models_dir: str, shipped: Path) -> ModelFolder:

@@ -36,8 +36,10 @@ def load_network(folder: ModelFolder, kind: str) -> nn.Module:
     try:
         network.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
     except RuntimeError as error:
-        raise ModelError(f"{folder.path}: the {kind} weights do not fit the architecture that "
-                         f"model.json names ({error}); choose another model") from error
+        raise ModelError(
+            f"{folder.path}: the {kind} weights do not fit the architecture that "
+            f"model.json names ({error}); choose another model"
+        ) from error
     return network.eval()
 
 

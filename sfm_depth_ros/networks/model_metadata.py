@@ -42,9 +42,11 @@ def read_metadata(folder: Path) -> dict[str, Any]:
     try:
         metadata = json.loads((folder / MODEL_JSON).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ModelError(f"{folder} is not a model folder: it has no {MODEL_JSON}; give the "
-                         "path of a folder written by sfm-depth train, export or the "
-                         "trainer") from error
+        raise ModelError(
+            f"{folder} is not a model folder: it has no {MODEL_JSON}; give the "
+            "path of a folder written by sfm-depth train, export or the "
+            "trainer"
+        ) from error
     except (OSError, ValueError) as error:
         raise damaged(folder, f"{MODEL_JSON} cannot be read ({error})") from error
     if not isinstance(metadata, dict):
@@ -86,8 +88,10 @@ def architecture_config(
     try:
         return from_mapping(config, metadata["architecture"][network])
     except (KeyError, AttributeError, ConfigError) as error:
-        raise ModelError(f"{folder}: unknown architecture of the {network} network ({error}); "
-                         "update sfm_depth_ros or choose another model") from error
+        raise ModelError(
+            f"{folder}: unknown architecture of the {network} network ({error}); "
+            "update sfm_depth_ros or choose another model"
+        ) from error
 
 
 def without_nan(value: Any) -> Any:
@@ -106,8 +110,10 @@ def model_id_of(hashes: dict[str, str]) -> str:
 
 def damaged(folder: Path, what: str) -> ModelError:
     """Error for a damaged folder, with the remedy."""
-    return ModelError(f"model folder {folder} is damaged: {what}; copy it again, or remove it "
-                      "to fall back to another model")
+    return ModelError(
+        f"model folder {folder} is damaged: {what}; copy it again, or remove it "
+        "to fall back to another model"
+    )
 
 
 def sha256(data: bytes) -> str:

@@ -46,12 +46,18 @@ def prune_models(models_dir: Path, keep: int) -> list[Path]:
     if keep < 1:
         raise ValueError(f"keep: expected at least 1, got {keep}")
     root = models_dir.expanduser().resolve()
-    accepted = sorted(path for path in root.iterdir()
-                      if _NAME.fullmatch(path.name) and path.is_dir() and not path.is_symlink())
+    accepted = sorted(
+        path
+        for path in root.iterdir()
+        if _NAME.fullmatch(path.name) and path.is_dir() and not path.is_symlink()
+    )
     current = (root / CURRENT).resolve()
     parent = _metadata(current).get("parent")
-    removable = [path for path in accepted[:-keep]
-                 if path != current and (parent is None or _model_id(path) != parent)]
+    removable = [
+        path
+        for path in accepted[:-keep]
+        if path != current and (parent is None or _model_id(path) != parent)
+    ]
     for path in removable:
         shutil.rmtree(path, ignore_errors=True)
         _logger.info("removed the old model %s", path.name)

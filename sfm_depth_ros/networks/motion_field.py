@@ -31,8 +31,9 @@ class Refinement(nn.Module):
 
     def forward(self, field: Tensor, features: Tensor) -> Tensor:
         """``(B, fields, h, w)`` and ``(B, inputs, H, W)`` to ``(B, fields, H, W)``."""
-        field = functional.interpolate(field, features.shape[-2:], mode="bilinear",
-                                       align_corners=False)
+        field = functional.interpolate(
+            field, features.shape[-2:], mode="bilinear", align_corners=False
+        )
         hidden = functional.relu(self.first(torch.cat((field, features), dim=1)))
         return field + self.second(hidden)
 

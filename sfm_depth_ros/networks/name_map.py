@@ -33,9 +33,11 @@ class NameMap:
 
     def unexpected(self, published: Iterable[str]) -> list[str]:
         """Those of these names that the network does not have."""
-        return sorted(name for name in published
-                      if self.spellings.get(name, name) not in self.ours
-                      and not name.startswith(self.beyond))
+        return sorted(
+            name
+            for name in published
+            if self.spellings.get(name, name) not in self.ours and not name.startswith(self.beyond)
+        )
 
     def translated(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Tensors of the network by our names; what stands beyond is left out."""
@@ -58,5 +60,8 @@ def encoder_and_decoder(encoder: NameMap, decoder: NameMap, beyond: str) -> Name
 
 def below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The tensors whose names begin with ``prefix``, by what follows it."""
-    return {name.removeprefix(prefix): tensor for name, tensor in state.items()
-            if name.startswith(prefix)}
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in state.items()
+        if name.startswith(prefix)
+    }

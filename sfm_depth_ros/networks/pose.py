@@ -61,9 +61,7 @@ class PoseNetwork(nn.Module):
             ExplainabilityHead(channels, images - 1) if config.explainability else None
         )
         self.intrinsics = IntrinsicsHead(channels[-1]) if config.learn_intrinsics else None
-        self.motion_field = (
-            MotionField(channels, images) if config.residual_translation else None
-        )
+        self.motion_field = MotionField(channels, images) if config.residual_translation else None
 
     @abstractmethod
     def encode(self, stack: Tensor) -> list[Tensor]:

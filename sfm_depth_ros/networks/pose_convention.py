@@ -71,8 +71,11 @@ def euler_to_quaternion(euler: Tensor) -> tuple[Tensor, Tensor]:
     half = euler / 2
     sx, sy, sz = _components(torch.sin(half))
     cx, cy, cz = _components(torch.cos(half))
-    vector = (sx * cy * cz + cx * sy * sz, cx * sy * cz - sx * cy * sz,
-              cx * cy * sz + sx * sy * cz)
+    vector = (
+        sx * cy * cz + cx * sy * sz,
+        cx * sy * cz - sx * cy * sz,
+        cx * cy * sz + sx * sy * cz,
+    )
     return torch.cat(vector, dim=1), cx * cy * cz - sx * sy * sz
 
 

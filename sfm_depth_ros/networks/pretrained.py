@@ -31,20 +31,26 @@ def load_pretrained(encoder: ResNetEncoder, path: str) -> None:
     Raises:
         ModelError: The file cannot be read, or belongs to another network.
     """
-    state = {name: tensor for name, tensor in _tensors(Path(path).expanduser()).items()
-             if not name.startswith(CLASSIFIER)}
+    state = {
+        name: tensor
+        for name, tensor in _tensors(Path(path).expanduser()).items()
+        if not name.startswith(CLASSIFIER)
+    }
     if (first := state.get("conv1.weight")) is not None:
         images = encoder.conv1.in_channels // 3
         state["conv1.weight"] = first.repeat(1, images, 1, 1) / images
     own = encoder.state_dict()
     missing = sorted(name for name in own if name not in state and not name.endswith(COUNTER))
     unexpected = sorted(set(state) - set(own))
-    reshaped = sorted(name for name in own.keys() & state.keys()
-                      if own[name].shape != state[name].shape)
+    reshaped = sorted(
+        name for name in own.keys() & state.keys() if own[name].shape != state[name].shape
+    )
     if missing or unexpected or reshaped:
-        raise ModelError(f"{path} holds no weights of this encoder: missing {_some(missing)}, "
-                         f"unexpected {_some(unexpected)}, of another shape {_some(reshaped)}; "
-                         "give the file of the ResNet that the option name says")
+        raise ModelError(
+            f"{path} holds no weights of this encoder: missing {_some(missing)}, "
+            f"unexpected {_some(unexpected)}, of another shape {_some(reshaped)}; "
+            "give the file of the ResNet that the option name says"
+        )
     encoder.load_state_dict({**own, **state})
 
 
@@ -53,12 +59,16 @@ def _tensors(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise ModelError(f"{path} cannot be read as weights ({error}); give a .safetensors file, "
-                         "or a .pth file that holds tensors alone") from error
+        raise ModelError(
+            f"{path} cannot be read as weights ({error}); give a .safetensors file, "
+            "or a .pth file that holds tensors alone"
+        ) from error
     content = load_file_content(path).value
     if not isinstance(content, dict) or not all(isinstance(t, Tensor) for t in content.values()):
-        raise ModelError(f"{path} is not a plain set of weights; save the encoder's state_dict "
-                         "alone and give that file")
+        raise ModelError(
+            f"{path} is not a plain set of weights; save the encoder's state_dict "
+            "alone and give that file"
+        )
     return content
 
 

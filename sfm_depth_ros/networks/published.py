@@ -73,10 +73,16 @@ class PublishedFormat:
 FORMATS = {
     "packnet-sfm": PublishedFormat(
         networks={
-            "depth": PublishedNetwork((("model.depth_net.", packnet_sfm_depth_names),),
-                                      packnet_sfm_depth_config, "PackNet01 or DepthResNet"),
-            "pose": PublishedNetwork((("model.pose_net.", packnet_sfm_pose_names),),
-                                     packnet_sfm_pose_config, "PoseNet or PoseResNet"),
+            "depth": PublishedNetwork(
+                (("model.depth_net.", packnet_sfm_depth_names),),
+                packnet_sfm_depth_config,
+                "PackNet01 or DepthResNet",
+            ),
+            "pose": PublishedNetwork(
+                (("model.pose_net.", packnet_sfm_pose_names),),
+                packnet_sfm_pose_config,
+                "PoseNet or PoseResNet",
+            ),
         },
         by_file=False,
         licence="MIT (the code of packnet-sfm); for the weights see where they came from",
@@ -85,11 +91,17 @@ FORMATS = {
         networks={
             "depth": PublishedNetwork(
                 (("encoder", monodepth2_encoder_names), ("depth", monodepth2_decoder_names)),
-                monodepth2_depth_config, "a ResNet-18, 34 or 50"),
+                monodepth2_depth_config,
+                "a ResNet-18, 34 or 50",
+            ),
             "pose": PublishedNetwork(
-                (("pose_encoder", monodepth2_pose_encoder_names),
-                 ("pose", monodepth2_pose_decoder_names)),
-                monodepth2_pose_config, "a separate ResNet on pairs of images"),
+                (
+                    ("pose_encoder", monodepth2_pose_encoder_names),
+                    ("pose", monodepth2_pose_decoder_names),
+                ),
+                monodepth2_pose_config,
+                "a separate ResNet on pairs of images",
+            ),
         },
         by_file=True,
         licence="Monodepth2 licence (Niantic): non-commercial use only",

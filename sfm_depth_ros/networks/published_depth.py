@@ -20,11 +20,24 @@ from sfm_depth_ros.networks.packnet import SHAPES
 CLASSIFIER = "encoder.fc."  # of ImageNet, which nothing reads
 IMAGE_SIZE = ("height", "width", "use_stereo")  # what Monodepth2 writes beside the encoder
 
-_LEVELS = {"stages": "conv{up}", "packs": "pack{up}", "unpacks": "unpack{down}",
-           "joins": "iconv{down}", "heads": "disp{head}_layer.conv1"}
-_PACKNET_PARTS = {"stem": "pre_calc", "conv": "conv_base", "norm": "normalize", "join": "conv",
-                  "reduce": "conv", "volume": "conv3d", "first": "conv1", "second": "conv2",
-                  "shortcut": "conv3"}
+_LEVELS = {
+    "stages": "conv{up}",
+    "packs": "pack{up}",
+    "unpacks": "unpack{down}",
+    "joins": "iconv{down}",
+    "heads": "disp{head}_layer.conv1",
+}
+_PACKNET_PARTS = {
+    "stem": "pre_calc",
+    "conv": "conv_base",
+    "norm": "normalize",
+    "join": "conv",
+    "reduce": "conv",
+    "volume": "conv3d",
+    "first": "conv1",
+    "second": "conv2",
+    "shortcut": "conv3",
+}
 _DECODER_PLACES = {"reduce": (0, 2), "join": (1, 2), "heads": (13, -1)}  # first, step
 
 
@@ -37,8 +50,9 @@ def packnet_sfm_depth_names(config: DepthNetworkConfig) -> NameMap:
     if config.name in SHAPES:
         ours = {_packnet_name(name): name for name in _names(config)}
         # With dropout the 1x1 convolution stands in a sequence, and so did it in old versions.
-        spellings = {name.replace(".conv3.", ".conv3.0."): name
-                     for name in ours if ".conv3." in name}
+        spellings = {
+            name.replace(".conv3.", ".conv3.0."): name for name in ours if ".conv3." in name
+        }
         return NameMap(ours, spellings)
     return encoder_and_decoder(
         monodepth2_encoder_names(config), monodepth2_decoder_names(config), CLASSIFIER
@@ -53,8 +67,9 @@ def monodepth2_encoder_names(config: DepthNetworkConfig) -> NameMap:
 
 def monodepth2_decoder_names(config: DepthNetworkConfig) -> NameMap:
     """Names in Monodepth2's ``depth.pth``."""
-    return NameMap({_decoder_name(name): name
-                    for name in _names(config) if name.startswith("decoder.")})
+    return NameMap(
+        {_decoder_name(name): name for name in _names(config) if name.startswith("decoder.")}
+    )
 
 
 def packnet_sfm_depth_config(state: Mapping[str, Tensor]) -> DepthNetworkConfig | None:

@@ -41,11 +41,14 @@ def monodepth2_pose_encoder_names(config: PoseNetworkConfig) -> NameMap:
 
 def monodepth2_pose_decoder_names(config: PoseNetworkConfig) -> NameMap:
     """Names in Monodepth2's ``pose.pth``."""
-    return NameMap({
-        f"net.{_DECODER.index(layer)}.{parameter}": f"decoder.{layer}.{parameter}"
-        for _, layer, parameter in (name.split(".") for name in _names(config)
-                                    if name.startswith("decoder."))
-    })
+    return NameMap(
+        {
+            f"net.{_DECODER.index(layer)}.{parameter}": f"decoder.{layer}.{parameter}"
+            for _, layer, parameter in (
+                name.split(".") for name in _names(config) if name.startswith("decoder.")
+            )
+        }
+    )
 
 
 def packnet_sfm_pose_config(state: Mapping[str, Tensor]) -> PoseNetworkConfig | None:

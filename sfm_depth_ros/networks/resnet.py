@@ -97,7 +97,10 @@ class ResNetEncoder(nn.Module):
 
 
 def _stage(
-    block: type[BasicBlock] | type[Bottleneck], inputs: int, channels: int, blocks: int,
+    block: type[BasicBlock] | type[Bottleneck],
+    inputs: int,
+    channels: int,
+    blocks: int,
     stride: int,
 ) -> nn.Sequential:
     """Blocks at one resolution; the first one takes the stride."""

@@ -118,8 +118,12 @@ def load_file_content(path: Path) -> FileContent:
         with path.open("rb") as file:
             _check_kind(path, file)
             # The pickle module given is what makes it safe: it knows no foreign name.
-            value = torch.load(file, map_location="cpu", weights_only=False,
-                               pickle_module=_restricted_pickle(foreign))
+            value = torch.load(
+                file,
+                map_location="cpu",
+                weights_only=False,
+                pickle_module=_restricted_pickle(foreign),
+            )
     except ModelError:
         raise
     except Exception as error:  # a file of a stranger may fail in any way
@@ -133,22 +137,28 @@ def _check_kind(path: Path, file: IO[bytes]) -> None:
     start = file.read(len(LEGACY_START))
     is_zip = start.startswith(ZIP_START)
     if not is_zip and start != LEGACY_START:
-        raise ModelError(f"{path} is no file of torch.save; give the checkpoint itself, unpacked "
-                         "if it came in an archive")
+        raise ModelError(
+            f"{path} is no file of torch.save; give the checkpoint itself, unpacked "
+            "if it came in an archive"
+        )
     file.seek(0)
     if is_zip:
         with zipfile.ZipFile(file) as archive:
             names = {name.partition("/")[2] for name in archive.namelist()}
         if "data.pkl" not in names or "constants.pkl" in names:
-            raise ModelError(f"{path} is a program (TorchScript) or another archive, not a "
-                             "checkpoint; give the file with the weights")
+            raise ModelError(
+                f"{path} is a program (TorchScript) or another archive, not a "
+                "checkpoint; give the file with the weights"
+            )
         file.seek(0)
 
 
 def _restricted_pickle(foreign: set[str]) -> Any:
     """Stands for the module ``pickle``; names of what became a placeholder go to ``foreign``."""
-    allowed = {name: function if isinstance(function, type) else _Allowed(function)
-               for name, function in ALLOWED.items()}
+    allowed = {
+        name: function if isinstance(function, type) else _Allowed(function)
+        for name, function in ALLOWED.items()
+    }
 
     class RestrictedUnpickler(pickle.Unpickler):
         def find_class(self, module_name: str, global_name: str) -> Any:

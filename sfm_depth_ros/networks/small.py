@@ -25,9 +25,7 @@ class Encoder(nn.Module):
         """Args: channels of the five stages."""
         super().__init__()
         self.stem = ConvBlock(3, channels[0], kernel=5, stride=2)
-        self.down = nn.ModuleList(
-            ConvBlock(a, b, stride=2) for a, b in pairwise(channels)
-        )
+        self.down = nn.ModuleList(ConvBlock(a, b, stride=2) for a, b in pairwise(channels))
         self.refine = nn.ModuleList(ResidualBlock(c) for c in channels[1:])
         self.context = GlobalContext(channels[-1])
 
@@ -112,6 +110,4 @@ def _start_at_middle_depth(module: nn.Module) -> None:
 
 
 def _enlarged(logits: Tensor) -> Tensor:
-    return functional.interpolate(
-        logits, scale_factor=2.0, mode="bilinear", align_corners=False
-    )
+    return functional.interpolate(logits, scale_factor=2.0, mode="bilinear", align_corners=False)

@@ -59,13 +59,16 @@ def predict_source_motions(
     seen = _Seen(pose_net, (earlier, target, later), K[:, 0, 0])
     forth = _pair_towards_target(seen.T_earlier_later)
     if not both_ways:
-        return SourceMotions(forth, seen.masks(), seen.residual(at_target=True),
-                             intrinsics=seen.intrinsics())
+        return SourceMotions(
+            forth, seen.masks(), seen.residual(at_target=True), intrinsics=seen.intrinsics()
+        )
     # In reversed order the later image plays the earlier one: what it says of the sources swaps.
     back = _Seen(pose_net, (later, target, earlier), K[:, 0, 0])
     residual_reverse = back.residual(at_target=False)
     return SourceMotions(
-        forth, seen.masks(), seen.residual(at_target=True),
+        forth,
+        seen.masks(),
+        seen.residual(at_target=True),
         None if residual_reverse is None else residual_reverse.flip(1),
         invert_transform(_pair_towards_target(back.T_earlier_later).flip(1)),
         seen.intrinsics(),

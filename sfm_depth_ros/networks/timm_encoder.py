@@ -36,14 +36,18 @@ class TimmEncoder(nn.Module):
         try:
             self.model = timm.create_model(name, pretrained=False, features_only=True)
         except (RuntimeError, ValueError, TypeError, AssertionError, AttributeError) as error:
-            raise ConfigError(f"name: timm cannot build {name!r} as an encoder ({error}); choose "
-                              "one of timm.list_models()") from error
+            raise ConfigError(
+                f"name: timm cannot build {name!r} as an encoder ({error}); choose "
+                "one of timm.list_models()"
+            ) from error
         info = self.model.feature_info
         place = {reduction: index for index, reduction in enumerate(info.reduction())}
         if any(reduction not in place for reduction in REDUCTIONS[1:]):
-            raise ConfigError(f"name: timm's {name!r} gives features at 1/{sorted(place)} of the "
-                              "image, expected 1/4, 1/8, 1/16 and 1/32; choose a convolutional "
-                              "model")
+            raise ConfigError(
+                f"name: timm's {name!r} gives features at 1/{sorted(place)} of the "
+                "image, expected 1/4, 1/8, 1/16 and 1/32; choose a convolutional "
+                "model"
+            )
         self.places = [place.get(reduction) for reduction in REDUCTIONS]
         widths = info.channels()
         self.channels = [0 if index is None else widths[index] for index in self.places]
@@ -57,6 +61,8 @@ class TimmEncoder(nn.Module):
         try:
             features = self.model(normalised(image))
         except AssertionError as error:
-            raise ConfigError(f"name: this timm model does not take every image ({error}); "
-                              "choose a convolutional one") from error
+            raise ConfigError(
+                f"name: this timm model does not take every image ({error}); "
+                "choose a convolutional one"
+            ) from error
         return [None if index is None else features[index] for index in self.places]

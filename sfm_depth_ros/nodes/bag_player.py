@@ -163,15 +163,29 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--loop", type=int, default=1, metavar="N", help="times to play it")
     parser.add_argument("--topics", nargs="+", default=[], help="these alone; default: all")
     parser.add_argument("--start", type=float, default=0.0, metavar="S", help="seconds to skip")
-    parser.add_argument("--duration", type=float, default=float("inf"), metavar="S",
-                        help="seconds to play")
-    parser.add_argument("--wait-for", type=int, default=0, metavar="N",
-                        help="wait until N subscribers of the images are there")
-    parser.add_argument("--lead", type=float, default=0.0, metavar="S",
-                        help="publish the calibration alone for S seconds first")
+    parser.add_argument(
+        "--duration", type=float, default=float("inf"), metavar="S", help="seconds to play"
+    )
+    parser.add_argument(
+        "--wait-for",
+        type=int,
+        default=0,
+        metavar="N",
+        help="wait until N subscribers of the images are there",
+    )
+    parser.add_argument(
+        "--lead",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="publish the calibration alone for S seconds first",
+    )
     parser.add_argument("--clock", action="store_true", help="publish /clock from the bag's time")
-    parser.add_argument("--keep-stamps", action="store_true",
-                        help="let stamps jump back at each loop instead of going on")
+    parser.add_argument(
+        "--keep-stamps",
+        action="store_true",
+        help="let stamps jump back at each loop instead of going on",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was sent")
     options = parser.parse_args(arguments)
     if options.rate <= 0 or options.loop < 1 or options.start < 0 or options.duration <= 0:
@@ -191,8 +205,11 @@ def main(stop: threading.Event) -> int:
             player.play(stop)
             player.get_logger().info(f"sent {player.images_sent} images; {player.counts}")
             if options.json is not None:
-                report = {"images": player.images_sent, "topics": player.counts,
-                          "stamps_ns": player.stamps_ns}
+                report = {
+                    "images": player.images_sent,
+                    "topics": player.counts,
+                    "stamps_ns": player.stamps_ns,
+                }
                 options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
         finally:
             rclpy.try_shutdown()

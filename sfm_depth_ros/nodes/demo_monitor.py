@@ -57,10 +57,14 @@ class DemoMonitor(Node):
         """Pause or resume the trainer; the answer is told as ``called``."""
         future = self._training.call_async(SetBool.Request(data=is_wanted))
         future.add_done_callback(
-            lambda done: self._tell({
-                "event": "called", "set_training": is_wanted, "success": done.result().success,
-                "message": done.result().message,
-            })
+            lambda done: self._tell(
+                {
+                    "event": "called",
+                    "set_training": is_wanted,
+                    "success": done.result().success,
+                    "message": done.result().message,
+                }
+            )
         )
 
     def offer(self, path: str) -> None:

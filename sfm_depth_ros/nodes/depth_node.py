@@ -174,7 +174,8 @@ class DepthNode(SfmNode):
         self._image_guard.check(frame.stamp_ns)
         clock.lap("wait")
         result = serving.estimator.estimate_frame(
-            frame, serving.velocities,
+            frame,
+            serving.velocities,
             lambda motion: outputs.publish_motion(motion, message.header, serving.odometry),
         )
         clock.insert(result.stages_ms)

@@ -90,7 +90,11 @@ class TrainerNode(SfmNode):
         self._trainer = OnlineTrainer(parts)
         extrinsics = Extrinsics(self, config.base_frame, config.base_to_camera)
         self._source = SnippetSource(
-            config, folder.width, extrinsics.base_to_camera, self._on_snippet, self._complaints,
+            config,
+            folder.width,
+            extrinsics.base_to_camera,
+            self._on_snippet,
+            self._complaints,
             folder.resize_filter,
         )
         if is_inside(models_dir, folder.path):

@@ -23,9 +23,7 @@ class ImageTensor:
         as_bytes: Whether to hold bytes, not floats.
     """
 
-    def __init__(
-        self, input_hw: tuple[int, int], images: int = 2, as_bytes: bool = False
-    ) -> None:
+    def __init__(self, input_hw: tuple[int, int], images: int = 2, as_bytes: bool = False) -> None:
         self.images, self.as_bytes = images, as_bytes
         shape, kind = ((*input_hw, 3), np.uint8) if as_bytes else ((3, *input_hw), np.float32)
         self._places = np.zeros((images, *shape), kind)

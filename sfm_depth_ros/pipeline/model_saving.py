@@ -127,9 +127,7 @@ def _complete(
     return {
         **given,
         "preprocessing": {**PREPROCESSING, **given["preprocessing"]},
-        "architecture": {
-            kind: to_dict(network.config) for kind, network in networks.items()
-        },
+        "architecture": {kind: to_dict(network.config) for kind, network in networks.items()},
         "reference_focal": depth.reference_focal,
         "depth_range": [depth.min_depth, depth.max_depth],
         "parent": parent.model_id if parent else None,
@@ -143,23 +141,29 @@ def _graph(network: nn.Module, kind: str, parent: ModelFolder | None) -> bytes:
             try:
                 return update_onnx(parent.onnx(kind).read_bytes(), network.state_dict())
             except (OSError, ModelError) as error:
-                _logger.warning("the %s graph of %s is not reused but exported again: %s",
-                                kind, parent.path.name, error)
+                _logger.warning(
+                    "the %s graph of %s is not reused but exported again: %s",
+                    kind,
+                    parent.path.name,
+                    error,
+                )
     return export_onnx(network, kind)
 
 
 @torch.inference_mode()
-def _check_frames(
-    networks: Mapping[str, Any], image: Tensor, stack: Tensor
-) -> dict[str, Tensor]:
+def _check_frames(networks: Mapping[str, Any], image: Tensor, stack: Tensor) -> dict[str, Tensor]:
     channels = 3 * networks["pose"].images
     if stack.shape[1] < channels:
-        raise ValueError(f"expected check images with at least {channels} channels for the pose "
-                         f"network, got {stack.shape[1]}")
+        raise ValueError(
+            f"expected check images with at least {channels} channels for the pose "
+            f"network, got {stack.shape[1]}"
+        )
     image, pair = image.cpu().float(), stack[:, -channels:].cpu().float()
     depth, motion = networks["depth"].depth(image), networks["pose"](pair)
     if not (torch.isfinite(depth).all() and torch.isfinite(motion).all()):
-        raise ModelError("the networks answer NaN or infinity, so the model is not saved; go back "
-                         "to an earlier model")
+        raise ModelError(
+            "the networks answer NaN or infinity, so the model is not saved; go back "
+            "to an earlier model"
+        )
     tensors = {"image": image, "depth": depth, "pair": pair, "motion": motion}
     return {name: value.contiguous() for name, value in tensors.items()}

@@ -169,5 +169,8 @@ def _give_back(engines: list[Engine], serving: PreparedModel | None) -> None:
         if serving is None or engine not in (serving.depth_engine, serving.pose_engine):
             engine.close()
         elif not engine.refit(serving.folder):  # type: ignore[attr-defined]
-            _logger.warning("engine %s could not take the old weights again; it serves those of "
-                            "the refused model until the next one comes", engine.name)
+            _logger.warning(
+                "engine %s could not take the old weights again; it serves those of "
+                "the refused model until the next one comes",
+                engine.name,
+            )

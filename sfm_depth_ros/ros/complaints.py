@@ -51,6 +51,9 @@ class Complaints:
     def current(self, max_age_s: float = 3.0) -> str | None:
         """The newest complaint that is not older than ``max_age_s`` seconds."""
         now = time.monotonic()
-        fresh = [(at, f"{source}: {text}") for source, (at, text) in self._newest.items()
-                 if now - at <= max_age_s]
+        fresh = [
+            (at, f"{source}: {text}")
+            for source, (at, text) in self._newest.items()
+            if now - at <= max_age_s
+        ]
         return max(fresh)[1] if fresh else None

@@ -105,13 +105,21 @@ class DepthOutputs:
     def _publish_depth(self, result: DepthResult, header: Header) -> None:
         encoding, intrinsics = self.config.depth_encoding, result.intrinsics
         pixels = depth_pixels(result.depth, encoding)
-        self._send("depth/image_rect", self._image.cdr(
-            header, (encoding, pixels.shape),
-            lambda: array_to_image(pixels, encoding, header), pixels,
-        ))
-        self._send("depth/camera_info", self._info.cdr(
-            header, intrinsics, lambda: intrinsics_to_camera_info(intrinsics, header)
-        ))
+        self._send(
+            "depth/image_rect",
+            self._image.cdr(
+                header,
+                (encoding, pixels.shape),
+                lambda: array_to_image(pixels, encoding, header),
+                pixels,
+            ),
+        )
+        self._send(
+            "depth/camera_info",
+            self._info.cdr(
+                header, intrinsics, lambda: intrinsics_to_camera_info(intrinsics, header)
+            ),
+        )
 
     def _is_wanted(self, topic: str) -> bool:
         publisher = self._publishers.get(topic)

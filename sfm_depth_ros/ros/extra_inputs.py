@@ -21,7 +21,9 @@ from sfm_depth_ros.ros.complaints import Complaints
 from sfm_depth_ros.ros.conversions import camera_info_to_model, image_to_rgb
 
 TOPICS = {
-    RIGHT_IMAGE: "right/image", SPARSE_DEPTH: "sparse_depth", INSTANCE_MASK: "instance_mask",
+    RIGHT_IMAGE: "right/image",
+    SPARSE_DEPTH: "sparse_depth",
+    INSTANCE_MASK: "instance_mask",
 }
 
 
@@ -47,7 +49,11 @@ class ExtraInputs:
     """
 
     def __init__(
-        self, node: Node, roles: Collection[str], is_compressed: bool, receiver: Receiver,
+        self,
+        node: Node,
+        roles: Collection[str],
+        is_compressed: bool,
+        receiver: Receiver,
         complaints: Complaints,
     ) -> None:
         self.roles = tuple(roles)
@@ -68,9 +74,11 @@ class ExtraInputs:
         self._subscriptions = []
 
     def _subscribe(self, kind: Any, topic: str, callback: Any, profile: Any) -> None:
-        self._subscriptions.append(self._node.create_subscription(
-            kind, topic, callback, profile, qos_overriding_options=qos.overrides()
-        ))
+        self._subscriptions.append(
+            self._node.create_subscription(
+                kind, topic, callback, profile, qos_overriding_options=qos.overrides()
+            )
+        )
 
     def _on_camera(self, message: CameraInfo) -> None:
         try:

@@ -50,8 +50,9 @@ class FrameStats:
 
     def engine_ms(self) -> float | None:
         """Median milliseconds that both networks take of one image."""
-        sample = [sum(row.get(stage, 0.0) for stage in ENGINE_STAGES)
-                  for row in self._timings_ms.copy()]
+        sample = [
+            sum(row.get(stage, 0.0) for stage in ENGINE_STAGES) for row in self._timings_ms.copy()
+        ]
         return median(sample) if sample else None
 
     def stages_ms(self) -> dict[str, float]:

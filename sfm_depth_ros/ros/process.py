@@ -64,9 +64,7 @@ def run_process(target: str) -> NoReturn:
     os._exit(status[0])
 
 
-def _call(
-    target: str, stop: StopEvent, status: list[int], wake: queue.SimpleQueue[str]
-) -> None:
+def _call(target: str, stop: StopEvent, status: list[int], wake: queue.SimpleQueue[str]) -> None:
     code = 1
     try:
         module, _, function = target.partition(":")

@@ -28,7 +28,10 @@ class BatchLoader:
     """
 
     def __init__(
-        self, make_batch: Callable[[int], SnippetBatch], first_step: int = 0, ahead: int = 2,
+        self,
+        make_batch: Callable[[int], SnippetBatch],
+        first_step: int = 0,
+        ahead: int = 2,
         pins: bool = False,
     ) -> None:
         self._pins = pins

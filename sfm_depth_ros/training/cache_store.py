@@ -72,8 +72,10 @@ class CacheStore:
             self._open(path, fill, is_resumable)
             os.utime(path)
         except OSError as error:
-            raise DataError(f"cannot keep snippets in {path} ({error}); free some disk space or "
-                            "choose another training.cache_dir") from error
+            raise DataError(
+                f"cannot keep snippets in {path} ({error}); free some disk space or "
+                "choose another training.cache_dir"
+            ) from error
         return path
 
     def close(self) -> None:
@@ -96,9 +98,11 @@ class CacheStore:
             if self._remove(path):
                 total -= sizes[path]
         if total > self.max_bytes:
-            raise DataError(f"the snippets in {self.folder} take more than training.cache_gib = "
-                            f"{self.max_bytes / 2**30:.3g} GiB; raise it, or learn from fewer or "
-                            "shorter bags")
+            raise DataError(
+                f"the snippets in {self.folder} take more than training.cache_gib = "
+                f"{self.max_bytes / 2**30:.3g} GiB; raise it, or learn from fewer or "
+                "shorter bags"
+            )
 
     def _open(self, path: Path, fill: Fill, is_resumable: bool) -> None:
         """Take a share of the entry's lock once it is there; fill it where nobody else does."""

@@ -95,9 +95,7 @@ class Deployment:
             "steps": self._first_steps + facts.steps,
             "metrics": facts.metrics,
         }
-        return self._save(
-            networks.depth, networks.pose, metadata=metadata, parent=self.folder
-        )
+        return self._save(networks.depth, networks.pose, metadata=metadata, parent=self.folder)
 
     def _take_over(self, networks: NetworkPair, folder: ModelFolder) -> None:
         self.folder = folder

@@ -134,8 +134,10 @@ class GradientExchange:
         said = [float(self._is_stopping()), float(not is_finite), *map(float, has)]
         device = self._parameters[0].device
         parts = [torch.tensor(said, device=device)]
-        parts += [(p if p.grad is None else p.grad).detach().flatten() * float(h)
-                  for p, h in zip(self._parameters, has, strict=True)]
+        parts += [
+            (p if p.grad is None else p.grad).detach().flatten() * float(h)
+            for p, h in zip(self._parameters, has, strict=True)
+        ]
         parts += [buffer.flatten() for buffer in self._buffers]
         message = self._processes.mean(torch.cat([part.float() for part in parts]))
         self._take(message)

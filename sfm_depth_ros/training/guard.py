@@ -109,17 +109,29 @@ def judge(
         max_forgetting: Relative loss on rendered drives that is allowed.
     """
     if not candidate.is_finite or candidate.total > EXPLODED * deployed.total:
-        return Verdict(False, True, f"held-out error {candidate.total:.4f} is far above the "
-                                    f"deployed model's {deployed.total:.4f}")
+        return Verdict(
+            False,
+            True,
+            f"held-out error {candidate.total:.4f} is far above the "
+            f"deployed model's {deployed.total:.4f}",
+        )
     limit = base_abs_rel * (1 + max_forgetting)
     if candidate.rehearsal_abs_rel > limit:
-        return Verdict(False, False, f"abs_rel {candidate.rehearsal_abs_rel:.4f} on rendered "
-                                     f"drives is above {limit:.4f}: too much is forgotten")
+        return Verdict(
+            False,
+            False,
+            f"abs_rel {candidate.rehearsal_abs_rel:.4f} on rendered "
+            f"drives is above {limit:.4f}: too much is forgotten",
+        )
     if deployed.is_finite and candidate.total > (1 - min_improvement) * deployed.total:
-        return Verdict(False, False, f"held-out error {candidate.total:.4f} is not better enough "
-                                     f"than {deployed.total:.4f}")
-    return Verdict(True, False, f"held-out error {candidate.total:.4f} instead of "
-                                f"{deployed.total:.4f}")
+        return Verdict(
+            False,
+            False,
+            f"held-out error {candidate.total:.4f} is not better enough than {deployed.total:.4f}",
+        )
+    return Verdict(
+        True, False, f"held-out error {candidate.total:.4f} instead of {deployed.total:.4f}"
+    )
 
 
 def _from_measurement(scale: ScaleMeasurement, abs_rel: float) -> HeldOutError:

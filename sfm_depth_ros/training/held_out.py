@@ -65,10 +65,15 @@ class HeldOutComparison:
             self.before = held_out_error(deployment.networks, batches, rendered, objective)
             self._compared_on = key
         self.after = held_out_error(candidate, batches, rendered, objective)
-        return self._note(judge(
-            self.after, self.before, self.base_abs_rel, training.min_improvement,
-            training.max_forgetting,
-        ))
+        return self._note(
+            judge(
+                self.after,
+                self.before,
+                self.base_abs_rel,
+                training.min_improvement,
+                training.max_forgetting,
+            )
+        )
 
     def _rendered(
         self, rehearsal: Rehearsal | None, deployment: Deployment, device: str

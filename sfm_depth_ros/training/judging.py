@@ -66,9 +66,7 @@ class DataJudge:
         known = [source for source in sources if source.cache.has("depth")]
         return found | (self._against_truth(networks, known) if known else {})
 
-    def _against_truth(
-        self, networks: NetworkPair, sources: Iterable[Source]
-    ) -> dict[str, float]:
+    def _against_truth(self, networks: NetworkPair, sources: Iterable[Source]) -> dict[str, float]:
         return validate(networks.depth, networks.pose, self._batches(sources)).as_floats()
 
     def _batches(self, sources: Iterable[Source]) -> Iterable[SnippetBatch]:

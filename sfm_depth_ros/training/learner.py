@@ -121,9 +121,11 @@ class OnlineLearner:
         """
         batch = random_flip(batch.to(self.training.device), self._generator)
         options = StepOptions(
-            PhotometricJitter(JITTER, self._generator), photometric_rows=live,
+            PhotometricJitter(JITTER, self._generator),
+            photometric_rows=live,
             photometric_scales=PHOTOMETRIC_SCALES,
-            mixed_precision=self._uses_bfloat16, truth_scales=self._truth_scales(),
+            mixed_precision=self._uses_bfloat16,
+            truth_scales=self._truth_scales(),
         )
         result = training_step(
             self.networks.depth, self.networks.pose, batch, self.objective, options
@@ -166,8 +168,11 @@ class OnlineLearner:
     def values(self) -> dict[str, float]:
         """Numbers that go with :meth:`tensors`."""
         return {
-            "steps": self.steps, "refused": self.refused, "rate_factor": self.rate_factor,
-            "since_fresh": self._since_fresh, "average_updates": self.average.updates,
+            "steps": self.steps,
+            "refused": self.refused,
+            "rate_factor": self.rate_factor,
+            "since_fresh": self._since_fresh,
+            "average_updates": self.average.updates,
         }
 
     def load(self, tensors: dict[str, Tensor], values: dict[str, float]) -> None:

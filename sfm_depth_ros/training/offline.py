@@ -94,7 +94,10 @@ class OfflineTrainer:
         rates = Rates(config.learning_rate, config.scale_rate_factor, config.weight_decay)
         scales = config.mixed_precision and needs_gradient_scaling(config.device)
         self._state = RunState(
-            parts.folder, self.networks, self.average, create_optimiser(self.networks, rates),
+            parts.folder,
+            self.networks,
+            self.average,
+            create_optimiser(self.networks, rates),
             torch.amp.GradScaler(torch.device(config.device).type, enabled=scales),
         )
         self._exchange = GradientExchange(self.networks, parts.processes, parts.is_stopping)
@@ -192,7 +195,10 @@ class OfflineTrainer:
             )
         set_rate(self._state.optimiser, config.learning_rate * self._rate_share())
         is_taken = take_step(
-            self._state.optimiser, result.terms.total, config.gradient_clip, self._exchange,
+            self._state.optimiser,
+            result.terms.total,
+            config.gradient_clip,
+            self._exchange,
             self._state.scaler if self._state.scaler.is_enabled() else None,
         )
         self._count(is_taken, statistics)
@@ -233,8 +239,10 @@ class OfflineTrainer:
         progress.refused += 1
         progress.refused_in_a_row += 1
         if progress.refused_in_a_row >= MOST_REFUSED_IN_A_ROW:
-            raise TrainingError(f"{MOST_REFUSED_IN_A_ROW} steps in a row had no finite gradient "
-                                f"(step {progress.step}); lower training.learning_rate")
+            raise TrainingError(
+                f"{MOST_REFUSED_IN_A_ROW} steps in a row had no finite gradient "
+                f"(step {progress.step}); lower training.learning_rate"
+            )
 
     def _share_done(self) -> float:
         by_steps = self.progress.step / self._config.steps
@@ -252,8 +260,14 @@ class OfflineTrainer:
             return
         progress, config = self.progress, self._config
         report = StepReport(
-            progress.step, config.steps, self._share_done(), seconds, waited, progress.refused,
-            config.learning_rate * self._rate_share(), terms,
+            progress.step,
+            config.steps,
+            self._share_done(),
+            seconds,
+            waited,
+            progress.refused,
+            config.learning_rate * self._rate_share(),
+            terms,
         )
         for observer in self._parts.observers:
             observer.on_step(report)

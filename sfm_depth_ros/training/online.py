@@ -134,13 +134,23 @@ class OnlineTrainer:
         loop, learner = self._loop, self._loop.learner
         state, reason = self._state()
         return TrainerStatus(
-            state=state, reason=reason, steps=learner.steps, step_ms=loop.step_ms,
-            learning_rate=learner.learning_rate, terms=learner.terms, snippets=loop.received,
-            buffer=len(loop.buffer), held_out=loop.buffer.holdout_count,
-            refusals={**self._refusals, **loop.buffer.refused}, steps_refused=learner.refused,
-            rollbacks=loop.rollbacks, validation_before=loop.comparison.before,
-            validation_after=loop.comparison.after, verdict=loop.comparison.said,
-            note=loop.note, models_deployed=loop.deployment.count,
+            state=state,
+            reason=reason,
+            steps=learner.steps,
+            step_ms=loop.step_ms,
+            learning_rate=learner.learning_rate,
+            terms=learner.terms,
+            snippets=loop.received,
+            buffer=len(loop.buffer),
+            held_out=loop.buffer.holdout_count,
+            refusals={**self._refusals, **loop.buffer.refused},
+            steps_refused=learner.refused,
+            rollbacks=loop.rollbacks,
+            validation_before=loop.comparison.before,
+            validation_after=loop.comparison.after,
+            verdict=loop.comparison.said,
+            note=loop.note,
+            models_deployed=loop.deployment.count,
             deployed_model=loop.deployment.folder.model_id,
         )
 

@@ -137,7 +137,10 @@ class OnlineLoop:
         """Judge the averaged weights on held-out snippets; deploy them if they are better."""
         average, learner = self.learner.average.network, self.learner
         verdict = self.comparison.compare(
-            average, self.deployment, self._fitting(self.buffer.holdout(MOST)), self._rehearsal,
+            average,
+            self.deployment,
+            self._fitting(self.buffer.holdout(MOST)),
+            self._rehearsal,
             (learner.training, learner.objective),
         )
         _logger.info("step %d: %s", learner.steps, verdict.reason)

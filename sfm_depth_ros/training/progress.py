@@ -99,9 +99,14 @@ class LogLines:
             return
         said = "  ".join(f"{name} {value:.4f}" for name, value in self._terms.take().items())
         _logger.info(
-            "step %d/%d (%.0f %%)  %.0f ms  waited %.1f %%  refused %d  %s", report.step,
-            report.steps, 100 * report.share_done, 1000 * self._seconds / self._steps,
-            100 * self._waited / max(self._seconds, 1e-9), report.refused, said,
+            "step %d/%d (%.0f %%)  %.0f ms  waited %.1f %%  refused %d  %s",
+            report.step,
+            report.steps,
+            100 * report.share_done,
+            1000 * self._seconds / self._steps,
+            100 * self._waited / max(self._seconds, 1e-9),
+            report.refused,
+            said,
         )
         self._seconds = self._waited = 0.0
         self._steps = 0

@@ -32,7 +32,9 @@ _logger = logging.getLogger(__name__)
 
 
 def recorded_caches(
-    bag: BagSelection, config: OfflineTrainingConfig, store: CacheStore,
+    bag: BagSelection,
+    config: OfflineTrainingConfig,
+    store: CacheStore,
     companions: tuple[str, ...] = (),
 ) -> list[SnippetCache]:
     """Snippets of a bag with their truth, where it has any; one cache for each image size.
@@ -70,14 +72,20 @@ def recorded_caches(
 
 
 def _fill(
-    frames: BagFrames, gates: NodeConfig, teacher: str, folder: Path,
+    frames: BagFrames,
+    gates: NodeConfig,
+    teacher: str,
+    folder: Path,
     make_room: Callable[[], None],
 ) -> None:
     name, counts = frames.selection.name, Counter[tuple[int, int]]()
     caches: dict[tuple[int, int], SnippetCache] = {}
     _logger.info("decoding %s (%d images)", name, len(frames))
     snippets = read_snippets(
-        frames, gates.min_displacement, gates.max_displacement, gates.max_image_gap,
+        frames,
+        gates.min_displacement,
+        gates.max_displacement,
+        gates.max_image_gap,
         with_truth=True,
     )
     for number, snippet in enumerate(taught(snippets, frames, teacher)):
@@ -98,6 +106,8 @@ def _fill(
 
 def _nothing_found(frames: BagFrames) -> str:
     reasons = ", ".join(f"{count} {why}" for why, count in frames.refused.items() if count)
-    return (f"{frames.selection.name}: no snippet to train on among {len(frames)} images "
-            f"(refused: {reasons or 'none, there are too few'}); the camera must move, and "
-            "odometry must cover the images")
+    return (
+        f"{frames.selection.name}: no snippet to train on among {len(frames)} images "
+        f"(refused: {reasons or 'none, there are too few'}); the camera must move, and "
+        "odometry must cover the images"
+    )

@@ -51,9 +51,7 @@ class Rehearsal:
         seed: First seed of the pool.
     """
 
-    def __init__(
-        self, folder: Path, size: tuple[int, int], world: World, seed: int = 0
-    ) -> None:
+    def __init__(self, folder: Path, size: tuple[int, int], world: World, seed: int = 0) -> None:
         self.size = size
         self._render, self._seed = world.render, seed
         height, width = size
@@ -99,8 +97,10 @@ class Rehearsal:
         """The whole held-out set, or nothing before it is complete: only equal sets compare."""
         if len(self._held_out.missing_rows()):
             return []
-        return [self._held_out.batch(range(start, start + BATCH))
-                for start in range(0, HELD_OUT, BATCH)]
+        return [
+            self._held_out.batch(range(start, start + BATCH))
+            for start in range(0, HELD_OUT, BATCH)
+        ]
 
     def _write_pool(self, row: int) -> None:
         turn = self._refreshed // POOL + 1 if row not in self._pool.missing_rows() else 0

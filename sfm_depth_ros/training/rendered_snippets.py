@@ -96,8 +96,11 @@ def rendered_cache(rows: RenderedRows, processes: int, store: CacheStore) -> Sni
     Raises:
         DataError: The disk is full, or a rendering process died.
     """
-    content = {"format": FORMAT_VERSION, "code": code_hash("data/synthetic"),
-               **dataclasses.asdict(rows)}
+    content = {
+        "format": FORMAT_VERSION,
+        "code": code_hash("data/synthetic"),
+        **dataclasses.asdict(rows),
+    }
     name = f"rendered_{rows.shape.width}x{rows.shape.height}"
 
     def fill(folder: Path, make_room: Callable[[], None]) -> None:
@@ -124,9 +127,14 @@ def fill_cache(
     blocks = list(_blocks(cache.missing_rows(), rows.per_drive))
     if not blocks:
         return cache
-    _logger.info("rendering %d of %d snippets of %dx%d with %d processes",
-                 len(cache.missing_rows()), rows.shape.count, rows.shape.width,
-                 rows.shape.height, processes)
+    _logger.info(
+        "rendering %d of %d snippets of %dx%d with %d processes",
+        len(cache.missing_rows()),
+        rows.shape.count,
+        rows.shape.width,
+        rows.shape.height,
+        processes,
+    )
     work = partial(_fill_rows, folder, rows)
     for done, _ in enumerate(in_processes(work, blocks, processes), start=1):
         make_room()

@@ -125,12 +125,12 @@ class RunState:
         tensors, values = read_state(path)
         try:
             progress = Progress(**values["progress"])
-            updates, scaler, before = (
-                values["average_updates"], values["scaler"], values["said"]
-            )
+            updates, scaler, before = (values["average_updates"], values["scaler"], values["said"])
         except (KeyError, TypeError) as error:
-            raise TrainingError(f"the training state {path} is of another version ({error}); "
-                                "remove it to start afresh") from error
+            raise TrainingError(
+                f"the training state {path} is of another version ({error}); "
+                "remove it to start afresh"
+            ) from error
         _compare(before, said)
         load_module("networks", self.networks, tensors)
         load_module("average", self.average.network, tensors)
@@ -166,11 +166,18 @@ def _compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     networks = [key for key in changed if key.startswith(("depth.", "pose."))]
     if networks:
         pairs = ", ".join(f"{k} was {before.get(k)!r} and is {now.get(k)!r}" for k in networks)
-        raise TrainingError(f"the interrupted run trained other networks ({pairs}); go on with "
-                            "the options it began with, or choose another --out")
+        raise TrainingError(
+            f"the interrupted run trained other networks ({pairs}); go on with "
+            "the options it began with, or choose another --out"
+        )
     for key in changed:
-        _logger.warning("resumed with another %s: %r instead of %r; the result is not that of an "
-                        "uninterrupted run", key, now.get(key), before.get(key))
+        _logger.warning(
+            "resumed with another %s: %r instead of %r; the result is not that of an "
+            "uninterrupted run",
+            key,
+            now.get(key),
+            before.get(key),
+        )
 
 
 def flat(mapping: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

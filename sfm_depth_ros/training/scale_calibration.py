@@ -64,7 +64,9 @@ class ScaleMeasurement:
 
 
 def calibrate_scale(
-    depth_net: DepthNet, pose_net: PoseNet, batches: Sequence[SnippetBatch],
+    depth_net: DepthNet,
+    pose_net: PoseNet,
+    batches: Sequence[SnippetBatch],
     config: ObjectiveConfig,
 ) -> tuple[float, float]:
     """Factors that make both networks metric on these snippets: (depth, translation).
@@ -86,14 +88,19 @@ def calibrate_scale(
         finely = tuple(around + step for step in NARROW)
         found = measure_scale(depth_net, pose_net, batches, config, finely)
     depth, translation = found.depth_factor, found.translation_factor
-    return (depth if math.isfinite(depth) else 1.0,
-            translation if math.isfinite(translation) else 1.0)
+    return (
+        depth if math.isfinite(depth) else 1.0,
+        translation if math.isfinite(translation) else 1.0,
+    )
 
 
 @torch.no_grad()
 def measure_scale(
-    depth_net: DepthNet, pose_net: PoseNet, batches: Sequence[SnippetBatch],
-    config: ObjectiveConfig, log_factors: Sequence[float] = NARROW,
+    depth_net: DepthNet,
+    pose_net: PoseNet,
+    batches: Sequence[SnippetBatch],
+    config: ObjectiveConfig,
+    log_factors: Sequence[float] = NARROW,
 ) -> ScaleMeasurement:
     """Measure what both scales lack, without changing anything.
 
@@ -108,8 +115,9 @@ def measure_scale(
     triangles: list[float] = []
     for batch in batches:
         depth = predict_depths(depth_net, batch.target, batch.K)[0]
-        T = predict_motions(pose_net, batch.sources[:, 0], batch.target, batch.sources[:, 1],
-                            batch.K)
+        T = predict_motions(
+            pose_net, batch.sources[:, 0], batch.target, batch.sources[:, 1], batch.K
+        )
         triangles += triangulated_ratios(batch, depth)
         T, ratio, known = _with_measured_length(T, batch.displacements)
         ratios.append(ratio)
@@ -148,7 +156,11 @@ def _with_measured_length(T: Tensor, displacements: Tensor) -> tuple[Tensor, Ten
 
 
 def _error_curve(
-    batch: SnippetBatch, depth: Tensor, T: Tensor, known: Tensor, config: ObjectiveConfig,
+    batch: SnippetBatch,
+    depth: Tensor,
+    T: Tensor,
+    known: Tensor,
+    config: ObjectiveConfig,
     log_factors: Sequence[float],
 ) -> np.ndarray:
     """Photometric error at each depth factor, over the pixels that are usable at all of them."""
@@ -161,8 +173,9 @@ def _error_curve(
     for log_factor in log_factors:
         warped = warp_sources(sources, points * math.exp(log_factor), batch.K[known], T[known])
         inside = warped.valid[:, :, 0]
-        error = photometric_error(warped.image, target, config.ssim_weight,
-                                  statistics=statistics)[:, :, 0]
+        error = photometric_error(warped.image, target, config.ssim_weight, statistics=statistics)[
+            :, :, 0
+        ]
         errors.append(reduce_sources(error, inside, identity[:, :, 0], config.reduction)[0])
         usable = usable & inside.any(dim=1, keepdim=True)
     if batch.valid is not None:

@@ -209,8 +209,10 @@ def open_cache(folder: Path, shape: CacheShape) -> SnippetCache:
         if (folder / _DESCRIPTION).exists():
             found = _read_description(folder)
             if found != shape:
-                raise DataError(f"{folder} holds other snippets ({found}) than asked for "
-                                f"({shape}); remove it or choose another cache folder")
+                raise DataError(
+                    f"{folder} holds other snippets ({found}) than asked for "
+                    f"({shape}); remove it or choose another cache folder"
+                )
         else:
             folder.mkdir(parents=True, exist_ok=True)
             write_description(folder, shape)
@@ -247,8 +249,10 @@ def _read_description(folder: Path) -> CacheShape:
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise DataError(f"{path} is damaged ({error}); remove its folder") from error
     if version != FORMAT_VERSION:
-        raise DataError(f"{folder} holds other snippets (format {version}, not {FORMAT_VERSION}); "
-                        "remove it or choose another cache folder")
+        raise DataError(
+            f"{folder} holds other snippets (format {version}, not {FORMAT_VERSION}); "
+            "remove it or choose another cache folder"
+        )
     return shape
 
 
@@ -257,8 +261,10 @@ def _column_of(name: str) -> Column:
 
 
 def _unusable(folder: Path, error: OSError) -> DataError:
-    return DataError(f"cannot use the snippet cache {folder} ({error}); free some disk space or "
-                     "choose another training.cache_dir")
+    return DataError(
+        f"cannot use the snippet cache {folder} ({error}); free some disk space or "
+        "choose another training.cache_dir"
+    )
 
 
 def _tensor(part: np.ndarray | None) -> Tensor | None:

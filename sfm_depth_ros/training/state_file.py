@@ -37,8 +37,10 @@ def write_state(path: Path, tensors: Mapping[str, Tensor], values: Mapping[str, 
         os.replace(aside, path)
     except OSError as error:
         aside.unlink(missing_ok=True)
-        raise TrainingError(f"cannot write the training state {path} ({error}); free some disk "
-                            "space or choose a writable folder") from error
+        raise TrainingError(
+            f"cannot write the training state {path} ({error}); free some disk "
+            "space or choose a writable folder"
+        ) from error
 
 
 def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -53,8 +55,9 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             tensors = {name: file.get_tensor(name) for name in names}
             values = json.loads((file.metadata() or {})[_VALUES])
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise TrainingError(f"the training state {path} cannot be read ({error}); remove it to "
-                            "start afresh") from error
+        raise TrainingError(
+            f"the training state {path} cannot be read ({error}); remove it to start afresh"
+        ) from error
     return tensors, values
 
 
@@ -73,8 +76,10 @@ def load_module(prefix: str, module: nn.Module, tensors: Mapping[str, Tensor]) -
     odd = sorted({*state} ^ {*own})
     odd += [name for name in own if name in state and state[name].shape != own[name].shape]
     if odd:
-        raise TrainingError(f"the training state is of another network ({len(odd)} tensors do not "
-                            f"fit, for example {odd[0]}); remove it to start afresh")
+        raise TrainingError(
+            f"the training state is of another network ({len(odd)} tensors do not "
+            f"fit, for example {odd[0]}); remove it to start afresh"
+        )
     module.load_state_dict(state)
 
 
@@ -112,11 +117,12 @@ def _fit(moments: dict[str, Tensor], parameter: Tensor | None) -> None:
         if value.ndim == 0:
             continue
         if parameter is None or value.shape != parameter.shape:
-            raise TrainingError("the training state is of another network; remove it to start "
-                                "afresh")
+            raise TrainingError(
+                "the training state is of another network; remove it to start afresh"
+            )
         moments[name] = torch.empty_like(parameter, requires_grad=False).copy_(value)
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     start = prefix + "."
-    return {name[len(start):]: t for name, t in tensors.items() if name.startswith(start)}
+    return {name[len(start) :]: t for name, t in tensors.items() if name.startswith(start)}

@@ -75,8 +75,9 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
     """
 
     def __init__(self, norm: nn.BatchNorm2d, processes: Processes) -> None:
-        super().__init__(norm.num_features, norm.eps, norm.momentum, norm.affine,
-                         norm.track_running_stats)
+        super().__init__(
+            norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats
+        )
         self._parameters, self._buffers = norm._parameters, norm._buffers
         self.training, self._processes = norm.training, processes
 
@@ -84,9 +85,7 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
         """``(B, C, H, W)`` to the same shape."""
         if not self.training:
             return super().forward(x)
-        y, mean, variance = _Normalise.apply(
-            x, self.weight, self.bias, self.eps, self._processes
-        )
+        y, mean, variance = _Normalise.apply(x, self.weight, self.bias, self.eps, self._processes)
         self._follow(mean, variance, x.numel() // x.shape[1])
         return cast(Tensor, y)
 

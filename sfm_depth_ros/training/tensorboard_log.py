@@ -45,7 +45,11 @@ class TensorBoardLog:
     """
 
     def __init__(
-        self, folder: Path, first_step: int, every: int, example: SnippetBatch | None,
+        self,
+        folder: Path,
+        first_step: int,
+        every: int,
+        example: SnippetBatch | None,
         objective: ObjectiveConfig,
     ) -> None:
         require("tensorboard")
@@ -88,7 +92,10 @@ class TensorBoardLog:
 
 
 def tensorboard_log(
-    folder: Path, first_step: int, every: int, example: SnippetBatch | None,
+    folder: Path,
+    first_step: int,
+    every: int,
+    example: SnippetBatch | None,
     objective: ObjectiveConfig,
 ) -> TensorBoardLog | None:
     """A log where TensorBoard is installed; else one line says that there is none."""

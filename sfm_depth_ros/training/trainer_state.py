@@ -51,8 +51,11 @@ def restore(loop: OnlineLoop, folder: Path) -> bool:
     try:
         tensors, values = read_state(path)
         if values["model_id"] != loop.deployment.folder.model_id:
-            _logger.info("training starts afresh: its state is of model %s, not of %s",
-                         values["model_id"], loop.deployment.folder.model_id)
+            _logger.info(
+                "training starts afresh: its state is of model %s, not of %s",
+                values["model_id"],
+                loop.deployment.folder.model_id,
+            )
             return False
         loop.learner.load(tensors, values)
         load_module("good", loop.good, tensors)

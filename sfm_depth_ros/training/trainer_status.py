@@ -73,17 +73,27 @@ class TrainerStatus:
     def as_facts(self) -> dict[str, str | float | int]:
         """Flat names and values, for diagnostics and logs; unknown ones are left out."""
         facts: dict[str, str | float | int] = {
-            "state": self.state, "reason": self.reason, "steps": self.steps,
-            "step_ms": self.step_ms, "learning_rate": self.learning_rate,
+            "state": self.state,
+            "reason": self.reason,
+            "steps": self.steps,
+            "step_ms": self.step_ms,
+            "learning_rate": self.learning_rate,
             **{f"loss.{name}": value for name, value in self.terms.items()},
-            "snippets": self.snippets, "buffer": self.buffer, "held_out": self.held_out,
+            "snippets": self.snippets,
+            "buffer": self.buffer,
+            "held_out": self.held_out,
             **{f"refused.{name}": count for name, count in self.refusals.items()},
-            "steps_refused": self.steps_refused, "rollbacks": self.rollbacks,
-            "verdict": self.verdict, "note": self.note, "models_deployed": self.models_deployed,
+            "steps_refused": self.steps_refused,
+            "rollbacks": self.rollbacks,
+            "verdict": self.verdict,
+            "note": self.note,
+            "models_deployed": self.models_deployed,
             "deployed_model": self.deployed_model,
         }
-        for name, ratio in (("depth_scale_ratio", self.depth_scale_ratio),
-                            ("translation_scale_ratio", self.translation_scale_ratio)):
+        for name, ratio in (
+            ("depth_scale_ratio", self.depth_scale_ratio),
+            ("translation_scale_ratio", self.translation_scale_ratio),
+        ):
             if ratio is not None:
                 facts[name] = ratio
         for when, error in (("before", self.validation_before), ("after", self.validation_after)):

@@ -151,9 +151,7 @@ def _split(cache: SnippetCache, share: float) -> tuple[np.ndarray, np.ndarray]:
     return learnt, held_out
 
 
-def _rendered(
-    count: int, config: OfflineTrainingConfig, store: CacheStore
-) -> Iterator[Source]:
+def _rendered(count: int, config: OfflineTrainingConfig, store: CacheStore) -> Iterator[Source]:
     """Snippets of the rendered world to learn from, at every height."""
     heights = [int(height) for height in config.synthetic_heights]
     for height in heights:

@@ -77,8 +77,9 @@ def validate(
         depth = predict_depths(depth_net, batch.target, batch.K)[0]
         for said, truth in zip(depth, _truth(batch), strict=True):
             frames += _compare_depth(said[0].cpu().numpy(), truth)
-        T = predict_motions(pose_net, batch.sources[:, 0], batch.target, batch.sources[:, 1],
-                            batch.K)
+        T = predict_motions(
+            pose_net, batch.sources[:, 0], batch.target, batch.sources[:, 1], batch.K
+        )
         motions.append(_motion_errors(T, batch.T_source_target))
     if not frames:
         raise ValueError("expected snippets with true depth")

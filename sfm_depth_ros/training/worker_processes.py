@@ -43,9 +43,10 @@ def in_processes(
             yield future.result()
         pool.shutdown()
     except BrokenProcessPool as error:
-        raise DataError("a rendering process was killed, perhaps for lack of memory; choose fewer "
-                        "training.render_processes and start again: what is rendered stays"
-                        ) from error
+        raise DataError(
+            "a rendering process was killed, perhaps for lack of memory; choose fewer "
+            "training.render_processes and start again: what is rendered stays"
+        ) from error
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         for child in set(multiprocessing.active_children()) - others:

@@ -54,7 +54,9 @@ def test_summary_has_the_promised_keys_and_speaks_of_the_first_comparison(tmp_pa
 
 def test_without_truth_there_is_null_and_a_dash(tmp_path: Path) -> None:
     nothing = {
-        "depth": None, "depth_median_scaled": None, "depth_scale_ratio": None,
+        "depth": None,
+        "depth_median_scaled": None,
+        "depth_scale_ratio": None,
         "ego_motion": {"translation_error_percent": float("nan")},
     }
     comparison = Comparison("bag", nothing, nothing)
@@ -84,8 +86,15 @@ def test_state_follows_events_and_the_progress_line_shows_them() -> None:
     state.take({"event": "outputs", "stamps_ns": [3]}, 2.5)
     assert state.stamps_ns == [1, 2, 3]
     line = progress_line(state, 3.0)
-    for words in ("images 40", "9.8 fps", "lost 1", "training step 12", "photo 0.081",
-                  "scale depth 1.031", "models 1"):
+    for words in (
+        "images 40",
+        "9.8 fps",
+        "lost 1",
+        "training step 12",
+        "photo 0.081",
+        "scale depth 1.031",
+        "models 1",
+    ):
         assert words in line
     assert state.history[0]["seconds"] == 2.1
 

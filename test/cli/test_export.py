@@ -25,8 +25,9 @@ def test_openvino_graph_answers_as_the_check_frames_say(
     tiny_model: ModelFolder, tmp_path: Path
 ) -> None:
     openvino = pytest.importorskip("openvino")
-    assert main(["export", str(tiny_model.path), "--engine", "openvino",
-                 "--out", str(tmp_path)]) == 0
+    assert (
+        main(["export", str(tiny_model.path), "--engine", "openvino", "--out", str(tmp_path)]) == 0
+    )
     frames = tiny_model.check_frames()
     hint = {"INFERENCE_PRECISION_HINT": "f32"}
     compiled = openvino.Core().compile_model(tmp_path / "depth.xml", "CPU", hint)
@@ -47,11 +48,25 @@ def answer(graph: bytes, image: np.ndarray) -> np.ndarray:
 def test_precision_size_and_the_agreement_are_said(
     tiny_model: ModelFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["export", str(tiny_model.path), "--precision", "fp16", "--size", "96x64",
-                 "--out", str(tmp_path)]) == 0
+    assert (
+        main(
+            [
+                "export",
+                str(tiny_model.path),
+                "--precision",
+                "fp16",
+                "--size",
+                "96x64",
+                "--out",
+                str(tmp_path),
+            ]
+        )
+        == 0
+    )
     said = capsys.readouterr().out
-    assert re.search(r"depth fp16: relative error against torch p50 \d\.\de-\d\d, p99 .* max",
-                     said)
+    assert re.search(
+        r"depth fp16: relative error against torch p50 \d\.\de-\d\d, p99 .* max", said
+    )
     assert f"{tmp_path / 'pose.onnx'} " in said
     content = (tmp_path / "depth.onnx").read_bytes()
     sizes = onnx.load_model_from_string(content).graph.input[0].type.tensor_type.shape.dim
@@ -86,8 +101,25 @@ def test_plans_are_built_without_a_gpu(
     tiny_model: ModelFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("tensorrt_rtx", reason="the extra tensorrt is not installed")
-    assert main(["export", str(tiny_model.path), "--engine", "tensorrt", "--precision", "fp16",
-                 "--size", "96x64", "--capability", "8.6", "--out", str(tmp_path)]) == 0
+    assert (
+        main(
+            [
+                "export",
+                str(tiny_model.path),
+                "--engine",
+                "tensorrt",
+                "--precision",
+                "fp16",
+                "--size",
+                "96x64",
+                "--capability",
+                "8.6",
+                "--out",
+                str(tmp_path),
+            ]
+        )
+        == 0
+    )
     assert "built it in" in capsys.readouterr().out
     assert (tmp_path / "depth.plan").stat().st_size > 10_000
     assert (tmp_path / "pose.plan").stat().st_size > 10_000
@@ -102,8 +134,11 @@ def test_plans_are_built_without_a_gpu(
     ],
 )
 def test_what_cannot_be_is_one_line(
-    tiny_model: ModelFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str],
-    arguments: list[str], said: str,
+    tiny_model: ModelFolder,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    said: str,
 ) -> None:
     if "--capability" in arguments:
         pytest.importorskip("tensorrt_rtx", reason="the extra tensorrt is not installed")
@@ -113,8 +148,9 @@ def test_what_cannot_be_is_one_line(
     assert not list(tmp_path.glob("*.plan"))
 
 
-@pytest.mark.parametrize("arguments", [["--batch", "0"], ["--size", "100x96"], ["--size", "96"],
-                                       ["--capability", "8"]])
+@pytest.mark.parametrize(
+    "arguments", [["--batch", "0"], ["--size", "100x96"], ["--size", "96"], ["--capability", "8"]]
+)
 def test_arguments_that_are_none(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["export", "model", *arguments])

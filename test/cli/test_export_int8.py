@@ -26,12 +26,26 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_graphs_are_written_priced_and_the_node_may_use_int8(
-    tiny_model: ModelFolder, bag: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    tiny_model: ModelFolder,
+    bag: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    arguments = ["export", str(tiny_model.path), "--precision", "int8", "--calibrate", str(bag),
-                 "--size", "128x64", "--insist", "--out", str(tmp_path / "out")]
+    arguments = [
+        "export",
+        str(tiny_model.path),
+        "--precision",
+        "int8",
+        "--calibrate",
+        str(bag),
+        "--size",
+        "128x64",
+        "--insist",
+        "--out",
+        str(tmp_path / "out"),
+    ]
     assert main(arguments) == 0
     said = capsys.readouterr().out
     for network in ("depth", "pose"):

@@ -67,16 +67,21 @@ def images(folder: ModelFolder, engine: str) -> list[DepthResult]:
     estimator = DepthEstimator(folder, camera, config)
     picture = np.random.default_rng(0).integers(0, 255, (128, 200, 3), np.uint8)
     try:
-        return [estimator.estimate(np.ascontiguousarray(picture[:, i : i + 192]), i * 10**8)
-                for i in range(5)]
+        return [
+            estimator.estimate(np.ascontiguousarray(picture[:, i : i + 192]), i * 10**8)
+            for i in range(5)
+        ]
     finally:
         estimator.close()
 
 
-@pytest.mark.parametrize("depth", [
-    RESNET18,
-    pytest.param(SLIM, marks=pytest.mark.slow),  # a minute to export its graph
-])
+@pytest.mark.parametrize(
+    "depth",
+    [
+        RESNET18,
+        pytest.param(SLIM, marks=pytest.mark.slow),  # a minute to export its graph
+    ],
+)
 def test_packnet_sfm_runs_live_as_in_torch(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], depth: DepthNetworkConfig
 ) -> None:
@@ -106,8 +111,9 @@ def assert_as_in_torch(folder: ModelFolder, results: list[DepthResult]) -> None:
     np.testing.assert_allclose(results[-1].frame_depth, depth * stretch, rtol=1e-3)
     ego_motion = results[-1].ego_motion
     assert ego_motion is not None
-    np.testing.assert_allclose(ego_motion.T_earlier_later[:3, 3],
-                               motion[:3] * torch.tensor([1, 1, stretch]), atol=1e-6)
+    np.testing.assert_allclose(
+        ego_motion.T_earlier_later[:3, 3], motion[:3] * torch.tensor([1, 1, stretch]), atol=1e-6
+    )
 
 
 @pytest.fixture
@@ -120,16 +126,38 @@ def no_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_monodepth2_says_what_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     weights = write_monodepth2(tmp_path / "weights", RESNET18, POSE_RESNET, (96, 64), True)
     out = tmp_path / "model"
-    assert imported(capsys, weights, "--format", "monodepth2", "--out", out, "--scale", 5.4,
-                    "--trained-on", "KITTI", "--reference-focal", 60) == ""
+    assert (
+        imported(
+            capsys,
+            weights,
+            "--format",
+            "monodepth2",
+            "--out",
+            out,
+            "--scale",
+            5.4,
+            "--trained-on",
+            "KITTI",
+            "--reference-focal",
+            60,
+        )
+        == ""
+    )
     folder = read_model_folder(out)
     assert folder.metadata["preprocessing"] == {
-        "range": [0, 1], "filter": "lanczos", "multiple": 32, "width": 96, "height": 64,
+        "range": [0, 1],
+        "filter": "lanczos",
+        "multiple": 32,
+        "width": 96,
+        "height": 64,
     }
     assert "non-commercial" in folder.metadata["licence"]
     assert folder.metadata["trained_on"][0] == "KITTI"
     assert [name.split()[2] for name in folder.metadata["trained_on"][1:]] == [
-        "depth.pth", "encoder.pth", "pose.pth", "pose_encoder.pth",
+        "depth.pth",
+        "encoder.pth",
+        "pose.pth",
+        "pose_encoder.pth",
     ]
     assert folder.metadata["reference_focal"] == 60
     for network in load_networks(folder):
@@ -158,21 +186,25 @@ def test_an_untrained_pose_network_is_asked_for(
     weights = write_monodepth2(tmp_path / "weights", RESNET18, None, use_stereo=True)
     out = tmp_path / "model"
     with caplog.at_level("WARNING"):
-        assert imported(capsys, weights, "--format", "monodepth2", "--fresh-pose",
-                        "--out", out) == ""
+        assert (
+            imported(capsys, weights, "--format", "monodepth2", "--fresh-pose", "--out", out) == ""
+        )
     assert "mean nothing yet" in caplog.text
     assert "--scale 5.4" in caplog.text
     folder = read_model_folder(out)
     assert folder.pose_config == PoseNetworkConfig(reference_focal=0.58 * 96)
 
 
-@pytest.mark.parametrize(("words", "message"), [
-    (["--size", "96"], "--size: expected WxH"),
-    (["--size", "100x64"], "multiples of 32"),
-    (["--scale", "0"], "--scale: expected a number above 0"),
-    (["--reference-focal", "nan"], "--reference-focal: expected a number"),
-    (["--format", "monodepth2"], "expected a ResNet-18, 34 or 50"),
-])
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--size", "96"], "--size: expected WxH"),
+        (["--size", "100x64"], "multiples of 32"),
+        (["--scale", "0"], "--scale: expected a number above 0"),
+        (["--reference-focal", "nan"], "--reference-focal: expected a number"),
+        (["--format", "monodepth2"], "expected a ResNet-18, 34 or 50"),
+    ],
+)
 def test_bad_input_is_one_line_and_leaves_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
 ) -> None:

@@ -110,8 +110,13 @@ def test_a_full_disk_leaves_no_part_of_an_export(tiny_model: ModelFolder, tmp_pa
         "from sfm_depth_ros.cli.main import main; sys.exit(main(sys.argv[1:]))"
     )
     words = ["export", str(tiny_model.path), "--out", str(tmp_path / "out")]
-    done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True,
-                          check=False, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "free some disk space" in done.stderr

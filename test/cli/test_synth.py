@@ -117,9 +117,7 @@ def test_bad_arguments_are_named(
     assert not (tmp_path / "drive").exists()
 
 
-def test_an_existing_folder_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_existing_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["synth", str(tmp_path), *SMALL]) == 1
     error = capsys.readouterr().err
     assert "exists already" in error

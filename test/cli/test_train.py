@@ -13,11 +13,28 @@ from sfm_depth_ros.networks.model_folder import read_model_folder
 
 pytest.importorskip("torch")
 
-TINY = ["--synthetic", "12", "--set", "training.width=64", "--set",
-        "training.synthetic_heights=[32]", "--set", "training.synthetic_validation=3", "--set",
-        "training.batch_size=2", "--set", "training.render_processes=1", "--set",
-        "training.threads=1", "--set", "depth.width=8", "--set", "pose.width=8", "--set",
-        "training.log_every=1"]
+TINY = [
+    "--synthetic",
+    "12",
+    "--set",
+    "training.width=64",
+    "--set",
+    "training.synthetic_heights=[32]",
+    "--set",
+    "training.synthetic_validation=3",
+    "--set",
+    "training.batch_size=2",
+    "--set",
+    "training.render_processes=1",
+    "--set",
+    "training.threads=1",
+    "--set",
+    "depth.width=8",
+    "--set",
+    "pose.width=8",
+    "--set",
+    "training.log_every=1",
+]
 
 
 def test_trains_saves_and_reports(tmp_path) -> None:

@@ -26,13 +26,29 @@ from sfm_depth_ros.pipeline import model_saving
 
 SECOND, START, WIDTH, HEIGHT = 10**9, 1000 * 10**9, 64, 32
 CAMERA = CameraModel.from_matrices([40.0, 0, 31.5, 0, 40, 15.5, 0, 0, 1], WIDTH, HEIGHT)
-TINY = ["--set", "training.width=64", "--set", "training.batch_size=2", "--set",
-        "training.threads=1", "--set", "depth.width=8", "--set", "pose.width=8", "--steps", "2",
-        "--set", "training.tensorboard=false"]
+TINY = [
+    "--set",
+    "training.width=64",
+    "--set",
+    "training.batch_size=2",
+    "--set",
+    "training.threads=1",
+    "--set",
+    "depth.width=8",
+    "--set",
+    "pose.width=8",
+    "--steps",
+    "2",
+    "--set",
+    "training.tensorboard=false",
+]
 
 
 def write_bag(
-    path: Path, frames: int = 40, speed: float | None = 2.0, size_changes: bool = False,
+    path: Path,
+    frames: int = 40,
+    speed: float | None = 2.0,
+    size_changes: bool = False,
     with_info: bool = True,
 ) -> Path:
     """A straight drive of 10 images a second."""
@@ -59,7 +75,9 @@ def cache(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def train(
-    tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    cache: Path,
+    capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ):
     """Train into ``tmp_path / model``; status and last line of what was said.
@@ -108,8 +126,11 @@ def test_bags_that_cannot_teach(tmp_path, train, cache, options, messages) -> No
 
 def test_a_size_that_changes_with_its_camera_info_is_learnt_from(tmp_path, train, cache) -> None:
     status, _ = train(
-        write_bag(tmp_path / "bag", 60, size_changes=True), "--json", tmp_path / "r.json",
-        "--set", "training.validation_share=0",
+        write_bag(tmp_path / "bag", 60, size_changes=True),
+        "--json",
+        tmp_path / "r.json",
+        "--set",
+        "training.validation_share=0",
     )
     assert status == 0
     (entry,) = entries(cache)
@@ -168,9 +189,24 @@ def test_a_full_disk_leaves_no_model_and_no_half_state(tmp_path, cache) -> None:
     )
     bag = write_bag(tmp_path / "bag", 20)
     said = subprocess.run(
-        [sys.executable, "-c", script, "train", str(bag), "--out", str(tmp_path / "model"), *TINY,
-         "--set", f"training.cache_dir={cache}", "--set", "training.save_every=1"],
-        capture_output=True, text=True, timeout=120, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        [
+            sys.executable,
+            "-c",
+            script,
+            "train",
+            str(bag),
+            "--out",
+            str(tmp_path / "model"),
+            *TINY,
+            "--set",
+            f"training.cache_dir={cache}",
+            "--set",
+            "training.save_every=1",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
         check=False,
     )
     assert said.returncode == 1

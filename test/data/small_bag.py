@@ -82,9 +82,7 @@ def _write_velocity(bag: BagWriter, stamp: int, kind: str) -> None:
         bag.write_twist(velocity, with_covariance=kind == "twist_with_covariance")
 
 
-def _write_frame(
-    bag: BagWriter, index: int, compressed: bool, without: Collection[str]
-) -> None:
+def _write_frame(bag: BagWriter, index: int, compressed: bool, without: Collection[str]) -> None:
     stamp = START + index * SECOND // 10
     if "camera_info" not in without:
         bag.write_camera_info(stamp, CAMERA)

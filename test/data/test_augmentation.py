@@ -110,9 +110,11 @@ def test_flip_keeps_the_stereo_pair_true() -> None:
     right[0, :, round(seen[1]), round(seen[0])] = 1.0
     instances = torch.arange(3 * 60, dtype=torch.uint8).reshape(1, 3, 6, 10)
     sparse = torch.rand(1, 1, 6, 10)
-    flipped = flip_batch(dataclasses.replace(
-        batch, right=right, T_right_target=T[None], instances=instances, sparse_depth=sparse
-    ))
+    flipped = flip_batch(
+        dataclasses.replace(
+            batch, right=right, T_right_target=T[None], instances=instances, sparse_depth=sparse
+        )
+    )
     assert flipped.right is not None
     assert flipped.T_right_target is not None
     fx, cx = float(flipped.K[0, 0, 0]), float(flipped.K[0, 0, 2])

@@ -54,8 +54,12 @@ def test_snippets_of_a_bag(tmp_path):
 
 @pytest.mark.parametrize(
     ("without", "words"),
-    [("image", "no topic for image"), ("camera_info", "no topic for camera_info"),
-     ("velocity", "no topic for velocity"), ("tf_static", "frames seen: none")],
+    [
+        ("image", "no topic for image"),
+        ("camera_info", "no topic for camera_info"),
+        ("velocity", "no topic for velocity"),
+        ("tf_static", "frames seen: none"),
+    ],
 )
 def test_a_bag_that_lacks_something_is_refused(tmp_path, without, words):
     path = write_small_bag(tmp_path / "bag", frames=2, without=[without])

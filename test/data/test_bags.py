@@ -35,8 +35,10 @@ def test_what_is_written_is_read(tmp_path, storage, compressed):
     with BagReader(path) as reader:
         events = list(reader.events())
     assert [event.time_ns for event in events] == sorted(event.time_ns for event in events)
-    by_kind = {kind: [e for e in events if isinstance(e, kind)] for kind in (
-        ImageEvent, CameraInfoEvent, DepthTruthEvent, PoseTruthEvent, TransformEvent)}
+    by_kind = {
+        kind: [e for e in events if isinstance(e, kind)]
+        for kind in (ImageEvent, CameraInfoEvent, DepthTruthEvent, PoseTruthEvent, TransformEvent)
+    }
     images = by_kind[ImageEvent]
     assert [e.stamp_ns for e in images] == [START + i * SECOND // 10 for i in range(4)]
     for index, event in enumerate(images):
@@ -65,8 +67,11 @@ def test_velocities_of_every_type(tmp_path, kind):
 def test_what_the_bag_holds(tmp_path):
     with BagReader(write_small_bag(tmp_path / "bag")) as reader:
         assert reader.topics == BagTopics(
-            image="/camera/image_raw", camera_info="/camera/camera_info", velocity="/odom",
-            tf_static="/tf_static", depth_truth="/ground_truth/depth",
+            image="/camera/image_raw",
+            camera_info="/camera/camera_info",
+            velocity="/odom",
+            tf_static="/tf_static",
+            depth_truth="/ground_truth/depth",
             pose_truth="/ground_truth/odom",
         )
         assert reader.recorded["/odom"] == ODOMETRY
@@ -169,9 +174,13 @@ def test_bad_messages_are_left_out_and_logged(tmp_path, caplog):
 
 def test_topics_are_chosen_by_type_and_name():
     recorded = {
-        "/right/image_raw": IMAGE, "/front/image/compressed": COMPRESSED,
-        "/front/camera_info": INFO, "/right/camera_info": INFO, "/front/depth/image": IMAGE,
-        "/ground_truth/odom": ODOMETRY, "/wheel/odometry": ODOMETRY,
+        "/right/image_raw": IMAGE,
+        "/front/image/compressed": COMPRESSED,
+        "/front/camera_info": INFO,
+        "/right/camera_info": INFO,
+        "/front/depth/image": IMAGE,
+        "/ground_truth/odom": ODOMETRY,
+        "/wheel/odometry": ODOMETRY,
         "/twist": "geometry_msgs/msg/TwistStamped",
     }
     topics = choose_topics(recorded)

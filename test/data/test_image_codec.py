@@ -79,8 +79,12 @@ def test_mono8_and_mono16_become_grey():
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize(
     ("pattern", "channels"),
-    [("rggb", (0, 1, 1, 2)), ("bggr", (2, 1, 1, 0)), ("gbrg", (1, 2, 0, 1)),
-     ("grbg", (1, 0, 2, 1))],
+    [
+        ("rggb", (0, 1, 1, 2)),
+        ("bggr", (2, 1, 1, 0)),
+        ("gbrg", (1, 2, 0, 1)),
+        ("grbg", (1, 0, 2, 1)),
+    ],
 )
 def test_bayer_of_one_colour_gives_that_colour(pattern, channels, bits):
     colour = np.array([200, 120, 40])

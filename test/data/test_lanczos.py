@@ -36,8 +36,9 @@ def line(values: np.ndarray, count: int) -> np.ndarray:
     for i in range(count):
         centre = (i + 0.5) * ratio
         weights = [kernel((j + 0.5 - centre) / max(ratio, 1.0)) for j in range(len(values))]
-        answer.append(sum(w * v for w, v in zip(weights, values.astype(float), strict=True))
-                      / sum(weights))
+        answer.append(
+            sum(w * v for w, v in zip(weights, values.astype(float), strict=True)) / sum(weights)
+        )
     return np.clip(np.rint(answer), 0, 255)
 
 
@@ -76,7 +77,7 @@ def test_the_preprocessor_takes_the_filter_that_it_is_told(height: int) -> None:
     found, _ = preprocessor(image)
     rows = len(found)
     scaled = lanczos(image, (64, round(height / 2)))
-    assert np.array_equal(found[-min(rows, len(scaled)):], scaled[-min(rows, len(scaled)):])
+    assert np.array_equal(found[-min(rows, len(scaled)) :], scaled[-min(rows, len(scaled)) :])
     assert not np.array_equal(found, Preprocessor(camera, 64)(image)[0])
     assert preprocessor.for_camera(camera) is preprocessor
     moved = CameraModel.from_intrinsics(Intrinsics.from_hfov(70.0, 128, height))

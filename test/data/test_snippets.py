@@ -26,7 +26,11 @@ def _builder(min_displacement: float = 0.05) -> tuple[SnippetBuilder, VelocityBu
 
 
 def _drive(
-    builder: SnippetBuilder, velocities: VelocityBuffer, speed: float, rate: float, seconds: float,
+    builder: SnippetBuilder,
+    velocities: VelocityBuffer,
+    speed: float,
+    rate: float,
+    seconds: float,
     begin: float = 0.0,
 ) -> list[Snippet]:
     for t in np.arange(begin - 0.1, begin + seconds + 0.1, 0.05):

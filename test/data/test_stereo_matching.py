@@ -30,8 +30,9 @@ def _pair(depth_of_row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     left = _texture(WIDTH)
     columns, rows = np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT))
     x = (columns + (FOCAL * BASELINE / depth_of_row)[:, None]).astype(np.float32)
-    right = cv2.remap(left, x, rows.astype(np.float32), cv2.INTER_LINEAR,
-                      borderMode=cv2.BORDER_REFLECT)
+    right = cv2.remap(
+        left, x, rows.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+    )
     return left, right
 
 

@@ -28,8 +28,12 @@ def far_away() -> SnippetBatch:
     T[:, 0, 2, 3], T[:, 1, 2, 3] = 0.5, -0.5
     marks = ((x // 16) % 2 + 1).expand(COUNT, 3, HEIGHT, WIDTH).to(torch.uint8)
     return SnippetBatch(
-        target=image, sources=image[:, None].repeat(1, 2, 1, 1, 1), K=K,
-        displacements=torch.full((COUNT, 2), 0.5), T_measured=T, T_source_target=T,
+        target=image,
+        sources=image[:, None].repeat(1, 2, 1, 1, 1),
+        K=K,
+        displacements=torch.full((COUNT, 2), 0.5),
+        T_measured=T,
+        T_source_target=T,
         instances=marks,
     )
 

@@ -28,9 +28,14 @@ def looking() -> SnippetBatch:
     sparse[known] = 5.0 + torch.rand(int(known.sum()), generator=generator)
     depth[:] = x.float() + 1  # says its column
     return SnippetBatch(
-        target=image, sources=image[:, None].repeat(1, 2, 1, 1, 1), K=K,
-        displacements=torch.ones(3, 2), valid=torch.ones(3, 1, HEIGHT, WIDTH, dtype=torch.bool),
-        depth=depth, sparse_depth=sparse, right=image,
+        target=image,
+        sources=image[:, None].repeat(1, 2, 1, 1, 1),
+        K=K,
+        displacements=torch.ones(3, 2),
+        valid=torch.ones(3, 1, HEIGHT, WIDTH, dtype=torch.bool),
+        depth=depth,
+        sparse_depth=sparse,
+        right=image,
         instances=torch.arange(WIDTH).expand(3, 3, HEIGHT, WIDTH).to(torch.uint8),
     )
 

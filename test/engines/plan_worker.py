@@ -19,8 +19,9 @@ from pathlib import Path
 from sfm_depth_ros.engines.plan_cache import PlanCache
 from sfm_depth_ros.engines.plan_file import PlanKey, StoredPlan
 
-KEY = PlanKey("tensorrt 11.3.0", "Stand-in GPU (8.9)", "13.0", "fp32", ((1, 3, 32, 32),),
-              "graph", "weights")
+KEY = PlanKey(
+    "tensorrt 11.3.0", "Stand-in GPU (8.9)", "13.0", "fp32", ((1, 3, 32, 32),), "graph", "weights"
+)
 
 
 def _tensorrt_rtx() -> bytes:
@@ -30,10 +31,13 @@ def _tensorrt_rtx() -> bytes:
     from sfm_depth_ros.engines.tensorrt_builder import PlanRequest, build_plan
     from sfm_depth_ros.engines.tensorrt_runtime import load_tensorrt
 
-    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, (1, 3, 32, 32))
-             for name in ("image", "depth")]
-    graph = helper.make_graph([helper.make_node("Relu", ["image"], ["depth"])], "relu",
-                              value[:1], value[1:])
+    value = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, (1, 3, 32, 32))
+        for name in ("image", "depth")
+    ]
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["image"], ["depth"])], "relu", value[:1], value[1:]
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
     onnx.checker.check_model(model)
     request = PlanRequest(model.SerializeToString(), ((1, 3, 32, 32),), ((8, 6),))

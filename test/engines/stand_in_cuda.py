@@ -16,9 +16,13 @@ from typing import Any
 
 INVALID_VALUE, OUT_OF_MEMORY, NOT_INITIALIZED, INVALID_CONTEXT = 1, 2, 3, 201
 CAPTURE_UNSUPPORTED = 900
-TEXTS = {INVALID_VALUE: b"invalid argument", OUT_OF_MEMORY: b"out of memory",
-         100: b"no CUDA-capable device is detected", CAPTURE_UNSUPPORTED: b"not permitted",
-         700: b"an illegal memory access was encountered"}
+TEXTS = {
+    INVALID_VALUE: b"invalid argument",
+    OUT_OF_MEMORY: b"out of memory",
+    100: b"no CUDA-capable device is detected",
+    CAPTURE_UNSUPPORTED: b"not permitted",
+    700: b"an illegal memory access was encountered",
+}
 
 
 class _Function:
@@ -122,9 +126,7 @@ class StandInCuda:
 
     _cuMemFreeHost = _cuMemFree
 
-    def _cuMemcpyHtoDAsync(
-        self, target: int, source: int, size: int, stream: int
-    ) -> int:
+    def _cuMemcpyHtoDAsync(self, target: int, source: int, size: int, stream: int) -> int:
         known = target in self.memory and source in self.memory and stream in self.streams
         if not known or size > min(len(self.memory[target]), len(self.memory[source])):
             return INVALID_VALUE
@@ -155,9 +157,7 @@ class StandInCuda:
         graph.value = next(self._handles)
         self.graphs[graph.value] = self.capturing.pop(stream)
 
-    def _cuGraphInstantiateWithFlags(
-        self, executable: Any, graph: Any, flags: int
-    ) -> None:
+    def _cuGraphInstantiateWithFlags(self, executable: Any, graph: Any, flags: int) -> None:
         executable.value = next(self._handles)
         self.graphs[executable.value] = list(self.graphs[_plain(graph)])
 

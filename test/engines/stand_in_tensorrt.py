@@ -131,8 +131,9 @@ class _Network:
     def get_input(self, index: int) -> Any:
         value = self.proto.graph.input[index]
         sizes = value.type.tensor_type.shape.dim
-        return SimpleNamespace(name=value.name,
-                               shape=tuple(size.dim_value or -1 for size in sizes))
+        return SimpleNamespace(
+            name=value.name, shape=tuple(size.dim_value or -1 for size in sizes)
+        )
 
 
 class _TimingCache:
@@ -230,14 +231,21 @@ class _Builder:
         if refittable and self._faults.unlisted_bias:
             lost = [_zero_a_bias(network.proto)]
         shapes = config.profiles or [list(network.get_input(0).shape)]
-        header = {"version": self._version, "refittable": refittable, "shapes": shapes,
-                  "lost": lost}
+        header = {
+            "version": self._version,
+            "refittable": refittable,
+            "shapes": shapes,
+            "lost": lost,
+        }
         return json.dumps(header).encode() + b"\n" + network.proto.SerializeToString()
 
 
 def _zero_a_bias(proto: Any) -> str:
-    entry = next(entry for entry in proto.graph.initializer if entry.name.endswith("heads.3.bias")
-                 or entry.name == "head.bias")
+    entry = next(
+        entry
+        for entry in proto.graph.initializer
+        if entry.name.endswith("heads.3.bias") or entry.name == "head.bias"
+    )
     zeros = np.zeros_like(numpy_helper.to_array(entry))
     entry.CopyFrom(numpy_helper.from_array(zeros, entry.name))
     return str(entry.name)

@@ -21,8 +21,9 @@ CPU_ENGINES = [name for name in ENGINES if name != "tensorrt"]
 SHAPES = {"depth": (1, 3, 64, 96), "pose": (1, 6, 64, 96)}
 
 
-@pytest.fixture(params=[(name, kind) for name in CPU_ENGINES for kind in ("depth", "pose")],
-                ids="-".join)
+@pytest.fixture(
+    params=[(name, kind) for name in CPU_ENGINES for kind in ("depth", "pose")], ids="-".join
+)
 def engine(request: pytest.FixtureRequest, tiny_model: ModelFolder) -> Engine:
     name, kind = request.param
     return ENGINES[name](EngineRequest(tiny_model, kind, SHAPES[kind]))

@@ -86,8 +86,10 @@ def test_an_update_equals_a_fresh_export(
 
 
 def test_log_scale_alone_multiplies_the_depth(tiny_model: ModelFolder) -> None:
-    state = {name: value.numpy()
-             for name, value in load_network(tiny_model, "depth").state_dict().items()}
+    state = {
+        name: value.numpy()
+        for name, value in load_network(tiny_model, "depth").state_dict().items()
+    }
     state["log_scale"] = np.float32(np.log(3.0))
     before = tiny_model.onnx("depth").read_bytes()
     image = np.random.default_rng(0).random((1, 3, 32, 64), dtype=np.float32)

@@ -68,8 +68,9 @@ def test_graph_equals_torch_and_takes_new_weights(config: DepthNetworkConfig) ->
     network = create_depth_network(config).eval()
     content = export_onnx(network, "depth")
     assert_equal(content, network)
-    operations = {(node.domain, node.op_type)
-                  for node in onnx.load_model_from_string(content).graph.node}
+    operations = {
+        (node.domain, node.op_type) for node in onnx.load_model_from_string(content).graph.node
+    }
     assert {domain for domain, _ in operations} <= {"", "ai.onnx"}
     assert not {"BatchNormalization", "CastLike"} & {operation for _, operation in operations}
     trained = lively(copy.deepcopy(network))

@@ -59,8 +59,9 @@ class Bench:
         self.reduced_ms: dict[str, float] = {}
         self.measured: list[str] = []
         self.absent: set[str] = set()
-        monkeypatch.setattr(factory, "ENGINES", {name: self._builder(name)
-                                                 for name in self.latencies})
+        monkeypatch.setattr(
+            factory, "ENGINES", {name: self._builder(name) for name in self.latencies}
+        )
         monkeypatch.setattr(choice, "quickest_ms", self._measure)
 
     def _builder(self, name: str) -> object:
@@ -70,12 +71,14 @@ class Bench:
             factor = self.factors.get(f"{name} {request.precision}", self.factors.get(name, 1.0))
             self.built.append(FakeEngine(name, request, factor))
             return self.built[-1]
+
         return build
 
     def _measure(self, engines: dict[Candidate, FakeEngine]) -> dict[str, float]:
         self.measured += map(str, engines)
-        return {str(one): self.reduced_ms.get(str(one), self.latencies[one.name])
-                for one in engines}
+        return {
+            str(one): self.reduced_ms.get(str(one), self.latencies[one.name]) for one in engines
+        }
 
     def open_engines(self) -> list[FakeEngine]:
         return [engine for engine in self.built if engine.is_open]
@@ -96,8 +99,13 @@ def test_auto_takes_the_fastest_and_says_why(
     assert bench.measured == ["openvino fp32", "onnxruntime fp32"], "torch is the last resort"
     assert [engine.name for engine in bench.open_engines()] == ["onnxruntime"]
     (line,) = [record.getMessage() for record in caplog.records]
-    for part in ("onnxruntime fp32 chosen (2.0 ms; relative error p50 0.0e+00, p99 0.0e+00)",
-                 "1x3x64x96", "openvino fp32 (3.0 ms)", "tensorrt (", "torch (not tried"):
+    for part in (
+        "onnxruntime fp32 chosen (2.0 ms; relative error p50 0.0e+00, p99 0.0e+00)",
+        "1x3x64x96",
+        "openvino fp32 (3.0 ms)",
+        "tensorrt (",
+        "torch (not tried",
+    ):
         assert part in line
 
 
@@ -117,7 +125,10 @@ def test_the_measurement_is_remembered(
 
 @pytest.mark.parametrize("content", ["{", "[]", '"x"', b"\xff\xfe"])
 def test_a_damaged_cache_is_ignored(
-    bench: Bench, tiny_model: ModelFolder, tmp_path: Path, content: str | bytes,
+    bench: Bench,
+    tiny_model: ModelFolder,
+    tmp_path: Path,
+    content: str | bytes,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     cache = tmp_path / "c.json"
@@ -182,8 +193,9 @@ def test_a_reduced_precision_is_taken_where_it_is_worth_it(
     files = iter(tmp_path / f"{number}.json" for number in range(9))
 
     def precision_of(**options: object) -> tuple[str, str]:
-        engine = create_engine(tiny_model, "depth", (64, 96), precision="auto",
-                               cache_file=next(files), **options)  # type: ignore[arg-type]
+        engine = create_engine(
+            tiny_model, "depth", (64, 96), precision="auto", cache_file=next(files), **options
+        )  # type: ignore[arg-type]
         return engine.name, engine.precision
 
     assert precision_of() == ("openvino", "bf16")
@@ -203,8 +215,9 @@ def test_what_one_model_does_not_pass_the_next_one_may(
     chosen = []
     for factor in (1.03, 1.0, 1.03):
         bench.factors = {"openvino bf16": factor}
-        engine = create_engine(tiny_model, "depth", (64, 96), precision="auto",
-                               cache_file=tmp_path / "c.json")
+        engine = create_engine(
+            tiny_model, "depth", (64, 96), precision="auto", cache_file=tmp_path / "c.json"
+        )
         chosen.append(engine.precision)
         assert [one.name for one in bench.open_engines()] == [engine.name]
         engine.close()
@@ -217,11 +230,13 @@ def test_a_named_precision_is_never_changed(
 ) -> None:
     bench.factors = {"openvino bf16": 1.03, "onnxruntime bf16": 1.03, "torch bf16": 1.03}
     with pytest.raises(EngineError, match=r"no engine serves.*answers something else"):
-        create_engine(tiny_model, "depth", (64, 96), precision="bf16",
-                      cache_file=tmp_path / "c.json")
+        create_engine(
+            tiny_model, "depth", (64, 96), precision="bf16", cache_file=tmp_path / "c.json"
+        )
     bench.factors = {}
-    engine = create_engine(tiny_model, "depth", (64, 96), precision="bf16",
-                           cache_file=tmp_path / "c.json")
+    engine = create_engine(
+        tiny_model, "depth", (64, 96), precision="bf16", cache_file=tmp_path / "c.json"
+    )
     assert engine.precision == "bf16"
 
 
@@ -229,12 +244,14 @@ def test_int8_is_tried_only_where_it_was_calibrated(
     bench: Bench, tiny_model: ModelFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.reduced_ms = {"onnxruntime int8": 0.5}
-    first = create_engine(tiny_model, "depth", (64, 96), precision="auto",
-                          cache_file=tmp_path / "c.json")
+    first = create_engine(
+        tiny_model, "depth", (64, 96), precision="auto", cache_file=tmp_path / "c.json"
+    )
     assert first.precision == "fp32"
     monkeypatch.setattr(factory, "find_calibration", lambda folder, network: object())
-    second = create_engine(tiny_model, "depth", (64, 96), precision="auto",
-                           cache_file=tmp_path / "c.json")
+    second = create_engine(
+        tiny_model, "depth", (64, 96), precision="auto", cache_file=tmp_path / "c.json"
+    )
     assert (second.name, second.precision) == ("onnxruntime", "int8"), "measured anew"
 
 
@@ -295,8 +312,9 @@ def test_the_next_best_serves_until_tensorrt_has_built_its_plan(
 
     monkeypatch.setattr(factory, "TensorRtEngine", build)
     monkeypatch.setattr(factory, "PLAN_PATIENCE_S", 0.05)
-    engine = create_engine(tiny_model, "depth", (64, 96), precision="auto",
-                           cache_file=tmp_path / "c.json")
+    engine = create_engine(
+        tiny_model, "depth", (64, 96), precision="auto", cache_file=tmp_path / "c.json"
+    )
     image = np.zeros(engine.input_shape, np.float32)
     assert engine.infer(image) is not None
     assert engine.name == "onnxruntime"
@@ -313,8 +331,9 @@ def test_the_next_best_serves_until_tensorrt_has_built_its_plan(
     assert engine.name == "openvino"
 
 
-@pytest.mark.parametrize(("network", "size"), [("flow", (64, 96)), ("depth", (64, 97)),
-                                               ("depth", (0, 96))])
+@pytest.mark.parametrize(
+    ("network", "size"), [("flow", (64, 96)), ("depth", (64, 97)), ("depth", (0, 96))]
+)
 def test_programmers_mistakes(
     tiny_model: ModelFolder, network: str, size: tuple[int, int]
 ) -> None:

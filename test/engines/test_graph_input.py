@@ -39,14 +39,16 @@ CAMERAS = [
 
 def camera_of(width: int, height: int) -> CameraModel:
     return CameraModel.from_intrinsics(
-        Intrinsics(100.0, 100.0, width / 2, height / 2, width, height))
+        Intrinsics(100.0, 100.0, width / 2, height / 2, width, height)
+    )
 
 
 def layout_of(layout: ImageLayout) -> InputLayout:
     width, height = layout.scaled_size
     cut = (layout.left, layout.top, layout.right, layout.bottom)
-    return InputLayout((layout.source.height, layout.source.width), cut, (height, width),
-                       layout.cut_rows)
+    return InputLayout(
+        (layout.source.height, layout.source.width), cut, (height, width), layout.cut_rows
+    )
 
 
 def run(proto: onnx.ModelProto, image: np.ndarray) -> np.ndarray:
@@ -57,7 +59,7 @@ def run(proto: onnx.ModelProto, image: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("camera", CAMERAS, ids=str)
 def test_as_the_preprocessing_has_it(
-    camera: tuple[int, int, int, tuple[float, float, float, float]]
+    camera: tuple[int, int, int, tuple[float, float, float, float]],
 ) -> None:
     width, height, input_width, crop = camera
     preprocessor = Preprocessor(camera_of(width, height), input_width, crop)
@@ -72,12 +74,14 @@ def test_as_the_preprocessing_has_it(
 
 def test_area_averaging_by_hand() -> None:
     np.testing.assert_allclose(area_matrix(4, 2), [[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]])
-    np.testing.assert_allclose(area_matrix(3, 2), [[2 / 3, 1 / 3, 0], [0, 1 / 3, 2 / 3]],
-                               atol=1e-7)
+    np.testing.assert_allclose(
+        area_matrix(3, 2), [[2 / 3, 1 / 3, 0], [0, 1 / 3, 2 / 3]], atol=1e-7
+    )
     image = np.random.default_rng(0).random(7)
     fine = np.repeat(image, 5)  # 35 cells: 5 pixels of 7 cells each
-    np.testing.assert_allclose(area_matrix(7, 5) @ image, fine.reshape(5, 7).mean(axis=1),
-                               atol=1e-6)
+    np.testing.assert_allclose(
+        area_matrix(7, 5) @ image, fine.reshape(5, 7).mean(axis=1), atol=1e-6
+    )
     np.testing.assert_allclose(area_matrix(720, 193).sum(axis=1), 1.0, atol=1e-6)
 
 

@@ -37,8 +37,11 @@ def test_both_answers_in_one_call(tiny_model: ModelFolder) -> None:
 
 
 def test_it_takes_new_weights_of_both(tiny_model: ModelFolder, other_model: ModelFolder) -> None:
-    state = {f"{kind}.{name}": value for kind in ("depth", "pose")
-             for name, value in load_network(other_model, kind).state_dict().items()}
+    state = {
+        f"{kind}.{name}": value
+        for kind in ("depth", "pose")
+        for name, value in load_network(other_model, kind).state_dict().items()
+    }
     pair = np.random.default_rng(0).random((1, 6, 64, 96), dtype=np.float32)
     found = answers(update_onnx(joint(tiny_model), state), pair)
     for value, expected in zip(found, answers(joint(other_model), pair), strict=True):

@@ -29,8 +29,10 @@ def half(content: bytes) -> onnx.ModelProto:
 def kinds(proto: onnx.ModelProto) -> dict[str, int]:
     """Element type of every tensor, as ONNX's own inference (with its checks) has it."""
     graph = onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True).graph
-    found = {value.name: value.type.tensor_type.elem_type
-             for value in (*graph.value_info, *graph.input, *graph.output)}
+    found = {
+        value.name: value.type.tensor_type.elem_type
+        for value in (*graph.value_info, *graph.input, *graph.output)
+    }
     return found | {entry.name: entry.data_type for entry in graph.initializer}
 
 
@@ -76,11 +78,17 @@ def test_a_weight_too_large_for_half_is_named(tiny_model: ModelFolder) -> None:
 
 
 def graph_of(nodes: list[onnx.NodeProto], initializers: dict[str, np.ndarray]) -> bytes:
-    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ("N", 3, "H", "W"))
-              for name in ("image", "depth")]
+    values = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ("N", 3, "H", "W"))
+        for name in ("image", "depth")
+    ]
     graph = helper.make_graph(
-        nodes, "graph", values[:1], values[1:],
-        [numpy_helper.from_array(value, name) for name, value in initializers.items()])
+        nodes,
+        "graph",
+        values[:1],
+        values[1:],
+        [numpy_helper.from_array(value, name) for name, value in initializers.items()],
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     onnx.checker.check_model(model, full_check=True)
     content: bytes = model.SerializeToString()

@@ -32,12 +32,18 @@ GAINS = (2.0, -3.0, 0.5)  # of three convolutions of one pixel each, one after t
 def chain() -> bytes:
     """A graph whose every value is known: the image times the gains."""
     names = ["image", "first", "second", "depth"]
-    nodes = [onnx.helper.make_node("Conv", [names[i], f"w{i}"], [names[i + 1]], name=f"conv{i}")
-             for i in range(3)]
-    weights = [onnx.numpy_helper.from_array(np.full((1, 1, 1, 1), gain, np.float32), f"w{i}")
-               for i, gain in enumerate(GAINS)]
-    ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, (1, 1, "h", "w"))
-            for name in ("image", "depth")]
+    nodes = [
+        onnx.helper.make_node("Conv", [names[i], f"w{i}"], [names[i + 1]], name=f"conv{i}")
+        for i in range(3)
+    ]
+    weights = [
+        onnx.numpy_helper.from_array(np.full((1, 1, 1, 1), gain, np.float32), f"w{i}")
+        for i, gain in enumerate(GAINS)
+    ]
+    ends = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, (1, 1, "h", "w"))
+        for name in ("image", "depth")
+    ]
     graph = onnx.helper.make_graph(nodes, "chain", ends[:1], ends[1:], weights)
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)])
     model.ir_version = 9
@@ -70,17 +76,25 @@ def test_ranges_are_those_of_the_values(chain: bytes) -> None:
 
 @pytest.mark.parametrize("symmetric", [False, True])
 def test_inner_convolutions_alone_are_quantised(chain: bytes, symmetric: bool) -> None:
-    ranges = {"image": (0.0, 1.0), "first": (0.0, 2.0), "second": (-6.0, 0.0),
-              "depth": (-3.0, 0.0)}
+    ranges = {
+        "image": (0.0, 1.0),
+        "first": (0.0, 2.0),
+        "second": (-6.0, 0.0),
+        "depth": (-3.0, 0.0),
+    }
     content = quantised_graph(chain, Calibration(ranges, 1, "some"), symmetric)
     graph = onnx.load_model_from_string(content).graph
     maker = {name: node.op_type for node in graph.node for name in node.output}
-    sources = {node.name: maker.get(node.input[0]) for node in graph.node
-               if node.op_type == "Conv"}
+    sources = {
+        node.name: maker.get(node.input[0]) for node in graph.node if node.op_type == "Conv"
+    }
     assert sources["conv1"] == "DequantizeLinear"
     assert sources["conv0"] is None, "the first convolution sees the image as it is"
-    zero_points = [onnx.numpy_helper.to_array(one) for one in graph.initializer
-                   if "zero_point" in one.name and "w1" not in one.name]
+    zero_points = [
+        onnx.numpy_helper.to_array(one)
+        for one in graph.initializer
+        if "zero_point" in one.name and "w1" not in one.name
+    ]
     assert zero_points
     assert {str(one.dtype) for one in zero_points} == {"int8" if symmetric else "uint8"}
     if symmetric:

@@ -45,11 +45,15 @@ def runtime() -> TensorRt:
 def test_the_small_networks_build(
     runtime: TensorRt, tiny_model: ModelFolder, kind: str, precision: str
 ) -> None:
-    graph = prepare_graph(EngineRequest(tiny_model, kind, SHAPES[kind], precision),
-                          (SHAPES[kind],))
+    graph = prepare_graph(
+        EngineRequest(tiny_model, kind, SHAPES[kind], precision), (SHAPES[kind],)
+    )
     shares: list[float] = []
-    built = build_plan(runtime, PlanRequest(graph.content, graph.shapes, AMPERE),
-                       lambda share: shares.append(share) or True)
+    built = build_plan(
+        runtime,
+        PlanRequest(graph.content, graph.shapes, AMPERE),
+        lambda share: shares.append(share) or True,
+    )
     weights = sum(values.nbytes for values in graph.arrays.values())
     assert len(built.plan) > weights, "the weights are in the plan"
     assert built.seconds > 0
@@ -74,19 +78,24 @@ def test_int8_builds(
     graph = prepare_graph(EngineRequest(tiny_model, "depth", shape, "int8"), (shape,))
     single = prepare_graph(EngineRequest(tiny_model, "depth", shape), (shape,))
     images = frames[:1]
-    found, expected = (open_session(content).run(None, {"image": images})[0]
-                       for content in (graph.content, single.content))
+    found, expected = (
+        open_session(content).run(None, {"image": images})[0]
+        for content in (graph.content, single.content)
+    )
     assert 0 < np.abs(found / expected - 1).max() < 0.2
     assert build_plan(runtime, PlanRequest(graph.content, graph.shapes, AMPERE)).plan
 
 
 def one_node(operation: str) -> bytes:
-    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, (1, 3, 8, 8))
-              for name in ("image", "depth")]
+    values = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, (1, 3, 8, 8))
+        for name in ("image", "depth")
+    ]
     node = helper.make_node(operation, ["image"], ["depth"], name="the_node")
     graph = helper.make_graph([node], "graph", values[:1], values[1:])
     return helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", 18)]).SerializeToString()
+        graph, opset_imports=[helper.make_opsetid("", 18)]
+    ).SerializeToString()
 
 
 def test_a_graph_that_is_refused_names_the_operator(runtime: TensorRt) -> None:
@@ -113,8 +122,13 @@ def test_without_a_gpu_a_refittable_plan_is_an_error(runtime: TensorRt) -> None:
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, (1, 3, 8, 8))
     depth = helper.make_tensor_value_info("depth", TensorProto.FLOAT, (1, 1, 8, 8))
     weight = helper.make_tensor("weight", TensorProto.FLOAT, (1, 3, 1, 1), [1.0, 2.0, 3.0])
-    graph = helper.make_graph([helper.make_node("Conv", ["image", "weight"], ["depth"])], "graph",
-                              [image], [depth], [weight])
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["image", "weight"], ["depth"])],
+        "graph",
+        [image],
+        [depth],
+        [weight],
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
     onnx.checker.check_model(model)
     with pytest.raises(EngineError, match="cannot build the graph"):

@@ -48,8 +48,9 @@ class Machine:
         self, model: ModelFolder, kind: str = "depth", precision: str = "fp32", **options: Any
     ) -> TensorRtEngine:
         module = stand_in_tensorrt_rtx if self.is_rtx else stand_in_tensorrt
-        runtime = TensorRt(module(self.library, self.faults),
-                           "tensorrt_rtx" if self.is_rtx else "tensorrt")
+        runtime = TensorRt(
+            module(self.library, self.faults), "tensorrt_rtx" if self.is_rtx else "tensorrt"
+        )
         request = EngineRequest(model, kind, options.pop("shape", SHAPES[kind]), precision)
         return TensorRtEngine(request, runtime, CudaDriver(self.library), self.cache, **options)
 
@@ -174,7 +175,8 @@ def test_a_refit_serves_the_new_weights_without_a_build(
     for model in (other_model, tiny_model, other_model):  # the two engines change places
         assert engine.refit(model)
         np.testing.assert_allclose(
-            engine.infer(image), reference(model, "depth", image), rtol=1e-4)
+            engine.infer(image), reference(model, "depth", image), rtol=1e-4
+        )
     assert machine.faults.builds == [True]
     engine.close()
     assert not machine.library.memory
@@ -198,7 +200,8 @@ def test_another_model_at_start_takes_the_plan_and_refits_it(
     assert machine.faults.builds == [True]
     image = noise("depth")
     np.testing.assert_allclose(
-        engine.infer(image), reference(other_model, "depth", image), rtol=1e-4)
+        engine.infer(image), reference(other_model, "depth", image), rtol=1e-4
+    )
 
 
 def test_a_refit_that_drops_a_bias_is_refused_and_the_old_weights_serve(
@@ -318,10 +321,12 @@ def test_tensorrt_rtx_records_by_itself_and_keeps_its_kernels(
     engine = machine.engine(tiny_model)
     image = noise("depth")
     np.testing.assert_allclose(
-        engine.infer(image), reference(tiny_model, "depth", image), rtol=1e-4)
+        engine.infer(image), reference(tiny_model, "depth", image), rtol=1e-4
+    )
     assert engine.refit(other_model)
     np.testing.assert_allclose(
-        engine.infer(image), reference(other_model, "depth", image), rtol=1e-4)
+        engine.infer(image), reference(other_model, "depth", image), rtol=1e-4
+    )
     assert machine.library.calls["cuStreamBeginCapture_v2"] == 0
     assert not list(machine.cache.folder.glob("*.timing")), "it measures nothing"
     (kernels,) = machine.cache.folder.glob("*.kernels")
@@ -345,7 +350,11 @@ LAYOUT = InputLayout((72, 200), (4, 0, 196, 72), (36, 96), 4)  # to 96x32
 @pytest.mark.parametrize("is_rtx", [False, True])
 @pytest.mark.parametrize(("kind", "images"), [("depth", 1), ("pose", 2)])
 def test_the_cameras_bytes_are_scaled_on_the_gpu(
-    machine: Machine, tiny_model: ModelFolder, other_model: ModelFolder, kind: str, images: int,
+    machine: Machine,
+    tiny_model: ModelFolder,
+    other_model: ModelFolder,
+    kind: str,
+    images: int,
     is_rtx: bool,
 ) -> None:
     machine.is_rtx = is_rtx
@@ -396,9 +405,7 @@ def test_an_image_that_the_gpu_scales_wrongly_is_refused(
 
 
 @pytest.fixture
-def installed(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Machine:
+def installed(machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
     """The machine as if it were this one."""
     runtime = TensorRt(stand_in_tensorrt(machine.library, machine.faults), "tensorrt")
     monkeypatch.setattr(tensorrt_engine, "load_cuda", lambda: CudaDriver(machine.library))
@@ -427,8 +434,9 @@ def test_auto_takes_it_and_refits_it(
     assert (engine.name, engine.precision) == ("tensorrt", "fp16")
     assert engine.refit(other_model)
     expected = reference(other_model, "depth", noise("depth"))
-    np.testing.assert_allclose(engine.infer(noise("depth")), expected,
-                               atol=1e-2 * np.abs(expected).max())
+    np.testing.assert_allclose(
+        engine.infer(noise("depth")), expected, atol=1e-2 * np.abs(expected).max()
+    )
     engine.close()
 
 

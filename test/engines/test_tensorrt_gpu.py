@@ -55,7 +55,8 @@ def test_answers_refits_and_takes_bytes(
     layout = InputLayout((150, 200), (4, 6, 196, 150), (72, 96), 8)
     engine.take_bytes(layout)
     picture = np.random.default_rng(0).integers(
-        0, 256, (channels // 3, 150, 200, 3), dtype=np.uint8)
+        0, 256, (channels // 3, 150, 200, 3), dtype=np.uint8
+    )
     for model in (tiny_model, other_model):
         if model is other_model and not engine.refit(model):
             pytest.skip("this TensorRT does not refit here; it answered rightly before")

@@ -123,9 +123,7 @@ def test_twists_add_up_and_look_back() -> None:
     linear, angular = [3.0, 0.2, -0.1], [0.1, -0.3, 0.8]
     half = twist_to_transform(linear, angular, 0.5)
     np.testing.assert_allclose(half @ half, twist_to_transform(linear, angular, 1.0), atol=1e-14)
-    np.testing.assert_allclose(
-        twist_to_transform(linear, angular, -0.5), invert(half), atol=1e-14
-    )
+    np.testing.assert_allclose(twist_to_transform(linear, angular, -0.5), invert(half), atol=1e-14)
 
 
 @pytest.mark.parametrize("angle", [0.99e-4, 1.01e-4])

@@ -173,9 +173,9 @@ def test_gradients_of_the_motion_by_finite_differences() -> None:
     motion = torch.tensor([[TRUE_MOTION]], dtype=torch.float64) + 0.02
 
     def transform_residual(motion: Tensor) -> Tensor:
-        return icp_loss(
-            a[..., ::3, ::3], b, motion_to_transform(motion), _camera(), iterations=1
-        )[0]
+        return icp_loss(a[..., ::3, ::3], b, motion_to_transform(motion), _camera(), iterations=1)[
+            0
+        ]
 
     assert torch.autograd.gradcheck(transform_residual, (motion.requires_grad_(),))
 

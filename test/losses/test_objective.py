@@ -34,9 +34,7 @@ class Case:
     valid: Tensor | None = None
 
     def terms(self, config: ObjectiveConfig = CONFIG) -> LossTerms:
-        observed = Observation(
-            self.target, self.sources, self.K, self.displacements, self.valid
-        )
+        observed = Observation(self.target, self.sources, self.K, self.displacements, self.valid)
         predicted = Prediction(self.depths, motion_to_transform(self.motion))
         return self_supervised_objective(observed, predicted, config)
 

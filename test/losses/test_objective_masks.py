@@ -42,9 +42,7 @@ def test_explaining_less_costs_and_saves(observed, predicted) -> None:
 def test_the_self_discovered_mask_weighs_and_is_not_learnt_through(observed, predicted) -> None:
     wrong = replace(predicted, depths=[wall(3.0)])
     source_depths = wrong.source_depths.clone().requires_grad_()
-    found = terms(
-        observed, replace(wrong, source_depths=source_depths), self_discovered_mask=True
-    )
+    found = terms(observed, replace(wrong, source_depths=source_depths), self_discovered_mask=True)
     weight = 1 - (5.0 - 3.0) / (5.0 + 3.0)
     expected = weight * photometric(observed, wrong)
     assert found.photometric.item() == pytest.approx(expected, rel=1e-9)
@@ -58,8 +56,9 @@ def test_a_thing_that_moves_is_explained_by_its_residual(moving, predicted) -> N
 
 
 def test_with_the_mask_each_thing_moves_as_a_whole(moving, predicted) -> None:
-    noise = torch.randn(1, 2, 3, HEIGHT, WIDTH, dtype=torch.float64,
-                        generator=torch.Generator().manual_seed(0))
+    noise = torch.randn(
+        1, 2, 3, HEIGHT, WIDTH, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+    )
     noise[THING] -= noise[THING].mean((-2, -1), keepdim=True)
     noisy = replace(predicted, residual_translation=own_motion() + 0.3 * noise)
     clean = replace(predicted, residual_translation=own_motion())
@@ -73,8 +72,12 @@ def test_with_the_mask_each_thing_moves_as_a_whole(moving, predicted) -> None:
 
 def test_motion_there_and_back_must_agree(moving, predicted) -> None:
     def cycle(residual_reverse: Tensor | None, **changed: object) -> float:
-        scene = replace(predicted, residual_translation=own_motion(),
-                        residual_reverse=residual_reverse, **changed)
+        scene = replace(
+            predicted,
+            residual_translation=own_motion(),
+            residual_reverse=residual_reverse,
+            **changed,
+        )
         return value("cycle", moving, scene, cycle_weight=1.0, use_instance_mask=True)
 
     agreed = cycle(-own_motion())
@@ -108,8 +111,15 @@ def test_the_right_image_has_hidden_places_too(observed, predicted) -> None:
     seen = replace(observed, target=target, right=right)
 
     def stereo(**options: object) -> float:
-        return value("stereo", seen, replace(predicted, depths=[depth]), stereo_weight=1.0,
-                     photometric_weight=0.0, ssim_weight=0.0, **options)
+        return value(
+            "stereo",
+            seen,
+            replace(predicted, depths=[depth]),
+            stereo_weight=1.0,
+            photometric_weight=0.0,
+            ssim_weight=0.0,
+            **options,
+        )
 
     assert stereo() > 0.01
     assert stereo(occlusion_mask="splat") < 1e-9
@@ -123,7 +133,11 @@ def test_the_principled_mask_takes_the_border_windows_too(observed, predicted) -
 
 def test_who_needs_the_depths_of_sources() -> None:
     assert not needs_source_depths(ObjectiveConfig())
-    for options in ({"consistency_weight": 0.1}, {"icp_weight": 0.1},
-                    {"self_discovered_mask": True}, {"occlusion_mask": "nearer"}):
+    for options in (
+        {"consistency_weight": 0.1},
+        {"icp_weight": 0.1},
+        {"self_discovered_mask": True},
+        {"occlusion_mask": "nearer"},
+    ):
         assert needs_source_depths(ObjectiveConfig(**options)), options
     assert not needs_source_depths(ObjectiveConfig(occlusion_mask="splat"))

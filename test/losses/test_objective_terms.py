@@ -46,8 +46,11 @@ def test_all_terms_are_off_by_default_but_three(observed, predicted) -> None:
 def test_a_term_adds_its_weight_times_itself(observed, predicted, name: str) -> None:
     field = 0.1 * torch.rand(1, 2, 3, HEIGHT, WIDTH, dtype=torch.float64)
     predicted = replace(
-        predicted, depths=[wall() + torch.rand(1, 1, HEIGHT, WIDTH, dtype=torch.float64)],
-        T_source_target=sideways(-0.4, 0.6), residual_translation=field, residual_reverse=field,
+        predicted,
+        depths=[wall() + torch.rand(1, 1, HEIGHT, WIDTH, dtype=torch.float64)],
+        T_source_target=sideways(-0.4, 0.6),
+        residual_translation=field,
+        residual_reverse=field,
         explainability=[torch.full((1, 2, 8, 12), 0.5, dtype=torch.float64)],
     )
     turn = motion_to_transform(torch.tensor([0, 0, 0, 0, 0.02, 0], dtype=torch.float64))
@@ -63,8 +66,15 @@ def test_what_there_is_no_data_for_is_left_out(observed) -> None:
     bare = Observation(observed.target, observed.sources, observed.K, observed.displacements)
     predicted = Prediction([wall()], sideways(-STEP, STEP))
     weights = {f"{name}_weight": 1.0 for name in TERMS}
-    found = terms(bare, predicted, **weights, use_instance_mask=True, self_discovered_mask=True,
-                  occlusion_mask="nearer", velocity_kind="vector")
+    found = terms(
+        bare,
+        predicted,
+        **weights,
+        use_instance_mask=True,
+        self_discovered_mask=True,
+        occlusion_mask="nearer",
+        velocity_kind="vector",
+    )
     assert set(found.as_floats()) == {"total", "photometric", "smoothness", "velocity"}
 
 
@@ -133,15 +143,24 @@ def test_clouds_that_align_cost_nothing(observed, predicted) -> None:
 def test_measured_depth_teaches_where_it_is_known(observed, predicted) -> None:
     measured = torch.zeros(1, 1, HEIGHT, WIDTH, dtype=torch.float64)
     measured[..., 3, 4] = 6.0
-    found = value("sparse_depth", replace(observed, sparse_depth=measured), predicted,
-                  sparse_depth_weight=1.0)
+    found = value(
+        "sparse_depth",
+        replace(observed, sparse_depth=measured),
+        predicted,
+        sparse_depth_weight=1.0,
+    )
     assert found == pytest.approx(torch.tensor(6.0 / 5.0).log().item(), abs=1e-6)
 
 
 def test_the_right_image_is_a_source_with_known_motion(observed, predicted) -> None:
     depths = {
-        depth: value("stereo", observed, replace(predicted, depths=[wall(depth)]),
-                     stereo_weight=1.0, photometric_weight=0.0)
+        depth: value(
+            "stereo",
+            observed,
+            replace(predicted, depths=[wall(depth)]),
+            stereo_weight=1.0,
+            photometric_weight=0.0,
+        )
         for depth in (4.0, 5.0, 6.5)
     }
     assert depths[5.0] < 0.03  # the column that has come into view alone
@@ -150,15 +169,20 @@ def test_the_right_image_is_a_source_with_known_motion(observed, predicted) -> N
 
 def test_snippets_without_a_right_image_are_left_out_of_stereo(observed, predicted) -> None:
     both = Observation(
-        *(torch.cat([x, x]) for x in (observed.target, observed.sources, observed.K,
-                                      observed.displacements)),
+        *(
+            torch.cat([x, x])
+            for x in (observed.target, observed.sources, observed.K, observed.displacements)
+        ),
         right=torch.cat([observed.right, torch.zeros_like(observed.right)]),
         T_right_target=torch.cat([observed.T_right_target, observed.T_right_target * torch.nan]),
     )
     options = {"stereo_weight": 1.0, "left_right_weight": 1.0}
     depths = torch.cat([wall(), wall(3.0)]).requires_grad_()
-    two = Prediction([depths], predicted.T_source_target.repeat(2, 1, 1, 1),
-                     right_depth=torch.cat([wall(5.5), wall(9.0)]))
+    two = Prediction(
+        [depths],
+        predicted.T_source_target.repeat(2, 1, 1, 1),
+        right_depth=torch.cat([wall(5.5), wall(9.0)]),
+    )
     found = terms(both, two, **options)
     alone = terms(observed, replace(predicted, right_depth=wall(5.5)), **options)
     assert found.stereo.item() == pytest.approx(alone.stereo.item(), rel=1e-9)
@@ -204,7 +228,9 @@ def test_in_its_own_range_a_room_counts_as_a_road(observed, predicted) -> None:
         grown = sideways(-STEP, STEP)
         grown[..., :3, 3] *= 1.2 * factor  # 20 % too far
         scene = replace(
-            predicted, depths=[factor * wall()], T_source_target=grown,
+            predicted,
+            depths=[factor * wall()],
+            T_source_target=grown,
             source_depths=1.1 * factor * predicted.source_depths,
         )
         seen = replace(observed, displacements=factor * observed.displacements)
@@ -220,8 +246,11 @@ def test_in_its_own_range_a_room_counts_as_a_road(observed, predicted) -> None:
 def test_what_is_relative_already_does_not_change_with_the_unit(moving, predicted) -> None:
     field = own_motion()
     scene = replace(
-        predicted, depths=[1.1 * wall(), wall()[..., ::2, ::2]], right_depth=0.9 * wall(),
-        source_depths=1.2 * predicted.source_depths, residual_translation=field,
+        predicted,
+        depths=[1.1 * wall(), wall()[..., ::2, ::2]],
+        right_depth=0.9 * wall(),
+        source_depths=1.2 * predicted.source_depths,
+        residual_translation=field,
         residual_reverse=-0.5 * field,
     )
     seen = replace(moving, sparse_depth=wall(6.0))
@@ -249,8 +278,9 @@ def test_what_is_relative_already_does_not_change_with_the_unit(moving, predicte
 def test_masks_leave_the_gradient_of_what_they_let_through(observed, predicted, masks) -> None:
     depth = (1.02 * wall()).requires_grad_()
     T = sideways(-STEP, STEP).requires_grad_()
-    near = replace(predicted, depths=[depth], T_source_target=T,
-                   source_depths=1.1 * predicted.source_depths)
+    near = replace(
+        predicted, depths=[depth], T_source_target=T, source_depths=1.1 * predicted.source_depths
+    )
     found = terms(observed, near, consistency_weight=1.0, **masks)
     for part in (found.photometric, found.consistency):
         for gradient in torch.autograd.grad(part, (depth, T), retain_graph=True):

@@ -69,7 +69,7 @@ def test_recipes_use_what_the_tables_say(name: str, value: str | int | None) -> 
 
 
 def test_the_patent_note_names_the_recipes_that_are_free_of_it() -> None:
-    note = DOCUMENT[DOCUMENT.index("**Patent.**"):]
+    note = DOCUMENT[DOCUMENT.index("**Patent.**") :]
     note = note[: note.index("\n\n")]
     free = {
         recipe for recipe in RECIPES

@@ -126,9 +126,13 @@ def test_a_true_way_back_costs_nothing() -> None:
     rotation, translation = motion_cycle(there, field, back, reverse, valid)
     assert float(rotation) < 1e-20 and float(translation) < 1e-20
     # Nor does it pay to move less: a cycle that misses by as much as it moves costs the same.
-    small, large = (motion_cycle(T, None, T, None, valid)[1] for T in (
-        motion_to_transform(torch.tensor([0, 0, z, 0, 0, 0]).double().expand(2, 2, 6))
-        for z in (0.1, 1.0)))
+    small, large = (
+        motion_cycle(T, None, T, None, valid)[1]
+        for T in (
+            motion_to_transform(torch.tensor([0, 0, z, 0, 0, 0]).double().expand(2, 2, 6))
+            for z in (0.1, 1.0)
+        )
+    )
     assert float(small) == pytest.approx(float(large), rel=1e-4) == pytest.approx(2.0, rel=1e-4)
 
 

@@ -54,15 +54,23 @@ def true_observation() -> Observation:
     K = torch.tensor([[[FOCAL, 0, 11.5], [0, FOCAL, 7.5], [0, 0, 1]]], dtype=torch.float64)
     way = torch.full((1, 2), STEP, dtype=torch.float64)
     return Observation(
-        seen_from(0.0, texture), sources, K, way, right=seen_from(2 * STEP, texture),
-        T_right_target=sideways(2 * STEP)[:, 0], T_measured=sideways(-STEP, STEP),
+        seen_from(0.0, texture),
+        sources,
+        K,
+        way,
+        right=seen_from(2 * STEP, texture),
+        T_right_target=sideways(2 * STEP)[:, 0],
+        T_measured=sideways(-STEP, STEP),
     )
 
 
 def true_prediction() -> Prediction:
     both = torch.stack([wall(), wall()], dim=1)
     return Prediction(
-        [wall()], sideways(-STEP, STEP), source_depths=both, right_depth=wall(),
+        [wall()],
+        sideways(-STEP, STEP),
+        source_depths=both,
+        right_depth=wall(),
         T_target_source=torch.linalg.inv(sideways(-STEP, STEP)),
     )
 

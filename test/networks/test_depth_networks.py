@@ -16,8 +16,11 @@ from sfm_depth_ros.networks.memory_format import channels_last
 from sfm_depth_ros.networks.model import DEPTH_NETWORKS, create_depth_network
 
 OF_THE_FIELD = [DepthNetworkConfig(name=name) for name in NAMES if name != "small"]
-VARIANTS = [*OF_THE_FIELD, DepthNetworkConfig(name="packnet01", skip_fusion="add"),
-            DepthNetworkConfig(name="packnet_slim01", skip_fusion="add")]
+VARIANTS = [
+    *OF_THE_FIELD,
+    DepthNetworkConfig(name="packnet01", skip_fusion="add"),
+    DepthNetworkConfig(name="packnet_slim01", skip_fusion="add"),
+]
 
 
 def label(config: DepthNetworkConfig) -> str:
@@ -70,8 +73,11 @@ def test_every_parameter_gets_a_gradient_and_scale_is_one_number(
     network = seeded(config)
     depths = network(torch.rand(2, 3, 64, 64))
     sum(depth.log().mean() for depth in depths).backward()
-    silent = [name for name, parameter in network.named_parameters()
-              if parameter.grad is None or not parameter.grad.any()]
+    silent = [
+        name
+        for name, parameter in network.named_parameters()
+        if parameter.grad is None or not parameter.grad.any()
+    ]
     assert silent == []
     # d mean(log depth) / d log_scale is 1 at each of the four scales.
     torch.testing.assert_close(network.log_scale.grad, torch.tensor(4.0))
@@ -113,8 +119,10 @@ def test_mirrored_borders_need_two_features_at_the_coarsest_stage() -> None:
     network = seeded(DepthNetworkConfig(name="resnet18")).eval()
     with pytest.raises(DataError, match="at least 64x64"):
         network(torch.rand(1, 3, 32, 64))
-    shapes = [tuple(d.shape) for d in seeded(DepthNetworkConfig(name="dispnet"))(
-        torch.rand(1, 3, 32, 96))]
+    shapes = [
+        tuple(d.shape)
+        for d in seeded(DepthNetworkConfig(name="dispnet"))(torch.rand(1, 3, 32, 96))
+    ]
     assert shapes[0] == (1, 1, 32, 96)
 
 

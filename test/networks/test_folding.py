@@ -45,8 +45,11 @@ def with_statistics(network: nn.Module) -> nn.Module:
 @torch.no_grad()
 def test_the_output_is_the_same(kind: str) -> None:
     torch.manual_seed(0)
-    network = (create_depth_network(DepthNetworkConfig(width=8)) if kind == "depth"
-               else create_pose_network(PoseNetworkConfig(width=8)))
+    network = (
+        create_depth_network(DepthNetworkConfig(width=8))
+        if kind == "depth"
+        else create_pose_network(PoseNetworkConfig(width=8))
+    )
     with_statistics(network).train()
     folded = fold_batch_norm(network)
     assert network.training
@@ -73,9 +76,12 @@ def test_norms_behind_a_shared_convolution_stay() -> None:
 
 def test_a_number_by_hand() -> None:
     state = {
-        "conv.weight": torch.full((1, 1, 1, 1), 2.0), "conv.bias": torch.tensor([1.0]),
-        "norm.weight": torch.tensor([3.0]), "norm.bias": torch.tensor([0.5]),
-        "norm.running_mean": torch.tensor([5.0]), "norm.running_var": torch.tensor([4.0]),
+        "conv.weight": torch.full((1, 1, 1, 1), 2.0),
+        "conv.bias": torch.tensor([1.0]),
+        "norm.weight": torch.tensor([3.0]),
+        "norm.bias": torch.tensor([0.5]),
+        "norm.running_mean": torch.tensor([5.0]),
+        "norm.running_var": torch.tensor([4.0]),
         "norm.num_batches_tracked": torch.tensor(7),
     }
     network = nn.Sequential()
@@ -83,15 +89,22 @@ def test_a_number_by_hand() -> None:
     network.add_module("norm", nn.BatchNorm2d(1, eps=0.0))
     folded = fold_state(state, find_batch_norms(network))
     assert {name: value.item() for name, value in folded.items()} == {
-        "conv.weight": 3.0, "conv.bias": (1.0 - 5.0) * 1.5 + 0.5,
+        "conv.weight": 3.0,
+        "conv.bias": (1.0 - 5.0) * 1.5 + 0.5,
     }
 
 
 def test_a_state_of_another_network_is_refused() -> None:
     network = nn.Sequential(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1))
     with pytest.raises(ModelError, match=r"1\.running_var"):
-        fold_state({name: value for name, value in network.state_dict().items()
-                    if name != "1.running_var"}, find_batch_norms(network))
+        fold_state(
+            {
+                name: value
+                for name, value in network.state_dict().items()
+                if name != "1.running_var"
+            },
+            find_batch_norms(network),
+        )
 
 
 def test_a_network_without_norms_stays() -> None:

@@ -21,16 +21,19 @@ from sfm_depth_ros.errors import ModelError
 from sfm_depth_ros.networks.import_checkpoint import import_networks
 
 PACKNET = DepthNetworkConfig(name="packnet01", min_depth=0.5, reference_focal=371.2)
-PACKNET_1B = DepthNetworkConfig(name="packnet01", skip_fusion="add", min_depth=0.5,
-                                reference_focal=371.2)
+PACKNET_1B = DepthNetworkConfig(
+    name="packnet01", skip_fusion="add", min_depth=0.5, reference_focal=371.2
+)
 PACKNET_SLIM = DepthNetworkConfig(name="packnet_slim01", min_depth=0.5, reference_focal=371.2)
 RESNET18 = DepthNetworkConfig(name="resnet18", max_depth=100.0, reference_focal=371.2)
 RESNET50 = DepthNetworkConfig(name="resnet50", max_depth=100.0, reference_focal=371.2)
 POSENET = PoseNetworkConfig(name="posenet", convention="packnet_sfm", reference_focal=371.2)
-POSE_RESNET = PoseNetworkConfig(name="pose_resnet18", convention="packnet_sfm",
-                                reference_focal=371.2)
-POSE_MONODEPTH2 = PoseNetworkConfig(name="pose_resnet18", convention="monodepth2",
-                                    reference_focal=371.2)
+POSE_RESNET = PoseNetworkConfig(
+    name="pose_resnet18", convention="packnet_sfm", reference_focal=371.2
+)
+POSE_MONODEPTH2 = PoseNetworkConfig(
+    name="pose_resnet18", convention="monodepth2", reference_focal=371.2
+)
 
 
 @pytest.fixture(autouse=True)
@@ -56,8 +59,10 @@ def test_packnet_sfm_is_recognised(
 
 
 def test_depth_and_pose_may_come_in_two_files(tmp_path: Path) -> None:
-    files = [write_packnet_sfm(tmp_path / "depth.ckpt", packnet_sfm_state(RESNET18, None)),
-             write_packnet_sfm(tmp_path / "posenet.ckpt", packnet_sfm_state(None, POSENET))]
+    files = [
+        write_packnet_sfm(tmp_path / "depth.ckpt", packnet_sfm_state(RESNET18, None)),
+        write_packnet_sfm(tmp_path / "posenet.ckpt", packnet_sfm_state(None, POSENET)),
+    ]
     found = import_networks(files, "packnet-sfm")
     assert found.depth.config == RESNET18
     assert found.pose is not None
@@ -69,9 +74,12 @@ def test_depth_and_pose_may_come_in_two_files(tmp_path: Path) -> None:
 
 
 def test_names_and_format_of_the_first_versions(tmp_path: Path) -> None:
-    old = {name.replace("model.depth_net.", "disp_network.").replace(
-           "model.pose_net.", "pose_network.").replace(".conv3.weight", ".conv3.0.weight"): tensor
-           for name, tensor in packnet_sfm_state(PACKNET_SLIM, POSENET).items()}
+    old = {
+        name.replace("model.depth_net.", "disp_network.")
+        .replace("model.pose_net.", "pose_network.")
+        .replace(".conv3.weight", ".conv3.0.weight"): tensor
+        for name, tensor in packnet_sfm_state(PACKNET_SLIM, POSENET).items()
+    }
     torch.save({"state_dict": old}, tmp_path / "old.pth.tar", _use_new_zipfile_serialization=False)
     found = import_networks([tmp_path / "old.pth.tar"], "packnet-sfm")
     assert found.depth.config == PACKNET_SLIM
@@ -105,8 +113,11 @@ def test_a_partial_file_is_refused_with_the_missing_names(tmp_path: Path) -> Non
     state = packnet_sfm_state(RESNET18, POSENET)
     del state["model.depth_net.decoder.decoder.3.conv.conv.bias"]
     path = write_packnet_sfm(tmp_path / "a.ckpt", state)
-    with pytest.raises(ModelError, match=r"missing model\.depth_net\.decoder\.decoder\.3\.conv\."
-                                         r"conv\.bias; unexpected nothing"):
+    with pytest.raises(
+        ModelError,
+        match=r"missing model\.depth_net\.decoder\.decoder\.3\.conv\."
+        r"conv\.bias; unexpected nothing",
+    ):
         import_networks([path], "packnet-sfm")
     folder = write_monodepth2(tmp_path / "weights", RESNET18, POSE_MONODEPTH2)
     (folder / "depth.pth").unlink()
@@ -119,16 +130,22 @@ def test_another_architecture_is_refused_with_the_unexpected_names(tmp_path: Pat
     state["model.depth_net.decoder.attention.weight"] = torch.zeros(3)
     state["model.depth_net.encoder.encoder.conv1.weight"] = torch.zeros(64, 6, 7, 7)
     path = write_packnet_sfm(tmp_path / "a.ckpt", state)
-    with pytest.raises(ModelError, match=r"unexpected model\.depth_net\.decoder\.attention\.weight"
-                                         r"; of another shape model\.depth_net\.encoder\.encoder\."
-                                         r"conv1\.weight"):
+    with pytest.raises(
+        ModelError,
+        match=r"unexpected model\.depth_net\.decoder\.attention\.weight"
+        r"; of another shape model\.depth_net\.encoder\.encoder\."
+        r"conv1\.weight",
+    ):
         import_networks([path], "packnet-sfm")
 
 
 def test_the_other_project_is_refused_with_the_found_names(tmp_path: Path) -> None:
     path = write_packnet_sfm(tmp_path / "a.ckpt", packnet_sfm_state(RESNET18, POSENET))
-    with pytest.raises(ModelError, match=r"expected a ResNet-18, 34 or 50 under encoder\.pth and "
-                                         r"depth\.pth; found model\.depth_net.*--format"):
+    with pytest.raises(
+        ModelError,
+        match=r"expected a ResNet-18, 34 or 50 under encoder\.pth and "
+        r"depth\.pth; found model\.depth_net.*--format",
+    ):
         import_networks([path], "monodepth2")
     folder = write_monodepth2(tmp_path / "weights", RESNET18, None)
     with pytest.raises(ModelError, match=r"under model\.depth_net\.\*; found encoder\."):

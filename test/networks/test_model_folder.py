@@ -105,9 +105,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-@pytest.mark.parametrize(
-    "name", ["depth.safetensors", "pose.onnx", "check.safetensors"]
-)
+@pytest.mark.parametrize("name", ["depth.safetensors", "pose.onnx", "check.safetensors"])
 def test_wrong_hash_and_missing_file_are_named(tmp_path: Path, name: str) -> None:
     folder = write(tmp_path / "a")
     (folder.path / name).write_bytes(b"something else")
@@ -130,9 +128,7 @@ def test_wrong_hash_and_missing_file_are_named(tmp_path: Path, name: str) -> Non
         ({"licence": None}, "licence"),
     ],
 )
-def test_bad_metadata_is_refused(
-    tmp_path: Path, changes: dict[str, object], message: str
-) -> None:
+def test_bad_metadata_is_refused(tmp_path: Path, changes: dict[str, object], message: str) -> None:
     folder = write(tmp_path / "a")
     edit_json(folder, **changes)
     with pytest.raises(ModelError, match=message):
@@ -238,6 +234,8 @@ def test_names_sort_by_time() -> None:
 
 
 def test_reading_needs_no_torch() -> None:
-    code = ("import sys; sys.modules['torch'] = None; "
-            "import sfm_depth_ros.networks.model_folder, sfm_depth_ros.networks.model_pruning")
+    code = (
+        "import sys; sys.modules['torch'] = None; "
+        "import sfm_depth_ros.networks.model_folder, sfm_depth_ros.networks.model_pruning"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -52,11 +52,13 @@ def transformation_from_parameters(vector: np.ndarray, invert: bool) -> np.ndarr
     angle = np.linalg.norm(vector[:3])
     x, y, z = vector[:3] / (angle + 1e-12)
     c, s = np.cos(angle), np.sin(angle)
-    rotation = np.array([
-        [x * x * (1 - c) + c, x * y * (1 - c) - z * s, x * z * (1 - c) + y * s],
-        [x * y * (1 - c) + z * s, y * y * (1 - c) + c, y * z * (1 - c) - x * s],
-        [x * z * (1 - c) - y * s, y * z * (1 - c) + x * s, z * z * (1 - c) + c],
-    ])
+    rotation = np.array(
+        [
+            [x * x * (1 - c) + c, x * y * (1 - c) - z * s, x * z * (1 - c) + y * s],
+            [x * y * (1 - c) + z * s, y * y * (1 - c) + c, y * z * (1 - c) - x * s],
+            [x * z * (1 - c) - y * s, y * z * (1 - c) + x * s, z * z * (1 - c) + c],
+        ]
+    )
     R, t = transform(rotation, np.zeros(3)), vector[3:6]
     if invert:
         return R.T @ transform(np.eye(3), -t)
@@ -112,8 +114,9 @@ def test_quaternions_there_and_back_take_the_shorter_way() -> None:
     torch.testing.assert_close(back, expected)
 
 
-@pytest.mark.parametrize(("convention", "pairs"), [("packnet_sfm", 1), ("packnet_sfm", 2),
-                                                   ("monodepth2", 1)])
+@pytest.mark.parametrize(
+    ("convention", "pairs"), [("packnet_sfm", 1), ("packnet_sfm", 2), ("monodepth2", 1)]
+)
 def test_gradients_are_right_at_rest_too(convention: str, pairs: int) -> None:
     width = 12 if convention == "monodepth2" else 6 * pairs
     raw = torch.from_numpy(np.concatenate([MOTIONS[:3, :width], MOTIONS[-1:, :width]]))
@@ -126,7 +129,15 @@ def test_gradients_are_right_at_rest_too(convention: str, pairs: int) -> None:
 def test_images_stand_in_the_order_that_the_network_knows() -> None:
     stack = torch.arange(9.0).view(1, 9, 1, 1)
     assert in_network_order(stack, "packnet_sfm", 3).flatten().tolist() == [
-        3, 4, 5, 0, 1, 2, 6, 7, 8
+        3,
+        4,
+        5,
+        0,
+        1,
+        2,
+        6,
+        7,
+        8,
     ]
     pair = stack[:, :6]
     assert in_network_order(pair, "packnet_sfm", 2).flatten().tolist() == [3, 4, 5, 0, 1, 2]

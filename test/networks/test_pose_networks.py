@@ -104,16 +104,21 @@ def test_every_parameter_learns(name: str) -> None:
     said = network.observe(stack_for(network))
     parts = (said.motion, *said.explainability, said.residual_translation, said.intrinsics)
     sum((part * torch.rand_like(part)).sum() for part in parts).backward()
-    still = [name for name, parameter in network.named_parameters()
-             if parameter.grad is None or not parameter.grad.any()]
+    still = [
+        name
+        for name, parameter in network.named_parameters()
+        if parameter.grad is None or not parameter.grad.any()
+    ]
     assert still == []
 
 
 def test_a_fresh_field_begins_to_move_at_once() -> None:
     network = seeded("small", residual_translation=True).train()
     network.observe(stack_for(network)).residual_translation.sum().backward()
-    assert all(bool(refinement.second.weight.grad.any())
-               for refinement in network.motion_field.refinements)
+    assert all(
+        bool(refinement.second.weight.grad.any())
+        for refinement in network.motion_field.refinements
+    )
 
 
 def test_axes_of_the_field_have_scales_of_their_own() -> None:
@@ -150,8 +155,9 @@ def test_imagenet_weights_are_for_resnets(tmp_path) -> None:
     torch.save(donor.state_dict(), tmp_path / "resnet18.pth")
     network = seeded("pose_resnet18", pretrained=str(tmp_path / "resnet18.pth"))
     torch.testing.assert_close(network.encoder.conv1.weight[:, 3:], donor.conv1.weight / 2)
-    torch.testing.assert_close(network.encoder.layer4[0].conv2.weight,
-                               donor.layer4[0].conv2.weight)
+    torch.testing.assert_close(
+        network.encoder.layer4[0].conv2.weight, donor.layer4[0].conv2.weight
+    )
 
 
 def test_the_graph_answers_what_torch_answers() -> None:

@@ -26,8 +26,9 @@ def torchvision_like(layers: int = 18) -> dict[str, Tensor]:
     """What torchvision's files of that age hold: no counters, but the classifier."""
     torch.manual_seed(1)
     state = ResNetEncoder(layers).state_dict()
-    state = {name: tensor for name, tensor in state.items()
-             if not name.endswith("num_batches_tracked")}
+    state = {
+        name: tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")
+    }
     return {**state, "fc.weight": torch.zeros(1000, 512), "fc.bias": torch.zeros(1000)}
 
 
@@ -102,7 +103,10 @@ def test_code_in_a_file_does_not_run(tmp_path: Path) -> None:
 def test_a_model_folder_needs_the_file_no_more() -> None:
     config = DepthNetworkConfig(name="resnet18", pretrained="gone.pth")
     weights = create_depth_network(dataclasses.replace(config, pretrained="")).state_dict()
-    folder = SimpleNamespace(depth_config=config, path=Path("model"), depth_weights=lambda: {
-        name: tensor.numpy() for name, tensor in weights.items()})
+    folder = SimpleNamespace(
+        depth_config=config,
+        path=Path("model"),
+        depth_weights=lambda: {name: tensor.numpy() for name, tensor in weights.items()},
+    )
     network = load_network(folder, "depth")
     assert torch.equal(network.encoder.conv1.weight, weights["encoder.conv1.weight"])

@@ -31,8 +31,10 @@ Numbers = tuple[tuple[float, float, float, float], ...]
 PACKNET = DepthNetworkConfig(name="packnet01", min_depth=0.5)
 PACKNET_1B = DepthNetworkConfig(name="packnet01", skip_fusion="add", min_depth=0.5)
 PACKNET_SLIM = DepthNetworkConfig(name="packnet_slim01", min_depth=0.5)
-RESNETS = {layers: DepthNetworkConfig(name=f"resnet{layers}", min_depth=0.1, max_depth=100.0)
-           for layers in (18, 34, 50)}
+RESNETS = {
+    layers: DepthNetworkConfig(name=f"resnet{layers}", min_depth=0.1, max_depth=100.0)
+    for layers in (18, 34, 50)
+}
 
 PACKNET_SFM: dict[str, tuple[DepthNetworkConfig, Numbers]] = {
     "PackNet01 1A": (PACKNET, (
@@ -143,8 +145,9 @@ def test_same_numbers_as_monodepth2(layers: int) -> None:
     first, second = published_state(config, encoder), published_state(config, decoder)
     assert monodepth2_depth_config(first) == config
     found = depths(config, {**encoder.translated(first), **decoder.translated(second)})
-    assert_same_numbers([(1.0 / depth - 0.01) / (10.0 - 0.01) for depth in found],
-                        MONODEPTH2[layers])
+    assert_same_numbers(
+        [(1.0 / depth - 0.01) / (10.0 - 0.01) for depth in found], MONODEPTH2[layers]
+    )
 
 
 @pytest.mark.parametrize("config", [PACKNET, PACKNET_1B, PACKNET_SLIM, *RESNETS.values()])
@@ -191,5 +194,7 @@ def test_the_spelling_with_dropout_is_read_too() -> None:
 def test_other_checkpoints_are_not_taken_for_a_network() -> None:
     assert packnet_sfm_depth_config({"conv1.weight": torch.zeros(1)}) is None
     deeper = {f"encoder.layer3.{block}.conv3.weight": torch.zeros(1) for block in range(23)}
-    assert monodepth2_depth_config({**deeper, "encoder.layer4.0.conv1.weight": torch.zeros(1)}
-                                   ) is None
+    assert (
+        monodepth2_depth_config({**deeper, "encoder.layer4.0.conv1.weight": torch.zeros(1)})
+        is None
+    )

@@ -54,8 +54,12 @@ class Runs:
 def state() -> dict[str, torch.Tensor]:
     base = torch.arange(12.0).view(3, 4)
     return collections.OrderedDict(
-        weight=base, view=base[1:, ::2], half=torch.ones(2).half(), count=torch.tensor(7),
-        parameter=torch.nn.Parameter(torch.ones(2, 2)), empty=torch.zeros(0, 3),
+        weight=base,
+        view=base[1:, ::2],
+        half=torch.ones(2).half(),
+        count=torch.tensor(7),
+        parameter=torch.nn.Parameter(torch.ones(2, 2)),
+        empty=torch.zeros(0, 3),
     )
 
 
@@ -79,8 +83,11 @@ def test_a_foreign_configuration_becomes_a_placeholder(
 ) -> None:
     config = foreign.CfgNode({"model": foreign.CfgNode({"name": "SfmModel"}), "list": [1, 2]})
     counter = collections.Counter({"a": 1})
-    torch.save({"config": config, "counter": counter, "state_dict": state()}, tmp_path / "a.ckpt",
-               _use_new_zipfile_serialization=is_zip)
+    torch.save(
+        {"config": config, "counter": counter, "state_dict": state()},
+        tmp_path / "a.ckpt",
+        _use_new_zipfile_serialization=is_zip,
+    )
     monkeypatch.delitem(sys.modules, "strange_config")
     found = load_file_content(tmp_path / "a.ckpt")
     assert isinstance(found.value["config"], Placeholder)
@@ -117,7 +124,8 @@ def test_what_a_foreign_call_answers_is_inert_too(tmp_path: Path) -> None:
     assert isinstance(found.value["b"], Placeholder)
     assert found.value["b"]("touch proof") is not None
     assert set(found.foreign) == {
-        f"__builtin__.{name}" for name in ("__import__", "eval", "getattr")  # as protocol 2 has it
+        f"__builtin__.{name}"
+        for name in ("__import__", "eval", "getattr")  # as protocol 2 has it
     }
 
 
@@ -131,8 +139,15 @@ def crafted(pickled: bytes, path: Path) -> Path:
 
 def test_functions_of_torch_cannot_be_changed(tmp_path: Path) -> None:
     """BUILD sets attributes of what was named before: here the function's defaults."""
-    attack = (pickle.PROTO + b"\x02" + b"ctorch._utils\n_rebuild_tensor_v2\n"
-              + pickle.NONE + b"}U\x0c__defaults__)s" + pickle.TUPLE2 + b"b.")
+    attack = (
+        pickle.PROTO
+        + b"\x02"
+        + b"ctorch._utils\n_rebuild_tensor_v2\n"
+        + pickle.NONE
+        + b"}U\x0c__defaults__)s"
+        + pickle.TUPLE2
+        + b"b."
+    )
     before = torch._utils._rebuild_tensor_v2.__defaults__
     with pytest.raises(ModelError, match="changes a function of torch"):
         load_file_content(crafted(attack, tmp_path / "a.ckpt"))
@@ -140,17 +155,24 @@ def test_functions_of_torch_cannot_be_changed(tmp_path: Path) -> None:
 
 
 def test_placeholders_take_whatever_a_pickle_does(tmp_path: Path) -> None:
-    protocol_4 = {"set": frozenset({1}), "ordered": collections.OrderedDict(a=1),
-                  "deque": collections.deque([1, 2]), "path": Path("x"), "type": dict[str, int],
-                  "dtype": torch.float32, "exception": ValueError("x")}
+    protocol_4 = {
+        "set": frozenset({1}),
+        "ordered": collections.OrderedDict(a=1),
+        "deque": collections.deque([1, 2]),
+        "path": Path("x"),
+        "type": dict[str, int],
+        "dtype": torch.float32,
+        "exception": ValueError("x"),
+    }
     torch.save(protocol_4, tmp_path / "a.ckpt", pickle_protocol=4)
     found = load_file_content(tmp_path / "a.ckpt")
     assert found.value["ordered"] == {"a": 1}
     assert isinstance(found.value["path"], Placeholder)
 
 
-@pytest.mark.parametrize("change", ["cut", "noise", "empty", "tar", "text", "pickle", "zip",
-                                    "torchscript"])
+@pytest.mark.parametrize(
+    "change", ["cut", "noise", "empty", "tar", "text", "pickle", "zip", "torchscript"]
+)
 def test_other_files_are_refused(tmp_path: Path, change: str) -> None:
     path = tmp_path / "a.ckpt"
     torch.save({"weight": torch.ones(1000)}, path)
@@ -165,10 +187,15 @@ def test_other_files_are_refused(tmp_path: Path, change: str) -> None:
         with zipfile.ZipFile(path, "a") as archive:
             archive.writestr("a/constants.pkl", b"")
     else:
-        path.write_bytes({
-            "cut": data[: len(data) // 2], "noise": bytes(range(256)) * 20, "empty": b"",
-            "text": b"<html>404</html>", "pickle": pickle.dumps({"weight": 1}),
-        }[change])
+        path.write_bytes(
+            {
+                "cut": data[: len(data) // 2],
+                "noise": bytes(range(256)) * 20,
+                "empty": b"",
+                "text": b"<html>404</html>",
+                "pickle": pickle.dumps({"weight": 1}),
+            }[change]
+        )
     with pytest.raises(ModelError, match=r"a\.ckpt.*(give|download)"):
         load_file_content(path)
 
@@ -182,7 +209,9 @@ def test_a_missing_file_is_an_error_of_ours(tmp_path: Path, is_zip: bool) -> Non
 def test_nothing_but_tensors_is_allowed() -> None:
     """Whoever adds a line here must be able to say why it cannot run anything."""
     assert set(restricted_unpickler.ALLOWED) == {
-        ("torch._utils", "_rebuild_tensor"), ("torch._utils", "_rebuild_tensor_v2"),
-        ("torch._utils", "_rebuild_parameter"), ("torch", "Size"),
+        ("torch._utils", "_rebuild_tensor"),
+        ("torch._utils", "_rebuild_tensor_v2"),
+        ("torch._utils", "_rebuild_parameter"),
+        ("torch", "Size"),
         ("collections", "OrderedDict"),
     }

@@ -28,8 +28,13 @@ class Told(nn.Module):
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        self.config = PoseNetworkConfig(name=name, reference_focal=REFERENCE, explainability=True,
-                                        residual_translation=True, learn_intrinsics=True)
+        self.config = PoseNetworkConfig(
+            name=name,
+            reference_focal=REFERENCE,
+            explainability=True,
+            residual_translation=True,
+            learn_intrinsics=True,
+        )
         self.images = self.config.images
 
     def forward(self, stack: Tensor) -> Tensor:
@@ -80,8 +85,10 @@ def T_earlier_later(first: float, second: float) -> np.ndarray:
 def test_motions_are_towards_the_sources_in_metres(name: str) -> None:
     said = predict_source_motions(Told(name), *frames(SHADES), K)
     for row, (earlier, target, later) in enumerate(SHADES):
-        expected = [T_earlier_later(earlier, target),
-                    np.linalg.inv(T_earlier_later(target, later))]
+        expected = [
+            T_earlier_later(earlier, target),
+            np.linalg.inv(T_earlier_later(target, later)),
+        ]
         assert np.allclose(said.T_source_target[row], expected, atol=1e-6)
     assert said.T_target_source is None
     assert said.residual_reverse is None
@@ -92,8 +99,10 @@ def test_the_way_back_is_a_pass_of_its_own(name: str) -> None:
     said = predict_source_motions(Told(name), *frames(SHADES), K, both_ways=True)
     assert said.T_target_source is not None
     for row, (earlier, target, later) in enumerate(SHADES):
-        expected = [T_earlier_later(target, earlier),  # the pair was shown turned round
-                    np.linalg.inv(T_earlier_later(later, target))]
+        expected = [
+            T_earlier_later(target, earlier),  # the pair was shown turned round
+            np.linalg.inv(T_earlier_later(later, target)),
+        ]
         assert np.allclose(said.T_target_source[row], expected, atol=1e-6)
 
 
@@ -109,10 +118,13 @@ def test_masks_and_fields_lie_where_they_are_used(name: str) -> None:
         for source, shade in enumerate((earlier, later)):
             assert torch.allclose(said.explainability[0][row, source], torch.tensor(target))
             stretched = target * FOCAL / REFERENCE  # along z the focal rule holds
-            assert torch.allclose(forth[row, source, :, 1, 2],
-                                  torch.tensor([target, shade, stretched]))
-            assert torch.allclose(back[row, source, :, 1, 2],
-                                  torch.tensor([shade, target, shade * FOCAL / REFERENCE]))
+            assert torch.allclose(
+                forth[row, source, :, 1, 2], torch.tensor([target, shade, stretched])
+            )
+            assert torch.allclose(
+                back[row, source, :, 1, 2],
+                torch.tensor([shade, target, shade * FOCAL / REFERENCE]),
+            )
 
 
 @pytest.mark.parametrize("name", ["small", "posenet"])

@@ -32,13 +32,16 @@ class Pyramid(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(nn.Conv2d(3, width, 1) for width in channels)
         self.reductions = reductions
-        self.feature_info = SimpleNamespace(reduction=lambda: list(reductions),
-                                            channels=lambda: list(channels))
+        self.feature_info = SimpleNamespace(
+            reduction=lambda: list(reductions), channels=lambda: list(channels)
+        )
 
     def forward(self, image: Tensor) -> list[Tensor]:
         assert image.shape[-1] != 160, "width (160) doesn't match model (224)"
-        return [layer(nn.functional.avg_pool2d(image, reduction))
-                for layer, reduction in zip(self.layers, self.reductions, strict=True)]
+        return [
+            layer(nn.functional.avg_pool2d(image, reduction))
+            for layer, reduction in zip(self.layers, self.reductions, strict=True)
+        ]
 
 
 @pytest.fixture
@@ -61,10 +64,14 @@ def test_a_pyramid_carries_the_decoder(name: str) -> None:
     sum(depth.log().mean() for depth in depths).backward()
     silent = [key for key, parameter in network.named_parameters() if parameter.grad is None]
     # Of two features at 1/16 the deeper one is used.
-    assert silent == (["encoder.model.layers.3.weight", "encoder.model.layers.3.bias"]
-                      if name == "doubled" else [])
-    torch.testing.assert_close(network.depth(torch.ones(1, 3, 64, 64)),
-                               network(torch.ones(1, 3, 64, 64))[0])
+    assert silent == (
+        ["encoder.model.layers.3.weight", "encoder.model.layers.3.bias"]
+        if name == "doubled"
+        else []
+    )
+    torch.testing.assert_close(
+        network.depth(torch.ones(1, 3, 64, 64)), network(torch.ones(1, 3, 64, 64))[0]
+    )
 
 
 @pytest.mark.usefixtures("timm")

@@ -23,8 +23,13 @@ from sensor_msgs.msg import Image
 def test_without_autostart_the_states_are_somebody_elses_business(
     start_node, probe, camera, tiny_model, tmp_path
 ):
-    start_node("depth_node", autostart=False, model=tiny_model.path, models_dir=tmp_path,
-               engine="onnxruntime")
+    start_node(
+        "depth_node",
+        autostart=False,
+        model=tiny_model.path,
+        models_dir=tmp_path,
+        engine="onnxruntime",
+    )
     name = f"{probe.namespace}/depth_node"
     depths = probe.collect(Image, "depth/image_rect")
 

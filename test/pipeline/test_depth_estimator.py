@@ -303,8 +303,9 @@ def test_a_network_of_three_images_says_the_newest_motion(drive: Drive) -> None:
     estimator = _estimator(_three_images(drive))
     results = _run(estimator, drive)
     assert [result.ego_motion is None for result in results[:3]] == [True, True, False]
-    assert results[1].remarks == ("no ego-motion: the pose network wants two images before this "
-                                  "one",)
+    assert results[1].remarks == (
+        "no ego-motion: the pose network wants two images before this one",
+    )
     for index, result in enumerate(results[2:], start=2):
         assert result.ego_motion is not None
         assert result.ego_motion.seconds == pytest.approx(0.1)
@@ -316,16 +317,19 @@ def test_a_network_of_three_images_says_the_newest_motion(drive: Drive) -> None:
     assert translation.median == pytest.approx(1.0, rel=1e-3)
     pose_engine = estimator._model.pose_engine
     assert isinstance(pose_engine, OracleEngine)
-    for channels, frame in zip(np.split(pose_engine.inputs[3][0], 3), drive.frames[3:6],
-                               strict=True):
+    for channels, frame in zip(
+        np.split(pose_engine.inputs[3][0], 3), drive.frames[3:6], strict=True
+    ):
         np.testing.assert_allclose(channels, frame.image.transpose(2, 0, 1) / 255, atol=1e-6)
 
 
 def test_a_network_of_three_images_waits_again_after_a_gap(drive: Drive) -> None:
     estimator = _estimator(_three_images(drive), max_image_gap=0.5)
     stamps = [0, 100, 200, 1000, 1100, 1200]  # ms
-    results = [estimator.estimate(frame.image, stamp * 1_000_000)
-               for frame, stamp in zip(drive.frames, stamps, strict=False)]
+    results = [
+        estimator.estimate(frame.image, stamp * 1_000_000)
+        for frame, stamp in zip(drive.frames, stamps, strict=False)
+    ]
     assert [result.ego_motion is None for result in results] == [True, True, False] * 2
 
 
@@ -334,8 +338,9 @@ def test_a_swap_to_a_network_of_more_images_starts_anew(drive: Drive) -> None:
     _run(estimator, drive)
     estimator.swap(estimator.prepare(_three_images(drive)))
     start = drive.frames[-1].stamp_ns
-    results = [estimator.estimate(drive.frames[i].image, start + (i + 1) * PERIOD_NS)
-               for i in range(3)]
+    results = [
+        estimator.estimate(drive.frames[i].image, start + (i + 1) * PERIOD_NS) for i in range(3)
+    ]
     assert [result.ego_motion is None for result in results] == [True, True, False]
 
 

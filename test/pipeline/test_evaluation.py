@@ -175,8 +175,15 @@ def test_flip_blends_the_mirror_images_depth_the_right_way_round() -> None:
 
 
 def test_names_of_parts_are_kept_apart(tmp_path: Path, straight: Drive) -> None:
-    bag = write_bag(tmp_path / "drive", replace(straight, frames=straight.frames[:3],
-                    depths=straight.depths[:3], poses=straight.poses[:3]))
+    bag = write_bag(
+        tmp_path / "drive",
+        replace(
+            straight,
+            frames=straight.frames[:3],
+            depths=straight.depths[:3],
+            poses=straight.poses[:3],
+        ),
+    )
     drives = _evaluator(oracle(straight)).evaluate_bags([bag, f"{bag}@0.1-", bag, bag])
     assert list(drives) == ["drive", "drive@0.1-", str(bag), f"{bag} (2)"]
     assert [drive.frames for drive in drives.values()] == [3, 2, 3, 3]

@@ -22,15 +22,20 @@ from sfm_depth_ros.networks.model_loading import load_networks
 from sfm_depth_ros.pipeline.model_saving import procedural_check_images, save_model
 
 METADATA: dict[str, Any] = {
-    "preprocessing": {"width": 96}, "licence": "Apache-2.0", "steps": 5, "metrics": {"loss": 1.0},
+    "preprocessing": {"width": 96},
+    "licence": "Apache-2.0",
+    "steps": 5,
+    "metrics": {"loss": 1.0},
     "trained_on": [{"name": "noise", "licence": "Apache-2.0"}],
 }
 
 
 def networks(pose_width: int = 8) -> tuple[nn.Module, nn.Module]:
     torch.manual_seed(0)
-    return (create_depth_network(DepthNetworkConfig(width=8)),
-            create_pose_network(PoseNetworkConfig(width=pose_width)))
+    return (
+        create_depth_network(DepthNetworkConfig(width=8)),
+        create_pose_network(PoseNetworkConfig(width=pose_width)),
+    )
 
 
 @pytest.fixture
@@ -43,8 +48,12 @@ def test_what_is_saved_comes_back(parent: ModelFolder) -> None:
     assert folder == parent
     assert folder.path.name.endswith(f"Z-{folder.model_id}")
     metadata = folder.metadata
-    assert metadata["preprocessing"] == {"width": 96, "range": [0, 1], "filter": "area",
-                                         "multiple": 32}
+    assert metadata["preprocessing"] == {
+        "width": 96,
+        "range": [0, 1],
+        "filter": "area",
+        "multiple": 32,
+    }
     assert metadata["reference_focal"] == 200.0
     assert metadata["depth_range"] == [0.1, 120.0]
     assert metadata["parent"] is None
@@ -59,10 +68,12 @@ def test_what_is_saved_comes_back(parent: ModelFolder) -> None:
 def test_check_frames_hold_what_torch_answers(parent: ModelFolder) -> None:
     frames = parent.check_frames()
     depth, pose = load_networks(parent)
-    torch.testing.assert_close(depth.depth(torch.from_numpy(frames.image)),
-                               torch.from_numpy(frames.depth))
-    torch.testing.assert_close(pose(torch.from_numpy(frames.pair)),
-                               torch.from_numpy(frames.motion))
+    torch.testing.assert_close(
+        depth.depth(torch.from_numpy(frames.image)), torch.from_numpy(frames.depth)
+    )
+    torch.testing.assert_close(
+        pose(torch.from_numpy(frames.pair)), torch.from_numpy(frames.motion)
+    )
 
 
 def trained_a_little(parent: ModelFolder) -> tuple[nn.Module, nn.Module]:
@@ -92,19 +103,24 @@ def test_a_child_needs_no_export_and_leaves_training_alone(
 
 
 def test_another_architecture_is_exported(parent: ModelFolder, tmp_path: Path) -> None:
-    child = save_model(tmp_path, *networks(pose_width=9), metadata=METADATA, parent=parent,
-                       name="wide")
+    child = save_model(
+        tmp_path, *networks(pose_width=9), metadata=METADATA, parent=parent, name="wide"
+    )
     assert child.path == tmp_path / "wide"
     assert child.pose_config.width == 9
     assert engine_error("onnxruntime", child, "pose").max < 1e-4
 
 
 def test_a_graph_that_cannot_be_reused_is_said(
-    parent: ModelFolder, tmp_path: Path, caplog: pytest.LogCaptureFixture,
+    parent: ModelFolder,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("sfm_depth_ros.pipeline.model_saving.export_onnx",
-                        lambda _, kind: b"exported again: " + kind.encode())
+    monkeypatch.setattr(
+        "sfm_depth_ros.pipeline.model_saving.export_onnx",
+        lambda _, kind: b"exported again: " + kind.encode(),
+    )
     broken = ModelFolder(tmp_path / "gone", parent.metadata)
     with caplog.at_level(logging.WARNING):
         child = save_model(tmp_path, *networks(), metadata=METADATA, parent=broken)
@@ -123,8 +139,9 @@ def test_networks_that_answer_nan_are_not_saved(parent: ModelFolder, tmp_path: P
 
 def test_own_check_images(parent: ModelFolder, tmp_path: Path) -> None:
     image, pair = torch.rand(2, 3, 64, 64), torch.rand(2, 6, 64, 64)
-    child = save_model(tmp_path, *networks(), metadata=METADATA, parent=parent,
-                       check_images=(image, pair))
+    child = save_model(
+        tmp_path, *networks(), metadata=METADATA, parent=parent, check_images=(image, pair)
+    )
     assert np.array_equal(child.check_frames().image, image.numpy())
 
 

@@ -36,9 +36,7 @@ def test_what_begins_with_a_header():
 def test_only_the_stamp_moves(offset_ns):
     stamp_ns = 1_700_000_000_500_000_000
     image = Image(header=header_at(stamp_ns, "camera"), height=1, width=2, encoding="rgb8")
-    moved = deserialize_message(
-        serialised.restamped(serialize_message(image), offset_ns), Image
-    )
+    moved = deserialize_message(serialised.restamped(serialize_message(image), offset_ns), Image)
     assert stamp_to_ns(moved.header.stamp) == stamp_ns + offset_ns
     moved.header = image.header
     assert moved == image

@@ -131,7 +131,10 @@ class ModelWriter:
         files[DEPTH_WEIGHTS] = save({k: v.contiguous() for k, v in depth.state_dict().items()})
         files[POSE_WEIGHTS] = save({k: v.contiguous() for k, v in pose.state_dict().items()})
         content = {
-            "licence": "test", **metadata, "reference_focal": 57.0, "depth_range": [0.1, 60.0],
+            "licence": "test",
+            **metadata,
+            "reference_focal": 57.0,
+            "depth_range": [0.1, 60.0],
             "architecture": {"depth": vars(depth.config), "pose": vars(pose.config)},
             "parent": parent.model_id if parent else None,
         }
@@ -153,15 +156,26 @@ def make_parts(
     """Makes what an online trainer is made of, with a model to begin with."""
 
     def make(make_world=None, objective: ObjectiveConfig | None = None, **training):
-        settings = {"min_snippets": 6, "validate_every": 4, "batch_size": 2, "warmup_steps": 2,
-                    "holdout_share": 0.3, "average_decay": 0.5, "learning_rate": 1e-3}
+        settings = {
+            "min_snippets": 6,
+            "validate_every": 4,
+            "batch_size": 2,
+            "warmup_steps": 2,
+            "holdout_share": 0.3,
+            "average_decay": 0.5,
+            "learning_rate": 1e-3,
+        }
         networks = tiny_networks()
         facts = {"preprocessing": {"width": WIDTH}, "trained_on": [], "steps": 100, "metrics": {}}
         first = writer(networks.depth, networks.pose, metadata=facts)
         return TrainerParts(
             training=OnlineTrainingConfig(**{**settings, **training}),
-            objective=objective or ObjectiveConfig(), folder=first, work_dir=tmp_path / "work",
-            save=writer, deploy=lambda folder: None, make_world=make_world,
+            objective=objective or ObjectiveConfig(),
+            folder=first,
+            work_dir=tmp_path / "work",
+            save=writer,
+            deploy=lambda folder: None,
+            make_world=make_world,
         )
 
     return make

@@ -45,8 +45,13 @@ def test_the_recipe_is_the_equation(plane_snippets) -> None:
 def test_the_truth_costs_less_than_a_depth_one_fifth_off(plane_snippets) -> None:
     batch = collate(plane_snippets(2, with_truth=True))
     loss = {
-        factor: bare_sfm_loss(batch.target, batch.sources, factor * batch.depth.clamp(max=15),
-                              batch.K, batch.T_source_target).item()
+        factor: bare_sfm_loss(
+            batch.target,
+            batch.sources,
+            factor * batch.depth.clamp(max=15),
+            batch.K,
+            batch.T_source_target,
+        ).item()
         for factor in (0.8, 1.0, 1.2)
     }
     assert loss[1.0] < 0.7 * min(loss[0.8], loss[1.2])

@@ -130,8 +130,11 @@ except DataError as error:
 
 def test_a_full_disk_is_said(tmp_path: Path) -> None:
     said = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, str(tmp_path)], capture_output=True, text=True,
-        timeout=60, check=True,
+        [sys.executable, "-c", FULL_DISK, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     )
     assert "free some disk space" in said.stdout
     assert [path.name for path in tmp_path.iterdir()] == [".locks"]

@@ -42,9 +42,21 @@ def test_two_processes_give_the_gradient_of_the_doubled_batch(tmp_path: Path) ->
     trainer.run(data.batch, judge)
     arguments = [str(tmp_path / "two"), "1", "--gradient", str(tmp_path / "two.safetensors")]
     said = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port",
-         str(_free_port()), tiny_run.__file__, *arguments],
-        env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=120,
+        [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--nproc-per-node",
+            "2",
+            "--master-port",
+            str(_free_port()),
+            tiny_run.__file__,
+            *arguments,
+        ],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
         check=False,
     )
     assert said.returncode == 0, said.stderr
@@ -143,12 +155,19 @@ def test_alone_without_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _start(folder: Path, rank: int, port: str) -> subprocess.Popen[bytes]:
     environment = {
-        **os.environ, "RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(rank),
-        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1",
+        **os.environ,
+        "RANK": str(rank),
+        "WORLD_SIZE": "2",
+        "LOCAL_RANK": str(rank),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": port,
+        "OMP_NUM_THREADS": "1",
     }
     return subprocess.Popen(
-        [sys.executable, tiny_run.__file__, str(folder), "100000"], env=environment,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [sys.executable, tiny_run.__file__, str(folder), "100000"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
 
 

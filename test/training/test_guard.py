@@ -14,8 +14,12 @@ from sfm_depth_ros.data.batch import collate
 from sfm_depth_ros.training.guard import HeldOutError, held_out_error, judge
 
 DEPLOYED = HeldOutError(
-    photometric=0.10, translation_deviation=0.05, depth_deviation=0.05,
-    translation_scale_ratio=1.05, depth_scale_ratio=0.95, rehearsal_abs_rel=0.10,
+    photometric=0.10,
+    translation_deviation=0.05,
+    depth_deviation=0.05,
+    translation_scale_ratio=1.05,
+    depth_scale_ratio=0.95,
+    rehearsal_abs_rel=0.10,
 )
 
 

@@ -55,8 +55,9 @@ def test_nan_is_refused_and_counted(learner, plane_snippets) -> None:
 
 
 def test_rendered_truth_says_nothing_about_the_live_scale(learner, plane_snippets) -> None:
-    learner.objective = ObjectiveConfig(photometric_weight=0.0, smoothness_weight=0.0,
-                                        velocity_weight=0.0)
+    learner.objective = ObjectiveConfig(
+        photometric_weight=0.0, smoothness_weight=0.0, velocity_weight=0.0
+    )
     batch = collate(plane_snippets(1) + plane_snippets(2, seed=1, with_truth=True))
     batch.depth[1, :, :9] = torch.inf  # sky
     learner.scale(1.3, 0.8)

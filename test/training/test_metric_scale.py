@@ -35,7 +35,8 @@ def drive() -> tuple[list[Snippet], list[Snippet]]:
     snippets = [rendered.render_snippet(index, 1) for index in range(4, len(rendered) - 4, 3)]
     blind = [
         Snippet(s.target, s.sources, s.intrinsics, s.displacements, s.stamps_ns)
-        for s in snippets if min(s.displacements) > 0.05
+        for s in snippets
+        if min(s.displacements) > 0.05
     ]
     return [s for i, s in enumerate(blind) if i % 5], blind[::5]
 
@@ -43,11 +44,19 @@ def drive() -> tuple[list[Snippet], list[Snippet]]:
 def train(snippets: list[Snippet], velocity_weight: float, folder) -> NetworkPair:
     networks = fresh_networks(
         DepthNetworkConfig(width=8, reference_focal=57.0),
-        PoseNetworkConfig(width=8, reference_focal=57.0), seed=1,
+        PoseNetworkConfig(width=8, reference_focal=57.0),
+        seed=1,
     )
     config = OfflineTrainingConfig(
-        steps=STEPS, batch_size=6, learning_rate=3e-3, warmup_steps=10, average_decay=0.9,
-        scale_rate_factor=10.0, self_supervised_every=1, validate_every=10**6, log_every=20,
+        steps=STEPS,
+        batch_size=6,
+        learning_rate=3e-3,
+        warmup_steps=10,
+        average_decay=0.9,
+        scale_rate_factor=10.0,
+        self_supervised_every=1,
+        validate_every=10**6,
+        log_every=20,
     )
     trainer = OfflineTrainer(
         networks, config, ObjectiveConfig(velocity_weight=velocity_weight), folder / "state"

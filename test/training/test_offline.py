@@ -19,8 +19,15 @@ from sfm_depth_ros.training.offline import OfflineTrainer, RunParts
 from sfm_depth_ros.training.validation import validate
 
 CONFIG = OfflineTrainingConfig(
-    steps=12, batch_size=2, warmup_steps=2, validate_every=6, save_every=6, log_every=4,
-    learning_rate=3e-3, self_supervised_every=3, average_decay=0.8,
+    steps=12,
+    batch_size=2,
+    warmup_steps=2,
+    validate_every=6,
+    save_every=6,
+    log_every=4,
+    learning_rate=3e-3,
+    self_supervised_every=3,
+    average_decay=0.8,
 )
 
 
@@ -153,7 +160,9 @@ def test_the_last_weights_where_asked_for(trainer, make_batch) -> None:
 def test_somebody_may_ask_for_the_end(tiny_networks, tmp_path, make_batch) -> None:
     asked = iter([False, False, True])
     parts = RunParts(
-        tmp_path, dataclasses.replace(CONFIG, save_every=100), ObjectiveConfig(),
+        tmp_path,
+        dataclasses.replace(CONFIG, save_every=100),
+        ObjectiveConfig(),
         is_stopping=lambda: next(asked),
     )
     run = OfflineTrainer(tiny_networks(), parts)

@@ -40,9 +40,7 @@ def test_says_what_it_waits_for(make_trainer, drive) -> None:
     trainer = make_trainer()
     trainer.set_inputs("no camera_info received")
     status = trainer.status()
-    assert (status.state, status.reason) == (
-        "waiting", "0 of 6 snippets; no camera_info received"
-    )
+    assert (status.state, status.reason) == ("waiting", "0 of 6 snippets; no camera_info received")
     assert trainer.add_snippet(drive(1)[0])
     trainer.set_inputs("")
     assert trainer.status().reason == "1 of 6 snippets"
@@ -115,7 +113,9 @@ def test_resumes_with_the_same_steps_and_weights(make_parts, drive) -> None:
     again = OnlineTrainer(parts)
     after = again.status()
     assert (after.steps, after.buffer, after.held_out) == (
-        before.steps, before.buffer, before.held_out
+        before.steps,
+        before.buffer,
+        before.held_out,
     )
     for name, tensor in again._loop.learner.networks.state_dict().items():
         assert torch.equal(tensor, weights[name]), name

@@ -65,8 +65,9 @@ def test_the_whole_list_is_there() -> None:
 
 @pytest.mark.parametrize("file", [f for f in FILES if f.stem not in OURS], ids=lambda f: f.stem)
 def test_a_recipe_names_its_paper_and_what_deviates(file: Path) -> None:
-    comment = " ".join(line[1:].strip() for line in file.read_text().splitlines()
-                       if line.startswith("#"))
+    comment = " ".join(
+        line[1:].strip() for line in file.read_text().splitlines() if line.startswith("#")
+    )
     assert re.search(r"(CVPR|ICCV|AAAI|NeurIPS|Scenes,) 20(17|18|19|20)\b", comment)
     assert "As published:" in comment
     assert "Deviates:" in comment

@@ -49,8 +49,7 @@ def test_killed_and_resumed_is_uninterrupted(tmp_path: Path, uninterrupted, numb
 
 def _run_and_signal(folder: Path, step: int, number: int) -> int:
     """Start a run as a process, and end it when it has done some steps."""
-    command = [sys.executable, tiny_run.__file__, str(folder),
-               str(STEPS)]
+    command = [sys.executable, tiny_run.__file__, str(folder), str(STEPS)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None

@@ -73,8 +73,9 @@ def test_true_depth_explains_the_images_better(batch) -> None:
 
 
 def test_without_displacements_nothing_is_measured(batch) -> None:
-    unknown = SnippetBatch(batch.target, batch.sources, batch.K,
-                           torch.full_like(batch.displacements, math.nan))
+    unknown = SnippetBatch(
+        batch.target, batch.sources, batch.K, torch.full_like(batch.displacements, math.nan)
+    )
     networks = oracles(batch, 1.0, 1.0)
     assert calibrate_scale(*networks, [unknown], ObjectiveConfig()) == (1.0, 1.0)
     assert math.isnan(measure_scale(*networks, [unknown], ObjectiveConfig()).photometric)

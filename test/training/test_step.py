@@ -30,7 +30,9 @@ def test_total_is_the_weighted_sum_of_the_named_terms(tiny_networks, batch) -> N
     config = ObjectiveConfig(velocity_weight=0.3, smoothness_weight=0.02, supervised_weight=0.7)
     terms = step(tiny_networks(), batch, config).terms
     expected = (
-        terms.photometric + 0.02 * terms.smoothness + 0.3 * terms.velocity
+        terms.photometric
+        + 0.02 * terms.smoothness
+        + 0.3 * terms.velocity
         + 0.7 * (terms.depth_supervision + terms.motion_supervision)
     )
     assert terms.total.item() == pytest.approx(expected.item(), rel=1e-5)
@@ -64,8 +66,9 @@ def test_the_objective_may_judge_some_snippets_only(tiny_networks, batch) -> Non
 
 def test_the_objective_may_look_at_the_finest_scale_alone(tiny_networks, batch) -> None:
     networks = tiny_networks().train()
-    step(networks, batch, photometric_scales=1, config=ObjectiveConfig(supervised_weight=0.0)
-         ).terms.total.backward()
+    step(
+        networks, batch, photometric_scales=1, config=ObjectiveConfig(supervised_weight=0.0)
+    ).terms.total.backward()
     finest, *coarser = networks.depth.decoder.heads[::-1]
     assert finest.weight.grad.norm() > 0
     assert all(head.weight.grad is None for head in coarser)
@@ -130,7 +133,10 @@ def beside(batch: SnippetBatch) -> SnippetBatch:
     instances = torch.zeros(len(batch), 3, *batch.target.shape[-2:], dtype=torch.uint8)
     instances[..., 20:30, 40:60] = 3
     return dataclasses.replace(
-        batch, right=batch.target.roll(-3, -1), T_right_target=T, instances=instances,
+        batch,
+        right=batch.target.roll(-3, -1),
+        T_right_target=T,
+        instances=instances,
         T_measured=batch.T_source_target,
     )
 
@@ -187,8 +193,13 @@ def test_depths_beside_the_target_are_those_of_their_images(tiny_networks, batch
 
 
 def test_some_rows_alone_with_every_extra(tiny_networks, batch) -> None:
-    pose = PoseNetworkConfig(width=8, reference_focal=57.0, explainability=True,
-                             residual_translation=True, learn_intrinsics=True)
+    pose = PoseNetworkConfig(
+        width=8,
+        reference_focal=57.0,
+        explainability=True,
+        residual_translation=True,
+        learn_intrinsics=True,
+    )
     networks = fresh_networks(tiny_networks().depth.config, pose, 0).eval()
     weights = {f"{name}_weight": 0.5 for name in TERMS}
     config = ObjectiveConfig(**weights, use_instance_mask=True)

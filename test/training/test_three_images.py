@@ -37,8 +37,9 @@ def batch(plane_snippets) -> SnippetBatch:
 
 
 def test_the_online_learner_teaches_it(networks: NetworkPair, batch: SnippetBatch) -> None:
-    training = OnlineTrainingConfig(warmup_steps=1, learning_rate=2e-3, average_decay=0.5,
-                                    mixed_precision="off")
+    training = OnlineTrainingConfig(
+        warmup_steps=1, learning_rate=2e-3, average_decay=0.5, mixed_precision="off"
+    )
     learner = OnlineLearner(networks, training, ObjectiveConfig())
     taught = learner.networks
     before = {name: p.detach().clone() for name, p in taught.pose.named_parameters()}

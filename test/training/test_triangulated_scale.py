@@ -28,15 +28,17 @@ def batch(drive: Drive) -> SnippetBatch:
     snippets = []
     for k in (1, 3, 5):
         motions = [invert(T[s]) @ T[k] for s in (k - 1, k + 1)]
-        snippets.append(Snippet(
-            target=frames[k].image,
-            sources=np.stack([frames[k - 1].image, frames[k + 1].image]),
-            intrinsics=CAMERA,
-            displacements=np.array([np.linalg.norm(m[:3, 3]) for m in motions], np.float32),
-            stamps_ns=np.array([frames[s].stamp_ns for s in (k - 1, k, k + 1)]),
-            depth=depths[k].astype(np.float32),
-            T_measured=np.stack(motions).astype(np.float32),
-        ))
+        snippets.append(
+            Snippet(
+                target=frames[k].image,
+                sources=np.stack([frames[k - 1].image, frames[k + 1].image]),
+                intrinsics=CAMERA,
+                displacements=np.array([np.linalg.norm(m[:3, 3]) for m in motions], np.float32),
+                stamps_ns=np.array([frames[s].stamp_ns for s in (k - 1, k, k + 1)]),
+                depth=depths[k].astype(np.float32),
+                T_measured=np.stack(motions).astype(np.float32),
+            )
+        )
     return collate(snippets)
 
 

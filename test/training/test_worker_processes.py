@@ -21,10 +21,13 @@ from sfm_depth_ros.training.worker_processes import in_processes
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_no_worker_outlives_its_parent(tmp_path: Path, number: signal.Signals) -> None:
     environment = {
-        **os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(slow_work.__file__).parent),
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(Path(slow_work.__file__).parent),
     }
     with subprocess.Popen(
-        [sys.executable, slow_work.__file__, str(tmp_path)], env=environment,
+        [sys.executable, slow_work.__file__, str(tmp_path)],
+        env=environment,
         stderr=subprocess.DEVNULL,
     ) as parent:
         try:

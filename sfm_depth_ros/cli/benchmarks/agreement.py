@@ -44,9 +44,11 @@ def measure_agreement(
         request = EngineRequest(folder, network, (1, channels, height, width), "fp32", threads)
         expected = answers(ENGINES["torch"](request), images)
         figures[network] = {
-            f"{name} {precision}": _error(name, replace(request, precision=precision), images,
-                                          expected)
-            for name in ENGINES for precision in PRECISIONS
+            f"{name} {precision}": _error(
+                name, replace(request, precision=precision), images, expected
+            )
+            for name in ENGINES
+            for precision in PRECISIONS
         }
     return figures
 

@@ -60,9 +60,11 @@ class Built:
 
     def row(self) -> str:
         """As a row of the table."""
-        return (f"| {self.network} | {self.precision} | {self.parameters / 1e6:.1f} M | "
-                f"{self.graph_bytes / 1e6:.1f} MB | {self.plan_bytes / 1e6:.1f} MB | "
-                f"{self.seconds:.2f} s |\n")
+        return (
+            f"| {self.network} | {self.precision} | {self.parameters / 1e6:.1f} M | "
+            f"{self.graph_bytes / 1e6:.1f} MB | {self.plan_bytes / 1e6:.1f} MB | "
+            f"{self.seconds:.2f} s |\n"
+        )
 
 
 def build_networks(
@@ -106,8 +108,9 @@ def _half(single: bytes, image_channels: int) -> bytes:
     to_half(proto)
     content: bytes = proto.SerializeToString()
     session = open_session(single)
-    check_agreement(content, lambda image: session.run(None, {"image": image})[0],
-                    image_channels, "fp16")
+    check_agreement(
+        content, lambda image: session.run(None, {"image": image})[0], image_channels, "fp16"
+    )
     return content
 
 

@@ -100,11 +100,20 @@ def _eager(folder: ModelFolder, input_hw: tuple[int, int], threads: int) -> dict
             network.depth(image)
             times_ms.append(1e3 * (time.perf_counter() - started))
     torch.set_num_threads(before)
-    return {"engine": "eager", "precision": "fp32", **_percentiles(times_ms[3:]),
-            "relative_error": {"p50": 0.0, "p99": 0.0, "max": 0.0}}
+    return {
+        "engine": "eager",
+        "precision": "fp32",
+        **_percentiles(times_ms[3:]),
+        "relative_error": {"p50": 0.0, "p99": 0.0, "max": 0.0},
+    }
 
 
 def _percentiles(times_ms: list[float]) -> dict[str, float]:
     p50, p95, p99 = (float(value) for value in np.percentile(times_ms, (50, 95, 99)))
-    return {"latency_ms_p50": p50, "latency_ms_p95": p95, "latency_ms_p99": p99,
-            "latency_ms_min": min(times_ms), "frames_per_s": 1e3 / p50}
+    return {
+        "latency_ms_p50": p50,
+        "latency_ms_p95": p95,
+        "latency_ms_p99": p99,
+        "latency_ms_min": min(times_ms),
+        "frames_per_s": 1e3 / p50,
+    }

@@ -133,27 +133,46 @@ def measure_extra(
     camera = f"--size {SIZE} --reported-focal-factor {extra.focal_factor:g}"
     drives = [
         render_drive(scratch, f"{style} {LEARN} {camera} --seed {seed}")
-        for style in extra.drives for seed in LEARN_SEEDS[: extra.places]
+        for style in extra.drives
+        for seed in LEARN_SEEDS[: extra.places]
     ]
     judges = [
         render_drive(scratch, f"{style} {JUDGE} {camera} --seed {JUDGE_SEED}")
         for style in extra.drives
     ]
     recipe = recipe_of(name, variant, steps, threads)
-    return measure_run(ShortRun(
-        recipe, drives[0], judges[0], scratch, find_share(SHIPPED_MODEL), tuple(drives[1:]),
-        tuple(judges[1:]), extra.lost_scale, extra.focal_factor,
-    ))
+    return measure_run(
+        ShortRun(
+            recipe,
+            drives[0],
+            judges[0],
+            scratch,
+            find_share(SHIPPED_MODEL),
+            tuple(drives[1:]),
+            tuple(judges[1:]),
+            extra.lost_scale,
+            extra.focal_factor,
+        )
+    )
 
 
 def recipe_of(name: str, variant: str, steps: int, threads: int) -> RecipeConfig:
     """Networks, objective and loop of one side."""
     overrides = [*PLAIN, *EXTRAS[name].variants[variant]]
     recipe: RecipeConfig = load_config(RecipeConfig, None, overrides)
-    return dataclasses.replace(recipe, training=dataclasses.replace(
-        recipe.training, steps=steps, warmup_steps=steps // 20, validate_every=steps,
-        save_every=10 * steps, keep="last", threads=threads, tensorboard=False,
-    ))
+    return dataclasses.replace(
+        recipe,
+        training=dataclasses.replace(
+            recipe.training,
+            steps=steps,
+            warmup_steps=steps // 20,
+            validate_every=steps,
+            save_every=10 * steps,
+            keep="last",
+            threads=threads,
+            tensorboard=False,
+        ),
+    )
 
 
 def tables(rows: dict[str, dict[str, Any]], standing: str = "") -> str:
@@ -163,8 +182,11 @@ def tables(rows: dict[str, dict[str, Any]], standing: str = "") -> str:
         rows: Figures by ``EXTRA: VARIANT``.
         standing: Earlier tables; of what was not measured whole, they stay.
     """
-    found = {text.split("|")[1].strip(): f"{text}\n" for text in standing.strip().split("\n\n")
-             if "|" in text}
+    found = {
+        text.split("|")[1].strip(): f"{text}\n"
+        for text in standing.strip().split("\n\n")
+        if "|" in text
+    }
     for name, extra in EXTRAS.items():
         if all(f"{name}: {variant}" in rows for variant in extra.variants):
             found[name] = _table(name, rows)
@@ -192,10 +214,19 @@ def _table(name: str, rows: dict[str, dict[str, Any]]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Measure extras, one after another; print the tables, write the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="default: what has "
-                        f"no figures; of {', '.join(EXTRAS)}")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="drives, and "
-                        "extras.json with the figures of this and earlier calls")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"default: what has no figures; of {', '.join(EXTRAS)}",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="drives, and extras.json with the figures of this and earlier calls",
+    )
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--document", type=Path, metavar="FILE", help="put the tables there")
@@ -206,9 +237,9 @@ def main(arguments: list[str] | None = None) -> int:
         for variant in EXTRAS[name].variants:
             key = f"{name}: {variant}"
             if options.names or key not in kept.rows:
-                kept.add(key, measure_extra(
-                    name, variant, options.steps, options.threads, options.out
-                ))
+                kept.add(
+                    key, measure_extra(name, variant, options.steps, options.threads, options.out)
+                )
         print(_table(name, kept.rows), flush=True)
     if options.document:
         standing = read_section(options.document, "extras")

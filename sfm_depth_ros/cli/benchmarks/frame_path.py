@@ -28,8 +28,17 @@ from sfm_depth_ros.networks.model_folder import ModelFolder
 WARM_UP, COUNT, RATE_HZ = 100, 200, 20.0  # depth_node's figures are of its newest 200 images
 WIDTH, HEIGHT = 1280, 720  # of nodes/bench_images
 START_WITHIN_S = 60.0
-STAGES = ("receive", "convert", "preprocess", "wait", "tensor", "depth", "motion", "output",
-          "publish")
+STAGES = (
+    "receive",
+    "convert",
+    "preprocess",
+    "wait",
+    "tensor",
+    "depth",
+    "motion",
+    "output",
+    "publish",
+)
 NETWORKS = ("depth", "motion")
 
 
@@ -75,21 +84,29 @@ def measure_frame_path(setting: PathSetting, scratch: Path) -> dict[str, Any]:
     """
     environment = ros_environment(scratch / "ros")
     parameters = {
-        "model": str(setting.folder.path), "models_dir": str(scratch / "models"),
-        "engine": setting.engine, "precision": setting.precision,
-        "engine_threads": setting.threads, "input_width": setting.input_width,
-        "pipelined": setting.pipelined, "image_transport": setting.image_transport,
+        "model": str(setting.folder.path),
+        "models_dir": str(scratch / "models"),
+        "engine": setting.engine,
+        "precision": setting.precision,
+        "engine_threads": setting.threads,
+        "input_width": setting.input_width,
+        "pipelined": setting.pipelined,
+        "image_transport": setting.image_transport,
     }
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with (
         NodeProcess("demo_monitor", [], environment, scratch / "monitor.log", **pipes) as eyes,
-        NodeProcess("depth_node", node_arguments(parameters, {}), environment,
-                    scratch / "depth_node.log") as depth_node,
+        NodeProcess(
+            "depth_node", node_arguments(parameters, {}), environment, scratch / "depth_node.log"
+        ) as depth_node,
     ):
         assert eyes.process.stdin is not None and eyes.process.stdout is not None
         monitor = Monitor(eyes.process.stdout, eyes.process.stdin)
-        monitor.wait_until(lambda state: state.states.get("depth_node") == "active",
-                           START_WITHIN_S, "activation of depth_node")
+        monitor.wait_until(
+            lambda state: state.states.get("depth_node") == "active",
+            START_WITHIN_S,
+            "activation of depth_node",
+        )
         before = _send(WARM_UP, setting, environment, monitor)  # the engine is built meanwhile
         after = _send(COUNT, setting, environment, monitor)
         depth_node.stop()
@@ -111,8 +128,18 @@ def _be_a_camera(
 ) -> None:
     """Send images as a camera driver that knows nothing of us."""
     driver = {name: value for name, value in environment.items() if name not in PROFILE_VARIABLES}
-    command = [sys.executable, "-m", "sfm_depth_ros.nodes.bench_images", "send",
-               "--count", str(count), "--rate", str(rate_hz), "--transport", transport]
+    command = [
+        sys.executable,
+        "-m",
+        "sfm_depth_ros.nodes.bench_images",
+        "send",
+        "--count",
+        str(count),
+        "--rate",
+        str(rate_hz),
+        "--transport",
+        transport,
+    ]
     done = subprocess.run(command, env=driver, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SfmDepthError(f"the camera failed: {last_line(done.stderr)}")
@@ -122,12 +149,25 @@ def bare_engines_ms(setting: PathSetting, environment: dict[str, str]) -> dict[s
     """Medians of the engines by themselves, with the same images coming and no node around."""
     camera = CameraModel.from_intrinsics(Intrinsics.from_hfov(80.0, WIDTH, HEIGHT))
     size = Preprocessor(camera, setting.input_width or setting.folder.width).input_hw
-    command = [sys.executable, "-m", "sfm_depth_ros.nodes.bench_engines",
-               str(setting.folder.path), "--hw", *map(str, size), "--engine", setting.engine,
-               "--precision", setting.precision, "--threads", str(setting.threads),
-               "--warm-up", str(COUNT // 4)]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True) as alone:
+    command = [
+        sys.executable,
+        "-m",
+        "sfm_depth_ros.nodes.bench_engines",
+        str(setting.folder.path),
+        "--hw",
+        *map(str, size),
+        "--engine",
+        setting.engine,
+        "--precision",
+        setting.precision,
+        "--threads",
+        str(setting.threads),
+        "--warm-up",
+        str(COUNT // 4),
+    ]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as alone:
         assert alone.stdout is not None
         if alone.stdout.readline():  # it is ready
             _be_a_camera(COUNT, environment)

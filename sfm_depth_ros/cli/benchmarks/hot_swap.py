@@ -50,34 +50,46 @@ def measure_hot_swap(
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with (
         NodeProcess("demo_monitor", [], environment, scratch / "monitor.log", **pipes) as eyes,
-        NodeProcess("depth_node", node_arguments(parameters, {}), environment,
-                    scratch / "depth_node.log") as node,
+        NodeProcess(
+            "depth_node", node_arguments(parameters, {}), environment, scratch / "depth_node.log"
+        ) as node,
         _camera(environment),
     ):
         assert eyes.process.stdin is not None and eyes.process.stdout is not None
         monitor = Monitor(eyes.process.stdout, eyes.process.stdin)
-        monitor.wait_until(lambda state: _fact(state, "published") >= 10, START_WITHIN_S,
-                           "the first depth images")
+        monitor.wait_until(
+            lambda state: _fact(state, "published") >= 10, START_WITHIN_S, "the first depth images"
+        )
         before = dict(monitor.state.depth)
         for index in range(swaps):
             monitor.offer(models[(index + 1) % 2].path)
             _wait_for_swaps(monitor, index + 1)
         after = dict(monitor.state.depth)
         monitor.offer(wrong.path)
-        monitor.wait_until(lambda state: _fact(state, "models_refused") >= 1, SWAP_WITHIN_S,
-                           "the refusal of a wrong model")
+        monitor.wait_until(
+            lambda state: _fact(state, "models_refused") >= 1,
+            SWAP_WITHIN_S,
+            "the refusal of a wrong model",
+        )
         is_refused = monitor.state.depth.get("model_id") == serving.model_id
         node.stop()
     counts = {name: int(after[name] - before[name]) for name in COUNTS}
-    return {"swaps": swaps, **counts, "update_s_p50": after["model_update_s_p50"],
-            "wrong_refused": is_refused,
-            "latency_ms_p50": after["latency_ms_p50"], "latency_ms_p95": after["latency_ms_p95"],
-            "memory_mb": after["memory_mb"], "engine": after.get("engine_depth")}
+    return {
+        "swaps": swaps,
+        **counts,
+        "update_s_p50": after["model_update_s_p50"],
+        "wrong_refused": is_refused,
+        "latency_ms_p50": after["latency_ms_p50"],
+        "latency_ms_p95": after["latency_ms_p95"],
+        "memory_mb": after["memory_mb"],
+        "engine": after.get("engine_depth"),
+    }
 
 
 def _wait_for_swaps(monitor: Monitor, count: int) -> None:
-    monitor.wait_until(lambda state: _fact(state, "models_loaded") >= count, SWAP_WITHIN_S,
-                       f"swap {count}")
+    monitor.wait_until(
+        lambda state: _fact(state, "models_loaded") >= count, SWAP_WITHIN_S, f"swap {count}"
+    )
 
 
 def two_models(folder: ModelFolder, models_dir: Path) -> tuple[ModelFolder, ModelFolder]:
@@ -89,7 +101,8 @@ def two_models(folder: ModelFolder, models_dir: Path) -> tuple[ModelFolder, Mode
     networks: list[Any] = [load_network(folder, kind) for kind in ("depth", "pose")]
     frames = folder.check_frames()
     options: dict[str, Any] = {
-        "metadata": {"steps": 0, "metrics": {}}, "parent": folder,
+        "metadata": {"steps": 0, "metrics": {}},
+        "parent": folder,
         "check_images": (torch.from_numpy(frames.image), torch.from_numpy(frames.pair)),
     }
     first = save_model(models_dir, *networks, name="first", **options)
@@ -101,21 +114,36 @@ def two_models(folder: ModelFolder, models_dir: Path) -> tuple[ModelFolder, Mode
 
 def wrong_model(networks: ModelFolder, answers: ModelFolder, models_dir: Path) -> ModelFolder:
     """One model's networks with another one's answers: whole, hashed, and wrong."""
-    files = {name: (networks.path / name).read_bytes() for name in networks.metadata["files"]
-             if name != MODEL_JSON}
+    files = {
+        name: (networks.path / name).read_bytes()
+        for name in networks.metadata["files"]
+        if name != MODEL_JSON
+    }
     files[CHECK_FRAMES] = (answers.path / CHECK_FRAMES).read_bytes()
-    metadata = {key: value for key, value in networks.metadata.items()
-                if key not in ("files", "created", "format_version")}
+    metadata = {
+        key: value
+        for key, value in networks.metadata.items()
+        if key not in ("files", "created", "format_version")
+    }
     return write_model_folder(models_dir / "wrong", files, metadata)
 
 
 @contextlib.contextmanager
 def _camera(environment: dict[str, str]) -> Iterator[None]:
     """Images until the end, whatever it is."""
-    command = [sys.executable, "-m", "sfm_depth_ros.nodes.bench_images", "send",
-               "--count", "1000000", "--rate", str(RATE_HZ)]
-    camera = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL,
-                              stderr=subprocess.DEVNULL)
+    command = [
+        sys.executable,
+        "-m",
+        "sfm_depth_ros.nodes.bench_images",
+        "send",
+        "--count",
+        "1000000",
+        "--rate",
+        str(RATE_HZ),
+    ]
+    camera = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         yield
     finally:

@@ -24,8 +24,11 @@ IMAGE_HW = (192, 640)
 def fresh_network(kind: str, name: str) -> nn.Module:
     """A network with random weights, always the same."""
     torch.manual_seed(0)
-    network = (create_depth_network(DepthNetworkConfig(name=name)) if kind == "depth"
-               else create_pose_network(PoseNetworkConfig(name=name)))
+    network = (
+        create_depth_network(DepthNetworkConfig(name=name))
+        if kind == "depth"
+        else create_pose_network(PoseNetworkConfig(name=name))
+    )
     return network.eval()
 
 
@@ -48,6 +51,7 @@ class NetworkTable:
             text: The document.
             rows: All rows of each network by its name, as in ``depth small``.
         """
+
         def table(match: re.Match[str]) -> str:
             known: dict[str, str] = {}
             for line in match.group(0).splitlines(keepends=True):

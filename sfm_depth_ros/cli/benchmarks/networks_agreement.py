@@ -38,8 +38,12 @@ FRAMES = 8
 NAMES = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime", "torch": "torch, folded"}
 TABLE = NetworkTable(
     "agreement",
-    "| network | " + " | ".join(f"{name}: p50, p99, max" for name in NAMES.values()) + " |\n"
-    + "|---|" + "---|" * len(NAMES) + "\n",
+    "| network | "
+    + " | ".join(f"{name}: p50, p99, max" for name in NAMES.values())
+    + " |\n"
+    + "|---|"
+    + "---|" * len(NAMES)
+    + "\n",
 )
 
 
@@ -63,8 +67,10 @@ def compare_network(
     folder, expected, images = _saved(kind, name, stacks, scratch)
     shape = (1, *images.shape[1:])
     request = EngineRequest(folder, kind, shape)
-    return {engine: relative_error(answers(ENGINES[engine](request), images), expected, kind)
-            for engine in NAMES}
+    return {
+        engine: relative_error(answers(ENGINES[engine](request), images), expected, kind)
+        for engine in NAMES
+    }
 
 
 def read_frames_of(bag: Path, image_hw: tuple[int, int] = IMAGE_HW) -> np.ndarray:
@@ -75,8 +81,10 @@ def read_frames_of(bag: Path, image_hw: tuple[int, int] = IMAGE_HW) -> np.ndarra
     """
     stacks = read_stacks(bag, image_hw[1], 3)
     if stacks.shape[2:] != image_hw:
-        raise DataError(f"{bag}: the network's image would be {stacks.shape[3]}x{stacks.shape[2]},"
-                        f" expected {image_hw[1]}x{image_hw[0]}; use a bag of that shape")
+        raise DataError(
+            f"{bag}: the network's image would be {stacks.shape[3]}x{stacks.shape[2]},"
+            f" expected {image_hw[1]}x{image_hw[0]}; use a bag of that shape"
+        )
     return spread(stacks, FRAMES)
 
 
@@ -102,8 +110,13 @@ def _saved(
     with torch.inference_mode():
         run = network.depth if kind == "depth" else network
         expected = [run(torch.from_numpy(one[None])).numpy() for one in images]  # type: ignore[operator]
-    metadata = {"preprocessing": {"width": images.shape[3], "height": images.shape[2]},
-                "trained_on": [], "licence": "none", "steps": 0, "metrics": {}}
+    metadata = {
+        "preprocessing": {"width": images.shape[3], "height": images.shape[2]},
+        "trained_on": [],
+        "licence": "none",
+        "steps": 0,
+        "metrics": {},
+    }
     folder = save_model(scratch, networks["depth"], networks["pose"], metadata=metadata)
     return folder, np.concatenate(expected), images
 

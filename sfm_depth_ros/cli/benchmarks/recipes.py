@@ -68,8 +68,10 @@ def table(figures: dict[str, dict[str, float]], standing: str = "") -> str:
         figures: By recipe.
         standing: An earlier table; rows of recipes without figures stay.
     """
-    head = ("| recipe | loss, first 20 steps | last 20 | held out, before | after | abs_rel | "
-            "abs_rel scaled | depth_scale_ratio | s per step | peak MiB |\n")
+    head = (
+        "| recipe | loss, first 20 steps | last 20 | held out, before | after | abs_rel | "
+        "abs_rel scaled | depth_scale_ratio | s per step | peak MiB |\n"
+    )
     lines = {line.split("`")[1]: line for line in standing.splitlines() if line[:3] == "| `"}
     lines |= {name: row(name, found) for name, found in figures.items()}
     return head + "|---|" + "---|" * 9 + "\n" + "\n".join(lines[name] for name in sorted(lines))
@@ -90,20 +92,36 @@ def shortened(name: str, setting: RecipeSetting) -> RecipeConfig:
     """The recipe at another size, with a warm-up that fits the few steps; PackNet one by one."""
     recipe: RecipeConfig = load_config(RecipeConfig, find_share(f"config/train/{name}.yaml"), [])
     batch_size = 1 if recipe.depth.name.startswith("packnet") else setting.batch_size
-    return dataclasses.replace(recipe, training=dataclasses.replace(
-        recipe.training, steps=setting.steps, batch_size=batch_size,
-        width=setting.width, warmup_steps=setting.steps // 10, validate_every=setting.steps,
-        save_every=10 * setting.steps, keep="last", threads=setting.threads, tensorboard=False,
-    ))
+    return dataclasses.replace(
+        recipe,
+        training=dataclasses.replace(
+            recipe.training,
+            steps=setting.steps,
+            batch_size=batch_size,
+            width=setting.width,
+            warmup_steps=setting.steps // 10,
+            validate_every=setting.steps,
+            save_every=10 * setting.steps,
+            keep="last",
+            threads=setting.threads,
+            tensorboard=False,
+        ),
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure recipes, one after another; print the table, write the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME",
-                        help="recipes (default: those without figures)")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="drives, and "
-                        "recipes.json with the figures of this and earlier calls")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="recipes (default: those without figures)"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="drives, and recipes.json with the figures of this and earlier calls",
+    )
     parser.add_argument("--steps", type=int, default=RecipeSetting.steps)
     parser.add_argument("--threads", type=int, default=RecipeSetting.threads)
     parser.add_argument("--document", type=Path, metavar="FILE", help="put the table there")

@@ -80,7 +80,8 @@ def _warp(source: Tensor, depth: Tensor, K: Tensor, T: Tensor) -> tuple[Tensor, 
     batch, _, height, width = depth.shape
     v, u = torch.meshgrid(
         torch.arange(height, dtype=depth.dtype, device=depth.device),
-        torch.arange(width, dtype=depth.dtype, device=depth.device), indexing="ij",
+        torch.arange(width, dtype=depth.dtype, device=depth.device),
+        indexing="ij",
     )
     pixels = torch.stack((u, v, torch.ones_like(u))).flatten(1).expand(batch, -1, -1)
     points = torch.linalg.inv(K) @ pixels * depth.flatten(2)

@@ -12,8 +12,11 @@ Figures = Mapping[str, Any]
 
 def transport_lines(figures: Figures) -> list[str]:
     """One line a pairing of publisher and subscriber."""
-    return [f"  {row['publisher']:14} -> {row['subscriber']:14} {row['received']:4} of "
-            f"{row['sent']}  {milliseconds(row['latency_ms_p50'])}" for row in figures["rows"]]
+    return [
+        f"  {row['publisher']:14} -> {row['subscriber']:14} {row['received']:4} of "
+        f"{row['sent']}  {milliseconds(row['latency_ms_p50'])}"
+        for row in figures["rows"]
+    ]
 
 
 def frame_path_lines(figures: Figures) -> list[str]:
@@ -37,8 +40,11 @@ def engine_lines(figures: Figures) -> list[str]:
     lines = []
     for name, row in figures.items():
         lines.append(f"  {name:12} {_engine(row)}")
-        lines += [f"  {'':12} {_engine(one)}" for one in row.values()
-                  if isinstance(one, Mapping) and "latency_ms_p50" in one]
+        lines += [
+            f"  {'':12} {_engine(one)}"
+            for one in row.values()
+            if isinstance(one, Mapping) and "latency_ms_p50" in one
+        ]
     return lines
 
 
@@ -48,8 +54,9 @@ def agreement_lines(figures: Figures) -> list[str]:
     for network in ("depth", "pose"):
         for name, row in figures[network].items():
             if "unavailable" not in row:
-                lines.append(f"  {network:6} {name:17} {row['p50']:.1e} {row['p99']:.1e} "
-                             f"{row['max']:.1e}")
+                lines.append(
+                    f"  {network:6} {name:17} {row['p50']:.1e} {row['p99']:.1e} {row['max']:.1e}"
+                )
     return lines
 
 
@@ -75,6 +82,8 @@ def _engine(row: Figures) -> str:
     error = row["relative_error"]
     who = f"{row['engine']} {row['precision']}"
     gain = f", {row['speedup']:.1f} times eager torch" if "speedup" in row else ""
-    return (f"{who:17} {milliseconds(row['latency_ms_p50'])} (p95 {row['latency_ms_p95']:.1f}, "
-            f"min {row['latency_ms_min']:.1f}) {row['frames_per_s']:6.1f} images/s, relative "
-            f"error p50 {error['p50']:.0e} p99 {error['p99']:.0e} max {error['max']:.0e}{gain}")
+    return (
+        f"{who:17} {milliseconds(row['latency_ms_p50'])} (p95 {row['latency_ms_p95']:.1f}, "
+        f"min {row['latency_ms_min']:.1f}) {row['frames_per_s']:6.1f} images/s, relative "
+        f"error p50 {error['p50']:.0e} p99 {error['p99']:.0e} max {error['max']:.0e}{gain}"
+    )

@@ -164,8 +164,15 @@ def _objective(networks: NetworkPair, batch: Any, config: Any) -> float:
 
 def _figures(report: Mapping[str, Any], totals: list[float]) -> dict[str, Any]:
     found = report["validations"][-1]
-    names = ("abs_rel", "abs_rel_scaled", "a1", "depth_scale_ratio", "translation_scale_ratio",
-             "rotation_error_deg", "photometric")
+    names = (
+        "abs_rel",
+        "abs_rel_scaled",
+        "a1",
+        "depth_scale_ratio",
+        "translation_scale_ratio",
+        "rotation_error_deg",
+        "photometric",
+    )
     return {
         "steps": report["steps"], "refused": report["refused"], "step_s": report["step_s"],
         "data_wait_share": report["data_wait_share"], "peak_mib": report["peak_mib"],

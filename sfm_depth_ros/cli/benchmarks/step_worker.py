@@ -66,7 +66,9 @@ class StepWorker:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
         """End the process."""
@@ -95,7 +97,9 @@ def _serve(setting: StepSetting, kind: str, questions: Connection) -> None:
     with TemporaryDirectory() as folder, BatchLoader(_batches(setting, folder)) as loader:
         steps = _Steps(setting, kind, loader)
         answers: dict[str, Callable[[], float]] = {
-            "step": steps.step, "objective": steps.objective, "wait_share": steps.wait_share,
+            "step": steps.step,
+            "objective": steps.objective,
+            "wait_share": steps.wait_share,
             "peak_mib": lambda: peak_memory_mib(setting.device),
         }
         while True:
@@ -135,7 +139,8 @@ class _Steps:
         setting = self._setting
         depths = [
             torch.full((setting.batch_size, 1, setting.height >> s, setting.width >> s), 10.0)
-            .to(setting.device).requires_grad_()
+            .to(setting.device)
+            .requires_grad_()
             for s in range(4)
         ]
         motions = torch.eye(4).repeat(setting.batch_size, 2, 1, 1).to(setting.device)
@@ -178,12 +183,18 @@ def random_snippets(setting: StepSetting) -> list[Any]:
     snippets = []
     for _ in range(2 * setting.batch_size):
         coarse = rng.integers(0, 256, (3, 12, 40, 3), np.uint8)
-        images = np.stack([cv2.resize(image, size, interpolation=cv2.INTER_CUBIC)
-                           for image in coarse])
-        snippets.append(Snippet(
-            target=images[0], sources=images[1:], intrinsics=camera,
-            displacements=np.full(2, 0.5, np.float32), stamps_ns=np.arange(3),
-        ))
+        images = np.stack(
+            [cv2.resize(image, size, interpolation=cv2.INTER_CUBIC) for image in coarse]
+        )
+        snippets.append(
+            Snippet(
+                target=images[0],
+                sources=images[1:],
+                intrinsics=camera,
+                displacements=np.full(2, 0.5, np.float32),
+                stamps_ns=np.arange(3),
+            )
+        )
     return snippets
 
 
@@ -210,8 +221,13 @@ def _our_losses() -> tuple[Callable[..., Any], Callable[..., Any]]:
         return training_step(networks.depth, networks.pose, batch, config).terms.total
 
     def objective(batch: Any, depths: Any, motions: Any, config: Any) -> Any:
-        observed = Observation(batch.target.contiguous(), batch.sources.contiguous(), batch.K,
-                               batch.displacements, batch.valid)
+        observed = Observation(
+            batch.target.contiguous(),
+            batch.sources.contiguous(),
+            batch.K,
+            batch.displacements,
+            batch.valid,
+        )
         return self_supervised_objective(observed, Prediction(depths, motions), config).total
 
     return step, objective

@@ -36,11 +36,14 @@ _PROFILE = """<?xml version="1.0" encoding="UTF-8"?>
 _IDS = {"udp": "<transport_id>udp</transport_id>", "memory": "<transport_id>memory</transport_id>"}
 OTHER_PROFILES = {
     "large UDP": _PROFILE.format(
-        descriptors=_UDP, ids=_IDS["udp"],
+        descriptors=_UDP,
+        ids=_IDS["udp"],
         locators="<defaultUnicastLocatorList><locator><udpv4/></locator></defaultUnicastLocatorList>",
     ),
     "large memory": _PROFILE.format(
-        descriptors=_UDP + _MEMORY, ids=_IDS["memory"] + _IDS["udp"], locators="",
+        descriptors=_UDP + _MEMORY,
+        ids=_IDS["memory"] + _IDS["udp"],
+        locators="",
     ),
 }
 
@@ -83,8 +86,11 @@ def measure_transport(log_dir: Any) -> dict[str, Any]:
         rows.append(measure_pairing(pairing, log_dir))
     best = rows[0]
     return {
-        "sent": best["sent"], "received": best["received"],
-        "latency_ms_p50": best["latency_ms_p50"], "publisher": best["publisher"], "rows": rows,
+        "sent": best["sent"],
+        "received": best["received"],
+        "latency_ms_p50": best["latency_ms_p50"],
+        "publisher": best["publisher"],
+        "rows": rows,
     }
 
 
@@ -97,8 +103,11 @@ def measure_pairing(pairing: Pairing, log_dir: Any) -> dict[str, Any]:
         received = _result(listener, "receiver")
         sent = _sent(camera)
     return {
-        "publisher": pairing.publisher, "subscriber": pairing.subscriber, "sent": sent,
-        "received": received["received"], "latency_ms_p50": received["latency_ms_p50"],
+        "publisher": pairing.publisher,
+        "subscriber": pairing.subscriber,
+        "sent": sent,
+        "received": received["received"],
+        "latency_ms_p50": received["latency_ms_p50"],
     }
 
 
@@ -126,10 +135,17 @@ def _sent(camera: subprocess.Popen[str]) -> int:
 
 
 def _start(role: str, environment: Mapping[str, str]) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "sfm_depth_ros.nodes.bench_images", role,
-               "--count", str(COUNT)]
-    return subprocess.Popen(command, env=dict(environment), stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True)
+    command = [
+        sys.executable,
+        "-m",
+        "sfm_depth_ros.nodes.bench_images",
+        role,
+        "--count",
+        str(COUNT),
+    ]
+    return subprocess.Popen(
+        command, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def _result(process: subprocess.Popen[str], name: str) -> dict[str, Any]:

@@ -54,9 +54,7 @@ def rendered_drives(out: Path, seconds: float) -> tuple[Path, Path]:
 
     folder = out / "drives"
     first = DemoDrive("the drive", DEMO_SEED, seconds, folder)
-    second = DemoDrive(
-        "a second drive", DEMO_SECOND_SEED, min(seconds, SECOND_SECONDS), folder
-    )
+    second = DemoDrive("a second drive", DEMO_SECOND_SEED, min(seconds, SECOND_SECONDS), folder)
     missing = [drive for drive in (first, second) if not drive.path.exists()]
     if missing:
         print("rendering: a street, a camera 1.10 m high, 6.5 deg down, 80 deg wide", flush=True)
@@ -75,10 +73,17 @@ def _render(drive: DemoDrive) -> None:
     from sfm_depth_ros.data.synthetic.recording import RecordingSpec, write_drive
 
     torch.set_num_threads(1)
-    rendered = SyntheticDrive(DriveSpec(
-        drive.seed, drive.seconds, DEMO_CAMERA, RATE_HZ, DEMO_STYLE, MOVING_OBJECTS,
-        motion=DEMO_MOTION,
-    ))
+    rendered = SyntheticDrive(
+        DriveSpec(
+            drive.seed,
+            drive.seconds,
+            DEMO_CAMERA,
+            RATE_HZ,
+            DEMO_STYLE,
+            MOVING_OBJECTS,
+            motion=DEMO_MOTION,
+        )
+    )
     aside = drive.folder / "unfinished" / drive.path.name
     shutil.rmtree(aside, ignore_errors=True)
     aside.parent.mkdir(exist_ok=True)

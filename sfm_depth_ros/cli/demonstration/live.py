@@ -83,8 +83,16 @@ class _Session:
         """Play a part of the bag and return the stamps of the images sent."""
         counts = self.plan.out / f"{name}.json"
         counts.unlink(missing_ok=True)
-        self._run_player(name, "--topics", *self.plan.bag.topics, "--wait-for", "2",
-                         "--json", str(counts), *arguments)
+        self._run_player(
+            name,
+            "--topics",
+            *self.plan.bag.topics,
+            "--wait-for",
+            "2",
+            "--json",
+            str(counts),
+            *arguments,
+        )
         stamps_ns: list[int] = json.loads(counts.read_text(encoding="utf-8"))["stamps_ns"]
         return stamps_ns
 
@@ -190,8 +198,10 @@ def _check_untouched(state: LiveState, snippets_before: object) -> None:
     """The trainer must not have taken anything of the held-out part."""
     snippets = state.training.get("snippets")
     if snippets != snippets_before:
-        raise SfmDepthError(f"the paused trainer took snippets of the held-out drive: "
-                            f"{snippets_before} before, {snippets} after")
+        raise SfmDepthError(
+            f"the paused trainer took snippets of the held-out drive: "
+            f"{snippets_before} before, {snippets} after"
+        )
 
 
 def _check_stamps(state: LiveState, played: list[int]) -> None:
@@ -199,19 +209,26 @@ def _check_stamps(state: LiveState, played: list[int]) -> None:
     seen = state.stamps_ns
     if not set(seen) <= set(played) or len(set(seen)) != len(seen):
         foreign = len(set(seen) - set(played))
-        raise SfmDepthError(f"of {len(seen)} depth images {foreign} have a stamp that no input "
-                            f"has, and {len(seen) - len(set(seen))} have one twice")
+        raise SfmDepthError(
+            f"of {len(seen)} depth images {foreign} have a stamp that no input "
+            f"has, and {len(seen) - len(set(seen))} have one twice"
+        )
 
 
 def _figures(
     plan: LivePlan, state: LiveState, played: int, seconds: float, nodes: tuple[NodeProcess, ...]
 ) -> LiveFigures:
     depth = state.depth
-    count = {name: int(depth.get(name) or 0)
-             for name in ("received", "dropped", "published", "failed", "lost")}
+    count = {
+        name: int(depth.get(name) or 0)
+        for name in ("received", "dropped", "published", "failed", "lost")
+    }
     frames = {
-        "played": played, "received": count["received"], "dropped": count["dropped"],
-        "lost": played - count["received"], "published": count["published"],
+        "played": played,
+        "received": count["received"],
+        "dropped": count["dropped"],
+        "lost": played - count["received"],
+        "published": count["published"],
         "failed": count["failed"],
     }
     return LiveFigures(

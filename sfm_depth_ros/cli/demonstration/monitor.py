@@ -87,8 +87,10 @@ class Monitor:
         """
         with self._changed:
             if not self._changed.wait_for(lambda: is_reached(self.state), timeout_s):
-                raise SfmDepthError(f"{what} did not happen within {timeout_s:.0f} s; states: "
-                                    f"{self.state.states or 'none reported'}")
+                raise SfmDepthError(
+                    f"{what} did not happen within {timeout_s:.0f} s; states: "
+                    f"{self.state.states or 'none reported'}"
+                )
 
     def set_training(self, is_wanted: bool) -> None:
         """Pause or resume the trainer and wait for its answer.

@@ -89,8 +89,11 @@ class NodeProcess:
         command = [sys.executable, "-m", f"sfm_depth_ros.nodes.{program[0]}", *program[1:]]
         pipes.setdefault("stdout", self._log_file)
         self.process = subprocess.Popen(
-            [*command, *arguments], env=dict(environment), stderr=self._log_file,
-            start_new_session=True, **pipes,
+            [*command, *arguments],
+            env=dict(environment),
+            stderr=self._log_file,
+            start_new_session=True,
+            **pipes,
         )
 
     def __enter__(self) -> NodeProcess:
@@ -114,8 +117,9 @@ class NodeProcess:
     def check_running(self) -> None:
         """Raise when the process has ended by itself."""
         if not self.is_running:
-            raise SfmDepthError(f"{self.name} ended with status {self.process.returncode}: "
-                                f"{self.last_words()}")
+            raise SfmDepthError(
+                f"{self.name} ended with status {self.process.returncode}: {self.last_words()}"
+            )
 
     def stop(self) -> None:
         """End by SIGINT and check that it was a clean end.
@@ -129,12 +133,15 @@ class NodeProcess:
         try:
             status = self.process.wait(STOP_WITHIN_S)
         except subprocess.TimeoutExpired as error:
-            raise SfmDepthError(f"{self.name} did not end within {STOP_WITHIN_S:.0f} s of SIGINT; "
-                                f"its log is {self.log}") from error
+            raise SfmDepthError(
+                f"{self.name} did not end within {STOP_WITHIN_S:.0f} s of SIGINT; "
+                f"its log is {self.log}"
+            ) from error
         self.seconds_to_stop = time.monotonic() - started
         if status != 0:
-            raise SfmDepthError(f"{self.name} ended with status {status} on SIGINT: "
-                                f"{self.last_words()}")
+            raise SfmDepthError(
+                f"{self.name} ended with status {status} on SIGINT: {self.last_words()}"
+            )
 
     def last_words(self) -> str:
         """The last lines of the log, for an error message."""

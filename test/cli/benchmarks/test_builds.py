@@ -19,8 +19,10 @@ SMALL = {("depth", "small"), ("pose", "small")}
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, id="-".join(name), marks=[] if name in SMALL else [pytest.mark.slow])
-     for name in NETWORKS],
+    [
+        pytest.param(name, id="-".join(name), marks=[] if name in SMALL else [pytest.mark.slow])
+        for name in NETWORKS
+    ],
 )
 def test_it_builds_at_both_precisions(name: tuple[str, str]) -> None:
     pytest.importorskip("tensorrt_rtx", reason="the extra tensorrt is not installed")

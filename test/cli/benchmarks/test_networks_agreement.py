@@ -29,8 +29,10 @@ SMALL = {("depth", "small"), ("pose", "small")}
 
 @pytest.mark.parametrize(
     "key",
-    [pytest.param(key, id="-".join(key), marks=[] if key in SMALL else [pytest.mark.slow])
-     for key in NETWORKS],
+    [
+        pytest.param(key, id="-".join(key), marks=[] if key in SMALL else [pytest.mark.slow])
+        for key in NETWORKS
+    ],
 )
 def test_it_agrees_at_explicit_fp32(key: tuple[str, str], tmp_path: Path) -> None:
     stacks = np.random.default_rng(0).random((2, 9, 64, 96), dtype=np.float32)

@@ -29,15 +29,21 @@ def a_post_before_a_wall() -> SnippetBatch:
     instances = torch.zeros(1, 3, HEIGHT, WIDTH, dtype=torch.uint8)
     instances[..., 24:32] = 1
     return SnippetBatch(
-        torch.rand(1, 3, HEIGHT, WIDTH), torch.rand(1, 2, 3, HEIGHT, WIDTH), K,
-        torch.tensor([[0.0, 0.4]]), depth=depth, T_source_target=T, instances=instances,
+        torch.rand(1, 3, HEIGHT, WIDTH),
+        torch.rand(1, 2, 3, HEIGHT, WIDTH),
+        K,
+        torch.tensor([[0.0, 0.4]]),
+        depth=depth,
+        T_source_target=T,
+        instances=instances,
     )
 
 
 def tiny(**pose: bool) -> NetworkPair:
     return fresh_networks(
         DepthNetworkConfig(width=8, reference_focal=FOCAL),
-        PoseNetworkConfig(width=8, reference_focal=FOCAL, **pose), 0,
+        PoseNetworkConfig(width=8, reference_focal=FOCAL, **pose),
+        0,
     ).eval()
 
 

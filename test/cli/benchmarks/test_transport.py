@@ -14,8 +14,9 @@ pytestmark = pytest.mark.ros
 RECEIVE_BUFFER = Path("/proc/sys/net/core/rmem_max")
 
 
-@pytest.mark.parametrize(("publisher", "subscriber"),
-                         [("default", "profile"), ("profile", "default")])
+@pytest.mark.parametrize(
+    ("publisher", "subscriber"), [("default", "profile"), ("profile", "default")]
+)
 def test_large_images_arrive(publisher: str, subscriber: str, tmp_path: Path) -> None:
     from sfm_depth_ros.cli.benchmarks.transport import Pairing, measure_pairing
 
@@ -31,12 +32,14 @@ def test_every_side_has_an_environment_of_its_own(tmp_path: Path) -> None:
     from sfm_depth_ros.cli.demonstration.processes import PROFILE_VARIABLES
 
     names = ("FASTDDS_BUILTIN_TRANSPORTS", *PROFILE_VARIABLES)
-    settings = {side: tuple(_environment(side, tmp_path).get(name) for name in names)
-                for side in SIDES}
+    settings = {
+        side: tuple(_environment(side, tmp_path).get(name) for name in names) for side in SIDES
+    }
     assert len(set(settings.values())) == len(SIDES)
     assert settings["default"] == (None, None, None)
     assert settings["LARGE_DATA"] == ("LARGE_DATA", None, None)
-    assert {side for pairing in PAIRINGS for side in (pairing.publisher, pairing.subscriber)} == \
-        set(SIDES)
+    assert {
+        side for pairing in PAIRINGS for side in (pairing.publisher, pairing.subscriber)
+    } == set(SIDES)
     for side in ("profile", "large UDP", "large memory"):
         assert Path(settings[side][1] or "").exists()

@@ -131,8 +131,9 @@ def test_trajectories_are_written_for_other_tools(evaluation: Evaluation, tmp_pa
     poses = np.loadtxt(tmp_path / "new/drive_1__0_predicted.kitti").reshape(-1, 3, 4)
     truth = np.loadtxt(tmp_path / "new/drive_1__0_truth.kitti").reshape(-1, 3, 4)
     assert len(poses) == len(truth) == 30
-    lengths = [np.linalg.norm(np.diff(way[:, :, 3], axis=0), axis=1).sum()
-               for way in (poses, truth)]
+    lengths = [
+        np.linalg.norm(np.diff(way[:, :, 3], axis=0), axis=1).sum() for way in (poses, truth)
+    ]
     assert lengths[0] / lengths[1] == pytest.approx(0.9, rel=1e-3)
     stamps = np.loadtxt(tmp_path / "new/drive_1__0_predicted.tum")[:, 0]
     np.testing.assert_allclose(np.diff(stamps), 0.1, rtol=1e-6)

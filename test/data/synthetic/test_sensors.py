@@ -106,8 +106,9 @@ def _follow(drive, target, source, mask, K):
 
 
 def test_snippets_carry_masks_in_the_order_target_earlier_later() -> None:
-    drive = _drive("street", convoy=True, moving_objects=3,
-                   sensors=SensorsSpec(instance_masks=True))
+    drive = _drive(
+        "street", convoy=True, moving_objects=3, sensors=SensorsSpec(instance_masks=True)
+    )
     snippet = drive.render_snippet(10, 2)
     for mask, index in zip(snippet.instances, (10, 8, 12), strict=True):
         np.testing.assert_array_equal(mask, drive.frame(index).instances)
