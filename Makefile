@@ -58,7 +58,7 @@ bench: $(STAMP)
 	$(BIN)/sfm-depth bench --json $(OUT)/bench/bench.json $(ARGS)
 
 agreement: $(STAMP)
-	$(BIN)/python -m sfm_depth_ros.cli.benchmarks.networks_agreement $(BAG) docs/benchmarks.md $(ARGS)
+	$(BIN)/python -m tools.networks_agreement $(BAG) docs/benchmarks.md $(ARGS)
 
 recipes extras: $(STAMP)
 	$(BIN)/python -m sfm_depth_ros.cli.benchmarks.$@ --out $(OUT)/$@ --document docs/training.md $(ARGS)
@@ -67,7 +67,7 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/codespell sfm_depth_ros launch config docs test README.md CONTRIBUTING.md CHANGELOG.rst Makefile
+	$(BIN)/codespell sfm_depth_ros tools launch config docs test README.md CONTRIBUTING.md CHANGELOG.rst Makefile
 
 docs: $(STAMP)
 	$(BIN)/python -m sfm_depth_ros.config.documentation README.md docs/*.md

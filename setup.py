@@ -93,9 +93,9 @@ setup(
     zip_safe=True,
     entry_points={
         "console_scripts": [
-            f"depth_node = {PACKAGE}.nodes.main:depth_node",
-            f"trainer_node = {PACKAGE}.nodes.main:trainer_node",
-            f"bag_player = {PACKAGE}.nodes.main:bag_player",
+            f"depth_node = {PACKAGE}.ros.main:depth_node",
+            f"trainer_node = {PACKAGE}.ros.main:trainer_node",
+            f"bag_player = {PACKAGE}.ros.main:bag_player",
             f"sfm-depth = {PACKAGE}.cli.main:main",
         ],
     },

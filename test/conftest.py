@@ -61,8 +61,8 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Model folder with random weights, exported once; its check frames are 96x32 pixels."""
     torch = pytest.importorskip("torch")
     from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
+    from sfm_depth_ros.model_folder.saving import save_model
     from sfm_depth_ros.networks.model import create_depth_network, create_pose_network
-    from sfm_depth_ros.pipeline.model_saving import save_model
 
     torch.manual_seed(0)
     models_dir: Path = tmp_path_factory.mktemp("models")
@@ -84,8 +84,8 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def other_model(tiny_model: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The tiny model with other weights."""
     torch = pytest.importorskip("torch")
+    from sfm_depth_ros.model_folder.saving import save_model
     from sfm_depth_ros.networks.model import create_depth_network, create_pose_network
-    from sfm_depth_ros.pipeline.model_saving import save_model
 
     torch.manual_seed(1)
     return save_model(

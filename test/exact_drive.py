@@ -11,11 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from sfm_depth_ros.bags.writer import BagWriter
+from sfm_depth_ros.camera.preprocessing import CameraModel
 from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
-from sfm_depth_ros.data.bag_writer import BagWriter
-from sfm_depth_ros.data.preprocessing import CameraModel
-from sfm_depth_ros.data.sample import Frame, Velocity
-from sfm_depth_ros.data.velocity import VelocityBuffer
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.geometry.frames import (
     R_BASE_OPTICAL,
@@ -23,6 +21,8 @@ from sfm_depth_ros.geometry.frames import (
     rotation_vector,
     twist_to_transform,
 )
+from sfm_depth_ros.snippets.values import Frame, Velocity
+from sfm_depth_ros.snippets.velocity import VelocityBuffer
 
 CAMERA = Intrinsics.from_hfov(80.0, 320, 96)
 HEIGHT_M = 1.2

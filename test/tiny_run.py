@@ -25,14 +25,14 @@ from sfm_depth_ros.config.schema import (
     OfflineTrainingConfig,
     PoseNetworkConfig,
 )
-from sfm_depth_ros.data.sample import Snippet
 from sfm_depth_ros.errors import SfmDepthError
 from sfm_depth_ros.geometry.camera import Intrinsics
-from sfm_depth_ros.training.distributed import Processes
+from sfm_depth_ros.snippets.snippet_cache import CacheShape, open_cache
+from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.network_pair import NetworkPair, fresh_networks
-from sfm_depth_ros.training.offline import OfflineTrainer, RunParts
-from sfm_depth_ros.training.snippet_cache import CacheShape, open_cache
-from sfm_depth_ros.training.training_data import Source, TrainingData
+from sfm_depth_ros.training.offline.data import Source, TrainingData
+from sfm_depth_ros.training.offline.distributed import Processes
+from sfm_depth_ros.training.offline.run import OfflineTrainer, RunParts
 
 HEIGHT, WIDTH, SNIPPETS = 32, 64, 12
 CONFIG = OfflineTrainingConfig(

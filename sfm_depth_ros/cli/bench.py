@@ -14,7 +14,7 @@ from sfm_depth_ros.cli.output_paths import output_file
 from sfm_depth_ros.errors import ConfigError
 
 if TYPE_CHECKING:
-    from sfm_depth_ros.networks.model_folder import ModelFolder
+    from sfm_depth_ros.model_folder.folder import ModelFolder
 
 PARTS = ("transport", "frame_path", "engines", "agreement", "hot_swap", "training")
 DEFAULT_SIZE = "640x192"
@@ -66,8 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure part by part; each is printed when it is done."""
-    from sfm_depth_ros.networks.model_folder import read_model_folder
-    from sfm_depth_ros.ros.paths import SHIPPED_MODEL, find_share
+    from sfm_depth_ros.model_folder.folder import read_model_folder
+    from sfm_depth_ros.share import SHIPPED_MODEL, find_share
 
     _network_size(options.size or DEFAULT_SIZE)
     if options.threads < 1:

@@ -119,8 +119,8 @@ def _report(out: Path, live: LiveResult, parts: list[Part]) -> None:
     from sfm_depth_ros.cli.demonstration.comparing import compare, look_at
     from sfm_depth_ros.cli.demonstration.pictures import draw_history, draw_scenes
     from sfm_depth_ros.cli.demonstration.report import summary, table, write_summary
-    from sfm_depth_ros.networks.model_folder import read_model_folder
-    from sfm_depth_ros.ros.paths import SHIPPED_MODEL, find_share
+    from sfm_depth_ros.model_folder.folder import read_model_folder
+    from sfm_depth_ros.share import SHIPPED_MODEL, find_share
 
     before = read_model_folder(find_share(SHIPPED_MODEL))
     after = read_model_folder(live.newest_model) if live.newest_model else before

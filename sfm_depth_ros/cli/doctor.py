@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sfm_depth_ros.config.schema import NodeConfig
 from sfm_depth_ros.optional import is_available
-from sfm_depth_ros.ros.paths import share_path
+from sfm_depth_ros.share import share_path
 
 RECEIVE_BUFFER = 4 * 1024 * 1024  # holds one 720p rgb8 image (2.8 MB) in flight
 SHARED_MEMORY = 192 * 1024 * 1024  # two segments of 64 MB (config/fastdds.xml), and room

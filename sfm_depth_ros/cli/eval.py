@@ -13,11 +13,11 @@ from sfm_depth_ros.cli.frame_counter import FrameCounter
 from sfm_depth_ros.cli.inference_options import add_inference_arguments, node_config
 from sfm_depth_ros.cli.output_paths import output_file, output_folder, write_whole
 from sfm_depth_ros.errors import ConfigError
-from sfm_depth_ros.metrics.protocol import RESIZES, DepthProtocol
+from sfm_depth_ros.evaluation.protocol import RESIZES, DepthProtocol
 
 if TYPE_CHECKING:
     from sfm_depth_ros.cli.evaluation.scenes import SceneChooser
-    from sfm_depth_ros.pipeline.evaluation import EvaluatedFrame
+    from sfm_depth_ros.evaluation.evaluator import EvaluatedFrame
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,10 +88,10 @@ def _add_protocol_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Evaluate, print tables, write files."""
     from sfm_depth_ros.cli.evaluation.trajectories import write_trajectories
-    from sfm_depth_ros.networks.model_folder import read_model_folder
-    from sfm_depth_ros.pipeline.evaluation import Evaluator
-    from sfm_depth_ros.pipeline.evaluation_report import report_of
-    from sfm_depth_ros.pipeline.stereo_baseline import add_stereo_baseline, evaluate_stereo
+    from sfm_depth_ros.evaluation.evaluator import Evaluator
+    from sfm_depth_ros.evaluation.report import report_of
+    from sfm_depth_ros.evaluation.stereo_baseline import add_stereo_baseline, evaluate_stereo
+    from sfm_depth_ros.model_folder.folder import read_model_folder
 
     protocol = DepthProtocol(
         options.min_depth,

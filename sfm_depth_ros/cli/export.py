@@ -15,7 +15,7 @@ from sfm_depth_ros.errors import EngineError, MissingDependencyError
 
 if TYPE_CHECKING:
     from sfm_depth_ros.engines.model_graph import GraphForm
-    from sfm_depth_ros.networks.model_folder import ModelFolder
+    from sfm_depth_ros.model_folder.folder import ModelFolder
 
 NETWORKS = ("depth", "pose")
 DYNAMIC = "dynamic"
@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Read the model, which checks every hash; check both graphs, then write them."""
     from sfm_depth_ros.engines.model_graph import GraphForm
-    from sfm_depth_ros.networks.model_folder import read_model_folder
+    from sfm_depth_ros.model_folder.folder import read_model_folder
 
     folder = read_model_folder(options.model)
     if options.joint and options.engine != "onnx":
@@ -121,7 +121,7 @@ def _write_onnx(folder: ModelFolder, form: GraphForm, options: argparse.Namespac
 
 
 def _write_joint(folder: ModelFolder, form: GraphForm, options: argparse.Namespace) -> list[Path]:
-    from sfm_depth_ros.engines.graph_joint import join_graphs
+    from sfm_depth_ros.engines.graphs.joint import join_graphs
     from sfm_depth_ros.engines.model_graph import model_graph
     from sfm_depth_ros.engines.verification import check_shape
 
@@ -151,8 +151,8 @@ def _write_tensorrt(
     from dataclasses import replace
 
     from sfm_depth_ros.engines.model_graph import model_graph
-    from sfm_depth_ros.engines.tensorrt_builder import PlanRequest, build_plan
-    from sfm_depth_ros.engines.tensorrt_runtime import load_tensorrt
+    from sfm_depth_ros.engines.tensorrt.builder import PlanRequest, build_plan
+    from sfm_depth_ros.engines.tensorrt.runtime import load_tensorrt
     from sfm_depth_ros.engines.verification import check_shape
 
     runtime = load_tensorrt()
@@ -177,7 +177,7 @@ def _write_tensorrt(
 
 
 def _capability_here() -> tuple[tuple[int, int], ...]:
-    from sfm_depth_ros.engines.cuda_driver import load_cuda
+    from sfm_depth_ros.engines.tensorrt.cuda_driver import load_cuda
 
     try:
         return (load_cuda().capability,)

@@ -15,7 +15,7 @@ from sfm_depth_ros.cli.output_paths import write_whole
 from sfm_depth_ros.errors import ConfigError, EngineError
 
 if TYPE_CHECKING:
-    from sfm_depth_ros.networks.model_folder import ModelFolder
+    from sfm_depth_ros.model_folder.folder import ModelFolder
 
 NETWORKS = ("depth", "pose")
 FRAMES = 64  # half give the ranges, half judge; more change little
@@ -84,7 +84,7 @@ def read_stacks(bag: Path, width: int, images: int) -> np.ndarray:
     Returns:
         ``(N, 3 images, h, w)`` float32 in [0, 1], N at most ``FRAMES``.
     """
-    from sfm_depth_ros.data.bag_frames import read_frames
+    from sfm_depth_ros.bags.frames import read_frames
 
     frames = read_frames(bag, width)
     stride = max(1, len(frames) // FRAMES)

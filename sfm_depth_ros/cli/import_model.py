@@ -17,7 +17,7 @@ from sfm_depth_ros.errors import ConfigError, ModelError
 if TYPE_CHECKING:
     from torch import nn
 
-    from sfm_depth_ros.networks.import_checkpoint import ImportedNetworks
+    from sfm_depth_ros.networks.published.import_checkpoint import ImportedNetworks
 
 FORMATS = ("packnet-sfm", "monodepth2")
 STEREO_UNIT = 5.4  # metres: Monodepth2 gave the stereo pair a baseline of 0.1 instead of 0.54
@@ -83,8 +83,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Read the checkpoints and write the model."""
-    from sfm_depth_ros.networks.import_checkpoint import import_networks
-    from sfm_depth_ros.pipeline.model_saving import save_model
+    from sfm_depth_ros.model_folder.saving import save_model
+    from sfm_depth_ros.networks.published.import_checkpoint import import_networks
 
     _check(options)
     size = _size(options.size) if options.size else None
@@ -172,8 +172,8 @@ def _set_unit(options: argparse.Namespace, found: ImportedNetworks, pose: nn.Mod
 
 
 def _metadata(options: argparse.Namespace, found: ImportedNetworks) -> dict[str, Any]:
-    from sfm_depth_ros.networks.import_checkpoint import files_of
-    from sfm_depth_ros.networks.published import FORMATS as KNOWN
+    from sfm_depth_ros.networks.published.families import FORMATS as KNOWN
+    from sfm_depth_ros.networks.published.import_checkpoint import files_of
 
     files = [
         f"{options.format} checkpoint {path.name} (SHA-256 {_digest(path)})"

@@ -16,8 +16,8 @@ from sfm_depth_ros.errors import DataError
 if TYPE_CHECKING:
     import numpy as np
 
-    from sfm_depth_ros.data.preprocessing import CameraModel
-    from sfm_depth_ros.pipeline.depth_result import DepthResult
+    from sfm_depth_ros.camera.preprocessing import CameraModel
+    from sfm_depth_ros.estimation.depth_result import DepthResult
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,8 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Estimate each image by itself."""
-    from sfm_depth_ros.networks.model_folder import read_model_folder
-    from sfm_depth_ros.pipeline.depth_estimator import DepthEstimator
+    from sfm_depth_ros.estimation.depth_estimator import DepthEstimator
+    from sfm_depth_ros.model_folder.folder import read_model_folder
 
     _check_names(options.images)
     folder = read_model_folder(options.model)
@@ -77,8 +77,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _camera(options: argparse.Namespace, image: np.ndarray) -> CameraModel:
-    from sfm_depth_ros.data.camera_info_file import read_camera_info_file
-    from sfm_depth_ros.data.preprocessing import CameraModel
+    from sfm_depth_ros.camera.camera_info_file import read_camera_info_file
+    from sfm_depth_ros.camera.preprocessing import CameraModel
     from sfm_depth_ros.geometry.camera import Intrinsics
 
     if options.camera_info:
@@ -100,7 +100,7 @@ def _check_names(images: list[Path]) -> None:
 
 
 def _read(path: Path) -> np.ndarray:
-    from sfm_depth_ros.data.image_codec import decode_compressed
+    from sfm_depth_ros.camera.image_codec import decode_compressed
 
     try:
         return decode_compressed(path.suffix.lstrip("."), path.read_bytes())
@@ -115,8 +115,8 @@ def _read(path: Path) -> np.ndarray:
 def _write(folder: Path, name: str, result: DepthResult) -> None:
     import numpy as np
 
-    from sfm_depth_ros.data.image_codec import encode_depth, encode_png
-    from sfm_depth_ros.pipeline.colormap import depth_to_color
+    from sfm_depth_ros.camera.image_codec import encode_depth, encode_png
+    from sfm_depth_ros.estimation.colormap import depth_to_color
 
     array = io.BytesIO()
     np.save(array, result.depth)

@@ -98,9 +98,9 @@ def _devices() -> dict[str, str]:
 
 def _tensorrt() -> dict[str, str]:
     """Which TensorRT would be used, on which GPU, and what its plans take of the disk."""
-    from sfm_depth_ros.engines.cuda_driver import load_cuda
-    from sfm_depth_ros.engines.plan_cache import PlanCache
-    from sfm_depth_ros.engines.tensorrt_runtime import installed_module, installed_version
+    from sfm_depth_ros.engines.tensorrt.cuda_driver import load_cuda
+    from sfm_depth_ros.engines.tensorrt.plan_cache import PlanCache
+    from sfm_depth_ros.engines.tensorrt.runtime import installed_module, installed_version
 
     cache = PlanCache()
     facts = {
@@ -121,8 +121,8 @@ def _tensorrt() -> dict[str, str]:
 
 
 def _model(models_dir: str) -> dict[str, Any]:
-    from sfm_depth_ros.networks.model_folder import resolve_model
-    from sfm_depth_ros.ros.paths import SHIPPED_MODEL, share_path
+    from sfm_depth_ros.model_folder.folder import resolve_model
+    from sfm_depth_ros.share import SHIPPED_MODEL, share_path
 
     try:
         model = resolve_model("", models_dir, share_path(SHIPPED_MODEL))

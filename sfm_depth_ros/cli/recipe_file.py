@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sfm_depth_ros.errors import ConfigError
-from sfm_depth_ros.ros.paths import share_path
+from sfm_depth_ros.share import share_path
 
 RECIPES = "config/train"
 

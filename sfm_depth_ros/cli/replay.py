@@ -42,8 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Replay and say what was written."""
-    from sfm_depth_ros.networks.model_folder import read_model_folder
-    from sfm_depth_ros.pipeline.replay import OUTPUT_TOPICS, replay
+    from sfm_depth_ros.estimation.replay import OUTPUT_TOPICS, replay
+    from sfm_depth_ros.model_folder.folder import read_model_folder
 
     config = node_config(
         options,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from sfm_depth_ros.errors import ConfigError
 
 if TYPE_CHECKING:
-    from sfm_depth_ros.data.synthetic.drive import DriveSpec
+    from sfm_depth_ros.world.drive import DriveSpec
 
 _MANY_MOVERS = 6  # per 100 m
 _BASELINE_M = 0.3
@@ -134,13 +134,13 @@ def _add_sensor_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Render and write the drive."""
-    from sfm_depth_ros.data.bag_writer import BagWriter
+    from sfm_depth_ros.bags.writer import BagWriter
     from sfm_depth_ros.optional import require
 
     require("torch")
-    from sfm_depth_ros.data.synthetic.drive import SyntheticDrive
-    from sfm_depth_ros.data.synthetic.recording import RecordingSpec, write_drive
     from sfm_depth_ros.training.device import require_device
+    from sfm_depth_ros.world.drive import SyntheticDrive
+    from sfm_depth_ros.world.recording import RecordingSpec, write_drive
 
     spec = drive_spec(options)
     recording = RecordingSpec(options.raw, options.jpeg, options.reported_focal_factor)
@@ -157,11 +157,11 @@ def run(options: argparse.Namespace) -> int:
 
 def drive_spec(options: argparse.Namespace) -> DriveSpec:
     """The drive that the arguments describe; a ConfigError names the argument that is wrong."""
-    from sfm_depth_ros.data.synthetic.drive import CameraSpec, DriveSpec
-    from sfm_depth_ros.data.synthetic.effects import EffectsSpec
-    from sfm_depth_ros.data.synthetic.sensors import SensorsSpec
-    from sfm_depth_ros.data.synthetic.styles import STYLES
-    from sfm_depth_ros.data.synthetic.trajectory import MotionSpec
+    from sfm_depth_ros.world.drive import CameraSpec, DriveSpec
+    from sfm_depth_ros.world.effects import EffectsSpec
+    from sfm_depth_ros.world.sensors import SensorsSpec
+    from sfm_depth_ros.world.styles import STYLES
+    from sfm_depth_ros.world.trajectory import MotionSpec
 
     _check(options)
     if options.style not in STYLES:

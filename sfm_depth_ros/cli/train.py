@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sfm_depth_ros.bags.selection import BagSelection
+from sfm_depth_ros.bags.weighted_bag import WeightedBag
 from sfm_depth_ros.cli.output_paths import output_file, sole_writer
 from sfm_depth_ros.cli.progress_bar import ProgressBar
 from sfm_depth_ros.cli.recipe_file import recipe_file
@@ -22,18 +24,16 @@ from sfm_depth_ros.config.extra_inputs import extra_inputs
 from sfm_depth_ros.config.loading import load_config, to_dict
 from sfm_depth_ros.config.networks import DepthNetworkConfig, PoseNetworkConfig
 from sfm_depth_ros.config.schema import RecipeConfig
-from sfm_depth_ros.data.bag_selection import BagSelection
-from sfm_depth_ros.data.weighted_bag import WeightedBag
 from sfm_depth_ros.errors import ConfigError
 from sfm_depth_ros.optional import require
 
 if TYPE_CHECKING:
-    from sfm_depth_ros.networks.model_folder import ModelFolder
-    from sfm_depth_ros.training.distributed import Processes
+    from sfm_depth_ros.model_folder.folder import ModelFolder
     from sfm_depth_ros.training.network_pair import NetworkPair
-    from sfm_depth_ros.training.offline import OfflineTrainer
-    from sfm_depth_ros.training.progress import Observer
-    from sfm_depth_ros.training.training_data import TrainingData
+    from sfm_depth_ros.training.offline.data import TrainingData
+    from sfm_depth_ros.training.offline.distributed import Processes
+    from sfm_depth_ros.training.offline.progress import Observer
+    from sfm_depth_ros.training.offline.run import OfflineTrainer
 
 LICENCE_OF_RENDERED = "Apache-2.0"
 LICENCE_OF_RECORDED = "that of the recordings it was trained on"
@@ -103,8 +103,8 @@ def run(options: argparse.Namespace) -> int:
     """Train, save the model, report."""
     recipe = _recipe(options)
     torch = require("torch")
-    from sfm_depth_ros.networks.model_folder import read_model_folder
-    from sfm_depth_ros.training.distributed import Processes
+    from sfm_depth_ros.model_folder.folder import read_model_folder
+    from sfm_depth_ros.training.offline.distributed import Processes
 
     processes = Processes.of_environment()
     if not processes.is_first:
@@ -180,8 +180,8 @@ def _work_folder(options: argparse.Namespace) -> Path:
 
 
 def _training_data(options: argparse.Namespace, recipe: RecipeConfig) -> TrainingData:
-    from sfm_depth_ros.training.cache_store import CacheStore, default_cache_folder
-    from sfm_depth_ros.training.training_data import prepare_data
+    from sfm_depth_ros.snippets.cache_store import CacheStore, default_cache_folder
+    from sfm_depth_ros.training.offline.data import prepare_data
 
     config = recipe.training
     folder = Path(config.cache_dir).expanduser() if config.cache_dir else default_cache_folder()
@@ -204,9 +204,9 @@ def _train(
     company: tuple[Processes, StopSignals],
 ) -> tuple[dict[str, Any], NetworkPair]:
     """Run the loop; returns its report and the averaged networks."""
-    from sfm_depth_ros.training.judging import DataJudge
     from sfm_depth_ros.training.network_pair import fresh_networks, networks_of
-    from sfm_depth_ros.training.offline import OfflineTrainer, RunParts
+    from sfm_depth_ros.training.offline.judging import DataJudge
+    from sfm_depth_ros.training.offline.run import OfflineTrainer, RunParts
 
     config, (processes, signals) = recipe.training, company
     networks = (
@@ -241,7 +241,7 @@ def _said(
     options: argparse.Namespace, recipe: RecipeConfig, processes: Processes
 ) -> dict[str, Any]:
     """Everything that decides the result, by dotted name; places do not."""
-    from sfm_depth_ros.training.run_state import flat
+    from sfm_depth_ros.training.offline.run_state import flat
 
     said = flat(to_dict(recipe))
     for name in (
@@ -266,9 +266,9 @@ def _observers(
     folder: Path, recipe: RecipeConfig, data: TrainingData, trainer: OfflineTrainer
 ) -> Iterator[Observer]:
     """Who is told how the run goes."""
-    from sfm_depth_ros.data.zoom import whole_view
-    from sfm_depth_ros.training.progress import LogLines
-    from sfm_depth_ros.training.tensorboard_log import tensorboard_log
+    from sfm_depth_ros.snippets.zoom import whole_view
+    from sfm_depth_ros.training.offline.progress import LogLines
+    from sfm_depth_ros.training.offline.tensorboard_log import tensorboard_log
 
     config = recipe.training
     yield ProgressBar() if ProgressBar.is_possible() else LogLines(config.log_every)
@@ -311,7 +311,7 @@ def _save(
     parent: ModelFolder | None,
     data: TrainingData,
 ) -> ModelFolder:
-    from sfm_depth_ros.pipeline.model_saving import save_model
+    from sfm_depth_ros.model_folder.saving import save_model
 
     bags = [bag.selection.name for bag in options.bags]
     world = f"{options.synthetic} rendered snippets, seed {recipe.training.seed}"
@@ -341,7 +341,7 @@ def _save(
 def _check_images(data: TrainingData) -> Any:
     import torch
 
-    from sfm_depth_ros.data.zoom import whole_view
+    from sfm_depth_ros.snippets.zoom import whole_view
 
     source = next(iter(data.rendered_validation), None)
     if source is None or len(source.rows) < 2:

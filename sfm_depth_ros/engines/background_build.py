@@ -13,7 +13,7 @@ import numpy as np
 
 from sfm_depth_ros.engines.base import Engine, run, takes_bytes
 from sfm_depth_ros.errors import SfmDepthError
-from sfm_depth_ros.networks.model_folder import ModelFolder
+from sfm_depth_ros.model_folder.folder import ModelFolder
 
 LOG_INTERVAL_S = 5.0
 

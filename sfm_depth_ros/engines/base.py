@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from sfm_depth_ros.errors import BadImageError, EngineError
-from sfm_depth_ros.networks.model_folder import ModelFolder
+from sfm_depth_ros.model_folder.folder import ModelFolder
 
 NETWORKS = ("depth", "pose")
 

@@ -25,13 +25,13 @@ from sfm_depth_ros.engines.base import NETWORKS, Engine, EngineRequest, input_ch
 from sfm_depth_ros.engines.calibration import find_calibration
 from sfm_depth_ros.engines.choice import Candidate, Checked, Choice
 from sfm_depth_ros.engines.choice_cache import default_cache_file, processor_name
-from sfm_depth_ros.engines.cuda_driver import load_cuda
 from sfm_depth_ros.engines.fallback import FallbackEngine
-from sfm_depth_ros.engines.graph_input import InputLayout
+from sfm_depth_ros.engines.graphs.input import InputLayout
 from sfm_depth_ros.engines.onnxruntime_engine import OnnxRuntimeEngine
 from sfm_depth_ros.engines.openvino_engine import OpenVinoEngine
-from sfm_depth_ros.engines.tensorrt_builder import Progress
-from sfm_depth_ros.engines.tensorrt_engine import TensorRtEngine
+from sfm_depth_ros.engines.tensorrt.builder import Progress
+from sfm_depth_ros.engines.tensorrt.cuda_driver import load_cuda
+from sfm_depth_ros.engines.tensorrt.engine import TensorRtEngine
 from sfm_depth_ros.engines.verification import (
     RelativeError,
     check_shape,
@@ -39,7 +39,7 @@ from sfm_depth_ros.engines.verification import (
     refusal,
 )
 from sfm_depth_ros.errors import EngineError, MissingDependencyError, SfmDepthError
-from sfm_depth_ros.networks.model_folder import ModelFolder
+from sfm_depth_ros.model_folder.folder import ModelFolder
 from sfm_depth_ros.optional import EXTRAS, is_available, require
 
 PLAN_PATIENCE_S = 5.0  # a plan from the cache is there by then; else another engine serves first

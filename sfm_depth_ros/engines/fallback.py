@@ -13,7 +13,7 @@ import numpy as np
 from sfm_depth_ros.engines.base import Engine, closed, run, takes_bytes
 from sfm_depth_ros.engines.choice import Candidate
 from sfm_depth_ros.errors import BadImageError, EngineError
-from sfm_depth_ros.networks.model_folder import ModelFolder
+from sfm_depth_ros.model_folder.folder import ModelFolder
 
 _logger = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from sfm_depth_ros.engines.graph_agreement import open_session
-from sfm_depth_ros.engines.graph_constants import fix_input_shape, fold_constants, parse_graph
-from sfm_depth_ros.engines.graph_precision import to_half
+from sfm_depth_ros.engines.graphs.agreement import open_session
+from sfm_depth_ros.engines.graphs.constants import fix_input_shape, fold_constants, parse_graph
+from sfm_depth_ros.engines.graphs.precision import to_half
 from sfm_depth_ros.engines.verification import RelativeError, check_shape, verify_engine
-from sfm_depth_ros.networks.model_folder import ModelFolder
+from sfm_depth_ros.model_folder.folder import ModelFolder
 from sfm_depth_ros.optional import require
 
 
@@ -75,8 +75,8 @@ def check_graph(folder: ModelFolder, network: str, form: GraphForm) -> RelativeE
 
 def _exported(folder: ModelFolder, network: str, batch: int) -> bytes:
     require("torch")
-    from sfm_depth_ros.engines.export import export_onnx
-    from sfm_depth_ros.networks.model_loading import load_network
+    from sfm_depth_ros.engines.graphs.export import export_onnx
+    from sfm_depth_ros.model_folder.loading import load_network
 
     return export_onnx(load_network(folder, network), network, batch=batch)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sfm_depth_ros.engines.base import EngineRequest, check_input, check_output, closed
-from sfm_depth_ros.engines.openvino_graph import speed_up_doubling
+from sfm_depth_ros.engines.graphs.openvino_graph import speed_up_doubling
 from sfm_depth_ros.engines.quantisation import graph_of
 from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.optional import require

@@ -13,7 +13,7 @@ import numpy as np
 
 from sfm_depth_ros.engines.model_graph import GraphForm, model_graph
 from sfm_depth_ros.engines.verification import RelativeError, check_shape, verify_engine
-from sfm_depth_ros.networks.model_folder import ModelFolder
+from sfm_depth_ros.model_folder.folder import ModelFolder
 from sfm_depth_ros.optional import require
 
 

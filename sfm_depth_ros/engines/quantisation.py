@@ -22,7 +22,7 @@ from sfm_depth_ros.engines.base import EngineRequest
 from sfm_depth_ros.engines.calibration import Calibration, find_calibration, keep_calibration
 from sfm_depth_ros.engines.verification import RelativeError, relative_error
 from sfm_depth_ros.errors import EngineError
-from sfm_depth_ros.networks.model_folder import ModelFolder
+from sfm_depth_ros.model_folder.folder import ModelFolder
 from sfm_depth_ros.optional import require
 
 ACCEPTED_P99 = 0.1  # relative error of int8 on unseen frames beyond which it must be insisted on

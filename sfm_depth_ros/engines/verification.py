@@ -10,7 +10,7 @@ import numpy as np
 
 from sfm_depth_ros.engines.base import Engine
 from sfm_depth_ros.errors import EngineError
-from sfm_depth_ros.networks.model_folder import ModelFolder
+from sfm_depth_ros.model_folder.folder import ModelFolder
 
 # Of the 99th percentile of the relative error.
 TOLERANCES = {"fp32": 1e-3, "bf16": 2e-2, "fp16": 2e-2, "int8": 1e-1}

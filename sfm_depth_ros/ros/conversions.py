@@ -21,12 +21,12 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, Poi
 from std_msgs.msg import Header
 
 from sfm_depth_ros import optional
-from sfm_depth_ros.data.camera_model import CameraModel
-from sfm_depth_ros.data.image_codec import decode_compressed, decode_image
-from sfm_depth_ros.data.sample import Velocity
+from sfm_depth_ros.camera.camera_model import CameraModel
+from sfm_depth_ros.camera.image_codec import decode_compressed, decode_image
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.geometry.frames import matrix_to_pose
+from sfm_depth_ros.snippets.values import Velocity
 
 _PIXEL_TYPES: dict[str, np.dtype[Any]] = {
     "32FC1": np.dtype("<f4"),

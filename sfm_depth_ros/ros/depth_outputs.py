@@ -15,9 +15,8 @@ from std_msgs.msg import Header
 from sfm_depth_ros import optional
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.errors import MissingDependencyError
-from sfm_depth_ros.pipeline.colormap import depth_to_color
-from sfm_depth_ros.pipeline.depth_result import DepthResult
-from sfm_depth_ros.pipeline.ego_motion import EgoMotion, VisualOdometry
+from sfm_depth_ros.estimation.colormap import depth_to_color
+from sfm_depth_ros.estimation.depth_result import DepthResult
 from sfm_depth_ros.ros import qos
 from sfm_depth_ros.ros.conversions import (
     array_to_image,
@@ -28,6 +27,7 @@ from sfm_depth_ros.ros.conversions import (
     twist_message,
 )
 from sfm_depth_ros.ros.serialised import RepeatedMessage
+from sfm_depth_ros.visual_odometry.ego_motion import EgoMotion, VisualOdometry
 
 _TOPICS: dict[str, Any] = {
     "depth/image_rect": Image,

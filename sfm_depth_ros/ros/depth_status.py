@@ -7,8 +7,7 @@ from __future__ import annotations
 from statistics import median
 from typing import Any
 
-from sfm_depth_ros.metrics.summary import RobustSummary
-from sfm_depth_ros.pipeline.memory import resident_mb
+from sfm_depth_ros.estimation.memory import resident_mb
 from sfm_depth_ros.ros.complaints import Complaints
 from sfm_depth_ros.ros.diagnostics import Diagnosis, Value
 from sfm_depth_ros.ros.frame_line import FrameLine
@@ -17,6 +16,7 @@ from sfm_depth_ros.ros.inputs import Inputs, InputState
 from sfm_depth_ros.ros.model_loader import ModelLoader
 from sfm_depth_ros.ros.node_base import SfmNode
 from sfm_depth_ros.ros.time_guard import StampGuard
+from sfm_depth_ros.visual_odometry.summary import RobustSummary
 
 
 class DepthStatus:

@@ -13,9 +13,9 @@ from rclpy.node import Node
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from sfm_depth_ros.camera.camera_model import CameraModel
+from sfm_depth_ros.camera.image_codec import decode_depth, decode_labels
 from sfm_depth_ros.config.extra_inputs import INSTANCE_MASK, RIGHT_IMAGE, SPARSE_DEPTH
-from sfm_depth_ros.data.camera_model import CameraModel
-from sfm_depth_ros.data.image_codec import decode_depth, decode_labels
 from sfm_depth_ros.ros import qos
 from sfm_depth_ros.ros.complaints import Complaints
 from sfm_depth_ros.ros.conversions import camera_info_to_model, image_to_rgb

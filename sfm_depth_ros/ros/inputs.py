@@ -17,14 +17,14 @@ from rclpy.node import Node
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from sfm_depth_ros.camera.camera_info_file import read_camera_info_file
+from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.config.schema import NodeConfig
-from sfm_depth_ros.data.camera_info_file import read_camera_info_file
-from sfm_depth_ros.data.camera_model import CameraModel
-from sfm_depth_ros.data.sample import Velocity
 from sfm_depth_ros.ros import qos
 from sfm_depth_ros.ros.complaints import Complaints
 from sfm_depth_ros.ros.conversions import camera_info_to_model, velocity_frame, velocity_of
-from sfm_depth_ros.ros.losses import LossCounter
+from sfm_depth_ros.ros.message_loss import LossCounter
+from sfm_depth_ros.snippets.values import Velocity
 
 _logger = logging.getLogger(__name__)
 _IMAGE_TYPES: dict[str, Any] = {"raw": Image, "compressed": CompressedImage}

@@ -14,16 +14,16 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.config.schema import DepthNodeConfig
-from sfm_depth_ros.data.camera_model import CameraModel
-from sfm_depth_ros.data.velocity import VelocityBuffer
 from sfm_depth_ros.errors import ModelError, SfmDepthError
+from sfm_depth_ros.estimation.depth_estimator import DepthEstimator
 from sfm_depth_ros.geometry.frames import pose_to_matrix
-from sfm_depth_ros.networks.model_folder import ModelFolder, is_inside, read_model_folder
-from sfm_depth_ros.pipeline.depth_estimator import DepthEstimator
-from sfm_depth_ros.pipeline.ego_motion import VisualOdometry
+from sfm_depth_ros.model_folder.folder import ModelFolder, is_inside, read_model_folder
 from sfm_depth_ros.ros.complaints import Complaints
 from sfm_depth_ros.ros.latest_worker import LatestWorker
+from sfm_depth_ros.snippets.velocity import VelocityBuffer
+from sfm_depth_ros.visual_odometry.ego_motion import VisualOdometry
 
 _logger = logging.getLogger(__name__)
 

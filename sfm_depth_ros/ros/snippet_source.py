@@ -10,14 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from sfm_depth_ros.camera.camera_model import CameraModel
+from sfm_depth_ros.camera.companions import CompanionPreparer, Matched, StampMatcher
+from sfm_depth_ros.camera.preprocessing import Preprocessor
 from sfm_depth_ros.config.extra_inputs import RIGHT_IMAGE
 from sfm_depth_ros.config.schema import NodeConfig
-from sfm_depth_ros.data.camera_model import CameraModel
-from sfm_depth_ros.data.companions import CompanionPreparer, Matched, StampMatcher
-from sfm_depth_ros.data.preprocessing import Preprocessor
-from sfm_depth_ros.data.sample import Frame, Snippet, Velocity
-from sfm_depth_ros.data.snippets import SnippetBuilder
-from sfm_depth_ros.data.velocity import VelocityBuffer
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.geometry.frames import pose_to_matrix
 from sfm_depth_ros.ros.complaints import Complaints
@@ -25,6 +22,9 @@ from sfm_depth_ros.ros.conversions import image_to_rgb, stamp_to_ns
 from sfm_depth_ros.ros.extra_inputs import TOPICS, decode_extra
 from sfm_depth_ros.ros.latest_worker import LatestWorker
 from sfm_depth_ros.ros.time_guard import StampGuard
+from sfm_depth_ros.snippets.builder import SnippetBuilder
+from sfm_depth_ros.snippets.values import Frame, Snippet, Velocity
+from sfm_depth_ros.snippets.velocity import VelocityBuffer
 
 MAX_DELAY = 2  # newer images that one waits for, to get what belongs to it
 

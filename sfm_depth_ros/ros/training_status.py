@@ -11,10 +11,10 @@ from sfm_depth_ros.ros.diagnostics import Diagnosis, Value
 from sfm_depth_ros.ros.inputs import Inputs, InputState
 from sfm_depth_ros.ros.node_base import SfmNode
 from sfm_depth_ros.ros.snippet_source import SnippetSource
-from sfm_depth_ros.training.trainer_status import STOPPED, TRAINING
+from sfm_depth_ros.training.online.status import STOPPED, TRAINING
 
 if TYPE_CHECKING:  # needs torch, which a robot that only runs depth_node may lack
-    from sfm_depth_ros.training.online import OnlineTrainer
+    from sfm_depth_ros.training.online.trainer import OnlineTrainer
 
 
 def missing_input(inputs: Inputs, complaints: Complaints) -> str:

@@ -13,19 +13,19 @@ from pathlib import Path
 
 import numpy as np
 
-from sfm_depth_ros.data.sample import Snippet
-from sfm_depth_ros.data.synthetic.distribution import random_drive_spec
-from sfm_depth_ros.data.synthetic.drive import CameraSpec, SyntheticDrive
-from sfm_depth_ros.training.cache_store import CacheStore
-from sfm_depth_ros.training.content_hash import code_hash
-from sfm_depth_ros.training.snippet_cache import (
+from sfm_depth_ros.snippets.cache_store import CacheStore
+from sfm_depth_ros.snippets.snippet_cache import (
     FORMAT_VERSION,
     CacheShape,
     SnippetCache,
     open_cache,
     read_cache,
 )
+from sfm_depth_ros.snippets.values import Snippet
+from sfm_depth_ros.training.content_hash import code_hash
 from sfm_depth_ros.training.worker_processes import in_processes
+from sfm_depth_ros.world.distribution import random_drive_spec
+from sfm_depth_ros.world.drive import CameraSpec, SyntheticDrive
 
 SNIPPETS_PER_DRIVE = 12  # by default; building a place costs as much as rendering ten of them
 DRIVE_SECONDS = 40.0
@@ -98,7 +98,7 @@ def rendered_cache(rows: RenderedRows, processes: int, store: CacheStore) -> Sni
     """
     content = {
         "format": FORMAT_VERSION,
-        "code": code_hash("data/synthetic"),
+        "code": code_hash("world"),
         **dataclasses.asdict(rows),
     }
     name = f"rendered_{rows.shape.width}x{rows.shape.height}"

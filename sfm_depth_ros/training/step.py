@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from sfm_depth_ros.config.schema import ObjectiveConfig
-from sfm_depth_ros.data.batch import SnippetBatch
 from sfm_depth_ros.losses.inputs import Observation, Prediction
 from sfm_depth_ros.losses.objective import TERMS, needs_source_depths, self_supervised_objective
 from sfm_depth_ros.losses.terms import LossTerms
 from sfm_depth_ros.networks.focal import canonical_to_depth
 from sfm_depth_ros.networks.model import DepthNet, PoseNet
 from sfm_depth_ros.networks.source_motions import SourceMotions, predict_source_motions
+from sfm_depth_ros.snippets.batch import SnippetBatch
 from sfm_depth_ros.training.precision import autocast_dtype
 from sfm_depth_ros.training.supervision import supervise
 

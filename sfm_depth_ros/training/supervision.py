@@ -7,8 +7,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sfm_depth_ros.data.batch import SnippetBatch
 from sfm_depth_ros.losses.supervised import depth_supervision, motion_supervision
+from sfm_depth_ros.snippets.batch import SnippetBatch
 
 FAR = 100.0  # metres: what is beyond range (+Inf, REP 117) is taught as this far away
 

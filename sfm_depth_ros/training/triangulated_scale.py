@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from torch import Tensor
 
-from sfm_depth_ros.data.batch import SnippetBatch
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.geometry.frames import invert
-from sfm_depth_ros.metrics.alignment import measure_depth_scale
+from sfm_depth_ros.snippets.batch import SnippetBatch
+from sfm_depth_ros.visual_odometry.alignment import measure_depth_scale
 
 FEWEST = 4  # snippets that must have enough parallax before their median is believed
 

@@ -36,7 +36,7 @@ def test_a_bag_without_an_odometer_is_refused(
 ) -> None:
     import numpy as np
 
-    from sfm_depth_ros.data.bag_writer import BagWriter
+    from sfm_depth_ros.bags.writer import BagWriter
 
     with BagWriter(tmp_path / "bag") as writer:
         writer.write_image(1, np.zeros((64, 96, 3), np.uint8), "camera_optical")

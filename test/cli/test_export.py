@@ -10,8 +10,8 @@ import onnx
 import pytest
 
 from sfm_depth_ros.cli.main import main
-from sfm_depth_ros.engines.graph_agreement import open_session
-from sfm_depth_ros.networks.model_folder import ModelFolder
+from sfm_depth_ros.engines.graphs.agreement import open_session
+from sfm_depth_ros.model_folder.folder import ModelFolder
 
 
 def test_onnx_graphs_are_the_models_own(tiny_model: ModelFolder, tmp_path: Path) -> None:

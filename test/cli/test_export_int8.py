@@ -13,7 +13,7 @@ from exact_drive import make_drive, write_bag
 from sfm_depth_ros.cli.export_int8 import read_stacks
 from sfm_depth_ros.cli.main import main
 from sfm_depth_ros.engines.factory import create_engine
-from sfm_depth_ros.networks.model_folder import ModelFolder
+from sfm_depth_ros.model_folder.folder import ModelFolder
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")

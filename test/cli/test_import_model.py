@@ -19,19 +19,19 @@ from published_checkpoints import (
     write_packnet_sfm,
 )
 
+from sfm_depth_ros.camera.preprocessing import CameraModel
 from sfm_depth_ros.cli.import_model import FORMATS
 from sfm_depth_ros.cli.main import main
 from sfm_depth_ros.config.networks import DepthNetworkConfig, PoseNetworkConfig
 from sfm_depth_ros.config.schema import DepthNodeConfig
-from sfm_depth_ros.data.preprocessing import CameraModel
+from sfm_depth_ros.estimation.depth_estimator import DepthEstimator
+from sfm_depth_ros.estimation.depth_result import DepthResult
 from sfm_depth_ros.geometry.camera import Intrinsics
-from sfm_depth_ros.networks import published
-from sfm_depth_ros.networks.model_folder import ModelFolder, read_model_folder
-from sfm_depth_ros.networks.model_loading import load_networks
+from sfm_depth_ros.model_folder import saving as model_saving
+from sfm_depth_ros.model_folder.folder import ModelFolder, read_model_folder
+from sfm_depth_ros.model_folder.loading import load_networks
+from sfm_depth_ros.networks.published.families import families as published
 from sfm_depth_ros.optional import is_available
-from sfm_depth_ros.pipeline import model_saving
-from sfm_depth_ros.pipeline.depth_estimator import DepthEstimator
-from sfm_depth_ros.pipeline.depth_result import DepthResult
 
 SLIM = DepthNetworkConfig(name="packnet_slim01", min_depth=0.5)
 RESNET18 = DepthNetworkConfig(name="resnet18", max_depth=100.0)

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from exact_drive import CAMERA, Drive, create_oracle_engine, make_drive, oracle, write_bag
 
+from sfm_depth_ros.bags.reader import BagReader
 from sfm_depth_ros.cli.main import main
-from sfm_depth_ros.data.bag_reader import BagReader
-from sfm_depth_ros.networks import model_folder
-from sfm_depth_ros.pipeline import depth_estimator
+from sfm_depth_ros.estimation import depth_estimator
+from sfm_depth_ros.model_folder import folder as model_folder
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from sfm_depth_ros import __version__
 from sfm_depth_ros.cli.info import collect
 from sfm_depth_ros.cli.main import main
 from sfm_depth_ros.engines.factory import ENGINES
-from sfm_depth_ros.networks.model_folder import ModelFolder, point_current, read_model_folder
+from sfm_depth_ros.model_folder.folder import ModelFolder, point_current, read_model_folder
 
 
 def test_says_versions_engines_and_the_model_in_use(
@@ -38,7 +38,7 @@ def test_says_the_gpu_and_the_cache_of_plans(
 ) -> None:
     from engines.stand_in_cuda import StandInCuda
 
-    from sfm_depth_ros.engines import cuda_driver
+    from sfm_depth_ros.engines.tensorrt import cuda_driver
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(cuda_driver, "LIBRARY", "libcuda-that-is-not-there.so.1")

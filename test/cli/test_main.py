@@ -82,7 +82,7 @@ def test_play_hands_every_option_to_bag_player(
 
     monkeypatch.setattr("os.execv", become)
     assert main(["play", *words]) == 130
-    assert called[0][1:] == ["-m", "sfm_depth_ros.nodes.main", "bag_player", *words]
+    assert called[0][1:] == ["-m", "sfm_depth_ros.ros.main", "bag_player", *words]
 
 
 def test_unknown_command_is_refused() -> None:

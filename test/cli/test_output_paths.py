@@ -14,7 +14,7 @@ import pytest
 from sfm_depth_ros.cli.main import main
 from sfm_depth_ros.cli.output_paths import output_file, output_folder, sole_writer, write_whole
 from sfm_depth_ros.errors import ConfigError
-from sfm_depth_ros.networks.model_folder import ModelFolder
+from sfm_depth_ros.model_folder.folder import ModelFolder
 
 
 def test_a_file_needs_a_folder_and_is_none(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ import pytest
 
 pytest.importorskip("rosbags")
 
+from sfm_depth_ros.bags.frames import read_frames
+from sfm_depth_ros.bags.reader import BagReader
 from sfm_depth_ros.cli.main import main
-from sfm_depth_ros.data.bag_frames import read_frames
-from sfm_depth_ros.data.bag_reader import BagReader
 
 SMALL = ["--seconds", "1", "--size", "160x64", "--seed", "5"]
 

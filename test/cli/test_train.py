@@ -9,7 +9,7 @@ import json
 import pytest
 
 from sfm_depth_ros.cli.main import main
-from sfm_depth_ros.networks.model_folder import read_model_folder
+from sfm_depth_ros.model_folder.folder import read_model_folder
 
 pytest.importorskip("torch")
 

@@ -18,11 +18,11 @@ pytest.importorskip("torch")
 pytest.importorskip("rosbags")
 
 
+from sfm_depth_ros.bags.writer import BagWriter
+from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.cli.main import main
-from sfm_depth_ros.data.bag_writer import BagWriter
-from sfm_depth_ros.data.camera_model import CameraModel
-from sfm_depth_ros.data.sample import Velocity
-from sfm_depth_ros.pipeline import model_saving
+from sfm_depth_ros.model_folder import saving as model_saving
+from sfm_depth_ros.snippets.values import Velocity
 
 SECOND, START, WIDTH, HEIGHT = 10**9, 1000 * 10**9, 64, 32
 CAMERA = CameraModel.from_matrices([40.0, 0, 31.5, 0, 40, 15.5, 0, 0, 1], WIDTH, HEIGHT)

@@ -22,7 +22,7 @@ import onnxruntime
 from engines.stand_in_cuda import StandInCuda
 from onnx import numpy_helper
 
-from sfm_depth_ros.engines.graph_names import weight_arrays
+from sfm_depth_ros.engines.graphs.names import weight_arrays
 
 
 @dataclass

@@ -15,7 +15,7 @@ from sfm_depth_ros.engines.factory import ENGINES, create_engine, engine_error
 from sfm_depth_ros.engines.onnxruntime_engine import OnnxRuntimeEngine
 from sfm_depth_ros.engines.openvino_engine import OpenVinoEngine
 from sfm_depth_ros.errors import EngineError
-from sfm_depth_ros.networks.model_folder import ModelFolder
+from sfm_depth_ros.model_folder.folder import ModelFolder
 
 CPU_ENGINES = [name for name in ENGINES if name != "tensorrt"]
 SHAPES = {"depth": (1, 3, 64, 96), "pose": (1, 6, 64, 96)}
@@ -114,7 +114,7 @@ def test_torch_is_not_needed(tiny_model: ModelFolder) -> None:
     code = (
         "import sys; sys.modules['torch'] = None\n"
         "import numpy as np, pathlib\n"
-        "from sfm_depth_ros.networks.model_folder import read_model_folder\n"
+        "from sfm_depth_ros.model_folder.folder import read_model_folder\n"
         "from sfm_depth_ros.engines.factory import available_engines, create_engine\n"
         f"folder = read_model_folder({str(tiny_model.path)!r})\n"
         "cache = pathlib.Path('/dev/null/cannot/be/written')\n"

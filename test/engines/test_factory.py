@@ -19,7 +19,7 @@ from sfm_depth_ros.engines.choice import Candidate, run_times_ms
 from sfm_depth_ros.engines.factory import available_engines, create_engine
 from sfm_depth_ros.engines.verification import RelativeError, measure_error, verify_engine
 from sfm_depth_ros.errors import BadImageError, EngineError, MissingDependencyError
-from sfm_depth_ros.networks.model_folder import ModelFolder
+from sfm_depth_ros.model_folder.folder import ModelFolder
 
 
 class FakeEngine:

@@ -20,7 +20,7 @@ from sfm_depth_ros.engines.calibration import (
 from sfm_depth_ros.engines.factory import create_engine
 from sfm_depth_ros.engines.quantisation import calibrate, quantised_graph, value_ranges
 from sfm_depth_ros.errors import EngineError
-from sfm_depth_ros.networks.model_folder import ModelFolder
+from sfm_depth_ros.model_folder.folder import ModelFolder
 
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")

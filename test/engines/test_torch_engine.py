@@ -14,7 +14,7 @@ from sfm_depth_ros.engines.base import EngineRequest
 from sfm_depth_ros.engines.torch_engine import TorchEngine
 from sfm_depth_ros.engines.verification import check_shape, verify_engine
 from sfm_depth_ros.errors import EngineError
-from sfm_depth_ros.networks.model_folder import ModelFolder
+from sfm_depth_ros.model_folder.folder import ModelFolder
 
 torch = pytest.importorskip("torch")
 

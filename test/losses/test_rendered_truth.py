@@ -12,8 +12,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sfm_depth_ros.data.synthetic.drive import CameraSpec, DriveSpec, RenderedFrame, SyntheticDrive
-from sfm_depth_ros.data.synthetic.trajectory import MotionSpec
 from sfm_depth_ros.geometry.pinhole import backproject
 from sfm_depth_ros.geometry.se3 import motion_to_transform
 from sfm_depth_ros.geometry.warping import WarpResult, sample_sources, warp_sources
@@ -21,6 +19,8 @@ from sfm_depth_ros.losses.consistency import depth_consistency
 from sfm_depth_ros.losses.icp import icp_loss
 from sfm_depth_ros.losses.occlusion import splat_occlusion_mask
 from sfm_depth_ros.losses.photometric import photometric_error
+from sfm_depth_ros.world.drive import CameraSpec, DriveSpec, RenderedFrame, SyntheticDrive
+from sfm_depth_ros.world.trajectory import MotionSpec
 
 SKY = 1e3
 

@@ -164,7 +164,7 @@ def test_the_graph_answers_what_torch_answers() -> None:
     """The exporter compares the two itself; extras stay out of the graph."""
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
-    from sfm_depth_ros.engines.export import export_onnx
+    from sfm_depth_ros.engines.graphs.export import export_onnx
 
     network = seeded("pose_resnet18", convention="monodepth2", **EXTRAS).eval()
     graph = onnx.load_model_from_string(export_onnx(network, "pose")).graph

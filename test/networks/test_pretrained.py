@@ -16,8 +16,8 @@ from torch import Tensor
 
 from sfm_depth_ros.config.networks import DepthNetworkConfig
 from sfm_depth_ros.errors import ModelError
+from sfm_depth_ros.model_folder.loading import load_network
 from sfm_depth_ros.networks.model import create_depth_network
-from sfm_depth_ros.networks.model_loading import load_network
 from sfm_depth_ros.networks.pretrained import load_pretrained
 from sfm_depth_ros.networks.resnet import ResNetEncoder
 

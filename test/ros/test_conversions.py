@@ -17,11 +17,11 @@ from geometry_msgs.msg import TwistStamped, TwistWithCovarianceStamped
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from sfm_depth_ros.data.image_codec import encode_jpeg
+from sfm_depth_ros.camera.image_codec import encode_jpeg
 from sfm_depth_ros.errors import DataError
+from sfm_depth_ros.estimation.point_cloud import POINT_TYPE
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.geometry.frames import pose_to_matrix
-from sfm_depth_ros.pipeline.point_cloud import POINT_TYPE
 from sfm_depth_ros.ros import conversions
 
 STAMP_NS = 1_700_000_000_123_456_789

@@ -10,11 +10,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.config.schema import DepthNodeConfig
-from sfm_depth_ros.data.camera_model import CameraModel
 from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.geometry.camera import Intrinsics
-from sfm_depth_ros.networks.model_folder import read_model_folder
+from sfm_depth_ros.model_folder.folder import read_model_folder
 from sfm_depth_ros.ros.complaints import Complaints
 from sfm_depth_ros.ros.model_loader import ModelLoader
 

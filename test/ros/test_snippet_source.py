@@ -12,13 +12,13 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 pytestmark = pytest.mark.ros
 
+from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.config.schema import TrainerNodeConfig
-from sfm_depth_ros.data.camera_model import CameraModel
-from sfm_depth_ros.data.sample import Velocity
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.ros.complaints import Complaints
 from sfm_depth_ros.ros.conversions import array_to_image, header_at
 from sfm_depth_ros.ros.snippet_source import SnippetSource
+from sfm_depth_ros.snippets.values import Velocity
 
 PERIOD_NS = 100_000_000
 CAMERA = CameraModel.from_intrinsics(Intrinsics(100.0, 100.0, 95.5, 31.5, 192, 64), "camera")

@@ -19,12 +19,12 @@ from sfm_depth_ros.config.schema import (
     OnlineTrainingConfig,
     PoseNetworkConfig,
 )
-from sfm_depth_ros.data.sample import Snippet
 from sfm_depth_ros.geometry.camera import Intrinsics
-from sfm_depth_ros.networks.model_folder import ModelFolder, write_model_folder
-from sfm_depth_ros.networks.model_metadata import DEPTH_WEIGHTS, POSE_WEIGHTS, REQUIRED_FILES
+from sfm_depth_ros.model_folder.folder import ModelFolder, write_model_folder
+from sfm_depth_ros.model_folder.metadata import DEPTH_WEIGHTS, POSE_WEIGHTS, REQUIRED_FILES
+from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.network_pair import NetworkPair, fresh_networks
-from sfm_depth_ros.training.trainer_parts import TrainerParts
+from sfm_depth_ros.training.online.parts import TrainerParts
 
 HEIGHT, WIDTH = 64, 96
 

@@ -11,10 +11,10 @@ import torch
 
 from sfm_depth_ros.config.loading import load_config
 from sfm_depth_ros.config.schema import RecipeConfig
-from sfm_depth_ros.data.batch import SnippetBatch, collate
 from sfm_depth_ros.losses.inputs import Observation, Prediction
 from sfm_depth_ros.losses.objective import self_supervised_objective
-from sfm_depth_ros.ros.paths import share_path
+from sfm_depth_ros.share import share_path
+from sfm_depth_ros.snippets.batch import SnippetBatch, collate
 from sfm_depth_ros.training.bare_sfm import bare_sfm_loss
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sfm_depth_ros.snippets.snippet_cache import CacheShape, open_cache
 from sfm_depth_ros.training.rendered_snippets import RenderedRows, SnippetRenderer, fill_cache
-from sfm_depth_ros.training.snippet_cache import CacheShape, open_cache
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from sfm_depth_ros.config.schema import ObjectiveConfig
-from sfm_depth_ros.data.batch import SnippetBatch, collate
+from sfm_depth_ros.snippets.batch import SnippetBatch, collate
 from sfm_depth_ros.training.scale_calibration import calibrate_scale, measure_scale
 
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from sfm_depth_ros.config.schema import DepthNetworkConfig, ObjectiveConfig, PoseNetworkConfig
-from sfm_depth_ros.data.batch import SnippetBatch, collate
 from sfm_depth_ros.losses.objective import TERMS
+from sfm_depth_ros.snippets.batch import SnippetBatch, collate
 from sfm_depth_ros.training.network_pair import fresh_networks
 from sfm_depth_ros.training.step import StepOptions, training_step
 

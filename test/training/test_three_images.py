@@ -15,10 +15,10 @@ from sfm_depth_ros.config.schema import (
     OnlineTrainingConfig,
     PoseNetworkConfig,
 )
-from sfm_depth_ros.data.batch import SnippetBatch, collate
 from sfm_depth_ros.networks import posenet
-from sfm_depth_ros.training.learner import OnlineLearner
+from sfm_depth_ros.snippets.batch import SnippetBatch, collate
 from sfm_depth_ros.training.network_pair import NetworkPair, fresh_networks
+from sfm_depth_ros.training.online.learner import OnlineLearner
 from sfm_depth_ros.training.scale_calibration import calibrate_scale
 from sfm_depth_ros.training.validation import validate
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 from exact_drive import CAMERA, Drive, make_drive
 
-from sfm_depth_ros.data.batch import SnippetBatch, collate
-from sfm_depth_ros.data.sample import Snippet
 from sfm_depth_ros.geometry.frames import invert
+from sfm_depth_ros.snippets.batch import SnippetBatch, collate
+from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.triangulated_scale import triangulated_ratios
 
 

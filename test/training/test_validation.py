@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from sfm_depth_ros.data.batch import SnippetBatch, collate
+from sfm_depth_ros.snippets.batch import SnippetBatch, collate
 from sfm_depth_ros.training.validation import validate
 
 

@@ -16,7 +16,7 @@ from sfm_depth_ros.engines.verification import relative_error
 from sfm_depth_ros.errors import SfmDepthError
 
 if TYPE_CHECKING:
-    from sfm_depth_ros.networks.model_folder import ModelFolder
+    from sfm_depth_ros.model_folder.folder import ModelFolder
 
 FRAMES = 16
 PRECISIONS = ("fp32", "bf16", "fp16", "int8")

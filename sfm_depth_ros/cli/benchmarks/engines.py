@@ -12,7 +12,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from sfm_depth_ros.engines.base import Engine
-    from sfm_depth_ros.networks.model_folder import ModelFolder
+    from sfm_depth_ros.model_folder.folder import ModelFolder
 
 REDUCED = ("bf16", "fp16", "int8")
 RUNS = 40
@@ -88,7 +88,7 @@ def _eager(folder: ModelFolder, input_hw: tuple[int, int], threads: int) -> dict
     """The depth network in torch as it is written: nothing folded, nothing laid out anew."""
     import torch
 
-    from sfm_depth_ros.networks.model_loading import load_network
+    from sfm_depth_ros.model_folder.loading import load_network
 
     network: Any = load_network(folder, "depth").eval()
     image = torch.rand(1, 3, *input_hw)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sfm_depth_ros.camera.camera_model import CameraModel
+from sfm_depth_ros.camera.preprocessing import Preprocessor
 from sfm_depth_ros.cli.demonstration.monitor import Monitor
 from sfm_depth_ros.cli.demonstration.processes import (
     PROFILE_VARIABLES,
@@ -19,11 +21,9 @@ from sfm_depth_ros.cli.demonstration.processes import (
     node_arguments,
     ros_environment,
 )
-from sfm_depth_ros.data.camera_model import CameraModel
-from sfm_depth_ros.data.preprocessing import Preprocessor
 from sfm_depth_ros.errors import SfmDepthError
 from sfm_depth_ros.geometry.camera import Intrinsics
-from sfm_depth_ros.networks.model_folder import ModelFolder
+from sfm_depth_ros.model_folder.folder import ModelFolder
 
 WARM_UP, COUNT, RATE_HZ = 100, 200, 20.0  # depth_node's figures are of its newest 200 images
 WIDTH, HEIGHT = 1280, 720  # of nodes/bench_images
@@ -131,7 +131,7 @@ def _be_a_camera(
     command = [
         sys.executable,
         "-m",
-        "sfm_depth_ros.nodes.bench_images",
+        "sfm_depth_ros.ros.bench_images",
         "send",
         "--count",
         str(count),
@@ -152,7 +152,7 @@ def bare_engines_ms(setting: PathSetting, environment: dict[str, str]) -> dict[s
     command = [
         sys.executable,
         "-m",
-        "sfm_depth_ros.nodes.bench_engines",
+        "sfm_depth_ros.ros.bench_engines",
         str(setting.folder.path),
         "--hw",
         *map(str, size),

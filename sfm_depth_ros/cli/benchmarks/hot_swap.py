@@ -18,9 +18,9 @@ from sfm_depth_ros.cli.demonstration.processes import (
     ros_environment,
 )
 from sfm_depth_ros.errors import SfmDepthError
-from sfm_depth_ros.networks.model_folder import ModelFolder, write_model_folder
-from sfm_depth_ros.networks.model_loading import load_network
-from sfm_depth_ros.networks.model_metadata import CHECK_FRAMES, MODEL_JSON
+from sfm_depth_ros.model_folder.folder import ModelFolder, write_model_folder
+from sfm_depth_ros.model_folder.loading import load_network
+from sfm_depth_ros.model_folder.metadata import CHECK_FRAMES, MODEL_JSON
 
 SWAPS, RATE_HZ = 100, 10.0
 START_WITHIN_S, SWAP_WITHIN_S = 90.0, 60.0
@@ -96,7 +96,7 @@ def two_models(folder: ModelFolder, models_dir: Path) -> tuple[ModelFolder, Mode
     """The model, and one whose depths are 10 % larger, in ``models_dir``."""
     import torch
 
-    from sfm_depth_ros.pipeline.model_saving import save_model
+    from sfm_depth_ros.model_folder.saving import save_model
 
     networks: list[Any] = [load_network(folder, kind) for kind in ("depth", "pose")]
     frames = folder.check_frames()
@@ -134,7 +134,7 @@ def _camera(environment: dict[str, str]) -> Iterator[None]:
     command = [
         sys.executable,
         "-m",
-        "sfm_depth_ros.nodes.bench_images",
+        "sfm_depth_ros.ros.bench_images",
         "send",
         "--count",
         "1000000",

@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from sfm_depth_ros.config.schema import ObjectiveConfig
-from sfm_depth_ros.data.batch import SnippetBatch
 from sfm_depth_ros.networks.model import DepthNet, PoseNet
+from sfm_depth_ros.snippets.batch import SnippetBatch
 from sfm_depth_ros.training.step import predict_depths, predict_motions
 
 

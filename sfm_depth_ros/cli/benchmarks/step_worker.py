@@ -90,8 +90,8 @@ class StepWorker:
 def _serve(setting: StepSetting, kind: str, questions: Connection) -> None:
     import torch
 
-    from sfm_depth_ros.training.batch_loader import BatchLoader
-    from sfm_depth_ros.training.progress import peak_memory_mib
+    from sfm_depth_ros.training.offline.batch_loader import BatchLoader
+    from sfm_depth_ros.training.offline.progress import peak_memory_mib
 
     torch.set_num_threads(setting.threads)
     with TemporaryDirectory() as folder, BatchLoader(_batches(setting, folder)) as loader:
@@ -160,7 +160,7 @@ class _Steps:
 
 def _networks(setting: StepSetting) -> Any:
     from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
-    from sfm_depth_ros.networks.model_folder import read_model_folder
+    from sfm_depth_ros.model_folder.folder import read_model_folder
     from sfm_depth_ros.training.network_pair import fresh_networks, networks_of
 
     if not setting.backbone:
@@ -174,8 +174,8 @@ def random_snippets(setting: StepSetting) -> list[Any]:
     import cv2
     import numpy as np
 
-    from sfm_depth_ros.data.sample import Snippet
     from sfm_depth_ros.geometry.camera import Intrinsics
+    from sfm_depth_ros.snippets.values import Snippet
 
     rng = np.random.default_rng(0)
     size = (setting.width, setting.height)
@@ -202,8 +202,8 @@ def _batches(setting: StepSetting, folder: str) -> Callable[[int], Any]:
     """Batches from the trainer's own buffer on disk."""
     import numpy as np
 
-    from sfm_depth_ros.data.batch import collate
-    from sfm_depth_ros.data.replay_buffer import ReplayBuffer
+    from sfm_depth_ros.snippets.batch import collate
+    from sfm_depth_ros.snippets.replay_buffer import ReplayBuffer
 
     buffer = ReplayBuffer(folder, 100, 0.0, seed=0)
     for snippet in random_snippets(setting):

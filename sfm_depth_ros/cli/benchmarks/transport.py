@@ -138,7 +138,7 @@ def _start(role: str, environment: Mapping[str, str]) -> subprocess.Popen[str]:
     command = [
         sys.executable,
         "-m",
-        "sfm_depth_ros.nodes.bench_images",
+        "sfm_depth_ros.ros.bench_images",
         role,
         "--count",
         str(COUNT),

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sfm_depth_ros.data.bag_reader import BagReader
-from sfm_depth_ros.data.bag_rig import read_rig
-from sfm_depth_ros.data.bag_topics import require_topics
+from sfm_depth_ros.bags.reader import BagReader
+from sfm_depth_ros.bags.rig import read_rig
+from sfm_depth_ros.bags.topics import require_topics
 from sfm_depth_ros.geometry.frames import matrix_to_pose
 
 TRANSPORTS = {"sensor_msgs/msg/Image": "raw", "sensor_msgs/msg/CompressedImage": "compressed"}

@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 
+from sfm_depth_ros.bags.frames import BagFrame, BagFrames, read_frames
+from sfm_depth_ros.bags.selection import BagSelection
+from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.cli.demonstration.pictures import Scene
 from sfm_depth_ros.cli.demonstration.report import Comparison
 from sfm_depth_ros.cli.demonstration.workers import worker_pool
 from sfm_depth_ros.config.schema import DepthNodeConfig
-from sfm_depth_ros.data.bag_frames import BagFrame, BagFrames, read_frames
-from sfm_depth_ros.data.bag_selection import BagSelection
-from sfm_depth_ros.data.camera_model import CameraModel
-from sfm_depth_ros.networks.model_folder import ModelFolder, read_model_folder
-from sfm_depth_ros.pipeline.depth_estimator import DepthEstimator
-from sfm_depth_ros.pipeline.evaluation import Evaluator
-from sfm_depth_ros.pipeline.evaluation_report import summarize_drives
+from sfm_depth_ros.estimation.depth_estimator import DepthEstimator
+from sfm_depth_ros.evaluation.evaluator import Evaluator
+from sfm_depth_ros.evaluation.report import summarize_drives
+from sfm_depth_ros.model_folder.folder import ModelFolder, read_model_folder
 
 SCENES = 3
 

@@ -10,9 +10,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from sfm_depth_ros import world
+from sfm_depth_ros.bags.writer import BagWriter
 from sfm_depth_ros.cli.demonstration.workers import worker_pool
-from sfm_depth_ros.data import synthetic
-from sfm_depth_ros.data.bag_writer import BagWriter
 
 SECOND_SECONDS = 60.0
 MOVING_OBJECTS = 1
@@ -50,7 +50,7 @@ def rendered_drives(out: Path, seconds: float) -> tuple[Path, Path]:
         out: The demo's folder.
         seconds: Length of the first drive.
     """
-    from sfm_depth_ros.data.synthetic.distribution import DEMO_SECOND_SEED, DEMO_SEED
+    from sfm_depth_ros.world.distribution import DEMO_SECOND_SEED, DEMO_SEED
 
     folder = out / "drives"
     first = DemoDrive("the drive", DEMO_SEED, seconds, folder)
@@ -68,9 +68,9 @@ def _render(drive: DemoDrive) -> None:
     """Write the bag aside and rename it: what is there is whole."""
     import torch
 
-    from sfm_depth_ros.data.synthetic.distribution import DEMO_CAMERA, DEMO_MOTION, DEMO_STYLE
-    from sfm_depth_ros.data.synthetic.drive import DriveSpec, SyntheticDrive
-    from sfm_depth_ros.data.synthetic.recording import RecordingSpec, write_drive
+    from sfm_depth_ros.world.distribution import DEMO_CAMERA, DEMO_MOTION, DEMO_STYLE
+    from sfm_depth_ros.world.drive import DriveSpec, SyntheticDrive
+    from sfm_depth_ros.world.recording import RecordingSpec, write_drive
 
     torch.set_num_threads(1)
     rendered = SyntheticDrive(
@@ -98,5 +98,5 @@ def _render(drive: DemoDrive) -> None:
 
 def _renderer_version() -> str:
     """Eight digits that change whenever the renderer's source does."""
-    sources = sorted(Path(synthetic.__file__).parent.glob("*.py"))
+    sources = sorted(Path(world.__file__).parent.glob("*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:8]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sfm_depth_ros.errors import SfmDepthError
-from sfm_depth_ros.ros.paths import find_share
+from sfm_depth_ros.share import find_share
 
 STOP_WITHIN_S = 10.0
 DOMAINS = range(1, 102)  # ports of higher domains overlap with ephemeral ones on Linux
@@ -60,7 +60,7 @@ class NodeProcess:
     """One node running; a context manager that ends it by SIGINT.
 
     Attributes:
-        name: Program in ``sfm_depth_ros.nodes``.
+        name: Program in ``sfm_depth_ros.ros``.
         seconds_to_stop: How long the end took, after ``stop``.
     """
 
@@ -86,7 +86,7 @@ class NodeProcess:
         self.seconds_to_stop: float | None = None
         self._log_file = log.open("ab")
         program = ["main", name] if name in CONSOLE_SCRIPTS else [name]
-        command = [sys.executable, "-m", f"sfm_depth_ros.nodes.{program[0]}", *program[1:]]
+        command = [sys.executable, "-m", f"sfm_depth_ros.ros.{program[0]}", *program[1:]]
         pipes.setdefault("stdout", self._log_file)
         self.process = subprocess.Popen(
             [*command, *arguments],

@@ -25,8 +25,8 @@ from sfm_depth_ros.cli.evaluation.scenes import (
 )
 from sfm_depth_ros.cli.evaluation.table import DEPTH_COLUMNS, parts_of, protocol_words
 from sfm_depth_ros.cli.output_paths import write_whole
-from sfm_depth_ros.pipeline.colormap import depth_to_color
-from sfm_depth_ros.pipeline.drive_evaluation import DriveEvaluation
+from sfm_depth_ros.estimation.colormap import depth_to_color
+from sfm_depth_ros.evaluation.drive_evaluation import DriveEvaluation
 
 _QUALITY = 88
 _LEGEND_DEPTHS = (2, 5, 10, 20, 40, 80)

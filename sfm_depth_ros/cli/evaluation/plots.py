@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from sfm_depth_ros.evaluation.drive_evaluation import DriveEvaluation, DrivenPath, scaled_path
 from sfm_depth_ros.geometry.frames import invert
 from sfm_depth_ros.optional import require
-from sfm_depth_ros.pipeline.drive_evaluation import DriveEvaluation, DrivenPath, scaled_path
 
 _DEPTH, _MOTION, _TRUTH, _SCALED = "#d9480f", "#1864ab", "#495057", "#74a9d8"
 _WINDOW = 15  # pairs over which the line of a noisy ratio is the median

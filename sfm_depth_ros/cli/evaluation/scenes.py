@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from sfm_depth_ros.metrics.matching import MatchedDepth
-from sfm_depth_ros.pipeline.colormap import depth_to_color
-from sfm_depth_ros.pipeline.evaluation import EvaluatedFrame
+from sfm_depth_ros.estimation.colormap import depth_to_color
+from sfm_depth_ros.evaluation.evaluator import EvaluatedFrame
+from sfm_depth_ros.evaluation.matching import MatchedDepth
 
 SPREAD = 3  # frames of each bag, beside the worst one
 FULL_COLOUR = 0.5  # relative error that has the strongest colour

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sfm_depth_ros.metrics.trajectory import write_kitti_trajectory, write_tum_trajectory
-from sfm_depth_ros.pipeline.drive_evaluation import DriveEvaluation
+from sfm_depth_ros.evaluation.drive_evaluation import DriveEvaluation
+from sfm_depth_ros.evaluation.trajectory import write_kitti_trajectory, write_tum_trajectory
 
 
 def write_trajectories(folder: Path, drives: dict[str, DriveEvaluation]) -> None:

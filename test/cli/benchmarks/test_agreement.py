@@ -13,7 +13,7 @@ from exact_drive import make_drive, write_bag
 from sfm_depth_ros.cli.benchmarks import agreement
 from sfm_depth_ros.cli.benchmarks.agreement import measure_agreement
 from sfm_depth_ros.cli.benchmarks.report import agreement_lines
-from sfm_depth_ros.networks.model_folder import ModelFolder
+from sfm_depth_ros.model_folder.folder import ModelFolder
 
 
 def test_explicit_fp32_agrees_on_frames_of_a_bag(tiny_model: ModelFolder, tmp_path: Path) -> None:

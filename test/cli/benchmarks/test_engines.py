@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sfm_depth_ros.cli.main import main
-from sfm_depth_ros.networks.model_folder import ModelFolder
+from sfm_depth_ros.model_folder.folder import ModelFolder
 
 
 def test_bench_writes_engines_side_by_side(

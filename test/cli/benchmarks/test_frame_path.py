@@ -12,7 +12,7 @@ from sfm_depth_ros.cli.benchmarks import frame_path
 from sfm_depth_ros.cli.benchmarks.frame_path import PathSetting, bare_engines_ms, last_line
 from sfm_depth_ros.cli.demonstration.processes import ros_environment
 from sfm_depth_ros.errors import SfmDepthError
-from sfm_depth_ros.networks.model_folder import ModelFolder
+from sfm_depth_ros.model_folder.folder import ModelFolder
 
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 pytestmark = pytest.mark.ros

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.cli.benchmarks.hot_swap import measure_hot_swap, two_models, wrong_model
 from sfm_depth_ros.config.schema import DepthNodeConfig
-from sfm_depth_ros.data.camera_model import CameraModel
 from sfm_depth_ros.errors import EngineError
+from sfm_depth_ros.estimation.depth_estimator import DepthEstimator
 from sfm_depth_ros.geometry.camera import Intrinsics
-from sfm_depth_ros.networks.model_folder import ModelFolder, read_model_folder
-from sfm_depth_ros.pipeline.depth_estimator import DepthEstimator
+from sfm_depth_ros.model_folder.folder import ModelFolder, read_model_folder
 
 CAMERA = CameraModel.from_intrinsics(Intrinsics(100.0, 100.0, 95.5, 31.5, 192, 64))
 

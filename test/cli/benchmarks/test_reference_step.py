@@ -10,9 +10,9 @@ import torch
 from sfm_depth_ros.cli.benchmarks.reference_step import reference_objective
 from sfm_depth_ros.cli.benchmarks.step_worker import StepSetting, random_snippets
 from sfm_depth_ros.config.schema import ObjectiveConfig
-from sfm_depth_ros.data.batch import collate
 from sfm_depth_ros.losses.inputs import Observation, Prediction
 from sfm_depth_ros.losses.objective import self_supervised_objective
+from sfm_depth_ros.snippets.batch import collate
 
 
 def test_both_compositions_compute_the_same_loss_and_gradient() -> None:

@@ -9,7 +9,7 @@ import pytest
 from sfm_depth_ros.cli.benchmarks.report import plain_lines
 from sfm_depth_ros.cli.benchmarks.step_worker import StepSetting, StepWorker
 from sfm_depth_ros.cli.benchmarks.training import _in_turn
-from sfm_depth_ros.ros.paths import SHIPPED_MODEL, find_share
+from sfm_depth_ros.share import SHIPPED_MODEL, find_share
 
 
 class Clock:

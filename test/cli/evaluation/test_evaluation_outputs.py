@@ -19,6 +19,7 @@ from exact_drive import Drive, create_oracle_engine, make_drive, oracle, write_b
 pytest.importorskip("rosbags")
 pytest.importorskip("matplotlib")
 
+from sfm_depth_ros.bags.frames import BagFrame
 from sfm_depth_ros.cli.evaluation.page import write_page
 from sfm_depth_ros.cli.evaluation.scenes import (
     Scene,
@@ -30,12 +31,11 @@ from sfm_depth_ros.cli.evaluation.scenes import (
 from sfm_depth_ros.cli.evaluation.table import table
 from sfm_depth_ros.cli.evaluation.trajectories import write_trajectories
 from sfm_depth_ros.config.schema import DepthNodeConfig
-from sfm_depth_ros.data.bag_frames import BagFrame
-from sfm_depth_ros.metrics.matching import MatchedDepth
-from sfm_depth_ros.pipeline.colormap import depth_to_color
-from sfm_depth_ros.pipeline.drive_evaluation import DriveEvaluation
-from sfm_depth_ros.pipeline.evaluation import Evaluator
-from sfm_depth_ros.pipeline.evaluation_report import report_of
+from sfm_depth_ros.estimation.colormap import depth_to_color
+from sfm_depth_ros.evaluation.drive_evaluation import DriveEvaluation
+from sfm_depth_ros.evaluation.evaluator import Evaluator
+from sfm_depth_ros.evaluation.matching import MatchedDepth
+from sfm_depth_ros.evaluation.report import report_of
 
 VOID = {"meta", "img"}
 

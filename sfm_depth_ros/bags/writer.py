@@ -1,0 +1,290 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Writes rosbag2 folders (mcap or sqlite3) that ``ros2 bag`` reads; needs no ROS."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sfm_depth_ros.bags.written_messages import BagMessages
+from sfm_depth_ros.camera.camera_model import CameraModel
+from sfm_depth_ros.camera.image_codec import encode_depth
+from sfm_depth_ros.errors import DataError
+from sfm_depth_ros.optional import require
+from sfm_depth_ros.snippets.values import Velocity
+
+_CHANNELS = {"rgb8": 3, "bgr8": 3, "mono8": 1, "16UC1": 1, "32FC1": 1}
+_LATCHED_DEPTH = 100  # several messages may hold the tree; late joiners need each
+
+
+class BagWriter:
+    """One rosbag2 being written; a context manager, which removes the bag after an error.
+
+    Bag time is the message's stamp: a written drive has no transport.
+    """
+
+    def __init__(self, path: str | Path, storage: str = "mcap") -> None:
+        """Create the bag's folder.
+
+        Args:
+            path: Folder to create; must not exist.
+            storage: ``"mcap"`` or ``"sqlite3"``.
+
+        Raises:
+            DataError: The folder exists already.
+        """
+        rosbag2, typesys = require("rosbags.rosbag2"), require("rosbags.typesys")
+        plugins = {
+            "mcap": rosbag2.StoragePlugin.MCAP,
+            "sqlite3": rosbag2.StoragePlugin.SQLITE3,
+        }
+        if storage not in plugins:
+            raise ValueError(f"storage: expected one of {', '.join(plugins)}, got {storage!r}")
+        if Path(path).exists():
+            raise DataError(f"{path} exists already: choose another name or remove it")
+        self._path = Path(path)
+        self._store = typesys.get_typestore(typesys.Stores.ROS2_JAZZY)
+        self._messages = BagMessages(self._store.types)
+        self._writer = rosbag2.Writer(path, version=9, storage_plugin=plugins[storage])
+        self._connections: dict[str, Any] = {}
+        self._writer.open()
+
+    def __enter__(self) -> BagWriter:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        is_whole = False
+        try:
+            self._writer.__exit__(*error)  # writes the index where there was no error
+            is_whole = error[0] is None
+        finally:
+            if not is_whole:
+                shutil.rmtree(self._path, ignore_errors=True)
+
+    def write_image(
+        self,
+        stamp_ns: int,
+        image: np.ndarray,
+        frame_id: str,
+        encoding: str = "rgb8",
+        topic: str = "/camera/image_raw",
+    ) -> None:
+        """Write ``sensor_msgs/Image``.
+
+        Args:
+            stamp_ns: Time of exposure in nanoseconds.
+            image: ``(H, W)`` or ``(H, W, 3)``, already in ``encoding``.
+            frame_id: Name of the optical frame.
+            encoding: rgb8, bgr8, mono8, 16UC1 or 32FC1.
+            topic: Topic name.
+        """
+        if encoding not in _CHANNELS or image[0, 0].size != _CHANNELS[encoding]:
+            raise ValueError(f"an array of shape {image.shape} is no {encoding} image")
+        image = np.ascontiguousarray(image)
+        self._write(
+            topic,
+            "sensor_msgs/msg/Image",
+            stamp_ns,
+            header=self._messages.header(stamp_ns, frame_id),
+            height=image.shape[0],
+            width=image.shape[1],
+            encoding=encoding,
+            is_bigendian=0,
+            step=image.strides[0],
+            data=image.reshape(-1).view(np.uint8),
+        )
+
+    def write_compressed(
+        self,
+        stamp_ns: int,
+        data: bytes,
+        frame_id: str,
+        format: str = "rgb8; jpeg compressed bgr8",
+        topic: str = "/camera/image_raw/compressed",
+    ) -> None:
+        """Write ``sensor_msgs/CompressedImage`` of a JPEG's or PNG's bytes."""
+        self._write(
+            topic,
+            "sensor_msgs/msg/CompressedImage",
+            stamp_ns,
+            header=self._messages.header(stamp_ns, frame_id),
+            format=format,
+            data=np.frombuffer(data, np.uint8),
+        )
+
+    def write_camera_info(
+        self, stamp_ns: int, camera: CameraModel, topic: str = "/camera/camera_info"
+    ) -> None:
+        """Write ``sensor_msgs/CameraInfo``."""
+        region = self._messages.new(
+            "sensor_msgs/msg/RegionOfInterest",
+            x_offset=0,
+            y_offset=0,
+            height=0,
+            width=0,
+            do_rectify=False,
+        )
+        self._write(
+            topic,
+            "sensor_msgs/msg/CameraInfo",
+            stamp_ns,
+            header=self._messages.header(stamp_ns, camera.frame_id),
+            height=camera.height,
+            width=camera.width,
+            distortion_model=camera.model,
+            d=camera.D,
+            k=camera.K.reshape(-1),
+            r=camera.R.reshape(-1),
+            p=camera.P.reshape(-1),
+            binning_x=0,
+            binning_y=0,
+            roi=region,
+        )
+
+    def write_odometry(
+        self,
+        velocity: Velocity,
+        T_odom_base: np.ndarray | None = None,
+        odom_frame: str = "odom",
+        base_frame: str = "base_link",
+        topic: str = "/odom",
+        *,
+        pose_covariance: np.ndarray | None = None,
+        twist_covariance: np.ndarray | None = None,
+    ) -> None:
+        """Write ``nav_msgs/Odometry``: the twist in ``base_frame``, and the pose where known.
+
+        Args:
+            velocity: Body velocity and its stamp.
+            T_odom_base: ``(4, 4)`` pose of the base in ``odom_frame``, metres; None = identity.
+            odom_frame: The header's frame.
+            base_frame: The child frame.
+            topic: Topic name.
+            pose_covariance: ``(6, 6)`` of the pose; None = unknown.
+            twist_covariance: ``(6, 6)`` of the twist; None = unknown.
+        """
+        pose = np.eye(4) if T_odom_base is None else T_odom_base
+        self._write(
+            topic,
+            "nav_msgs/msg/Odometry",
+            velocity.stamp_ns,
+            header=self._messages.header(velocity.stamp_ns, odom_frame),
+            child_frame_id=base_frame,
+            pose=self._messages.pose_with_covariance(pose, pose_covariance),
+            twist=self._messages.twist_with_covariance(velocity, twist_covariance),
+        )
+
+    def write_twist(
+        self,
+        velocity: Velocity,
+        with_covariance: bool = False,
+        base_frame: str = "base_link",
+        topic: str = "/twist",
+    ) -> None:
+        """Write ``geometry_msgs/TwistStamped`` or ``TwistWithCovarianceStamped``."""
+        header = self._messages.header(velocity.stamp_ns, base_frame)
+        if with_covariance:
+            type_name = "geometry_msgs/msg/TwistWithCovarianceStamped"
+            twist = self._messages.twist_with_covariance(velocity)
+        else:
+            type_name, twist = "geometry_msgs/msg/TwistStamped", self._messages.twist(velocity)
+        self._write(topic, type_name, velocity.stamp_ns, header=header, twist=twist)
+
+    def write_static_transform(
+        self, stamp_ns: int, parent: str, child: str, T_parent_child: np.ndarray
+    ) -> None:
+        """Write one transform to ``/tf_static``.
+
+        Args:
+            stamp_ns: Bag time in nanoseconds; before the first image.
+            parent: Frame in which the pose is given.
+            child: Frame whose pose it is.
+            T_parent_child: ``(4, 4)`` pose of ``child`` in ``parent``, metres.
+        """
+        stamped = self._messages.new(
+            "geometry_msgs/msg/TransformStamped",
+            header=self._messages.header(stamp_ns, parent),
+            child_frame_id=child,
+            transform=self._messages.transform(T_parent_child),
+        )
+        self._write("/tf_static", "tf2_msgs/msg/TFMessage", stamp_ns, transforms=[stamped])
+
+    def write_depth_truth(
+        self, stamp_ns: int, depth: np.ndarray, frame_id: str, topic: str = "/ground_truth/depth"
+    ) -> None:
+        """Write true depth as a PNG of 16-bit millimetres.
+
+        Args:
+            stamp_ns: The image's stamp in nanoseconds.
+            depth: ``(H, W)`` metres of the camera's own image; 0, NaN and beyond 65.5 m = unknown.
+            frame_id: Name of the optical frame.
+            topic: Topic name.
+        """
+        self.write_compressed(stamp_ns, encode_depth(depth), frame_id, "16UC1; png", topic)
+
+    def write_pose_truth(
+        self,
+        stamp_ns: int,
+        T_world_base: np.ndarray,
+        world_frame: str = "odom",
+        base_frame: str = "base_link",
+        topic: str = "/ground_truth/odom",
+    ) -> None:
+        """Write the true pose of the base, ``(4, 4)`` metres, as ``nav_msgs/Odometry``."""
+        still = Velocity(stamp_ns, np.zeros(3), np.zeros(3))
+        self.write_odometry(still, T_world_base, world_frame, base_frame, topic)
+
+    def write_serialized(self, topic: str, type_name: str, time_ns: int, cdr: bytes) -> None:
+        """Write a message that another bag holds, as it is.
+
+        Args:
+            topic: Topic name.
+            type_name: ROS type, for example ``"sensor_msgs/msg/Image"``.
+            time_ns: Bag time in nanoseconds.
+            cdr: The serialised message.
+
+        Raises:
+            DataError: The type is none of ROS 2's own, so its definition is not known here.
+        """
+        if type_name not in self._store.types:
+            raise DataError(
+                f"{topic} of type {type_name} cannot be copied: its definition is not "
+                "known here; copy it with: ros2 bag convert"
+            )
+        self._writer.write(self._connection(topic, type_name), time_ns, cdr)
+
+    def _write(self, topic: str, type_name: str, time_ns: int, **fields: Any) -> None:
+        data = self._store.serialize_cdr(self._messages.new(type_name, **fields), type_name)
+        self._writer.write(self._connection(topic, type_name), time_ns, data)
+
+    def _connection(self, topic: str, type_name: str) -> Any:
+        if topic not in self._connections:
+            self._connections[topic] = self._writer.add_connection(
+                topic, type_name, typestore=self._store, offered_qos_profiles=_offered_qos(topic)
+            )
+        return self._connections[topic]
+
+
+def _offered_qos(topic: str) -> list[Any]:
+    """``/tf_static`` is latched: players must offer it to late joiners."""
+    if topic != "/tf_static":
+        return []
+    interfaces = require("rosbags.interfaces")
+    unlimited = interfaces.QosTime(0, 0)  # what ROS 2 writes where no time is set
+    return [
+        interfaces.Qos(
+            interfaces.QosHistory.KEEP_LAST,
+            _LATCHED_DEPTH,
+            interfaces.QosReliability.RELIABLE,
+            interfaces.QosDurability.TRANSIENT_LOCAL,
+            unlimited,
+            unlimited,
+            interfaces.QosLiveliness.AUTOMATIC,
+            unlimited,
+            False,
+        )
+    ]

@@ -1,0 +1,192 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""From the camera's image to the network's: rectify, crop, scale uniformly; and depth back.
+
+One filter for shrinking, area averaging, in training, export and live; imported models may ask
+for the one that they were trained with. A distorted image is rectified and scaled in one linear
+remap, which is fed an area-averaged image (by a whole factor) where the remap alone would shrink
+by two or more and alias.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+
+from sfm_depth_ros.camera.camera_model import CameraModel
+from sfm_depth_ros.camera.camera_truth import CameraTruth
+from sfm_depth_ros.camera.image_layout import ImageLayout
+from sfm_depth_ros.camera.rectification import Rectification
+from sfm_depth_ros.errors import DataError
+from sfm_depth_ros.geometry.camera import Intrinsics
+from sfm_depth_ros.snippets.values import Frame
+
+__all__ = ["CameraModel", "Preprocessor"]
+
+
+class Preprocessor:
+    """Maps images, true depth and predicted depth between one camera and one network size."""
+
+    def __init__(
+        self,
+        camera: CameraModel,
+        input_width: int,
+        crop: Sequence[float] = (0.0, 0.0, 0.0, 0.0),
+        multiple: int = 32,
+        resize_filter: str = "area",
+    ) -> None:
+        """Lay out the network's image for this camera.
+
+        Args:
+            camera: The camera; images must have its size.
+            input_width: Width of the network's image in pixels, a multiple of ``multiple``.
+            crop: Shares of the rectified image cut off [top, bottom, left, right].
+            multiple: What width and height must be multiples of.
+            resize_filter: ``"area"``, or ``"lanczos"`` for models that were trained so.
+
+        Raises:
+            DataError: The image is smaller than the network needs.
+        """
+        self.camera = camera
+        self._arguments = (input_width, tuple(crop), multiple, resize_filter)
+        self._rectification: Rectification | None = None
+        area = (0, 0, camera.width, camera.height)
+        if camera.is_distorted:
+            area = Rectification.sourced_area(camera)
+        self._layout = ImageLayout.for_camera(
+            camera.rectified, area, input_width, crop, multiple, resize_filter
+        )
+        if camera.is_distorted:
+            self._rectification = Rectification(camera, self._layout.intrinsics)
+
+    @property
+    def intrinsics(self) -> Intrinsics:
+        """Pinhole of the network's image."""
+        return self._layout.intrinsics
+
+    @property
+    def input_intrinsics(self) -> Intrinsics:
+        """Pinhole of the rectified image at the camera's size: of ``to_input``'s answer."""
+        return self.camera.rectified
+
+    @property
+    def columns(self) -> int:
+        """Columns of the rectified image that the network's image is made of."""
+        return self._layout.right - self._layout.left
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the network's image in pixels."""
+        return self.intrinsics.width, self.intrinsics.height
+
+    @property
+    def input_hw(self) -> tuple[int, int]:
+        """(height, width) of the network's image in pixels."""
+        return self.intrinsics.height, self.intrinsics.width
+
+    @cached_property
+    def valid(self) -> np.ndarray | None:
+        """``(h, w)`` bool, False where the network's image has no source; None = all valid."""
+        valid = self._layout.valid
+        if self._rectification is not None:
+            valid = valid & self._rectification.valid
+        return None if valid.all() else valid
+
+    def __call__(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Make the network's image.
+
+        Args:
+            image: ``(H, W, 3)`` uint8 RGB as the camera sends it.
+
+        Returns:
+            ``(h, w, 3)`` uint8 RGB, a copy, and ``valid`` as the property has it.
+
+        Raises:
+            DataError: The image has another size than the camera's calibration.
+        """
+        self._check_size(image)
+        if self._rectification is not None:
+            return self._rectification(image), self.valid
+        return self._layout.shrink(image), self.valid
+
+    def frame(self, image: np.ndarray, stamp_ns: int, frame_id: str = "") -> Frame:
+        """The same as a Frame; ``frame_id`` falls back to the calibration's."""
+        small, valid = self(image)
+        return Frame(stamp_ns, small, self.intrinsics, valid, frame_id or self.camera.frame_id)
+
+    def for_camera(self, camera: CameraModel) -> Preprocessor:
+        """This one where the calibration is the same, else a new one for the new calibration."""
+        return self if camera.is_same(self.camera) else Preprocessor(camera, *self._arguments)
+
+    def for_width(self, width: int) -> Preprocessor:
+        """This one for a network's image of another width, or the widest that the camera has."""
+        _, crop, multiple, resize_filter = self._arguments
+        width = min(width, self.columns) // multiple * multiple
+        return Preprocessor(self.camera, width, crop, multiple, resize_filter)
+
+    def resize_depth(self, depth: np.ndarray) -> np.ndarray:
+        """Bring true depth to the network's image, without blending neighbours.
+
+        Each pixel takes the known depth nearest to its centre among those that fall into it, so
+        a sparse truth keeps its points and a dense one is sampled.
+
+        Args:
+            depth: ``(H, W)`` metres of the camera's own image, 0 = unknown.
+
+        Returns:
+            ``(h, w)`` float32 metres along the rectified optical axis, 0 = unknown.
+        """
+        self._check_size(depth, "depth image")
+        if self._rectification is not None:
+            return self._rectification.sample_depth(depth)
+        return self._layout.scatter(depth)
+
+    def resize_labels(self, labels: np.ndarray) -> np.ndarray:
+        """Bring labels ``(H, W)`` of the camera's own image to the network's ``(h, w)``.
+
+        Each pixel takes the label at its centre; 0 where the network's image has no source.
+        """
+        self._check_size(labels)
+        if self._rectification is not None:
+            return self._rectification.sample(labels)
+        return self._layout.sample(labels)
+
+    def camera_truth(self, depth: np.ndarray) -> CameraTruth:
+        """True depth at the camera's size, rectified where the lens distorts.
+
+        Args:
+            depth: ``(H, W)`` metres of the camera's own image, 0 = unknown.
+        """
+        self._check_size(depth, "depth image")
+        if self._full_rectification is not None:
+            depth = self._full_rectification.sample_depth(depth)
+        return CameraTruth(depth, *self._layout.coordinates)
+
+    @cached_property
+    def _full_rectification(self) -> Rectification | None:
+        """To the rectified image of the camera's size."""
+        camera = self.camera
+        return Rectification(camera, camera.rectified) if camera.is_distorted else None
+
+    def to_input(self, depth: np.ndarray) -> np.ndarray:
+        """Bring the network's depth to the rectified image at the camera's size.
+
+        Nearest neighbour: interpolation would invent depths between an object and its background.
+
+        Args:
+            depth: ``(h, w)`` float32 metres.
+
+        Returns:
+            ``(H, W)`` float32 metres, NaN where the network did not see.
+        """
+        return self._layout.to_input(depth)
+
+    def _check_size(self, image: np.ndarray, name: str = "image") -> None:
+        height, width = image.shape[:2]
+        if (width, height) != (self.camera.width, self.camera.height):
+            raise DataError(
+                f"{name} is {width}x{height} but camera_info says {self.camera.width}x"
+                f"{self.camera.height}: publish the camera_info of exactly this image"
+            )

@@ -1,3 +1,0 @@
-# Copyright 2026 The sfm_depth_ros authors
-# SPDX-License-Identifier: Apache-2.0
-"""From bags, topics and rendered worlds to frames and snippets."""

@@ -1,0 +1,194 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Networks to ONNX, and new weights into an existing ONNX without exporting again."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sfm_depth_ros.engines.base import NETWORKS
+from sfm_depth_ros.engines.graphs.agreement import check_agreement
+from sfm_depth_ros.engines.graphs.constants import fold_constants, parse_graph
+from sfm_depth_ros.engines.graphs.export_translations import translations
+from sfm_depth_ros.engines.graphs.names import (
+    FOLDED_NORMS,
+    PREFIX,
+    WEIGHTS,
+    name_plainly,
+    read_note,
+    replace_weights,
+    write_note,
+)
+from sfm_depth_ros.engines.graphs.precision import to_half
+from sfm_depth_ros.errors import ModelError
+from sfm_depth_ros.networks.folding import (
+    FoldedNorm,
+    find_batch_norms,
+    fold_batch_norm,
+    fold_state,
+)
+from sfm_depth_ros.optional import require
+
+OPSET = 18
+PRECISIONS = ("fp32", "fp16")
+DYNAMIC = 0  # a batch of any size
+
+
+class _Exported(nn.Module):
+    """What the graph computes: the finest depth, or the motion."""
+
+    network: Any  # a DepthNet or a PoseNet
+
+    def __init__(self, network: nn.Module, kind: str) -> None:
+        super().__init__()
+        self.network = network
+        self.kind = kind
+
+    def forward(self, image: Tensor) -> Any:
+        return self.network.depth(image) if self.kind == "depth" else self.network(image)
+
+
+def export_onnx(network: nn.Module, kind: str, precision: str = "fp32", batch: int = 1) -> bytes:
+    """Export a network for any height and width that are multiples of 32.
+
+    Args:
+        network: Depth or pose network; it stays as it is.
+        kind: ``"depth"`` or ``"pose"``.
+        precision: ``"fp32"``, or ``"fp16"``: typed in the graph, see
+            :mod:`~sfm_depth_ros.engines.graphs.precision`.
+        batch: Images at a time; ``DYNAMIC`` = any number.
+
+    Returns:
+        Content of an ``.onnx`` file. Input ``image`` is ``(batch, 3, height, width)`` (pose: 3
+        channels an image), output ``depth`` is ``(batch, 1, height, width)`` or ``motion``
+        ``(batch, 6)``, all float32. Batch norms are folded; initialisers have the names of
+        parameters.
+
+    Raises:
+        ModelError: The exporter lost or renamed a parameter, or a weight does not fit into fp16.
+        EngineError: ONNX Runtime, where installed, answers something else than torch.
+    """
+    if kind not in NETWORKS:
+        raise ValueError(f"kind: expected 'depth' or 'pose', got {kind!r}")
+    if precision not in PRECISIONS or batch < 0:
+        raise ValueError(f"expected {PRECISIONS} and a batch >= 0, got {precision!r} and {batch}")
+    require("onnxscript")
+    folded = _Exported(fold_batch_norm(network).cpu().float(), kind).eval()
+    proto = _exported_graph(folded, kind, batch)
+    axes = {2: "height", 3: "width"} | ({0: "batch"} if batch == DYNAMIC else {})
+    name_plainly(proto, axes, 4 if kind == "depth" else 1)
+    fold_constants(proto)
+    norms = {name: asdict(norm) for name, norm in find_batch_norms(network).items()}
+    write_note(proto, FOLDED_NORMS, norms)
+    write_note(proto, WEIGHTS, _weights_in_use(proto, folded, kind))
+    if precision == "fp16":
+        to_half(proto)
+    content: bytes = proto.SerializeToString()
+    check_agreement(content, _answers(folded), channels(network, kind), precision, batch or 2)
+    return content
+
+
+def channels(network: Any, kind: str) -> int:
+    """Channels of a network's input: three for every image it takes."""
+    return 3 if kind == "depth" else 3 * int(network.images)
+
+
+def update_onnx(onnx_bytes: bytes, state: Mapping[str, Tensor | np.ndarray]) -> bytes:
+    """Put new weights into an exported graph of any precision; nothing else of it changes.
+
+    Args:
+        onnx_bytes: Content of a file made by :func:`export_onnx`.
+        state: State dict of the (unfolded) network.
+
+    Returns:
+        Content of the new file.
+
+    Raises:
+        ModelError: The weights belong to another network; the message lists their names.
+    """
+    proto = parse_graph(onnx_bytes)
+    pairs = {name: FoldedNorm(**norm) for name, norm in read_note(proto, FOLDED_NORMS).items()}
+    tensors = {name: torch.as_tensor(value).detach().cpu() for name, value in state.items()}
+    folded = fold_state(tensors, pairs)
+    replace_weights(proto, {name: value.float().numpy() for name, value in folded.items()})
+    content: bytes = proto.SerializeToString()
+    return content
+
+
+def _exported_graph(module: _Exported, kind: str, batch: int) -> Any:
+    example = torch.zeros(batch or 2, channels(module.network, kind), 96, 160)
+    free = (0, 2, 3) if batch == DYNAMIC else (2, 3)
+    sizes = dict.fromkeys(free, torch.export.Dim.DYNAMIC)
+    with _quiet():
+        program = torch.onnx.export(
+            module,
+            (example,),
+            dynamo=True,
+            dynamic_shapes=(sizes,),
+            opset_version=OPSET,
+            input_names=["image"],
+            output_names=["depth" if kind == "depth" else "motion"],
+            custom_translation_table=translations(),
+            # The optimiser folds log_scale into an anonymous constant, which no update reaches.
+            optimize=False,
+            verbose=False,
+        )
+    if program is None:
+        raise ModelError(f"torch.onnx.export gave no graph for the {kind} network")
+    return program.model_proto
+
+
+def _weights_in_use(proto: Any, module: _Exported, kind: str) -> dict[str, bool]:
+    """Whether the graph uses each tensor of the state; heads that only training reads are not.
+
+    Raises:
+        ModelError: The output depends on a parameter that the graph does not have by its name.
+    """
+    names = {entry.name for entry in proto.graph.initializer}
+    module.requires_grad_().zero_grad()  # an average of weights comes without gradients
+    module(torch.zeros(1, channels(module.network, kind), 64, 64)).sum().backward()
+    needed = {
+        name.removeprefix(PREFIX)
+        for name, parameter in module.named_parameters()
+        if parameter.grad is not None
+    }
+    if lost := sorted(needed - names):
+        raise ModelError(
+            f"the exporter of torch {torch.__version__} renamed {lost}; export with "
+            "the torch version of constraints.txt"
+        )
+    return {name: name in names for name in sorted(module.network.state_dict())}
+
+
+def _answers(module: nn.Module) -> Any:
+    @torch.inference_mode()
+    def answers(image: np.ndarray) -> np.ndarray:
+        output: np.ndarray = module(torch.from_numpy(image)).numpy()
+        return output
+
+    return answers
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's notices about itself and torchvision out of our log."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", category=FutureWarning)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

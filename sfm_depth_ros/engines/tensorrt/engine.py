@@ -1,0 +1,226 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Inference by TensorRT on an NVIDIA GPU; new weights are taken without a rebuild where it can."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from sfm_depth_ros.engines.base import EngineRequest, closed
+from sfm_depth_ros.engines.graphs.input import InputLayout
+from sfm_depth_ros.engines.tensorrt.builder import BuildStoppedError, Progress
+from sfm_depth_ros.engines.tensorrt.cuda_driver import CudaDriver, load_cuda
+from sfm_depth_ros.engines.tensorrt.front import BytesFront, input_network
+from sfm_depth_ros.engines.tensorrt.plan import NetworkGraph, PlanSource, prepare_graph
+from sfm_depth_ros.engines.tensorrt.plan_cache import PlanCache
+from sfm_depth_ros.engines.tensorrt.refit import refit_engine
+from sfm_depth_ros.engines.tensorrt.runtime import TensorRt, load_tensorrt
+from sfm_depth_ros.engines.tensorrt.session import TensorRtSession
+from sfm_depth_ros.engines.verification import RelativeError, check_shape, verify_engine
+from sfm_depth_ros.errors import EngineError, SfmDepthError
+from sfm_depth_ros.model_folder.folder import ModelFolder
+
+_logger = logging.getLogger(__name__)
+
+
+class TensorRtEngine:
+    """A network in TensorRT, fp32, fp16 or int8; follows ``Engine``.
+
+    It has passed the model's check frames when it is there. A refittable plan is tried first; it
+    is dropped for a plain one where TensorRT cannot build it or it answers something else.
+
+    Args:
+        request: Model, network, shape and precision.
+        runtime: TensorRT; None = what is installed.
+        cuda: The GPU; None = the first visible one.
+        cache: Where plans are kept; None = the user's cache.
+        progress: Told the share of a build that is done; False ends it.
+    """
+
+    name = "tensorrt"
+    checks_itself = True  # one plan serves the check frames' shape and the wanted one
+
+    error: RelativeError  # on the check frames, of the weights that serve
+
+    def __init__(
+        self,
+        request: EngineRequest,
+        runtime: TensorRt | None = None,
+        cuda: CudaDriver | None = None,
+        cache: PlanCache | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Open or build the plan and check it.
+
+        Raises:
+            EngineError: No GPU or driver, too little memory, a graph that TensorRT refuses, or
+                answers that differ from the check frames.
+            MissingDependencyError: TensorRT is not installed.
+        """
+        # The driver first: where there is no GPU, 200 MB of TensorRT need not be loaded.
+        self._cuda = cuda or load_cuda()
+        self._runtime = runtime or load_tensorrt()
+        self._cache = cache or PlanCache()
+        self.precision, self.input_shape = request.precision, request.input_shape
+        self._kind = request.network
+        self._lock = threading.Lock()  # the frame that runs against the exchange of sessions
+        self._engine: Any = None
+        self._session: TensorRtSession | None = None
+        self._front: BytesFront | None = None
+        self._spare: tuple[Any, dict[str, np.ndarray]] | None = None
+        self._request = request
+        self._graph = prepare_graph(request, self._shapes(request.folder))
+        self._serve(request.folder, progress)
+
+    def infer(self, image: np.ndarray) -> np.ndarray:
+        """Run the network, see :class:`~sfm_depth_ros.engines.base.Engine`."""
+        with self._lock:
+            if self._session is None:
+                raise closed(self)
+            return self._session.infer(image)
+
+    def take_bytes(self, layout: InputLayout) -> None:
+        """Be ready for the camera's bytes: cut, scale and normalise on the GPU.
+
+        Args:
+            layout: From the camera's image to the network's, which has ``input_shape``.
+
+        Raises:
+            EngineError: The GPU makes another image of bytes than it should.
+            ValueError: The layout leads to another size.
+        """
+        if layout.network_hw != self.input_shape[2:]:
+            raise ValueError(
+                f"tensorrt: expected a layout to {self.input_shape[2:]}, got {layout.network_hw}"
+            )
+        source = PlanSource(self._runtime, self._cuda, self._cache, refittable=False)
+        images = self.input_shape[1] // 3
+        engine = source.open(input_network(layout, images))
+        with self._lock:
+            if self._session is None:
+                raise closed(self)
+            front = BytesFront(engine, layout, images)
+            front.attach(self._session)
+            self._front = front
+
+    @property
+    def takes_bytes(self) -> bool:
+        """Whether :meth:`infer_bytes` may be called."""
+        return self._front is not None
+
+    def infer_bytes(self, images: np.ndarray) -> np.ndarray:
+        """Run the network on the camera's bytes, after :meth:`take_bytes`.
+
+        Args:
+            images: ``(N, H, W, 3)`` uint8 RGB as the camera sends them, in temporal order: one
+                for depth, the pair (or three) for pose.
+
+        Returns:
+            As ``infer``.
+        """
+        with self._lock:
+            if self._session is None:
+                raise closed(self)
+            return self._session.infer_bytes(images)
+
+    def refit(self, folder: ModelFolder) -> bool:
+        """Serve another model's weights from now on, if they pass its check frames.
+
+        A second engine takes them while the first one serves; between two frames they change
+        places.
+
+        Args:
+            folder: Model of the same architecture.
+
+        Returns:
+            Whether the new weights serve. If not, the old ones go on serving, and a new engine
+            must be built for the new model.
+        """
+        if not self._source.refittable or self._session is None:
+            return False
+        try:
+            graph = prepare_graph(replace(self._request, folder=folder), self._shapes(folder))
+            if graph.graph != self._graph.graph:
+                raise EngineError("its graph differs")
+            engine, weights = self._spare or (self._source.open(self._graph), self._graph.arrays)
+            self._spare = None  # until the exchange nobody knows what it holds
+            refit_engine(self._runtime, engine, weights, graph.arrays)
+            session = self._checked_session(engine, graph, folder)
+        except SfmDepthError as error:
+            _logger.warning(
+                "tensorrt: the weights of model %s are not put into the running plan, "
+                "the old ones go on serving: %s",
+                folder.model_id,
+                error,
+            )
+            return False
+        with self._lock:
+            before, self._session = self._session, session
+        self._spare = (self._engine, self._graph.arrays)
+        self._engine, self._graph = engine, graph
+        before.close()
+        _logger.info("tensorrt: refitted to model %s", folder.model_id)
+        return True
+
+    def close(self) -> None:
+        """Free the GPU's memory; calling it twice is harmless."""
+        with self._lock:
+            session, self._session = self._session, None
+        if session is not None:
+            session.close()
+        self._spare = self._engine = self._front = None
+
+    def _shapes(self, folder: ModelFolder) -> tuple[tuple[int, int, int, int], ...]:
+        """The shape that is served, and the one of the check frames."""
+        return tuple(dict.fromkeys((self.input_shape, check_shape(folder, self._kind))))
+
+    def _serve(self, folder: ModelFolder, progress: Progress | None) -> None:
+        """Open the first plan that answers as the check frames say: refittable, else plain."""
+        # Of an int8 graph the weights are quantised: no parameter's name is left to refit by.
+        for refittable in (False,) if self.precision == "int8" else (True, False):
+            self._source = PlanSource(self._runtime, self._cuda, self._cache, refittable)
+            try:
+                self._engine = self._source.open(self._graph, progress)
+                self._session = self._checked_session(self._engine, self._graph, folder)
+                return
+            except BuildStoppedError:
+                raise
+            except EngineError as error:
+                if not refittable:
+                    raise
+                _logger.info("tensorrt: no refittable plan (%s); new models are built anew", error)
+
+    def _checked_session(
+        self, engine: Any, graph: NetworkGraph, folder: ModelFolder
+    ) -> TensorRtSession:
+        """Session for the served shape of an engine that passes the check frames."""
+        last = len(graph.shapes) - 1
+        session = self._new_session(engine, graph, last)
+        try:
+            error = verify_engine(session, folder, self._kind)
+            if last:
+                session.close()
+                session = self._new_session(engine, graph, 0)
+            if self._front is not None:
+                self._front.attach(session)
+        except BaseException:
+            session.close()
+            raise
+        self.error = error
+        return session
+
+    def _new_session(self, engine: Any, graph: NetworkGraph, profile: int) -> TensorRtSession:
+        return TensorRtSession(
+            self._runtime,
+            self._cuda,
+            engine,
+            graph.shapes[profile],
+            self.precision,
+            profile,
+            self._source.kernel_file(graph),
+        )

@@ -1,0 +1,192 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The plan of one network of a model: its graph made ready, its key, its place in the cache."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sfm_depth_ros.engines.base import EngineRequest
+from sfm_depth_ros.engines.graphs.constants import (
+    dequantise_biases,
+    fix_input_shape,
+    fold_constants,
+    parse_graph,
+)
+from sfm_depth_ros.engines.graphs.names import fingerprints, weight_arrays
+from sfm_depth_ros.engines.graphs.precision import to_half
+from sfm_depth_ros.engines.quantisation import int8_graph
+from sfm_depth_ros.engines.tensorrt.builder import PlanRequest, Progress, build_plan, failed
+from sfm_depth_ros.engines.tensorrt.cuda_driver import CudaDriver
+from sfm_depth_ros.engines.tensorrt.plan_cache import PlanCache
+from sfm_depth_ros.engines.tensorrt.plan_file import PlanKey, StoredPlan
+from sfm_depth_ros.engines.tensorrt.refit import refit_engine
+from sfm_depth_ros.engines.tensorrt.runtime import TensorRt
+from sfm_depth_ros.errors import EngineError
+
+PRECISIONS = ("fp32", "fp16", "int8")
+Shape = tuple[int, int, int, int]
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class NetworkGraph:
+    """A model's graph, ready for TensorRT.
+
+    Attributes:
+        content: Content of an ``.onnx`` file, typed as it shall compute.
+        graph: SHA-256 of it without its weights.
+        weights: SHA-256 of the weights.
+        arrays: Weights by name, typed as in the graph.
+        precision: ``"fp32"``, ``"fp16"`` or ``"int8"``.
+        shapes: Input shapes that it shall serve.
+    """
+
+    content: bytes
+    graph: str
+    weights: str
+    arrays: dict[str, np.ndarray]
+    precision: str
+    shapes: tuple[Shape, ...]
+
+
+def prepare_graph(request: EngineRequest, shapes: tuple[Shape, ...]) -> NetworkGraph:
+    """Make a model's graph ready: no torch is needed, and none of the model's files changes.
+
+    Args:
+        request: Model, network and precision.
+        shapes: Input shapes; a single one is fixed in the graph.
+
+    Raises:
+        EngineError: TensorRT has no such precision here, or int8 was never calibrated.
+        ModelError: The file is no graph of ours, or its weights do not fit into fp16.
+    """
+    precision = request.precision
+    if precision not in PRECISIONS:
+        raise EngineError(f"tensorrt has no {precision} here; set precision: fp16 or fp32")
+    is_int8 = precision == "int8"
+    content = (
+        int8_graph(request, symmetric=True)
+        if is_int8
+        else request.folder.onnx(request.network).read_bytes()
+    )
+    proto = parse_graph(content)
+    fold_constants(proto)
+    if precision == "fp16":
+        to_half(proto)
+    if is_int8:
+        dequantise_biases(proto)
+    if len(shapes) == 1:
+        fix_input_shape(proto, shapes[0])
+    graph, weights = fingerprints(proto)
+    return NetworkGraph(
+        proto.SerializeToString(), graph, weights, weight_arrays(proto), precision, shapes
+    )
+
+
+class PlanSource:
+    """Where the engines of one network come from: the cache, or a build.
+
+    Args:
+        runtime: TensorRT.
+        cuda: The GPU that they shall run on.
+        cache: Where plans are kept.
+        refittable: Whether new weights can be put into them.
+    """
+
+    def __init__(
+        self, runtime: TensorRt, cuda: CudaDriver, cache: PlanCache, refittable: bool
+    ) -> None:
+        self.refittable = refittable
+        self._runtime, self._cuda, self._cache = runtime, cuda, cache
+        major, minor = cuda.capability
+        self._device = f"{cuda.name} ({major}.{minor})"
+        self._loader: Any = None  # kept, for engines need it as long as they live
+
+    def key(self, network: NetworkGraph) -> PlanKey:
+        """Everything that decides whether a plan serves this network here."""
+        return PlanKey(
+            runtime=str(self._runtime),
+            device=self._device,
+            driver=self._cuda.version,
+            precision=network.precision,
+            shapes=network.shapes,
+            graph=network.graph,
+            weights="" if self.refittable else network.weights,
+        )
+
+    def holds(self, network: NetworkGraph) -> bool:
+        """Whether the cache has the plan, so that opening it takes no build."""
+        return self._cache.holds(self.key(network))
+
+    def open(self, network: NetworkGraph, progress: Progress | None = None) -> Any:
+        """Engine of a network, with the network's weights.
+
+        Args:
+            network: The graph.
+            progress: Told the share of a build that is done; False ends it.
+
+        Returns:
+            Deserialised engine (``ICudaEngine``).
+
+        Raises:
+            EngineError: It cannot be built or loaded.
+        """
+        return self._cache.open(
+            self.key(network),
+            build=lambda: self._build(network, progress),
+            load=lambda stored: self._load(network, stored),
+        )
+
+    def kernel_file(self, network: NetworkGraph) -> Path:
+        """Where TensorRT-RTX may keep the kernels that it compiles for a network's plan."""
+        return self._cache.path(self.key(network)).with_suffix(".kernels")
+
+    def _build(self, network: NetworkGraph, progress: Progress | None) -> StoredPlan:
+        _logger.info(
+            "building a TensorRT plan for %s at %s, %s: some seconds to minutes, once",
+            self._device,
+            network.precision,
+            network.shapes,
+        )
+        timing_file = self._timing_file()
+        known = b""
+        with contextlib.suppress(OSError):
+            known = timing_file.read_bytes()
+        ahead = self._runtime.builds_ahead
+        target = (self._cuda.capability,) if ahead else ()
+        request = PlanRequest(network.content, network.shapes, target, self.refittable)
+        built = build_plan(self._runtime, request, progress, known)
+        if built.timing_cache and built.timing_cache != known:
+            with contextlib.suppress(OSError):  # it only saves time
+                aside = timing_file.with_suffix(".timing-writing")
+                aside.write_bytes(built.timing_cache)
+                aside.replace(timing_file)
+        _logger.info("the plan is built: %.1f MB in %.1f s", len(built.plan) / 1e6, built.seconds)
+        return StoredPlan(built.plan, network.weights)
+
+    def _load(self, network: NetworkGraph, stored: StoredPlan) -> Any:
+        self._cuda.use()
+        if self._loader is None:
+            self._loader = self._runtime.module.Runtime(self._runtime.log)
+        if self._loader is None:
+            raise failed(self._runtime, "cannot start")
+        engine = self._loader.deserialize_cuda_engine(stored.plan)
+        if engine is None:
+            raise failed(self._runtime, "cannot load the plan")
+        if stored.weights != network.weights:  # a refittable plan of another model
+            refit_engine(self._runtime, engine, None, network.arrays)
+        return engine
+
+    def _timing_file(self) -> Path:
+        identity = f"{self._runtime} {self._device} {self._cuda.version}"
+        digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
+        return self._cache.folder / f"{digest}.timing"

@@ -1,0 +1,79 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What one image gave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sfm_depth_ros.estimation.point_cloud import depth_to_points
+from sfm_depth_ros.geometry.camera import Intrinsics
+from sfm_depth_ros.snippets.values import Frame
+from sfm_depth_ros.visual_odometry.alignment import DepthScale
+from sfm_depth_ros.visual_odometry.ego_motion import EgoMotion
+
+
+@dataclass(frozen=True)
+class DepthResult:
+    """Depth and ego-motion of one image, with its stamp and frame.
+
+    Attributes:
+        stamp_ns: Stamp of the input image.
+        frame_id: Optical frame of the input image.
+        depth: ``(H, W)`` float32 metres, NaN invalid, +Inf beyond range (REP 117), at the size
+            that is published.
+        intrinsics: Pinhole of ``depth``.
+        frame: The network's image with its camera.
+        frame_depth: ``(h, w)`` float32, ``depth`` at the network's size.
+        ego_motion: Motion of the camera since the image before, or None where there is no pair.
+        depth_scale: Depth's own scale against the odometer, of the newest pair that velocities
+            cover (the pair before this one, as a rule), or None.
+        translation_ratio: Predicted over measured translation of the same pair, or None.
+        model_id: Model that answered.
+        timings_ms: Duration of every stage in milliseconds, and ``total``.
+        remarks: Why there is no ego-motion or no scale, for diagnostics.
+    """
+
+    stamp_ns: int
+    frame_id: str
+    depth: np.ndarray
+    intrinsics: Intrinsics
+    frame: Frame
+    frame_depth: np.ndarray
+    ego_motion: EgoMotion | None
+    depth_scale: DepthScale | None
+    translation_ratio: float | None
+    model_id: str
+    timings_ms: dict[str, float] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def image(self) -> np.ndarray:
+        """The network's image, ``(h, w, 3)`` uint8 RGB."""
+        return self.frame.image
+
+    def depth_as(self, encoding: str) -> np.ndarray:
+        """``depth`` as an image message holds it.
+
+        Args:
+            encoding: ``"32FC1"``: float32 metres as they are; ``"16UC1"``: uint16 millimetres,
+                0 where invalid, out of range or beyond 65.5 m (REP 118).
+        """
+        if encoding == "32FC1":
+            return self.depth
+        if encoding != "16UC1":
+            raise ValueError(f"encoding: expected '32FC1' or '16UC1', got {encoding!r}")
+        with np.errstate(invalid="ignore"):
+            known = self.depth < 65.535
+        return np.where(known, np.round(1e3 * self.depth), 0).astype(np.uint16)
+
+    @property
+    def stages_ms(self) -> dict[str, float]:
+        """Milliseconds of every stage, without their total."""
+        return {stage: ms for stage, ms in self.timings_ms.items() if stage != "total"}
+
+    def points(self, stride: int = 1) -> np.ndarray:
+        """Coloured points of every ``stride``-th network pixel, see ``point_cloud``."""
+        return depth_to_points(self.frame_depth, self.frame.image, self.frame.intrinsics, stride)

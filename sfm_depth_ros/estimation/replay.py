@@ -1,0 +1,165 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A bag in, the same bag with depth and ego-motion out; no ROS running."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sfm_depth_ros.bags.events import ImageEvent
+from sfm_depth_ros.bags.message_events import message_events
+from sfm_depth_ros.bags.reader import BagReader, RawMessage
+from sfm_depth_ros.bags.rig import BagRig, read_rig
+from sfm_depth_ros.bags.topics import require_topics
+from sfm_depth_ros.bags.writer import BagWriter
+from sfm_depth_ros.camera.preprocessing import CameraModel
+from sfm_depth_ros.config.schema import DepthNodeConfig
+from sfm_depth_ros.engines.factory import create_engine as create_engine_for
+from sfm_depth_ros.errors import DataError
+from sfm_depth_ros.estimation.depth_estimator import DepthEstimator
+from sfm_depth_ros.estimation.depth_result import DepthResult
+from sfm_depth_ros.estimation.prepared_model import CreateEngine
+from sfm_depth_ros.model_folder.folder import ModelFolder
+from sfm_depth_ros.snippets.values import Velocity
+from sfm_depth_ros.visual_odometry.ego_motion import VisualOdometry
+
+DEPTH_TOPIC = "/depth/image_rect"
+DEPTH_INFO_TOPIC = "/depth/camera_info"
+ODOMETRY_TOPIC = "/ego_motion/odom"
+OUTPUT_TOPICS = (DEPTH_TOPIC, DEPTH_INFO_TOPIC, ODOMETRY_TOPIC)
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass
+class ReplayCounts:
+    """What was done.
+
+    Attributes:
+        images: Images of the input bag.
+        written: Depth images written.
+        motions: Odometry messages written.
+    """
+
+    images: int = 0
+    written: int = 0
+    motions: int = 0
+
+
+def replay(
+    folder: ModelFolder,
+    bag: str | Path,
+    out: str | Path,
+    config: DepthNodeConfig,
+    *,
+    create_engine: CreateEngine = create_engine_for,
+    on_image: Callable[[int], None] | None = None,
+) -> ReplayCounts:
+    """Write depth, its camera_info and ego-motion beside a copy of everything in a bag.
+
+    Args:
+        folder: The model.
+        bag: The rosbag2 to read.
+        out: The rosbag2 to write; it must not exist.
+        config: As for depth_node; ``odom_frame``, ``depth_encoding`` and ``output_size`` count.
+        create_engine: What makes engines.
+        on_image: Called with the number of images done, for progress.
+
+    Raises:
+        DataError: The bag lacks images or calibration, or ``out`` exists.
+    """
+    counts = ReplayCounts()
+    with BagReader(bag) as reader:
+        require_topics(reader.topics, reader.recorded, "image", "camera_info")
+        rig = read_rig(reader, config.max_velocity_gap)
+        estimator = DepthEstimator(folder, rig.camera, config, create_engine)
+        try:
+            with BagWriter(out) as writer:
+                recorder = _Recorder(writer, rig, config)
+                for image in _copied(reader, writer):
+                    counts.images += 1
+                    _replay_image(estimator, image, rig, recorder, counts)
+                    if on_image:
+                        on_image(counts.images)
+        finally:
+            estimator.close()
+    return counts
+
+
+def _copied(reader: BagReader, writer: BagWriter) -> Iterator[ImageEvent]:
+    """Copy every message, and yield the images among them."""
+    left_out = set(OUTPUT_TOPICS)
+    for raw in reader.raw_messages():
+        if raw.topic not in left_out:
+            try:
+                writer.write_serialized(raw.topic, raw.type_name, raw.time_ns, raw.cdr)
+            except DataError as error:
+                left_out.add(raw.topic)
+                _logger.warning("%s", error)
+        if raw.topic == reader.topics.image:
+            yield from _images(raw)
+
+
+def _images(raw: RawMessage) -> Iterator[ImageEvent]:
+    for event in message_events("image", raw.time_ns, raw.topic, raw.message):
+        if isinstance(event, ImageEvent):
+            yield event
+
+
+def _replay_image(
+    estimator: DepthEstimator,
+    image: ImageEvent,
+    rig: BagRig,
+    recorder: _Recorder,
+    counts: ReplayCounts,
+) -> None:
+    try:
+        pixels = image.decode()
+        result = estimator.estimate(pixels, image.stamp_ns, image.frame_id, rig.velocities)
+    except DataError as error:
+        _logger.warning("image at %d ns left out: %s", image.stamp_ns, error)
+        return
+    recorder.write_depth(result)
+    counts.written += 1
+    counts.motions += recorder.write_motion(result)
+
+
+class _Recorder:
+    """Writes results as depth_node publishes them."""
+
+    def __init__(self, writer: BagWriter, rig: BagRig, config: DepthNodeConfig) -> None:
+        self._writer = writer
+        self._config = config
+        self._base_frame = rig.base_frame
+        self._odometry = VisualOdometry(rig.T_base_camera)
+
+    def write_depth(self, result: DepthResult) -> None:
+        """The depth image and the camera_info of exactly that image."""
+        encoding = self._config.depth_encoding
+        self._writer.write_image(
+            result.stamp_ns, result.depth_as(encoding), result.frame_id, encoding, DEPTH_TOPIC
+        )
+        camera = CameraModel.from_intrinsics(result.intrinsics, result.frame_id)
+        self._writer.write_camera_info(result.stamp_ns, camera, DEPTH_INFO_TOPIC)
+
+    def write_motion(self, result: DepthResult) -> bool:
+        """The pose so far and the twist; False where the image has no pair."""
+        if result.ego_motion is None:
+            return False
+        base = self._odometry.add(result.ego_motion)
+        linear, angular = np.split(base.twist, 2)
+        self._writer.write_odometry(
+            Velocity(result.stamp_ns, linear, angular),
+            self._odometry.T_odom_base,
+            self._config.odom_frame,
+            self._base_frame,
+            ODOMETRY_TOPIC,
+            pose_covariance=self._odometry.pose_covariance,
+            twist_covariance=base.twist_covariance,
+        )
+        return True

@@ -1,0 +1,81 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The report of an evaluation: plain values by name, as the JSON file holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from sfm_depth_ros.evaluation.depth_errors import mean_errors
+from sfm_depth_ros.evaluation.distance import join_distances
+from sfm_depth_ros.evaluation.drive_evaluation import DepthRows, DriveEvaluation
+from sfm_depth_ros.evaluation.protocol import DepthProtocol
+from sfm_depth_ros.evaluation.trajectory import join_segments, path_distances
+from sfm_depth_ros.visual_odometry.summary import RobustSummary, summarize
+
+
+def report_of(
+    model_id: str, drives: dict[str, DriveEvaluation], protocol: DepthProtocol
+) -> dict[str, Any]:
+    """The report of all drives together; ``bags`` holds one for each drive."""
+    report = summarize_drives(list(drives.values()))
+    report["bags"] = {name: summarize_drives([drive]) for name, drive in drives.items()}
+    return {
+        "model": model_id,
+        "protocol": protocol.as_dict(),
+        "max_depth": protocol.max_depth,
+        **report,
+    }
+
+
+def summarize_drives(drives: Sequence[DriveEvaluation]) -> dict[str, Any]:
+    """The report of ``sfm-depth eval`` over all frames of some drives."""
+    return {
+        "frames": sum(drive.frames for drive in drives),
+        **depth_report([drive.depth for drive in drives]),
+        "depth_scale_monitor": _pooled(drive.monitored_ratios for drive in drives),
+        "translation_scale_ratio": _pooled(drive.translation_ratios for drive in drives),
+        "ego_motion": _ego_motion(drives),
+    }
+
+
+def depth_report(parts: Sequence[DepthRows]) -> dict[str, Any]:
+    """Everything that compares depth with its truth."""
+    return {
+        "depth": mean_errors([errors for part in parts for errors in part.unscaled]),
+        "depth_median_scaled": mean_errors([e for part in parts for e in part.median_scaled]),
+        "depth_scale_ratio": _pooled(part.ratios for part in parts),
+        "depth_by_distance": join_distances(part.by_distance for part in parts).as_dicts(),
+    }
+
+
+def _ego_motion(drives: Sequence[DriveEvaluation]) -> dict[str, Any]:
+    segments = join_segments([drive.segments() for drive in drives])
+    ratio = summarize(ratio for drive in drives for ratio in drive.translation_ratios)
+    factor = 1.0 / ratio.median if ratio and ratio.median > 0 else 1.0
+    scaled = join_segments([drive.segments(factor) for drive in drives])
+    errors = [error for drive in drives for error in drive.speed_errors]
+    return {
+        "translation_error_percent": segments.translation_error_percent,
+        "rotation_error_deg_per_100m": segments.rotation_error_deg_per_100m,
+        "translation_error_percent_scaled": scaled.translation_error_percent,
+        "segments": len(segments.lengths),
+        "by_length": segments.by_length(),
+        "true_path_m": _true_path(drives),
+        "speed_rmse_mps": float(np.sqrt(np.mean(np.square(errors)))) if errors else None,
+        "frames": len(errors),
+    }
+
+
+def _true_path(drives: Sequence[DriveEvaluation]) -> float | None:
+    """Metres of all stretches whose truth is known."""
+    lengths = [path_distances(p.truth)[-1] for drive in drives for p in drive.paths if p.truth]
+    return float(sum(lengths)) if lengths else None
+
+
+def _pooled(parts: Iterable[Sequence[float]]) -> dict[str, float | int] | None:
+    summary: RobustSummary | None = summarize(ratio for part in parts for ratio in part)
+    return summary.as_dict() if summary else None

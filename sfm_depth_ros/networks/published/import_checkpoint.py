@@ -1,0 +1,278 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Published checkpoints to our networks: architecture by names, every tensor accounted for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sfm_depth_ros.errors import ModelError
+from sfm_depth_ros.networks.model import create_depth_network, create_pose_network
+from sfm_depth_ros.networks.published.families import (
+    FORMATS,
+    NORMALISED_FOCAL,
+    SIZE,
+    Config,
+    PublishedFormat,
+    PublishedNetwork,
+)
+from sfm_depth_ros.networks.published.name_map import below
+from sfm_depth_ros.networks.restricted_unpickler import FileContent, load_file_content
+
+SHOWN = 8  # names in a message; the rest are counted
+STATE = "state_dict"  # where packnet-sfm keeps the weights beside its configuration
+OLD_NAMES = (
+    ("model.model.", "model."),
+    ("disp_network.", "depth_net."),
+    ("pose_network.", "pose_net."),
+)  # packnet-sfm's first versions
+
+_logger = logging.getLogger(__name__)
+_CREATE: dict[str, Callable[[Any], nn.Module]] = {
+    "depth": create_depth_network,
+    "pose": create_pose_network,
+}
+
+Files = Mapping[str, Mapping[str, Any]]  # content by a file's name without its ending
+
+
+@dataclass(frozen=True)
+class ImportedNetworks:
+    """Networks with published weights, in eval mode.
+
+    Attributes:
+        depth: Depth network.
+        pose: Pose network, None where the checkpoints hold none.
+        size: (width, height) in pixels of the images that they were trained on.
+        has_stereo_unit: Whether Monodepth2 says that a stereo pair gave the unit.
+    """
+
+    depth: nn.Module
+    pose: nn.Module | None
+    size: tuple[int, int]
+    has_stereo_unit: bool = False
+
+
+def import_networks(
+    paths: Sequence[Path],
+    format_name: str,
+    size: tuple[int, int] | None = None,
+    reference_focal: float | None = None,
+) -> ImportedNetworks:
+    """Read published checkpoints.
+
+    Args:
+        paths: Files, or one folder of files.
+        format_name: A key of ``FORMATS``.
+        size: (width, height) of the images in training; None = what the checkpoint says, else
+            the project's standard.
+        reference_focal: Focal length in pixels in training; None = KITTI's at that width.
+
+    Raises:
+        ModelError: A file is damaged, of another project or architecture, or partial.
+    """
+    layout, files = FORMATS[format_name], _read_files(paths)
+    size = size or _size_said(files) or SIZE
+    focal = reference_focal or NORMALISED_FOCAL * size[0]
+    networks = {
+        kind: _import_network(kind, network, layout, files, focal)
+        for kind, network in layout.networks.items()
+    }
+    depth = networks["depth"]
+    if depth is None:
+        expected = layout.networks["depth"]
+        raise ModelError(
+            f"{_named(files)}: no depth network of {format_name} that is known here, expected "
+            f"{expected.hint} under {_places(expected, layout)}; found {_some(_names(files))}; "
+            "give another checkpoint or another --format"
+        )
+    has_stereo_unit = any(content.get("use_stereo") is True for content in files.values())
+    return ImportedNetworks(depth, networks["pose"], size, has_stereo_unit)
+
+
+def _read_files(paths: Sequence[Path]) -> Files:
+    """Weights of every file, by its name without the ending."""
+    files: dict[str, dict[str, Any]] = {}
+    for path in files_of(paths):
+        if path.stem in files:
+            raise ModelError(f"{path}: two files are called {path.stem}; give each network once")
+        content = load_file_content(path)
+        if content.foreign:
+            _logger.info(
+                "%s holds objects that are not loaded: %s", path.name, _some(content.foreign)
+            )
+        files[path.stem] = _weights(path, content)
+    return files
+
+
+def files_of(paths: Sequence[Path]) -> list[Path]:
+    """The files themselves, and those of Monodepth2's names in a folder.
+
+    Raises:
+        ModelError: There are none.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            parts = {
+                part
+                for layout in FORMATS.values()
+                if layout.by_file
+                for network in layout.networks.values()
+                for part, _ in network.parts
+            }
+            inside = [path / f"{part}.pth" for part in sorted(parts)]
+            found += [file for file in inside if file.is_file()]
+            if not any(file.is_file() for file in inside):
+                raise ModelError(
+                    f"{path} holds none of {', '.join(f.name for f in inside)}; "
+                    "give the folder with these files, or the files themselves"
+                )
+        elif path.is_file():
+            found.append(path)
+        else:
+            raise ModelError(f"{path} does not exist; give a checkpoint's file or folder")
+    return found
+
+
+def _weights(path: Path, content: FileContent) -> dict[str, Any]:
+    """The state of a file: tensors, and the numbers that Monodepth2 puts beside them."""
+    value = content.value
+    if isinstance(value, dict) and isinstance(value.get(STATE), dict):
+        value = value[STATE]
+    state = (
+        {
+            name: entry.detach() if isinstance(entry, Tensor) else entry
+            for name, entry in value.items()
+            if isinstance(name, str) and isinstance(entry, (Tensor, int))
+        }
+        if isinstance(value, dict)
+        else {}
+    )
+    if not any(isinstance(entry, Tensor) for entry in state.values()):
+        raise ModelError(f"{path} holds no weights by name; give a checkpoint with a state_dict")
+    return state
+
+
+def _import_network(
+    kind: str, network: PublishedNetwork, layout: PublishedFormat, files: Files, focal: float
+) -> nn.Module | None:
+    """The network with its weights, None where no file has the first part of it."""
+    parts = [(place, _part(place, layout, files), names) for place, names in network.parts]
+    config = network.config(parts[0][1])
+    if config is None:
+        if kind == "pose" and any(state for _, state, _ in parts):
+            raise ModelError(
+                f"{_named(files)}: the pose network is none that is known here, "
+                f"expected {network.hint}; found "
+                f"{_some(name for _, state, _ in parts for name in state)}"
+            )
+        return None
+    config = replace(config, reference_focal=focal)
+    ours = _our_state(config, kind, parts)
+    with torch.device("meta"):
+        built = _CREATE[kind](config)
+    built.load_state_dict({**ours, "log_scale": torch.zeros(())}, assign=True)
+    _logger.info("%s network: %s", kind, config)
+    return built.float().eval()
+
+
+def _part(place: str, layout: PublishedFormat, files: Files) -> dict[str, Tensor]:
+    """Tensors of one part by their names in it."""
+    if layout.by_file:
+        return _tensors(files.get(place, {}))
+    found: dict[str, Tensor] = {}
+    for stem, content in files.items():
+        more = below(_with_new_names(_tensors(content)), place)
+        if more and found:
+            raise ModelError(
+                f"{stem}: a second file holds names under {place}; give each network once"
+            )
+        found |= more
+    return found
+
+
+def _with_new_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Names as packnet-sfm writes them today; its first versions had others."""
+    renamed = {}
+    for name, tensor in state.items():
+        name = name if name.startswith("model.") else f"model.{name}"
+        for old, new in OLD_NAMES:
+            name = name.replace(old, new)
+        renamed[name] = tensor
+    return renamed
+
+
+def _our_state(
+    config: Config,
+    kind: str,
+    parts: Sequence[tuple[str, dict[str, Tensor], Callable[[Any], Any]]],
+) -> dict[str, Tensor]:
+    """Weights by our names; all there, none besides, each of its shape."""
+    with torch.device("meta"):
+        own = _CREATE[kind](config).state_dict()
+    ours: dict[str, Tensor] = {}
+    missing, unexpected, reshaped = [], [], []
+    for place, state, names_of in parts:
+        names, join = names_of(config), "" if place.endswith(".") else ": "
+        missing += [f"{place}{join}{name}" for name in names.missing(state)]
+        unexpected += [f"{place}{join}{name}" for name in names.unexpected(state)]
+        translated = names.translated(state)
+        reshaped += [
+            f"{place}{join}{name}"
+            for name, our_name in names.ours.items()
+            if our_name in translated and translated[our_name].shape != own[our_name].shape
+        ]
+        ours |= translated
+    if missing or unexpected or reshaped:
+        raise ModelError(
+            f"the {kind} network was taken for {config.name}, but the weights do not fit: missing "
+            f"{_some(missing)}; unexpected {_some(unexpected)}; of another shape "
+            f"{_some(reshaped)}; the checkpoint is partial or of another architecture"
+        )
+    counters = {
+        name: torch.zeros((), dtype=torch.int64)
+        for name in own
+        if name.endswith("num_batches_tracked")
+    }
+    return {**counters, **ours}
+
+
+def _size_said(files: Files) -> tuple[int, int] | None:
+    """The size that Monodepth2 writes beside its encoder."""
+    for content in files.values():
+        width, height = content.get("width"), content.get("height")
+        if isinstance(width, int) and isinstance(height, int):
+            return width, height
+    return None
+
+
+def _tensors(content: Mapping[str, Any]) -> dict[str, Tensor]:
+    return {name: entry for name, entry in content.items() if isinstance(entry, Tensor)}
+
+
+def _names(files: Files) -> list[str]:
+    return [name for content in files.values() for name in _tensors(content)]
+
+
+def _named(files: Files) -> str:
+    return ", ".join(files)
+
+
+def _places(network: PublishedNetwork, layout: PublishedFormat) -> str:
+    ending = ".pth" if layout.by_file else "*"
+    return " and ".join(f"{place}{ending}" for place, _ in network.parts)
+
+
+def _some(names: Any) -> str:
+    """The first names, and how many more there are."""
+    names = list(names)
+    shown, rest = ", ".join(names[:SHOWN]), len(names) - SHOWN
+    return (f"{shown} and {rest} more" if rest > 0 else shown) or "nothing"

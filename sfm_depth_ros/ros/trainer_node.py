@@ -1,0 +1,209 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""trainer_node: images and velocities in; better models out, while the robot drives."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from std_msgs.msg import String
+from std_srvs.srv import SetBool, Trigger
+
+from sfm_depth_ros.config.extra_inputs import extra_inputs
+from sfm_depth_ros.config.schema import TrainerNodeConfig
+from sfm_depth_ros.errors import SfmDepthError
+from sfm_depth_ros.geometry.camera import Intrinsics
+from sfm_depth_ros.model_folder.folder import (
+    ModelFolder,
+    is_inside,
+    point_current,
+    resolve_model,
+)
+from sfm_depth_ros.model_folder.pruning import prune_models
+from sfm_depth_ros.model_folder.saving import save_model
+from sfm_depth_ros.ros import qos
+from sfm_depth_ros.ros.complaints import Complaints
+from sfm_depth_ros.ros.diagnostics import Diagnosis, DiagnosticsPublisher
+from sfm_depth_ros.ros.extra_inputs import ExtraInputs
+from sfm_depth_ros.ros.extrinsics import Extrinsics
+from sfm_depth_ros.ros.inputs import InputHandlers, Inputs, InputState
+from sfm_depth_ros.ros.node_base import SfmNode, spin
+from sfm_depth_ros.ros.process import StopEvent
+from sfm_depth_ros.ros.snippet_source import SnippetSource
+from sfm_depth_ros.ros.time_guard import watch_clock
+from sfm_depth_ros.ros.training_status import diagnose_training, missing_input
+from sfm_depth_ros.share import SHIPPED_MODEL, share_path
+from sfm_depth_ros.snippets.values import Snippet
+from sfm_depth_ros.training.device import require_device
+from sfm_depth_ros.training.online.parts import TrainerParts
+from sfm_depth_ros.training.online.rehearsal import PER_DRIVE, World
+from sfm_depth_ros.training.online.trainer import OnlineTrainer
+from sfm_depth_ros.training.rendered_snippets import SnippetRenderer
+from sfm_depth_ros.world.own_camera import own_camera
+
+MODELS_KEPT = 10
+
+
+class TrainerNode(SfmNode):
+    """Wires parameters, inputs, the online trainer, its services and the model topic together."""
+
+    def __init__(self) -> None:
+        super().__init__("trainer_node", TrainerNodeConfig)
+        self._input_state = InputState()
+        self._complaints = Complaints()
+        self._trainer: OnlineTrainer | None = None
+        self._source: SnippetSource | None = None
+        self._inputs: Inputs | None = None
+        self._extra_inputs: ExtraInputs | None = None
+        self._clock_watch = watch_clock(self, self._on_clock_jump)
+        self._models = self.create_publisher(
+            String, "model", qos.latched(), qos_overriding_options=qos.overrides()
+        )
+        self._status = DiagnosticsPublisher(self, "training/status", self._diagnose)
+        self.create_service(SetBool, "~/set_training", self._on_set_training)
+        for name in ("save_model", "rollback", "reset"):
+            answer = functools.partial(self._on_request, name)
+            self.create_service(Trigger, f"~/{name}", answer)
+
+    def configure(self) -> None:
+        """Load the model into a trainer; what it learnt before is taken up again."""
+        config: TrainerNodeConfig = self.config
+        require_device(config.training.device)
+        os.nice(max(0, config.training.niceness - os.nice(0)))
+        models_dir = Path(config.models_dir).expanduser()
+        models_dir.mkdir(parents=True, exist_ok=True)
+        folder = resolve_model(config.model, config.models_dir, share_path(SHIPPED_MODEL))
+        buffer_dir = Path(config.training.buffer_dir or models_dir.parent / "training")
+        parts = TrainerParts(
+            training=config.training,
+            objective=config.objective,
+            folder=folder,
+            work_dir=buffer_dir.expanduser(),
+            save=functools.partial(save_model, models_dir),
+            deploy=self._hand_over,
+            make_world=self._world_of,
+        )
+        self._trainer = OnlineTrainer(parts)
+        extrinsics = Extrinsics(self, config.base_frame, config.base_to_camera)
+        self._source = SnippetSource(
+            config,
+            folder.width,
+            extrinsics.base_to_camera,
+            self._on_snippet,
+            self._complaints,
+            folder.resize_filter,
+        )
+        if is_inside(models_dir, folder.path):
+            self._publish(folder)
+
+    def activate(self) -> None:
+        """Listen and learn."""
+        assert self._trainer is not None and self._source is not None
+        source = self._source
+        handlers = InputHandlers(source.add_image, source.set_camera, source.add_velocity)
+        self._inputs = Inputs(self, self.config, handlers, self._input_state, self._complaints)
+        self._listen_beside(self.config)
+        self._trainer.start()
+
+    def deactivate(self) -> None:
+        """Stop listening and learning."""
+        for inputs in (self._inputs, self._extra_inputs):
+            if inputs is not None:
+                inputs.close()
+        if self._trainer is not None:
+            self._trainer.stop(timeout=0.9)
+        self._inputs = self._extra_inputs = None
+
+    def cleanup(self) -> None:
+        """Give the trainer back; snippets and state stay on disk."""
+        if self._source is not None:
+            self._source.close()
+        self._trainer = self._source = None
+        self._input_state.camera = None
+
+    def apply(self, config: TrainerNodeConfig) -> None:
+        """Hand changed parameters on."""
+        if self._trainer is not None and self._source is not None:
+            self._trainer.configure(config.training, config.objective)
+            self._source.configure(config)
+        if self._inputs is not None:
+            self._listen_beside(config)
+
+    def _listen_beside(self, config: TrainerNodeConfig) -> None:
+        """Subscribe to the extra inputs that the objective uses, and to no others."""
+        assert self._source is not None  # made before anything is listened to
+        roles, before = extra_inputs(config.objective), self._extra_inputs
+        if before is not None and before.roles == roles:
+            return
+        if before is not None:
+            before.close()
+        self._source.expect(roles)
+        is_compressed = config.image_transport == "compressed"
+        self._extra_inputs = ExtraInputs(
+            self, roles, is_compressed, self._source, self._complaints
+        )
+
+    def _on_snippet(self, snippet: Snippet) -> None:
+        if (trainer := self._trainer) is not None:
+            trainer.add_snippet(snippet)
+
+    def _world_of(self, intrinsics: Intrinsics) -> World:
+        """What is rehearsed: rendered drives through this very camera, if its height is known."""
+        pose = None if self._source is None else self._source.T_base_camera
+        camera = None if pose is None else own_camera(intrinsics, pose)
+        width, height = intrinsics.width, intrinsics.height
+        renderer = SnippetRenderer(width, height, PER_DRIVE, camera)
+        return World(repr(camera) if camera else "random cameras", renderer)
+
+    def _on_clock_jump(self) -> None:
+        if self._source is not None:
+            self._source.forget()
+
+    def _hand_over(self, folder: ModelFolder) -> None:
+        """A model was accepted: say so; called in the trainer's thread."""
+        models_dir = Path(self.config.models_dir).expanduser()
+        point_current(models_dir, folder)
+        self._publish(folder)
+        prune_models(models_dir, MODELS_KEPT)
+
+    def _publish(self, folder: ModelFolder) -> None:
+        self._models.publish(String(data=str(folder.path)))
+
+    def _on_set_training(
+        self, request: SetBool.Request, response: SetBool.Response
+    ) -> SetBool.Response:
+        return self._answer(response, lambda trainer: trainer.set_training(request.data))
+
+    def _on_request(
+        self, name: str, request: Trigger.Request, response: Trigger.Response
+    ) -> Trigger.Response:
+        return self._answer(response, lambda trainer: getattr(trainer, name)())
+
+    def _answer(self, response: Any, work: Callable[[OnlineTrainer], Any]) -> Any:
+        if self._trainer is None:
+            response.success, response.message = False, "the node is not configured"
+            return response
+        try:
+            outcome = work(self._trainer)
+            response.message = str(getattr(outcome, "path", outcome))
+            response.success = True
+        except SfmDepthError as error:
+            response.success, response.message = False, str(error)
+        return response
+
+    def _diagnose(self) -> Diagnosis:
+        missing = ""
+        if self._trainer is not None and self._inputs is not None:
+            missing = missing_input(self._inputs, self._complaints)
+            self._trainer.set_inputs(missing)
+            self.say(missing)
+        return diagnose_training(self, self._trainer, self._source, self._input_state, missing)
+
+
+def main(stop: StopEvent) -> int:
+    """Run the node until ``stop`` is set."""
+    return spin(TrainerNode, stop)

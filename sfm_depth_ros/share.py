@@ -1,0 +1,44 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Where installed files lie: ament index, then the Python prefix, then the source tree."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from sfm_depth_ros.errors import DataError
+
+PACKAGE = "sfm_depth_ros"
+SHIPPED_MODEL = "models/small"
+
+
+def share_directories() -> list[Path]:
+    """Folders that may hold ``config``, ``launch`` and ``models``, best first."""
+    prefixes = [Path(p) for p in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if p]
+    shares = [prefix / "share" / PACKAGE for prefix in (*prefixes, Path(sys.prefix))]
+    return [*shares, Path(__file__).resolve().parents[1]]
+
+
+def share_path(relative: str) -> Path:
+    """Where a file or folder is installed, or where it belongs if it is nowhere.
+
+    Args:
+        relative: Path inside the share folder, for example ``"config/depth.yaml"``.
+    """
+    candidates = [share / relative for share in share_directories()]
+    return next((path for path in candidates if path.exists()), candidates[-1])
+
+
+def find_share(relative: str) -> Path:
+    """Find an installed file or folder.
+
+    Raises:
+        DataError: It is nowhere; the message names the folders that were looked at.
+    """
+    path = share_path(relative)
+    if not path.exists():
+        tried = ", ".join(str(share) for share in share_directories())
+        raise DataError(f"{relative} is in none of {tried}: install the package again")
+    return path

@@ -1,0 +1,273 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The trainer's memory: a bounded, diverse set of snippets on disk that outlives the process."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sfm_depth_ros.errors import DataError, TrainingError
+from sfm_depth_ros.snippets.diversity import most_redundant, similarity, snippet_feature
+from sfm_depth_ros.snippets.holdout import HoldoutSchedule, Role
+from sfm_depth_ros.snippets.snippet_file import read_feature, read_snippet, write_snippet
+from sfm_depth_ros.snippets.values import Snippet
+
+MAX_SIMILARITY = 0.98
+NEIGHBOUR_SIMILARITY = 0.9  # half a second of driving apart, thumbnails are less alike than this
+_SCHEDULE = "schedule.json"
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class _Entry:
+    path: Path
+    role: Role
+    feature: np.ndarray
+    shape: tuple[int, ...]
+    size: int  # bytes
+
+
+class ReplayBuffer:
+    """Snippets for training and, apart from them in time, for validation; thread-safe.
+
+    A snippet that looks and moves like one already kept is refused; when a role is full, the
+    entry that the others replace best leaves. Only the index is in memory.
+
+    Attributes:
+        refused: How many snippets were refused, by reason.
+    """
+
+    def __init__(self, folder: str | Path, capacity: int, holdout_share: float, seed: int) -> None:
+        """Open the folder and take up what is in it; damaged files are dropped and logged.
+
+        Args:
+            folder: Where snippets lie; made if absent.
+            capacity: Snippets kept, held-out ones included.
+            holdout_share: Share of time and of the capacity that is held out, 0 = none.
+            seed: Seed of which entries are compared in a large buffer.
+
+        Raises:
+            TrainingError: The folder cannot be written.
+        """
+        self._folder = Path(folder).expanduser()
+        held_out = max(1, round(capacity * holdout_share)) if holdout_share > 0 else 0
+        self._capacity = {Role.TRAINING: capacity - held_out, Role.HOLDOUT: held_out}
+        if self._capacity[Role.TRAINING] < 1:
+            raise ValueError(f"capacity: expected room for training snippets, got {capacity}")
+        self._share = holdout_share
+        self._rng = np.random.default_rng(seed)
+        self._lock = threading.Lock()
+        self._entries: list[_Entry] = []
+        self._next_serial = 0
+        self._shape: tuple[int, ...] | None = None
+        self._schedule: HoldoutSchedule | None = None
+        self.refused = {"duplicate": 0, "guard": 0}
+        self._resume()
+
+    def __len__(self) -> int:
+        """Training snippets of the present image size."""
+        return len(self._present(Role.TRAINING))
+
+    @property
+    def holdout_count(self) -> int:
+        """Held-out snippets of the present image size."""
+        return len(self._present(Role.HOLDOUT))
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes on disk."""
+        with self._lock:
+            return sum(entry.size for entry in self._entries)
+
+    def add(self, snippet: Snippet) -> bool:
+        """Keep a snippet if it adds something.
+
+        Returns:
+            Whether it was kept.
+
+        Raises:
+            TrainingError: The disk is full or the folder cannot be written.
+        """
+        feature = snippet_feature(snippet)
+        with self._lock:
+            role = self._role(snippet)
+            self._shape = snippet.target.shape
+            reason = self._refusal(feature, role)
+            if role is None or reason:
+                self.refused[reason] += 1
+                return False
+            self._make_room(role)
+            self._entries.append(self._write(snippet, feature, role))
+            return True
+
+    def sample(
+        self, count: int, rng: np.random.Generator, among_newest: int | None = None
+    ) -> list[Snippet]:
+        """Draw training snippets at random.
+
+        Args:
+            count: How many; fewer come back where the buffer holds fewer.
+            rng: Source of chance.
+            among_newest: Draw from this many newest ones alone.
+        """
+        entries = self._present(Role.TRAINING)
+        if among_newest is not None:
+            entries = entries[-among_newest:] if among_newest > 0 else []
+        return self._read([entries[i] for i in rng.permutation(len(entries))], count)
+
+    def newest(self, count: int) -> list[Snippet]:
+        """The training snippets admitted last, newest first."""
+        return self._read(self._present(Role.TRAINING)[::-1], count)
+
+    def holdout(self, count: int | None = None) -> list[Snippet]:
+        """Held-out snippets in the order of admission: all, or ``count`` spread evenly."""
+        entries = self._present(Role.HOLDOUT)
+        if count is not None and count < len(entries):
+            places = np.linspace(0, len(entries) - 1, count).round().astype(int)
+            entries = [entries[place] for place in places]
+        return self._read(entries, len(entries))
+
+    def clear(self) -> None:
+        """Delete every snippet."""
+        with self._lock:
+            for entry in self._entries:
+                entry.path.unlink(missing_ok=True)
+            (self._folder / _SCHEDULE).unlink(missing_ok=True)
+            self._entries.clear()
+            self._schedule = None
+
+    def _resume(self) -> None:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            for leftover in self._folder.glob("*.tmp"):
+                leftover.unlink(missing_ok=True)
+            paths = sorted(self._folder.glob("*.npz"))
+        except OSError as error:
+            raise self._disk_error(error) from error
+        for path in paths:
+            self._take_up(path)
+        self._schedule = self._read_schedule()
+        for role, capacity in self._capacity.items():
+            while sum(entry.role is role for entry in self._entries) > max(capacity, 0):
+                self._make_room(role)
+        if self._entries:
+            self._shape = self._entries[-1].shape
+            _logger.info("%s: %d snippets taken up", self._folder, len(self._entries))
+
+    def _take_up(self, path: Path) -> None:
+        serial, _, role = path.stem.partition("-")
+        try:
+            feature, shape = read_feature(path)
+            entry = _Entry(path, Role(role), feature, shape, path.stat().st_size)
+            self._next_serial = max(self._next_serial, int(serial) + 1)
+        except (DataError, ValueError, OSError) as error:
+            _logger.warning("snippet %s dropped: %s", path, error)
+            path.unlink(missing_ok=True)
+            return
+        self._entries.append(entry)
+
+    def _read_schedule(self) -> HoldoutSchedule | None:
+        path = self._folder / _SCHEDULE
+        try:
+            anchor_ns = json.loads(path.read_text(encoding="utf-8"))["anchor_ns"]
+            return HoldoutSchedule(int(anchor_ns), self._share)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            _logger.warning("%s dropped: %s", path, error)
+            return None
+
+    def _role(self, snippet: Snippet) -> Role | None:
+        if self._schedule is None:
+            anchor_ns = int(snippet.stamps_ns[0])
+            self._schedule = HoldoutSchedule(anchor_ns, self._share)
+            aside = self._folder / f"{_SCHEDULE}.tmp"
+            try:
+                aside.write_text(json.dumps({"anchor_ns": anchor_ns}), encoding="utf-8")
+                os.replace(aside, self._folder / _SCHEDULE)
+            except OSError as error:
+                raise self._disk_error(error) from error
+        return self._schedule.role(snippet.stamps_ns)
+
+    def _refusal(self, feature: np.ndarray, role: Role | None) -> str:
+        """Why a snippet is not kept; empty = it is.
+
+        Compared with both roles, and kept from training where it looks more like a held-out one
+        than like any that is trained on: a place seen again must not leak.
+        """
+        if role is None:
+            return "guard"
+        trained = self._similarity_to(feature, Role.TRAINING)
+        held_out = self._similarity_to(feature, Role.HOLDOUT)
+        if max(trained, held_out) > MAX_SIMILARITY:
+            return "duplicate"
+        leaks = role is Role.TRAINING and held_out > max(trained, NEIGHBOUR_SIMILARITY)
+        return "guard" if leaks else ""
+
+    def _similarity_to(self, feature: np.ndarray, role: Role) -> float:
+        """Similarity to the nearest kept one; -1 where there is none."""
+        features = [e.feature for e in self._entries if e.role is role and e.shape == self._shape]
+        return float(similarity(feature[None], np.stack(features)).max()) if features else -1.0
+
+    def _make_room(self, role: Role) -> None:
+        """Below capacity afterwards; images of another size leave first."""
+        entries = [entry for entry in self._entries if entry.role is role]
+        if len(entries) < max(self._capacity[role], 1):
+            return
+        others = [entry for entry in entries if self._shape and entry.shape != self._shape]
+        if others or len(entries) < 2:
+            leaves = (others or entries)[0]
+        else:
+            features = np.stack([entry.feature for entry in entries])
+            leaves = entries[most_redundant(features, self._rng)]
+        self._entries.remove(leaves)
+        leaves.path.unlink(missing_ok=True)
+
+    def _write(self, snippet: Snippet, feature: np.ndarray, role: Role) -> _Entry:
+        path = self._folder / f"{self._next_serial:09d}-{role.value}.npz"
+        self._next_serial += 1
+        try:
+            size = write_snippet(path, snippet, feature)
+        except OSError as error:
+            raise self._disk_error(error) from error
+        return _Entry(path, role, feature, snippet.target.shape, size)
+
+    def _present(self, role: Role) -> list[_Entry]:
+        with self._lock:
+            return [e for e in self._entries if e.role is role and e.shape == self._shape]
+
+    def _read(self, entries: Sequence[_Entry], count: int) -> list[Snippet]:
+        """The first ``count`` that can be read; a damaged one leaves the buffer."""
+        snippets: list[Snippet] = []
+        for entry in entries:
+            if len(snippets) == count:
+                break
+            try:
+                snippets.append(read_snippet(entry.path))
+            except FileNotFoundError:
+                continue  # left the buffer since the index was read
+            except DataError as error:
+                self._drop(entry, error)
+        return snippets
+
+    def _drop(self, entry: _Entry, error: DataError) -> None:
+        _logger.warning("snippet dropped: %s", error)
+        with self._lock:
+            entry.path.unlink(missing_ok=True)
+            if entry in self._entries:
+                self._entries.remove(entry)
+
+    def _disk_error(self, error: OSError) -> TrainingError:
+        return TrainingError(
+            f"the snippet buffer {self._folder} cannot be written ({error}): free some space, or "
+            "set buffer_dir to another folder"
+        )

@@ -1,0 +1,193 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Parts of larger images as images of their own: other focal lengths, other places on the image.
+
+Snippets are prepared larger than networks see them; a window of them, scaled down by less, is
+what a longer lens would have seen from the same place. Nothing is ever scaled up, so nothing is
+blurred, and the intrinsics follow.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from sfm_depth_ros.snippets.batch import SnippetBatch, rows_of_part
+
+WHOLE_SHARE = 0.25  # of the batches: what the robot's own lens sees is seen most often
+MULTIPLE = 32  # of the sizes that networks take
+ALL_VALID = 0.999  # a mean over valid pixels alone, but for rounding
+
+
+def whole_view(batch: SnippetBatch, width: int) -> SnippetBatch:
+    """All of the images at the networks' size, but for rows at the top (as in ImageLayout).
+
+    Args:
+        batch: Snippets; images that are no wider stay as they are.
+        width: Columns wanted, a multiple of 32.
+    """
+    if batch.target.shape[-1] <= width:
+        return batch
+    size = _network_size(batch, width)
+    factor = _largest_factor(batch, size)
+    spare_rows, spare_columns = _spare(batch, size, factor)
+    tops, lefts = (torch.full((len(batch),), n) for n in (spare_rows, spare_columns // 2))
+    return _view(batch, size, factor, tops, lefts)
+
+
+def random_view(
+    batch: SnippetBatch, width: int, generator: torch.Generator, part: tuple[int, int] = (0, 1)
+) -> SnippetBatch:
+    """Windows of the images at the networks' size: one zoom for the batch, a place for each.
+
+    Args:
+        batch: Snippets; images that are no wider stay as they are.
+        width: Columns wanted, a multiple of 32.
+        generator: Source of randomness (CPU).
+        part: Which part of how many the batch is: parts are seen as in the whole one.
+    """
+    if batch.target.shape[-1] <= width:
+        return batch
+    size = _network_size(batch, width)
+    if bool(torch.rand((), generator=generator) < WHOLE_SHARE):
+        return whole_view(batch, width)
+    largest = _largest_factor(batch, size)
+    factor = math.exp(math.log(largest) * float(torch.rand((), generator=generator)))
+    places = torch.rand(2, part[1] * len(batch), generator=generator)
+    places = places[:, rows_of_part(part, len(batch))]
+    rows, columns = _spare(batch, size, factor)
+    tops, lefts = (places[0] * (rows + 1)).long(), (places[1] * (columns + 1)).long()
+    return _view(batch, size, factor, tops, lefts)
+
+
+def scaled_sources(batch: SnippetBatch, factor: float) -> tuple[Tensor, Tensor]:
+    """All of the sources, scaled down.
+
+    Args:
+        batch: Snippets.
+        factor: By how much, at least 1.
+
+    Returns:
+        ``(B, 2, 4, h, w)`` RGB and, as fourth channel, 1 where valid; and their K ``(B, 3, 3)``.
+    """
+    count, (height, width) = len(batch), batch.target.shape[-2:]
+    nowhere = torch.zeros(count, dtype=torch.long)
+    window = _Window((int(height / factor), int(width / factor)), factor, nowhere, nowhere)
+    valid = batch.target.new_ones(count, 1, height, width) if batch.valid is None else batch.valid
+    valid = window.image(valid.to(batch.target.dtype))[:, None].expand(-1, 2, -1, -1, -1)
+    return torch.cat((window.images(batch.sources), valid), dim=2), window.intrinsics(batch.K)
+
+
+def _network_size(batch: SnippetBatch, width: int) -> tuple[int, int]:
+    """Height and width of what networks see; as high as the shape and the multiple allow."""
+    rows, columns = batch.target.shape[-2:]
+    return max(MULTIPLE, rows * width // columns // MULTIPLE * MULTIPLE), width
+
+
+def _largest_factor(batch: SnippetBatch, size: tuple[int, int]) -> float:
+    """By which a window can be scaled down and still lies in the images."""
+    height, width = batch.target.shape[-2:]
+    return min(height / size[0], width / size[1])
+
+
+def _cut_size(size: tuple[int, int], factor: float) -> tuple[int, int]:
+    """Rows and columns of a window before it is scaled down."""
+    return math.ceil(size[0] * factor - 1e-6), math.ceil(size[1] * factor - 1e-6)
+
+
+def _spare(batch: SnippetBatch, size: tuple[int, int], factor: float) -> tuple[int, int]:
+    """Rows and columns of the images that a window leaves."""
+    height, width = batch.target.shape[-2:]
+    rows, columns = _cut_size(size, factor)
+    return height - rows, width - columns
+
+
+def _view(
+    batch: SnippetBatch, size: tuple[int, int], factor: float, tops: Tensor, lefts: Tensor
+) -> SnippetBatch:
+    window = _Window(size, factor, tops, lefts)
+    return dataclasses.replace(
+        batch,
+        target=window.image(batch.target),
+        sources=window.images(batch.sources),
+        K=window.intrinsics(batch.K),
+        valid=None if batch.valid is None else window.image(batch.valid.float()) > ALL_VALID,
+        depth=window.nearest(batch.depth),
+        right=None if batch.right is None else window.image(batch.right),
+        sparse_depth=window.points(batch.sparse_depth),
+        instances=window.nearest(batch.instances),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Window:
+    """A part of every image of a batch, ``factor`` times ``size``, and how it is scaled."""
+
+    size: tuple[int, int]
+    factor: float
+    tops: Tensor  # (B,)
+    lefts: Tensor
+
+    def cut(self, images: Tensor) -> Tensor:
+        """Windows ``(B, C, h, w)`` of ``(B, C, H, W)``, before scaling."""
+        rows, columns = _cut_size(self.size, self.factor)
+        places = zip(images, self.tops.tolist(), self.lefts.tolist(), strict=True)
+        return torch.stack(
+            [image[..., top : top + rows, left : left + columns] for image, top, left in places]
+        )
+
+    def image(self, images: Tensor) -> Tensor:
+        """Scaled, each pixel a mean over what it covers."""
+        cut = self.cut(images)
+        if cut.shape[-2:] == self.size:
+            return cut
+        scale = (1 / self.factor, 1 / self.factor)
+        scaled = functional.interpolate(
+            cut,
+            scale_factor=scale,
+            mode="bilinear",
+            antialias=True,
+            align_corners=False,
+            recompute_scale_factor=False,
+        )
+        return scaled[..., : self.size[0], : self.size[1]].clamp_(0, 1)
+
+    def images(self, images: Tensor) -> Tensor:
+        """The same for ``(B, N, C, H, W)``."""
+        return self.image(images.flatten(1, 2)).unflatten(1, images.shape[1:3])
+
+    def intrinsics(self, K: Tensor) -> Tensor:
+        """K of the scaled windows; pixel centres lie at integers."""
+        moved = K.clone()
+        moved[:, :2, :2] /= self.factor
+        moved[:, 0, 2] = (K[:, 0, 2] - self.lefts.to(K) + 0.5) / self.factor - 0.5
+        moved[:, 1, 2] = (K[:, 1, 2] - self.tops.to(K) + 0.5) / self.factor - 0.5
+        return moved
+
+    def nearest(self, values: Tensor | None) -> Tensor | None:
+        """What lies at each pixel's centre, nothing blended."""
+        if values is None:
+            return None
+        rows, columns = (
+            ((torch.arange(wanted) + 0.5) * self.factor).long() for wanted in self.size
+        )
+        return self.cut(values)[..., rows[:, None], columns]
+
+    def points(self, depth: Tensor | None) -> Tensor | None:
+        """Known depths ``(B, 1, H, W)`` where they fall; the nearest to the camera stays."""
+        if depth is None:
+            return None
+        cut = self.cut(depth)
+        image, _, row, column = torch.nonzero(cut > 0, as_tuple=True)
+        height, width = self.size
+        row, column = ((row + 0.5) / self.factor).long(), ((column + 0.5) / self.factor).long()
+        inside = (row < height) & (column < width)
+        flat = ((image * height + row) * width + column)[inside]
+        found = torch.full((len(cut) * height * width,), torch.inf, dtype=depth.dtype)
+        found = found.to(depth.device).scatter_reduce(0, flat, cut[cut > 0][inside], "amin")
+        found = torch.where(found.isinf(), torch.zeros_like(found), found)
+        return found.view(len(cut), 1, height, width)

@@ -1,0 +1,177 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What offline training learns from and is judged by: rendered and recorded snippets, mixed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sfm_depth_ros.bags.selection import BagSelection
+from sfm_depth_ros.bags.weighted_bag import WeightedBag
+from sfm_depth_ros.config.schema import OfflineTrainingConfig
+from sfm_depth_ros.snippets.batch import SnippetBatch, rows_of_part
+from sfm_depth_ros.snippets.cache_store import CacheStore
+from sfm_depth_ros.snippets.holdout import HoldoutSchedule, Role
+from sfm_depth_ros.snippets.snippet_cache import CacheShape, SnippetCache
+from sfm_depth_ros.training.offline.recorded_snippets import recorded_caches
+from sfm_depth_ros.training.rendered_snippets import (
+    SNIPPETS_PER_DRIVE,
+    RenderedRows,
+    rendered_cache,
+)
+
+NUMBERS_PER_SEED = SNIPPETS_PER_DRIVE * 1_000_000
+VALIDATION_NUMBER = SNIPPETS_PER_DRIVE * 10**12  # beyond the numbers of any seed
+VALIDATION_PER_DRIVE = 3  # few of each, so that many places are seen
+VALIDATION_BATCH = 8
+
+
+@dataclass(frozen=True)
+class Source:
+    """Snippets of one image size.
+
+    Attributes:
+        cache: Where they are.
+        rows: Which of its rows.
+        weight: How often one of them is drawn, compared with other sources of its kind.
+    """
+
+    cache: SnippetCache
+    rows: np.ndarray
+    weight: float = 1.0
+
+    @classmethod
+    def whole(cls, cache: SnippetCache, weight: float = 1.0) -> Source:
+        """All snippets of a cache."""
+        return cls(cache, cache.rows, weight)
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a step's batch is drawn from, and what judges the networks.
+
+    Attributes:
+        rendered: Snippets that teach their exact depth and motion, too.
+        recorded: Snippets of bags; their truth, if there is any, is never taught.
+        config: Batch size, shares, seed.
+        rendered_validation: Rendered snippets that training never sees.
+        recorded_validation: Recorded snippets that training never sees, with their truth.
+    """
+
+    rendered: Sequence[Source]
+    recorded: Sequence[Source]
+    config: OfflineTrainingConfig
+    rendered_validation: Sequence[Source] = ()
+    recorded_validation: Sequence[Source] = ()
+
+    def batch(self, step: int, rank: int = 0, processes: int = 1) -> SnippetBatch:
+        """Draw the batch of a step: one source, different rows.
+
+        The batch depends on nothing but seed and step. Several processes get parts of the one
+        that a single process with the sum of their batch sizes would get.
+
+        Args:
+            step: Number of the step.
+            rank: Which part.
+            processes: How many parts.
+        """
+        rng = np.random.default_rng((self.config.seed, step))
+        is_recorded = not self.rendered or (
+            bool(self.recorded) and rng.random() >= self.config.synthetic_share
+        )
+        sources = self.recorded if is_recorded else self.rendered
+        shares = np.array([len(source.rows) * source.weight for source in sources])
+        source = sources[rng.choice(len(sources), p=shares / shares.sum())]
+        size = self.config.batch_size
+        has_too_few = len(source.rows) < size * processes
+        rows = rng.choice(source.rows, size * processes, replace=has_too_few)
+        part = rows[rows_of_part((rank, processes), size)]
+        return source.cache.batch(part, with_truth=not is_recorded)
+
+
+def batches_of(sources: Iterable[Source]) -> Iterator[SnippetBatch]:
+    """All snippets of some sources, read when they are asked for."""
+    for source in sources:
+        for start in range(0, len(source.rows), VALIDATION_BATCH):
+            yield source.cache.batch(source.rows[start : start + VALIDATION_BATCH])
+
+
+def prepare_data(
+    bags: Sequence[WeightedBag],
+    validation_bags: Sequence[BagSelection],
+    rendered: int,
+    config: OfflineTrainingConfig,
+    store: CacheStore,
+    companions: tuple[str, ...] = (),
+) -> TrainingData:
+    """Decode, render, or find what was decoded and rendered before.
+
+    Args:
+        bags: What to learn from.
+        validation_bags: What judges; none = blocks of time of ``bags``, by
+            ``config.validation_share``.
+        rendered: Rendered snippets to learn from, of all heights together.
+        config: Sizes, seed, shares.
+        store: Where snippets are kept.
+        companions: What recorded snippets shall have beside the images.
+
+    Raises:
+        DataError: A bag cannot be used, or the disk is full.
+    """
+    share = 0.0 if validation_bags else config.validation_share
+    training, validation = [], []
+    for bag in bags:
+        for cache in recorded_caches(bag.selection, config, store, companions):
+            learnt, held_out = _split(cache, share)
+            training.append(Source(cache, learnt, bag.weight))
+            validation += [Source(cache, held_out)] if len(held_out) else []
+    for selection in validation_bags:
+        caches = recorded_caches(selection, config, store, companions)
+        validation += [Source.whole(cache) for cache in caches]
+    if not rendered:
+        return TrainingData([], training, config, [], validation)
+    judging = list(_rendered_validation(config, store))
+    return TrainingData(
+        list(_rendered(rendered, config, store)), training, config, judging, validation
+    )
+
+
+def _split(cache: SnippetCache, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to learn from and rows held out: blocks of time, with a gap between."""
+    rows = cache.rows
+    stamps = cache.stamps_ns(rows)
+    schedule = HoldoutSchedule(int(stamps[:, 0].min()), share)
+    roles = np.array([schedule.role(stamp) for stamp in stamps])
+    learnt, held_out = rows[roles == Role.TRAINING], rows[roles == Role.HOLDOUT]
+    if not len(learnt):  # a drive of a few seconds: all of it teaches
+        return rows, rows[:0]
+    return learnt, held_out
+
+
+def _rendered(count: int, config: OfflineTrainingConfig, store: CacheStore) -> Iterator[Source]:
+    """Snippets of the rendered world to learn from, at every height."""
+    heights = [int(height) for height in config.synthetic_heights]
+    for height in heights:
+        first = NUMBERS_PER_SEED * (config.seed * 1000 + height // 32)
+        shape = _shape(count // len(heights), height, first, config)
+        place = RenderedRows(shape, first, SNIPPETS_PER_DRIVE)
+        yield Source.whole(rendered_cache(place, config.render_processes, store))
+
+
+def _rendered_validation(config: OfflineTrainingConfig, store: CacheStore) -> Iterator[Source]:
+    """Other ones, the same for all seeds."""
+    for height in map(int, config.synthetic_heights):
+        first = VALIDATION_NUMBER + NUMBERS_PER_SEED * (height // 32)
+        count = config.synthetic_validation
+        shape = _shape(count, height, first, config)
+        place = RenderedRows(shape, first, VALIDATION_PER_DRIVE)
+        yield Source.whole(rendered_cache(place, config.render_processes, store))
+
+
+def _shape(count: int, height: int, first: int, config: OfflineTrainingConfig) -> CacheShape:
+    """Of rendered snippets, numbered from ``first`` on."""
+    size = config.prepared(height), config.prepared_width
+    return CacheShape(count, *size, f"from number {first}")

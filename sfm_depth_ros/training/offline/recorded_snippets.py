@@ -1,0 +1,113 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A bag decoded once: its snippets with everything that is known of them, in a cache."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from sfm_depth_ros.bags.frames import BagFrames, read_frames, read_snippets
+from sfm_depth_ros.bags.selection import BagSelection
+from sfm_depth_ros.bags.teachers import taught
+from sfm_depth_ros.config.extra_inputs import SPARSE_DEPTH
+from sfm_depth_ros.config.schema import NodeConfig, OfflineTrainingConfig
+from sfm_depth_ros.errors import DataError
+from sfm_depth_ros.snippets.cache_store import CacheStore
+from sfm_depth_ros.snippets.snippet_cache import (
+    FORMAT_VERSION,
+    CacheShape,
+    SnippetCache,
+    open_cache,
+    read_cache,
+)
+from sfm_depth_ros.training.content_hash import bag_content_hash, code_hash
+
+SNIPPETS_BETWEEN_LOOKS = 64  # at the room that is left
+
+_logger = logging.getLogger(__name__)
+
+
+def recorded_caches(
+    bag: BagSelection,
+    config: OfflineTrainingConfig,
+    store: CacheStore,
+    companions: tuple[str, ...] = (),
+) -> list[SnippetCache]:
+    """Snippets of a bag with their truth, where it has any; one cache for each image size.
+
+    Args:
+        bag: The bag, or a part of it.
+        config: Width of the network's image.
+        store: Where they are kept, or found from an earlier run.
+        companions: What snippets shall have beside the images: right_image, sparse_depth,
+            instance_mask.
+
+    Raises:
+        DataError: The bag cannot be used; the message names the remedy.
+    """
+    gates = NodeConfig()
+    frames = read_frames(bag, config.width, needs_velocity=True, companions=companions)
+    frames = frames.wider(config.prepared_width)
+    teacher = config.teacher if SPARSE_DEPTH in companions else "none"  # nobody asks for it
+    taught_roles = () if teacher == "none" else (SPARSE_DEPTH,)
+    for role in companions:
+        if not getattr(frames.topics, role) and role not in taught_roles:
+            _logger.warning("%s has no %s, which the objective could use", bag.name, role)
+    content = {
+        "format": FORMAT_VERSION,
+        "bag": bag_content_hash(bag.path),
+        "part_s": [bag.start_s, bag.end_s],
+        "width": frames.preprocessor.size[0],
+        "companions": companions,
+        "teacher": teacher,
+        "gates": [gates.min_displacement, gates.max_displacement, gates.max_image_gap],
+        "code": code_hash("bags", "camera", "geometry", "snippets", "visual_odometry"),
+    }
+    folder = store.entry(bag.name, content, partial(_fill, frames, gates, teacher))
+    return [read_cache(path) for path in sorted(folder.iterdir())]
+
+
+def _fill(
+    frames: BagFrames,
+    gates: NodeConfig,
+    teacher: str,
+    folder: Path,
+    make_room: Callable[[], None],
+) -> None:
+    name, counts = frames.selection.name, Counter[tuple[int, int]]()
+    caches: dict[tuple[int, int], SnippetCache] = {}
+    _logger.info("decoding %s (%d images)", name, len(frames))
+    snippets = read_snippets(
+        frames,
+        gates.min_displacement,
+        gates.max_displacement,
+        gates.max_image_gap,
+        with_truth=True,
+    )
+    for number, snippet in enumerate(taught(snippets, frames, teacher)):
+        height, width = size = snippet.target.shape[:2]
+        if size not in caches:
+            shape = CacheShape(len(frames), height, width, name)
+            caches[size] = open_cache(folder / f"{width}x{height}", shape)
+        caches[size].write(counts[size], snippet)
+        counts[size] += 1
+        if number % SNIPPETS_BETWEEN_LOOKS == 0:
+            make_room()
+    if not caches:
+        raise DataError(_nothing_found(frames))
+    for size, cache in caches.items():
+        cache.shorten(counts[size])
+        _logger.info("%s: %d snippets of %dx%d", name, counts[size], size[1], size[0])
+
+
+def _nothing_found(frames: BagFrames) -> str:
+    reasons = ", ".join(f"{count} {why}" for why, count in frames.refused.items() if count)
+    return (
+        f"{frames.selection.name}: no snippet to train on among {len(frames)} images "
+        f"(refused: {reasons or 'none, there are too few'}); the camera must move, and "
+        "odometry must cover the images"
+    )

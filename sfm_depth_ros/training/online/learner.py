@@ -1,0 +1,203 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Networks that learn in small careful steps: what is moved, what is refused, where to go back."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import torch
+from torch import Tensor, nn
+
+from sfm_depth_ros.config.schema import ObjectiveConfig, OnlineTrainingConfig
+from sfm_depth_ros.snippets.augmentation import JitterStrength, PhotometricJitter, random_flip
+from sfm_depth_ros.snippets.batch import SnippetBatch
+from sfm_depth_ros.training.averaging import WeightAverage
+from sfm_depth_ros.training.network_pair import NetworkPair
+from sfm_depth_ros.training.optimiser import (
+    Rates,
+    create_optimiser,
+    set_rate,
+    take_step,
+    warmed_up,
+)
+from sfm_depth_ros.training.precision import uses_bfloat16
+from sfm_depth_ros.training.state_file import (
+    load_module,
+    load_optimiser,
+    module_tensors,
+    optimiser_tensors,
+)
+from sfm_depth_ros.training.step import StepOptions, training_step
+
+JITTER = JitterStrength(brightness=0.1, contrast=0.1, saturation=0.1, hue=0.02, grey_share=0.1)
+PHOTOMETRIC_SCALES = 2  # the finest: live networks are past the need of coarse guidance
+
+
+class WorldScale(nn.Module):
+    """How many times larger than its truth the rendered world is to the live camera.
+
+    Metric scale is the odometer's to teach, and a world that is twice as large looks the same from
+    a camera twice as high. So where the height of the camera is not known, or the base frame is
+    not on the ground, the truth about rendered depths and ways holds up to one factor each, and
+    these are learnt beside the networks.
+    """
+
+    def __init__(self) -> None:
+        """Begin with the truth as it is."""
+        super().__init__()
+        self.depth, self.translation = _LogScale(), _LogScale()
+
+    def forward(self) -> tuple[Tensor, Tensor]:
+        """Factors of (depth, translation), scalars."""
+        return self.depth.log_scale.exp(), self.translation.log_scale.exp()
+
+    @torch.no_grad()
+    def scale(self, depth_factor: float, translation_factor: float) -> None:
+        """Multiply both factors."""
+        self.depth.log_scale.add_(math.log(depth_factor))
+        self.translation.log_scale.add_(math.log(translation_factor))
+
+
+class _LogScale(nn.Module):
+    """One scale, under the name that puts it into the optimiser's group of scales."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.zeros(()))
+
+
+class OnlineLearner:
+    """Networks, their optimiser, and the moving average that is validated and deployed.
+
+    Batch norm keeps its running statistics (as CL-SLAM and CoMoDA do): batches of a live camera
+    are too small and too alike to estimate them.
+
+    Args:
+        networks: Weights to begin with; a copy is trained.
+        training: Rates and their limits; may be replaced while training.
+        objective: Weights of the loss terms; may be replaced while training.
+
+    Attributes:
+        steps: Steps taken since the weights were fresh.
+        refused: Steps refused because loss or gradient was not finite.
+        refused_in_a_row: The newest of them without a good one between.
+        rate_factor: Share of the learning rate that divergence has left.
+        terms: Loss terms of the newest good step.
+        world: How many times larger than its truth the rendered world is to this camera.
+    """
+
+    def __init__(
+        self, networks: NetworkPair, training: OnlineTrainingConfig, objective: ObjectiveConfig
+    ) -> None:
+        self.training, self.objective = training, objective
+        self.networks = copy.deepcopy(networks).to(training.device).eval()
+        self.average = WeightAverage(self.networks, training.average_decay)
+        self.steps = self.refused = self.refused_in_a_row = 0
+        self.rate_factor = 1.0
+        self.terms: dict[str, float] = {}
+        self.world = WorldScale().to(training.device)
+        self._uses_bfloat16 = uses_bfloat16(training.mixed_precision, training.device)
+        self._generator = torch.Generator().manual_seed(training.seed)
+        self._begin_anew()
+
+    @property
+    def learning_rate(self) -> float:
+        """Base rate of the next step."""
+        rising = warmed_up(self._since_fresh, self.training.warmup_steps)
+        return self.training.learning_rate * self.rate_factor * rising
+
+    def step(self, batch: SnippetBatch, live: int) -> bool:
+        """Learn from one batch.
+
+        Args:
+            batch: Live snippets, then rendered ones.
+            live: How many are live: these are judged by the self-supervised objective, the others
+                by their truth.
+
+        Returns:
+            Whether the step was taken; a refused one changes nothing but the counts.
+        """
+        batch = random_flip(batch.to(self.training.device), self._generator)
+        options = StepOptions(
+            PhotometricJitter(JITTER, self._generator),
+            photometric_rows=live,
+            photometric_scales=PHOTOMETRIC_SCALES,
+            mixed_precision=self._uses_bfloat16,
+            truth_scales=self._truth_scales(),
+        )
+        result = training_step(
+            self.networks.depth, self.networks.pose, batch, self.objective, options
+        )
+        set_rate(self._optimiser, self.learning_rate)
+        is_taken = take_step(self._optimiser, result.terms.total, self.training.gradient_clip)
+        if is_taken:
+            self.average.update(self.networks)
+            self.terms = result.terms.as_floats()
+            self.steps += 1
+            self._since_fresh += 1
+            self.refused_in_a_row = 0
+        else:
+            self.refused += 1
+            self.refused_in_a_row += 1
+        return is_taken
+
+    def scale(self, depth_factor: float, translation_factor: float) -> None:
+        """Multiply depths and translations by a measured factor each; rendered truth follows."""
+        for module in (self.networks, self.average.network, self.world):
+            module.scale(depth_factor, translation_factor)
+
+    def restart_from(self, networks: NetworkPair, rate_factor: float = 1.0) -> None:
+        """Take over weights, forget the optimiser's moments, warm up again."""
+        self.networks.load_state_dict(networks.state_dict())
+        self.average.reset(self.networks)
+        self.rate_factor = rate_factor
+        self.refused_in_a_row = 0
+        self._begin_anew()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that a restarted process needs to go on."""
+        return {
+            **module_tensors("networks", self.networks),
+            **module_tensors("average", self.average.network),
+            **module_tensors("world", self.world),
+            **optimiser_tensors("optimiser", self._optimiser),
+        }
+
+    def values(self) -> dict[str, float]:
+        """Numbers that go with :meth:`tensors`."""
+        return {
+            "steps": self.steps,
+            "refused": self.refused,
+            "rate_factor": self.rate_factor,
+            "since_fresh": self._since_fresh,
+            "average_updates": self.average.updates,
+        }
+
+    def load(self, tensors: dict[str, Tensor], values: dict[str, float]) -> None:
+        """Go on from saved tensors and values.
+
+        Raises:
+            TrainingError: They are of other networks.
+        """
+        load_module("networks", self.networks, tensors)
+        load_module("average", self.average.network, tensors)
+        load_module("world", self.world, tensors)
+        load_optimiser("optimiser", self._optimiser, tensors)
+        self.steps, self.refused = int(values["steps"]), int(values["refused"])
+        self.rate_factor = float(values["rate_factor"])
+        self._since_fresh = int(values["since_fresh"])
+        self.average.updates = int(values["average_updates"])
+
+    def _truth_scales(self) -> tuple[Tensor, Tensor]:
+        """How large rendered truth is, such that its gradient on the networks' scales cancels."""
+        depth, translation = self.world()
+        scales = self.networks.depth.log_scale, self.networks.pose.log_scale
+        moved = [torch.exp(scale - scale.detach()) for scale in scales]  # one, with a gradient
+        return depth * moved[0], translation * moved[1]
+
+    def _begin_anew(self) -> None:
+        rates = Rates(self.training.learning_rate, self.training.scale_rate_factor)
+        self._optimiser = create_optimiser(nn.ModuleList((self.networks, self.world)), rates)
+        self._since_fresh = 0

@@ -1,0 +1,253 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the online trainer does, one piece of work at a time; knows nothing of threads."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import time
+from collections import deque
+
+import numpy as np
+
+from sfm_depth_ros.geometry.camera import Intrinsics
+from sfm_depth_ros.model_folder.folder import ModelFolder
+from sfm_depth_ros.snippets.batch import SnippetBatch, collate, collate_in_batches
+from sfm_depth_ros.snippets.replay_buffer import ReplayBuffer
+from sfm_depth_ros.snippets.values import Snippet
+from sfm_depth_ros.training.network_pair import NetworkPair, networks_of
+from sfm_depth_ros.training.online.deployment import Deployment, ModelFacts
+from sfm_depth_ros.training.online.held_out import MOST, HeldOutComparison
+from sfm_depth_ros.training.online.learner import OnlineLearner
+from sfm_depth_ros.training.online.mixture import draw_snippets
+from sfm_depth_ros.training.online.parts import TrainerParts
+from sfm_depth_ros.training.online.rehearsal import Rehearsal
+from sfm_depth_ros.training.online.scale_trust import trusted_factor
+from sfm_depth_ros.training.scale_calibration import calibrate_scale, measure_scale
+
+CALIBRATION_SNIPPETS, CORRECTION_SNIPPETS = 24, 16
+REFUSED_IN_A_ROW = 5  # steps without a finite gradient that mean divergence
+SMALLEST_RATE = 1 / 64  # share of the learning rate after which training gives up
+RENDER_EVERY = 6  # steps between two missing rendered snippets
+REFRESH_EVERY = 24  # steps between two that replace old ones
+BATCH = 8
+
+_logger = logging.getLogger(__name__)
+
+
+class OnlineLoop:
+    """Learner, deployed model, guard and rehearsal, advanced step by step by one thread.
+
+    Args:
+        parts: What it is made of.
+        buffer: The camera's snippets.
+
+    Attributes:
+        learner: Weights in training.
+        deployment: The deployed model and the way back.
+        good: The last weights that held out.
+        stopped: Why training is over, empty while it is not.
+        note: The newest event worth telling.
+        comparison: What the guard measured and said last.
+        received: Good snippets received since the start.
+        rollbacks: Times that weights went back.
+        is_calibrated: Whether both scales were measured for this camera.
+        size: ``(height, width)`` of the newest snippet, None before the first.
+    """
+
+    def __init__(self, parts: TrainerParts, buffer: ReplayBuffer) -> None:
+        self.parts, self.buffer = parts, buffer
+        networks = networks_of(parts.folder).to(parts.training.device).eval()
+        self.deployment = Deployment(parts.folder, networks, parts.save, parts.deploy)
+        self.learner = OnlineLearner(networks, parts.training, parts.objective)
+        self.good = copy.deepcopy(networks)
+        self.comparison = HeldOutComparison()
+        self.stopped = self.note = ""
+        self.received = self.rollbacks = 0
+        self.is_calibrated = not parts.training.calibrate_scale
+        self.size: tuple[int, int] | None = None
+        self._intrinsics: Intrinsics | None = None
+        self._steps_here = 0
+        self._durations: deque[float] = deque(maxlen=50)
+        self._rng = np.random.default_rng(parts.training.seed)
+        self._rehearsal: Rehearsal | None = None
+
+    @property
+    def step_ms(self) -> float:
+        """Recent median duration of a step."""
+        return 1000 * float(np.median(self._durations)) if self._durations else 0.0
+
+    def take(self, snippet: Snippet) -> None:
+        """Note a good snippet; another image size means another camera."""
+        self.received += 1
+        height, width = snippet.target.shape[:2]
+        if self.size != (height, width):
+            self.size = height, width
+            self.is_calibrated = not self.learner.training.calibrate_scale
+        if self._intrinsics != snippet.intrinsics:
+            self._intrinsics, self._rehearsal = snippet.intrinsics, None
+
+    def why_waiting(self) -> str:
+        """Why there is nothing to learn from at present, or an empty string."""
+        config, have = self.learner.training, len(self.buffer)
+        if have < config.min_snippets or self.size is None:
+            return f"{have} of {config.min_snippets} snippets"
+        if self._steps_here >= config.max_steps_per_snippet * self.received:
+            return f"for new snippets after {self._steps_here} steps on {self.received}"
+        return ""
+
+    def advance(self) -> bool:
+        """Do the next piece of work.
+
+        Returns:
+            Whether there was something to do.
+
+        Raises:
+            SfmDepthError: A disk is full, or a model cannot be written.
+        """
+        if self.stopped:
+            return False
+        if self.why_waiting():
+            return self._render_missing()
+        if not self.is_calibrated:
+            self.calibrate()
+            self.validate()
+            return True
+        self._rehearse()
+        self._step()
+        if self.learner.refused_in_a_row >= REFUSED_IN_A_ROW:
+            self._go_back(f"{REFUSED_IN_A_ROW} steps in a row had no finite gradient")
+        elif self._steps_here % self.learner.training.validate_every == 0:
+            self._correct_scale()
+            self.validate()
+        return True
+
+    def calibrate(self) -> None:
+        """Set both metric scales by measurement on the newest snippets."""
+        average = self.learner.average.network
+        batches = self._batches(self.buffer.newest(CALIBRATION_SNIPPETS))
+        depth, translation = calibrate_scale(
+            average.depth, average.pose, batches, self.learner.objective
+        )
+        self.is_calibrated = True
+        self._scale_by("measured", depth, translation)
+
+    def validate(self) -> None:
+        """Judge the averaged weights on held-out snippets; deploy them if they are better."""
+        average, learner = self.learner.average.network, self.learner
+        verdict = self.comparison.compare(
+            average,
+            self.deployment,
+            self._fitting(self.buffer.holdout(MOST)),
+            self._rehearsal,
+            (learner.training, learner.objective),
+        )
+        _logger.info("step %d: %s", learner.steps, verdict.reason)
+        if verdict.has_exploded:
+            self._go_back(verdict.reason)
+            return
+        self.good.load_state_dict(average.state_dict())
+        if verdict.is_accepted:
+            self.deploy()
+
+    def deploy(self) -> ModelFolder:
+        """Save the averaged weights as a model folder and hand it over."""
+        folder = self.deployment.deploy(self.learner.average.network, self._facts())
+        self._tell("deployed %s", folder.model_id)
+        return folder
+
+    def rollback(self) -> str:
+        """Go back to the model before the deployed one, or to the deployed one's weights."""
+        is_older = self.deployment.go_back(self._facts())
+        self.rollbacks += 1
+        self._restart(self.deployment.networks)
+        what = "the model before" if is_older else "the deployed weights"
+        self._tell("back to %s, %s", what, self.deployment.folder.model_id)
+        return self.note
+
+    def reset(self) -> str:
+        """Forget all snippets and all that was learnt since the start."""
+        self.deployment.go_to_origin(self._facts())
+        self.buffer.clear()
+        self.received = self._steps_here = self.learner.steps = 0
+        self.stopped, self.is_calibrated = "", not self.learner.training.calibrate_scale
+        self._restart(self.deployment.origin)
+        self._tell("training begins anew from %s", self.parts.folder.model_id)
+        return self.note
+
+    def _step(self) -> None:
+        begin = time.perf_counter()
+        assert self.size is not None  # why_waiting sees to it
+        draw = draw_snippets(
+            self.buffer, self._rehearsal, self.learner.training, self._rng, self.size
+        )
+        if draw.live:
+            self.learner.step(collate([*draw.live, *draw.rendered]), len(draw.live))
+        self._steps_here += 1
+        self._durations.append(time.perf_counter() - begin)
+
+    def _rehearse(self) -> None:
+        """Render a little now and then, so that training is not held up."""
+        if self._steps_here % RENDER_EVERY or self._render_missing():
+            return
+        if self._rehearsal is not None and self._steps_here % REFRESH_EVERY == 0:
+            self._rehearsal.refresh()
+
+    def _render_missing(self) -> bool:
+        """Render a rehearsal snippet if one is missing."""
+        make, share = self.parts.make_world, self.learner.training.synthetic_share
+        if make is None or share == 0 or self.size is None or self._intrinsics is None:
+            return False
+        if self._rehearsal is None:
+            folder = self.parts.work_dir / "rehearsal"
+            seed = self.learner.training.seed
+            self._rehearsal = Rehearsal(folder, self.size, make(self._intrinsics), seed)
+        return self._rehearsal.prepare()
+
+    def _correct_scale(self) -> None:
+        """Take back a bias of scale over all that the buffer remembers."""
+        if not self.learner.training.calibrate_scale:
+            return
+        average = self.learner.average.network
+        snippets = self.buffer.sample(CORRECTION_SNIPPETS, self._rng)
+        found = measure_scale(
+            average.depth, average.pose, self._batches(snippets), self.learner.objective
+        )
+        self._scale_by("corrected", found.depth_factor, found.translation_factor)
+
+    def _scale_by(self, what: str, *measured: float) -> None:
+        factors = [trusted_factor(factor, len(self.buffer)) for factor in measured]
+        if factors != [1.0, 1.0]:
+            self.learner.scale(*factors)
+            self._tell(f"scales {what}: depth x %.3f, translation x %.3f", *factors)
+
+    def _fitting(self, snippets: list[Snippet]) -> list[Snippet]:
+        return [snippet for snippet in snippets if snippet.target.shape[:2] == self.size]
+
+    def _batches(self, snippets: list[Snippet]) -> list[SnippetBatch]:
+        batches = collate_in_batches(self._fitting(snippets), BATCH)
+        return [batch.to(self.learner.training.device) for batch in batches]
+
+    def _facts(self) -> ModelFacts:
+        width = self.size[1] if self.size else self.deployment.folder.width
+        after = self.comparison.after
+        metrics = after.as_floats() if after else {}
+        return ModelFacts(self.learner.steps, width, metrics)
+
+    def _restart(self, networks: NetworkPair, rate_factor: float = 1.0) -> None:
+        self.learner.restart_from(networks, rate_factor)
+        self.good.load_state_dict(networks.state_dict())
+
+    def _go_back(self, reason: str) -> None:
+        """Take the last good weights back and learn half as fast."""
+        self.rollbacks += 1
+        rate = self.learner.rate_factor / 2
+        self.learner.restart_from(self.good, rate)
+        self._tell("went back to the last good weights: %s", reason)
+        if rate < SMALLEST_RATE:
+            self.stopped = f"training diverges again and again ({reason}); call ~/reset"
+
+    def _tell(self, message: str, *values: object) -> None:
+        self.note = message % values
+        _logger.info("step %d: %s", self.learner.steps, self.note)

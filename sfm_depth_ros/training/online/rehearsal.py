@@ -1,0 +1,118 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Rendered snippets beside the live ones, so that the rest of the world is not forgotten."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sfm_depth_ros.errors import DataError
+from sfm_depth_ros.snippets.batch import SnippetBatch
+from sfm_depth_ros.snippets.snippet_cache import CacheShape, SnippetCache, open_cache
+from sfm_depth_ros.snippets.values import Snippet
+
+POOL, HELD_OUT = 40, 16  # a second or so each on a slow core, while training goes on
+HELD_OUT_SEED = 1_000_000_000  # of the first held-out snippet; pools stay below
+PER_DRIVE = 3  # renderers make this many successive numbers from one drive
+BATCH = 8
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class World:
+    """Where rehearsal comes from.
+
+    Attributes:
+        name: Says what is rendered; what was rendered under another name is made anew.
+        render: Renders the snippet of a number, with true depth and motion.
+    """
+
+    name: str
+    render: Callable[[int], Snippet]
+
+
+class Rehearsal:
+    """A small pool of rendered snippets at the camera's image size, and a fixed held-out set.
+
+    Rendering is done one snippet at a time, when the trainer has nothing better to do; what was
+    rendered stays on disk for the next start.
+
+    Args:
+        folder: Where the snippets are kept.
+        size: ``(height, width)`` of the network's image.
+        world: What is rendered, at that size.
+        seed: First seed of the pool.
+    """
+
+    def __init__(self, folder: Path, size: tuple[int, int], world: World, seed: int = 0) -> None:
+        self.size = size
+        self._render, self._seed = world.render, seed
+        height, width = size
+        place = folder / f"{width}x{height}"
+        pool = CacheShape(POOL, height, width, f"pool of {world.name}")
+        held_out = CacheShape(HELD_OUT, height, width, f"held out of {world.name}")
+        self._pool = _own_cache(place / "pool", pool)
+        self._held_out = _own_cache(place / "held_out", held_out)
+        self._refreshed = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether pool and held-out set are full."""
+        return not len(self._pool.missing_rows()) and not len(self._held_out.missing_rows())
+
+    def prepare(self) -> bool:
+        """Render one missing snippet, the held-out ones and the pool in turns.
+
+        Returns:
+            Whether one was missing.
+        """
+        held_out, pool = self._held_out.missing_rows(), self._pool.missing_rows()
+        if len(held_out) and len(held_out) / HELD_OUT >= len(pool) / POOL:
+            row = int(held_out[0])
+            self._held_out.write(row, self._render(HELD_OUT_SEED + row))
+            return True
+        if len(pool):
+            self._write_pool(int(pool[0]))
+            return True
+        return False
+
+    def refresh(self) -> None:
+        """Replace the oldest snippet of the pool by a new one."""
+        self._write_pool(self._refreshed % POOL)
+        self._refreshed += 1
+
+    def sample(self, count: int, rng: np.random.Generator) -> list[Snippet]:
+        """Draw up to ``count`` different snippets of the pool."""
+        rows = rng.permutation(self._pool.rows)[:count]
+        return [self._pool.snippet(int(row)) for row in rows]
+
+    def held_out(self) -> list[SnippetBatch]:
+        """The whole held-out set, or nothing before it is complete: only equal sets compare."""
+        if len(self._held_out.missing_rows()):
+            return []
+        return [
+            self._held_out.batch(range(start, start + BATCH))
+            for start in range(0, HELD_OUT, BATCH)
+        ]
+
+    def _write_pool(self, row: int) -> None:
+        turn = self._refreshed // POOL + 1 if row not in self._pool.missing_rows() else 0
+        seed = (self._seed * 1_000_003 + row + POOL * turn) % HELD_OUT_SEED
+        self._pool.write(row, self._render(seed))
+
+
+def _own_cache(folder: Path, shape: CacheShape) -> SnippetCache:
+    """Open a cache that nobody else uses; one that does not fit is made anew."""
+    try:
+        return open_cache(folder, shape)
+    except DataError as error:
+        _logger.warning("rendered snippets are made anew: %s", error)
+        shutil.rmtree(folder, ignore_errors=True)
+        return open_cache(folder, shape)

@@ -1,0 +1,106 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the online trainer says of itself: state, reason, and every number behind them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # needs torch; what shows a status does not
+    from sfm_depth_ros.training.online.guard import HeldOutError
+
+WAITING, TRAINING, PAUSED, STOPPED = "waiting", "training", "paused", "stopped"
+
+
+@dataclass(frozen=True)
+class TrainerStatus:
+    """A snapshot of the online trainer.
+
+    Attributes:
+        state: ``waiting``, ``training``, ``paused`` or ``stopped``.
+        reason: Why, as a sentence.
+        steps: Steps taken.
+        step_ms: Duration of a step, recent median; 0 before the first.
+        learning_rate: Of the next step.
+        terms: Loss terms of the newest step, by name.
+        snippets: Snippets received and good.
+        buffer: Snippets in the buffer that are trained on.
+        held_out: Snippets held out.
+        refusals: How many snippets were refused, by reason.
+        steps_refused: Steps refused because loss or gradient was not finite.
+        rollbacks: Times that weights went back after divergence or by request.
+        validation_before: Held-out error of the deployed model, None before the first.
+        validation_after: Held-out error of the newest weights on the same snippets.
+        verdict: What the guard said of them.
+        note: Newest event: calibration, correction, deployment, way back.
+        models_deployed: Models handed over since the start.
+        deployed_model: Id of the model that depth runs with, as far as the trainer knows.
+    """
+
+    state: str
+    reason: str
+    steps: int = 0
+    step_ms: float = 0.0
+    learning_rate: float = 0.0
+    terms: dict[str, float] = field(default_factory=dict)
+    snippets: int = 0
+    buffer: int = 0
+    held_out: int = 0
+    refusals: dict[str, int] = field(default_factory=dict)
+    steps_refused: int = 0
+    rollbacks: int = 0
+    validation_before: HeldOutError | None = None
+    validation_after: HeldOutError | None = None
+    verdict: str = ""
+    note: str = ""
+    models_deployed: int = 0
+    deployed_model: str = ""
+
+    @property
+    def depth_scale_ratio(self) -> float | None:
+        """Of the newest weights on held-out snippets, from images and odometer."""
+        after = self.validation_after
+        return _known(after.depth_scale_ratio) if after else None
+
+    @property
+    def translation_scale_ratio(self) -> float | None:
+        """Of the newest weights on held-out snippets, against the odometer."""
+        after = self.validation_after
+        return _known(after.translation_scale_ratio) if after else None
+
+    def as_facts(self) -> dict[str, str | float | int]:
+        """Flat names and values, for diagnostics and logs; unknown ones are left out."""
+        facts: dict[str, str | float | int] = {
+            "state": self.state,
+            "reason": self.reason,
+            "steps": self.steps,
+            "step_ms": self.step_ms,
+            "learning_rate": self.learning_rate,
+            **{f"loss.{name}": value for name, value in self.terms.items()},
+            "snippets": self.snippets,
+            "buffer": self.buffer,
+            "held_out": self.held_out,
+            **{f"refused.{name}": count for name, count in self.refusals.items()},
+            "steps_refused": self.steps_refused,
+            "rollbacks": self.rollbacks,
+            "verdict": self.verdict,
+            "note": self.note,
+            "models_deployed": self.models_deployed,
+            "deployed_model": self.deployed_model,
+        }
+        for name, ratio in (
+            ("depth_scale_ratio", self.depth_scale_ratio),
+            ("translation_scale_ratio", self.translation_scale_ratio),
+        ):
+            if ratio is not None:
+                facts[name] = ratio
+        for when, error in (("before", self.validation_before), ("after", self.validation_after)):
+            if error is not None:
+                facts |= {f"validation_{when}.{k}": v for k, v in error.as_floats().items()}
+        return facts
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,227 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The online trainer: a worker thread, fed with snippets, asked for status, told to pause."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as AnswerTimeoutError
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from sfm_depth_ros.config.schema import ObjectiveConfig, OnlineTrainingConfig
+from sfm_depth_ros.errors import SfmDepthError, TrainingError
+from sfm_depth_ros.model_folder.folder import ModelFolder
+from sfm_depth_ros.snippets.replay_buffer import ReplayBuffer
+from sfm_depth_ros.snippets.values import Snippet
+from sfm_depth_ros.training.online.loop import OnlineLoop
+from sfm_depth_ros.training.online.parts import TrainerParts
+from sfm_depth_ros.training.online.state import restore, store
+from sfm_depth_ros.training.online.status import (
+    PAUSED,
+    STOPPED,
+    TRAINING,
+    WAITING,
+    TrainerStatus,
+)
+
+IDLE_S = 0.1  # between two looks for work
+ANSWER_S = 60.0  # within which a request is answered: a validation and a save lie in between
+SAVE_EVERY_S = 30.0
+
+_Answer = TypeVar("_Answer")
+_logger = logging.getLogger(__name__)
+
+
+class OnlineTrainer:
+    """Learns from a stream of snippets in a thread of its own.
+
+    Whatever goes wrong in the thread pauses training with a reason; nothing is raised into the
+    caller's threads, except as the answer to a request.
+
+    Args:
+        parts: Configuration, model to begin with, and what saves and hands over models.
+    """
+
+    def __init__(self, parts: TrainerParts) -> None:
+        training = parts.training
+        folder = parts.work_dir / "buffer"
+        buffer = ReplayBuffer(folder, training.buffer_size, training.holdout_share, training.seed)
+        self._loop = OnlineLoop(parts, buffer)
+        self._state_dir = parts.work_dir / "trainer_state"
+        restore(self._loop, self._state_dir)
+        self._refusals = {"not_finite": 0, "no_displacement": 0, "paused": 0}
+        self._inputs = "nothing received yet"
+        self._paused = ""
+        self._requests: queue.Queue[Callable[[], None]] = queue.Queue()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._saved_at, self._saved_steps = time.monotonic(), self._loop.learner.steps
+
+    def start(self) -> None:
+        """Begin to work."""
+        if self._thread is None:
+            self._stopping.clear()
+            self._thread = threading.Thread(target=self._work, name="trainer", daemon=True)
+            self._thread.start()
+
+    def stop(self, timeout: float = 1.5) -> bool:
+        """End the thread and save the state.
+
+        Returns:
+            Whether it ended in time; if not, the state saved last is what a restart finds.
+        """
+        self._stopping.set()
+        if self._thread is None:
+            return True
+        self._thread.join(timeout)
+        is_over = not self._thread.is_alive()
+        self._thread = None
+        return is_over
+
+    def add_snippet(self, snippet: Snippet) -> bool:
+        """Take a snippet into the buffer; while training is paused, none is taken.
+
+        Returns:
+            Whether it was kept; the reason of a refusal is counted in the status.
+        """
+        reason = "paused" if self._paused else _why_unusable(snippet)
+        if reason:
+            self._refusals[reason] += 1
+            return False
+        try:
+            is_kept = self._loop.buffer.add(snippet)
+        except TrainingError as error:
+            self._pause(str(error))
+            return False
+        self._loop.take(snippet)
+        return is_kept
+
+    def set_inputs(self, missing: str) -> None:
+        """Say what the trainer's inputs lack (camera, velocity, motion), or an empty string."""
+        self._inputs = missing
+
+    def set_training(self, is_on: bool) -> str:
+        """Pause training, or go on; says what came of it."""
+        self._paused = "" if is_on else "by request"
+        return "training goes on" if is_on else "training is paused"
+
+    def save_model(self) -> ModelFolder:
+        """Save the weights of now as a model and deploy it, whatever the guard thinks."""
+        return self._ask(self._loop.deploy)
+
+    def rollback(self) -> str:
+        """Go back to the model before the deployed one."""
+        return self._ask(self._loop.rollback)
+
+    def reset(self) -> str:
+        """Forget the buffer and everything learnt since the start."""
+        return self._ask(self._loop.reset)
+
+    def configure(self, training: OnlineTrainingConfig, objective: ObjectiveConfig) -> None:
+        """Use other rates and weights from the next step on."""
+        self._loop.learner.training, self._loop.learner.objective = training, objective
+
+    def status(self) -> TrainerStatus:
+        """A snapshot for people and diagnostics."""
+        loop, learner = self._loop, self._loop.learner
+        state, reason = self._state()
+        return TrainerStatus(
+            state=state,
+            reason=reason,
+            steps=learner.steps,
+            step_ms=loop.step_ms,
+            learning_rate=learner.learning_rate,
+            terms=learner.terms,
+            snippets=loop.received,
+            buffer=len(loop.buffer),
+            held_out=loop.buffer.holdout_count,
+            refusals={**self._refusals, **loop.buffer.refused},
+            steps_refused=learner.refused,
+            rollbacks=loop.rollbacks,
+            validation_before=loop.comparison.before,
+            validation_after=loop.comparison.after,
+            verdict=loop.comparison.said,
+            note=loop.note,
+            models_deployed=loop.deployment.count,
+            deployed_model=loop.deployment.folder.model_id,
+        )
+
+    def _state(self) -> tuple[str, str]:
+        if self._loop.stopped:
+            return STOPPED, self._loop.stopped
+        if self._paused:
+            return PAUSED, self._paused
+        if waiting := self._loop.why_waiting():
+            return WAITING, f"{waiting}; {self._inputs}" if self._inputs else waiting
+        return TRAINING, self._loop.note
+
+    def _pause(self, reason: str) -> None:
+        if reason != self._paused:
+            _logger.error("training is paused: %s", reason)
+        self._paused = reason
+
+    def _ask(self, work: Callable[[], _Answer]) -> _Answer:
+        """Have the worker do something between two steps, and wait for its answer."""
+        if self._thread is None:
+            return work()
+        answer: Future[_Answer] = Future()
+
+        def run() -> None:
+            try:
+                answer.set_result(work())
+            except Exception as error:  # raised again where the answer is waited for
+                answer.set_exception(error)
+
+        self._requests.put(run)
+        try:
+            return answer.result(ANSWER_S)
+        except AnswerTimeoutError as error:
+            raise TrainingError("the trainer is busy; try again in a minute") from error
+
+    def _work(self) -> None:
+        torch.set_num_threads(self._loop.learner.training.threads)
+        while not self._stopping.is_set():
+            if not self._work_once():
+                self._stopping.wait(IDLE_S)
+        self._save_state()
+
+    def _work_once(self) -> bool:
+        """Do one piece of work; an error ends training, not the thread."""
+        try:
+            while not self._requests.empty():
+                self._requests.get()()
+            is_busy = not self._paused and self._loop.advance()
+            if time.monotonic() - self._saved_at > SAVE_EVERY_S:
+                self._save_state()
+            return is_busy
+        except SfmDepthError as error:
+            self._pause(str(error))
+        except Exception as error:  # a bug: told in full, and no reason to take the node down
+            _logger.exception("training failed")
+            self._pause(f"internal error: {error!r}")
+        return False
+
+    def _save_state(self) -> None:
+        self._saved_at = time.monotonic()
+        if self._loop.learner.steps == self._saved_steps:
+            return
+        try:
+            store(self._loop, self._state_dir)
+            self._saved_steps = self._loop.learner.steps
+        except TrainingError as error:
+            self._pause(str(error))
+
+
+def _why_unusable(snippet: Snippet) -> str:
+    """Name of the reason why a snippet cannot teach metric scale, or an empty string."""
+    if not np.isfinite(snippet.displacements).all():
+        return "not_finite"
+    return "" if (snippet.displacements > 0).all() else "no_displacement"

@@ -1,0 +1,113 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Compares image pairs with the odometer, as soon as the odometer has caught up with them."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from sfm_depth_ros.errors import VelocityGapError
+from sfm_depth_ros.snippets.values import Displacement, Frame
+from sfm_depth_ros.snippets.velocity import VelocityBuffer
+from sfm_depth_ros.visual_odometry.alignment import DepthScale, measure_depth_scale
+
+
+@dataclass(frozen=True)
+class ImagePair:
+    """Two images with what the networks said of them.
+
+    Attributes:
+        earlier: The earlier frame.
+        later: The later frame, of the same camera.
+        depth: ``(H, W)`` predicted depth of the earlier frame, metres; NaN = not known.
+        T_earlier_later: ``(4, 4)`` predicted motion of the camera.
+    """
+
+    earlier: Frame
+    later: Frame
+    depth: np.ndarray
+    T_earlier_later: np.ndarray
+
+
+@dataclass(frozen=True)
+class PairScale:
+    """What the odometer makes of one pair.
+
+    Attributes:
+        pair: The pair.
+        T_measured: ``(4, 4)`` the odometer's ``T_earlier_later`` of the camera.
+        depth: Depth's own scale, or None where the pair cannot say.
+        translation_ratio: Predicted over measured length of the translation, or None where the
+            robot hardly moved.
+    """
+
+    pair: ImagePair
+    T_measured: np.ndarray
+    depth: DepthScale | None
+    translation_ratio: float | None
+
+
+class ScaleGauge:
+    """Holds pairs until velocities cover them.
+
+    Odometry usually arrives after the image it belongs to, so a pair waits, for a few images at
+    most. One pair is measured at a call; where several are ready, the newest.
+
+    Args:
+        capacity: How many pairs may wait.
+    """
+
+    def __init__(self, capacity: int = 8) -> None:
+        self._waiting: deque[ImagePair] = deque(maxlen=capacity)
+        self.remark = ""
+
+    def add(self, pair: ImagePair) -> None:
+        """Let a pair wait for its velocities."""
+        self._waiting.append(pair)
+
+    def clear(self) -> None:
+        """Forget the pairs that wait."""
+        self._waiting.clear()
+        self.remark = ""
+
+    def measure(self, velocities: VelocityBuffer, min_displacement: float) -> PairScale | None:
+        """Measure the newest pair that the velocities cover; ``remark`` says why there is none.
+
+        Args:
+            velocities: The odometer's memory.
+            min_displacement: Camera translation in metres below which a pair has no scale.
+        """
+        self.remark = ""
+        ready: tuple[ImagePair, Displacement] | None = None
+        while self._waiting:
+            pair = self._waiting[0]
+            try:
+                ready = pair, velocities.displacement(pair.earlier.stamp_ns, pair.later.stamp_ns)
+            except VelocityGapError as error:
+                self.remark = f"no scale: {error}"
+                if error.pending:
+                    break
+            self._waiting.popleft()
+        return None if ready is None else self._compare(*ready, min_displacement)
+
+    def _compare(
+        self, pair: ImagePair, measured: Displacement, min_displacement: float
+    ) -> PairScale:
+        T_measured = measured.T_earlier_later
+        if measured.length < min_displacement:
+            self.remark = f"no scale: moved {measured.length:.3f} m < min_displacement"
+            return PairScale(pair, T_measured, None, None)
+        predicted_length = float(np.linalg.norm(pair.T_earlier_later[:3, 3]))
+        depth = measure_depth_scale(
+            _grey(pair.earlier), _grey(pair.later), pair.depth, pair.earlier.intrinsics, T_measured
+        )
+        self.remark = "" if depth else "no depth scale: too little parallax or texture"
+        return PairScale(pair, T_measured, depth, predicted_length / measured.length)
+
+
+def _grey(frame: Frame) -> np.ndarray:
+    return cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY)

@@ -1,0 +1,86 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The rendered camera: its optics, where it sits, the rays of its pixels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from sfm_depth_ros.geometry.camera import Intrinsics
+from sfm_depth_ros.geometry.frames import R_BASE_OPTICAL
+from sfm_depth_ros.world.trajectory import rotation_from_euler
+from sfm_depth_ros.world.visibility import RayGrid
+
+
+@dataclass(frozen=True)
+class CameraSpec:
+    """A camera on a robot.
+
+    Attributes:
+        width: Pixels.
+        height: Pixels.
+        hfov_deg: Horizontal field of view of the undistorted image.
+        height_m: Above the ground.
+        pitch_deg: Positive looks down.
+        roll_deg: Positive leans to the right.
+        forward_m: Offset from ``base_link`` along x.
+        distortion: ``plumb_bob`` (k1, k2, p1, p2, k3), or empty.
+        centre_px: Offset of the principal point from the image centre.
+    """
+
+    width: int
+    height: int
+    hfov_deg: float
+    height_m: float
+    pitch_deg: float
+    roll_deg: float = 0.0
+    forward_m: float = 0.0
+    distortion: tuple[float, ...] = ()
+    centre_px: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def intrinsics(self) -> Intrinsics:
+        """K of the image as it is delivered (before undistortion)."""
+        plain = Intrinsics.from_hfov(self.hfov_deg, self.width, self.height)
+        cx, cy = plain.cx + self.centre_px[0], plain.cy + self.centre_px[1]
+        return Intrinsics(plain.fx, plain.fy, cx, cy, self.width, self.height)
+
+    @property
+    def T_base_camera(self) -> np.ndarray:
+        """Pose of the optical frame in ``base_link``, ``(4, 4)`` float64."""
+        T = np.eye(4)
+        roll, pitch = math.radians(self.roll_deg), math.radians(self.pitch_deg)
+        T[:3, :3] = rotation_from_euler(roll, pitch, 0.0) @ R_BASE_OPTICAL
+        T[:3, 3] = self.forward_m, 0.0, self.height_m
+        return T
+
+
+def ray_grid(camera: CameraSpec) -> RayGrid:
+    """Rays of every pixel; a distorted lens is inverted by fixed-point iteration."""
+    K = camera.intrinsics
+    x = (np.arange(camera.width)[None] - K.cx) / K.fx + np.zeros((camera.height, 1))
+    y = (np.arange(camera.height)[:, None] - K.cy) / K.fy + np.zeros((1, camera.width))
+    if camera.distortion:
+        x, y = undistort(x, y, camera.distortion)
+    return RayGrid.from_coordinates(
+        torch.from_numpy(x.astype(np.float32)), torch.from_numpy(y.astype(np.float32))
+    )
+
+
+def undistort(
+    x: np.ndarray, y: np.ndarray, coefficients: tuple[float, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Inverse of ``plumb_bob`` (Brown-Conrady, as in OpenCV and sensor_msgs/CameraInfo)."""
+    k1, k2, p1, p2, k3 = (*coefficients, 0.0, 0.0, 0.0, 0.0, 0.0)[:5]
+    u, v = x.copy(), y.copy()
+    for _ in range(60):
+        r2 = u * u + v * v
+        radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
+        du = 2 * p1 * u * v + p2 * (r2 + 2 * u * u)
+        dv = p1 * (r2 + 2 * v * v) + 2 * p2 * u * v
+        u, v = (x - du) / radial, (y - dv) / radial
+    return u, v

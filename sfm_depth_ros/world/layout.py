@@ -1,0 +1,66 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What every style of place shares: its layout, and how things are placed beside the road."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from sfm_depth_ros.world.ground import GroundStyle
+from sfm_depth_ros.world.props import Place, Props
+from sfm_depth_ros.world.road import Road
+
+Rng = np.random.Generator
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a style decides beside its solids.
+
+    Attributes:
+        ground: Bands and markings.
+        half_width: Half the width of the roadway in metres.
+        lane_m: Lateral position in which the robot drives.
+        has_traffic: Whether vehicles drive here.
+    """
+
+    ground: GroundStyle
+    half_width: float
+    lane_m: float
+    has_traffic: bool = False
+
+
+@dataclass(frozen=True)
+class Style:
+    """How to build one kind of place; ``bend`` limits the road's curves."""
+
+    build: Callable[[Props, Road], Layout]
+    bend: float
+    indoor: bool = False
+
+
+class Roadside:
+    """Places things relative to the road and keeps the roadway clear."""
+
+    def __init__(self, road: Road, clear_m: float) -> None:
+        self.road = road
+        self.clear_m = clear_m
+
+    def place(self, along: float, lateral: float, turn: float = 0.0) -> Place:
+        """A place facing along the road, plus ``turn``."""
+        x, y = self.road.position(along, lateral)
+        return Place(float(x), float(y), float(self.road.yaw(along)) + turn)
+
+    def is_clear(self, place: Place, radius: float) -> bool:
+        """Whether a disc keeps off the roadway (roads bend back on themselves)."""
+        gap = np.hypot(*(self.road.xy[::4] - [place.x, place.y]).T).min()
+        return bool(gap > self.clear_m + radius)
+
+
+def random_tint(rng: Rng, low: float = 0.85, high: float = 1.15) -> tuple[float, float, float]:
+    """A random brightness with a weak hue."""
+    r, g, b = rng.uniform(low, high) * (1 + rng.normal(0, 0.03, 3))
+    return float(r), float(g), float(b)

@@ -1,0 +1,157 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import array
+
+import cv2
+import numpy as np
+import pytest
+
+from sfm_depth_ros.camera.image_codec import (
+    decode_compressed,
+    decode_compressed_depth,
+    decode_depth,
+    decode_image,
+    encode_depth,
+    encode_jpeg,
+    encode_png,
+)
+from sfm_depth_ros.errors import DataError
+
+RNG = np.random.default_rng(0)
+RGB = RNG.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+
+
+def _padded(image: np.ndarray, step: int) -> bytes:
+    rows = image.reshape(image.shape[0], -1).view(np.uint8)
+    return b"".join(row.tobytes() + b"\xaa" * (step - row.size) for row in rows)
+
+
+@pytest.mark.parametrize("extra", [0, 5])
+@pytest.mark.parametrize(
+    ("encoding", "pixels"),
+    [
+        ("rgb8", RGB),
+        ("bgr8", RGB[..., ::-1]),
+        ("8UC3", RGB[..., ::-1]),
+        ("rgba8", np.dstack([RGB, np.full((6, 8), 9, np.uint8)])),
+        ("bgra8", np.dstack([RGB[..., ::-1], np.full((6, 8), 9, np.uint8)])),
+    ],
+)
+def test_channels_come_out_as_rgb_whatever_their_order_and_padding(encoding, pixels, extra):
+    pixels = np.ascontiguousarray(pixels)
+    step = pixels.strides[0] + extra
+    decoded = decode_image(encoding, _padded(pixels, step), 6, 8, step)
+    np.testing.assert_array_equal(decoded, RGB)
+
+
+@pytest.mark.parametrize("make", [bytes, bytearray, lambda b: array.array("B", b), memoryview])
+def test_any_buffer_serves(make):
+    decoded = decode_image("rgb8", make(RGB.tobytes()), 6, 8, 24)
+    np.testing.assert_array_equal(decoded, RGB)
+
+
+def test_rgb8_is_not_copied():
+    data = bytearray(RGB.tobytes())
+    decoded = decode_image("rgb8", data, 6, 8, 24)
+    data[0] = (data[0] + 1) % 256
+    assert decoded[0, 0, 0] == data[0]
+
+
+def test_missing_padding_of_the_last_row_is_accepted():
+    decoded = decode_image("rgb8", _padded(RGB, 30)[:-6], 6, 8, 30)
+    np.testing.assert_array_equal(decoded, RGB)
+
+
+def test_mono8_and_mono16_become_grey():
+    grey = RGB[..., 0].copy()
+    np.testing.assert_array_equal(
+        decode_image("mono8", grey.tobytes(), 6, 8, 8), np.dstack([grey] * 3)
+    )
+    wide = grey.astype(np.uint16) * 257
+    for is_big, order in ((False, "<u2"), (True, ">u2")):
+        data = wide.astype(order).tobytes()
+        decoded = decode_image("mono16", data, 6, 8, 16, is_big)
+        np.testing.assert_array_equal(decoded, np.dstack([grey] * 3))
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize(
+    ("pattern", "channels"),
+    [
+        ("rggb", (0, 1, 1, 2)),
+        ("bggr", (2, 1, 1, 0)),
+        ("gbrg", (1, 2, 0, 1)),
+        ("grbg", (1, 0, 2, 1)),
+    ],
+)
+def test_bayer_of_one_colour_gives_that_colour(pattern, channels, bits):
+    colour = np.array([200, 120, 40])
+    mosaic = np.empty((8, 8), np.uint8 if bits == 8 else np.uint16)
+    for place, channel in enumerate(channels):
+        mosaic[place // 2 :: 2, place % 2 :: 2] = colour[channel] * (1 if bits == 8 else 257)
+    decoded = decode_image(f"bayer_{pattern}{bits}", mosaic.tobytes(), 8, 8, mosaic.strides[0])
+    np.testing.assert_array_equal(decoded, np.broadcast_to(colour, (8, 8, 3)))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "order"),
+    [("yuv422", "UYVY"), ("uyvy", "UYVY"), ("yuv422_yuy2", "YUYV"), ("yuyv", "YUYV")],
+)
+def test_yuv422_of_one_colour(encoding, order):
+    # BT.601, studio range: pure red is Y 81, U 90, V 240
+    values = {"Y": 81, "U": 90, "V": 240}
+    row = np.array([values[name] for name in order] * 4, np.uint8)
+    decoded = decode_image(encoding, np.tile(row, (4, 1)).tobytes(), 4, 8, 16)
+    np.testing.assert_allclose(decoded, np.broadcast_to([255, 0, 0], (4, 8, 3)), atol=2)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "size", "step", "words"),
+    [
+        ("rgb9", 144, 24, "rgb9"),
+        ("rgb8", 144, 23, "step 23"),
+        ("rgb8", 100, 24, "100 bytes"),
+    ],
+)
+def test_bad_messages_are_refused_by_name(encoding, size, step, words):
+    with pytest.raises(DataError, match=words):
+        decode_image(encoding, bytes(size), 6, 8, step)
+
+
+def test_jpeg_and_png_round_trip_in_rgb():
+    smooth = cv2.resize(RGB, (64, 48), interpolation=cv2.INTER_CUBIC)
+    np.testing.assert_array_equal(decode_compressed("png", encode_png(smooth)), smooth)
+    error = np.abs(decode_compressed("jpeg", encode_jpeg(smooth)).astype(int) - smooth)
+    assert error.mean() < 6
+
+
+@pytest.mark.parametrize("data", [b"", b"no image", encode_png(RGB)[:40]])
+def test_damaged_files_are_refused(data):
+    with pytest.raises(DataError, match="jpeg"):
+        decode_compressed("jpeg", data)
+
+
+def test_depth_is_metres_with_zero_for_unknown():
+    metres = np.array([[1.5, np.nan, np.inf, 0.0, -1.0, 70.0]], np.float32)
+    decoded = decode_depth("32FC1", metres.tobytes(), 1, 6, 24)
+    np.testing.assert_array_equal(decoded, [[1.5, 0, 0, 0, 0, 70]])
+    millimetres = np.array([[1500, 0]], np.uint16)
+    np.testing.assert_allclose(decode_depth("16UC1", millimetres.tobytes(), 1, 2, 4), [[1.5, 0]])
+    with pytest.raises(DataError, match="rgb8"):
+        decode_depth("rgb8", bytes(6), 1, 2, 6)
+
+
+@pytest.mark.parametrize(("format", "header"), [("16UC1; png", 0), ("16UC1; compressedDepth", 12)])
+def test_compressed_depth(format, header):
+    depth = np.array([[1.234, 65.0, np.nan], [0.0, 66.0, np.inf]], np.float32)
+    decoded = decode_compressed_depth(format, bytes(header) + encode_depth(depth))
+    np.testing.assert_allclose(decoded, [[1.234, 65.0, 0], [0, 0, 0]], atol=5e-4)
+
+
+def test_compressed_depth_of_another_kind_is_refused():
+    with pytest.raises(DataError, match="32FC1"):
+        decode_compressed_depth("32FC1; compressedDepth", b"")
+    with pytest.raises(DataError, match="16 bit"):
+        decode_compressed_depth("16UC1; png", encode_png(RGB))

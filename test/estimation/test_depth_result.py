@@ -1,0 +1,35 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A result as images and points."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sfm_depth_ros.estimation.depth_result import DepthResult
+from sfm_depth_ros.geometry.camera import Intrinsics
+from sfm_depth_ros.snippets.values import Frame
+
+CAMERA = Intrinsics(10.0, 10.0, 1.0, 0.5, 3, 2)
+
+
+def _result(depth: list[list[float]]) -> DepthResult:
+    metres = np.array(depth, np.float32)
+    frame = Frame(5, np.full((2, 3, 3), 9, np.uint8), CAMERA, None, "camera")
+    return DepthResult(5, "camera", metres, CAMERA, frame, metres, None, None, None, "id")
+
+
+def test_millimetres_know_no_infinity() -> None:
+    result = _result([[1.2344, np.nan, np.inf], [65.534, 65.6, 0.0]])
+    np.testing.assert_array_equal(result.depth_as("16UC1"), [[1234, 0, 0], [65534, 0, 0]])
+    assert result.depth_as("16UC1").dtype == np.uint16
+    assert result.depth_as("32FC1") is result.depth
+    with pytest.raises(ValueError, match="32FC1"):
+        result.depth_as("rgb8")
+
+
+def test_points_are_of_the_networks_image() -> None:
+    points = _result([[1.0, np.nan, np.inf], [2.0, 2.0, 2.0]]).points()
+    assert len(points) == 4
+    assert (points[0]["x"], points[0]["y"], points[0]["z"]) == pytest.approx((-0.1, -0.05, 1.0))

@@ -1,0 +1,92 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A replayed bag holds its input, and depth and motion with the input's stamps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from exact_drive import (
+    CAMERA,
+    Drive,
+    base_to_camera,
+    create_oracle_engine,
+    oracle,
+    write_bag,
+)
+
+from sfm_depth_ros.bags.message_events import stamp_ns
+from sfm_depth_ros.bags.reader import BagReader
+from sfm_depth_ros.camera.image_codec import decode_depth
+from sfm_depth_ros.config.schema import DepthNodeConfig
+from sfm_depth_ros.errors import DataError
+from sfm_depth_ros.estimation.replay import replay
+from sfm_depth_ros.geometry.frames import invert, pose_to_matrix
+
+
+def _messages(path: Path, topic: str) -> list:
+    with BagReader(path) as reader:
+        return [raw.message for raw in reader.raw_messages(topic)]
+
+
+@pytest.fixture(scope="module")
+def replayed(tmp_path_factory: pytest.TempPathFactory, drive: Drive) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("replay")
+    bag = write_bag(folder / "in", drive)
+    seen: list[int] = []
+    counts = replay(
+        oracle(drive),
+        bag,
+        folder / "out",
+        DepthNodeConfig(max_depth=50.0),
+        create_engine=create_oracle_engine,
+        on_image=seen.append,
+    )
+    assert seen == list(range(1, 13))
+    assert (counts.images, counts.written, counts.motions) == (12, 12, 11)
+    return bag, folder / "out"
+
+
+def test_everything_in_the_input_is_copied(replayed: tuple[Path, Path]) -> None:
+    bag, out = replayed
+    with BagReader(bag) as before, BagReader(out) as after:
+        for topic in before.recorded:
+            assert after.message_count(topic) == before.message_count(topic)
+        kept = [raw for raw in after.raw_messages() if raw.topic in before.recorded]
+        assert sorted(raw.cdr for raw in kept) == sorted(raw.cdr for raw in before.raw_messages())
+
+
+def test_depth_has_the_stamps_and_the_camera(replayed: tuple[Path, Path], drive: Drive) -> None:
+    depths = _messages(replayed[1], "/depth/image_rect")
+    infos = _messages(replayed[1], "/depth/camera_info")
+    assert [stamp_ns(m.header) for m in depths] == [f.stamp_ns for f in drive.frames]
+    assert {m.header.frame_id for m in depths} == {"camera"}
+    first = decode_depth("32FC1", depths[0].data, 96, 320, depths[0].step)
+    near = drive.depths[0] < 50
+    np.testing.assert_allclose(first[near], drive.depths[0][near], rtol=1e-5)
+    raw = np.frombuffer(depths[0].data, np.float32).reshape(first.shape)
+    assert np.isposinf(raw[drive.depths[0] > 51]).all()
+    assert infos[0].k[0] == pytest.approx(CAMERA.fx)
+    assert (infos[0].width, infos[0].height) == (320, 96)
+
+
+def test_odometry_is_the_path_of_the_base(replayed: tuple[Path, Path], drive: Drive) -> None:
+    odometry = _messages(replayed[1], "/ego_motion/odom")
+    last = odometry[-1]
+    assert (last.header.frame_id, last.child_frame_id) == ("odom_visual", "base_link")
+    p, q = last.pose.pose.position, last.pose.pose.orientation
+    pose = pose_to_matrix([p.x, p.y, p.z, q.x, q.y, q.z, q.w])
+    expected = drive.poses[-1] @ invert(base_to_camera())
+    np.testing.assert_allclose(pose, expected, atol=1e-4)
+    assert last.twist.twist.linear.x == pytest.approx(6.0, rel=1e-4)
+    assert last.twist.twist.angular.z == pytest.approx(0.1, rel=1e-3)
+    covariance = np.reshape(last.pose.covariance, (6, 6))
+    assert np.all(np.linalg.eigvalsh(covariance) > 0)
+
+
+def test_an_output_that_exists_is_not_overwritten(tmp_path: Path, drive: Drive) -> None:
+    bag = write_bag(tmp_path / "in", drive)
+    with pytest.raises(DataError, match="exists already"):
+        replay(oracle(drive), bag, bag, DepthNodeConfig(), create_engine=create_oracle_engine)

@@ -1,0 +1,30 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Laps follow each other without a gap, whoever measured them."""
+
+from __future__ import annotations
+
+import pytest
+
+from sfm_depth_ros.estimation import stage_clock
+from sfm_depth_ros.estimation.memory import resident_mb
+from sfm_depth_ros.estimation.stage_clock import StageClock
+
+
+def test_laps_add_up_to_the_total(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([10.001, 10.004, 10.010])
+    monkeypatch.setattr(stage_clock.time, "perf_counter", lambda: next(times))
+    clock = StageClock(started_at=10.0)
+    clock.lap("receive")
+    clock.insert({"depth": 3.0})
+    clock.lap("publish")
+    assert clock.timings_ms == pytest.approx(
+        {"receive": 1.0, "depth": 3.0, "publish": 6.0, "total": 10.0}
+    )
+
+
+def test_memory_is_that_of_this_process() -> None:
+    before = resident_mb()
+    block = bytearray(80_000_000)
+    block[::4096] = b"x" * len(block[::4096])
+    assert resident_mb() - before == pytest.approx(80, abs=15)

@@ -1,0 +1,72 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Depth errors against hand-computed numbers."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from sfm_depth_ros.evaluation.depth_errors import depth_errors, depth_scale_ratio, mean_errors
+
+
+def test_errors_are_the_hand_computed_ones() -> None:
+    truth = np.array([[2.0, 4.0, 10.0]])
+    errors = depth_errors(np.array([[2.2, 3.0, 20.0]]), truth)
+    assert errors is not None
+    assert errors.abs_rel == pytest.approx((0.1 + 0.25 + 1.0) / 3)
+    assert errors.sq_rel == pytest.approx((0.04 / 2 + 1 / 4 + 100 / 10) / 3)
+    assert errors.rmse == pytest.approx(math.sqrt((0.04 + 1 + 100) / 3))
+    logs = [math.log(1.1), math.log(0.75), math.log(2)]
+    assert errors.rmse_log == pytest.approx(math.sqrt(sum(x * x for x in logs) / 3))
+    assert (errors.a1, errors.a2, errors.a3) == pytest.approx((1 / 3, 2 / 3, 2 / 3))
+    assert errors.points == 3
+
+
+def test_unknown_and_out_of_range_truth_is_left_out() -> None:
+    truth = np.array([[0.0, np.nan, np.inf, 90.0, 5.0, 5.0]])
+    errors = depth_errors(np.array([[5.0, 5.0, 5.0, 5.0, 5.0, np.nan]]), truth)
+    assert errors is not None
+    assert errors.points == 1
+    assert errors.abs_rel == 0.0
+
+
+def test_infinite_prediction_counts_as_the_cap() -> None:
+    errors = depth_errors(np.array([[np.inf]]), np.array([[40.0]]), max_depth=80.0)
+    assert errors is not None
+    assert errors.abs_rel == pytest.approx(1.0)
+
+
+def test_median_scaling_removes_a_wrong_unit() -> None:
+    truth = np.linspace(2, 40, 50).reshape(5, 10)
+    scaled = depth_errors(0.1 * truth, truth, median_scaled=True)
+    unscaled = depth_errors(0.1 * truth, truth)
+    assert scaled is not None and unscaled is not None
+    assert scaled.abs_rel == pytest.approx(0.0, abs=1e-12)
+    assert unscaled.abs_rel == pytest.approx(0.9)
+
+
+def test_ratio_is_the_median_of_quotients() -> None:
+    truth = np.array([[1.0, 2.0, 4.0, 0.0]])
+    prediction = np.array([[1.1, 2.4, 8.0, 3.0]])
+    assert depth_scale_ratio(prediction, truth) == pytest.approx(1.2)
+    assert depth_scale_ratio(prediction, np.zeros((1, 4))) is None
+
+
+def test_nothing_known_gives_none_and_other_shapes_are_refused() -> None:
+    assert depth_errors(np.ones((2, 2)), np.zeros((2, 2))) is None
+    with pytest.raises(ValueError, match="truth is"):
+        depth_errors(np.ones((2, 2)), np.ones((2, 3)))
+
+
+def test_mean_weighs_frames_not_points() -> None:
+    near = depth_errors(np.full((1, 4), 2.0), np.full((1, 4), 1.0))
+    far = depth_errors(np.full((1, 1), 1.0), np.full((1, 1), 1.0))
+    assert near is not None and far is not None
+    report = mean_errors([near, far])
+    assert report is not None
+    assert report["abs_rel"] == pytest.approx(0.5)
+    assert (report["frames"], report["points"]) == (2, 5)
+    assert mean_errors([]) is None

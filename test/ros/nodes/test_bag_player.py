@@ -1,0 +1,127 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""bag_player as a process: everything arrives, in order, in time, and looping goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is not installed")
+pytest.importorskip("rosbags", reason="rosbags is not installed")
+pytestmark = pytest.mark.ros
+
+from nav_msgs.msg import Odometry
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, Image
+
+from sfm_depth_ros.bags.writer import BagWriter
+from sfm_depth_ros.camera.camera_model import CameraModel
+from sfm_depth_ros.geometry.camera import Intrinsics
+from sfm_depth_ros.ros.conversions import image_to_rgb, stamp_to_ns
+from sfm_depth_ros.snippets.values import Velocity
+
+START_NS = 1_700_000_000 * 10**9
+PERIOD_NS = 50_000_000
+COUNT = 20
+
+
+def _pixels(index):
+    return np.full((48, 64, 3), index, np.uint8)
+
+
+@pytest.fixture(scope="module", params=["mcap", "sqlite3"])
+def bag(request, tmp_path_factory):
+    path = tmp_path_factory.mktemp("bags") / request.param
+    camera = CameraModel.from_intrinsics(Intrinsics(50.0, 50.0, 31.5, 23.5, 64, 48), "camera")
+    with BagWriter(path, request.param) as writer:
+        writer.write_static_transform(START_NS, "base_link", "camera", np.eye(4))
+        for index in range(COUNT):
+            stamp_ns = START_NS + index * PERIOD_NS
+            writer.write_camera_info(stamp_ns, camera)
+            writer.write_image(stamp_ns, _pixels(index), "camera")
+            velocity = Velocity(stamp_ns, np.array([1.0, 0, 0]), np.zeros(3))
+            writer.write_odometry(velocity)
+    return path
+
+
+def test_everything_arrives_in_order_and_loops_go_on(bag, start_node, probe, tmp_path):
+    images = probe.collect(Image, "/camera/image_raw", 50)
+    infos = probe.collect(CameraInfo, "/camera/camera_info", 50)
+    odometry = probe.collect(Odometry, "/odom", 50)
+    clock = probe.collect(Clock, "/clock", 50)
+    report = tmp_path / "sent.json"
+    options = [str(bag), "--loop", "2", "--wait-for", "1", "--clock", "--json", str(report)]
+    player = start_node("bag_player", options=options)
+    probe.until(lambda: player.process.poll() is not None, 40)
+    probe.during(0.3)
+    assert (player.process.returncode, "Traceback" in player.text) == (0, False), player.text
+    sent = json.loads(report.read_text())
+    assert sent["images"] == sent["topics"]["/odom"] == 2 * COUNT
+    assert len(images) == len(infos) == len(odometry) == 2 * COUNT
+    stamps = np.array([stamp_to_ns(image.header.stamp) for image in images])
+    assert stamps[0] == START_NS
+    # a second lies between two rounds
+    assert set(np.round(np.diff(stamps) * 1e-9, 6)) == {PERIOD_NS * 1e-9, 1.0}
+    assert [int(image_to_rgb(image)[0, 0, 0]) for image in images] == [*range(COUNT)] * 2
+    assert images[0].header.frame_id == "camera"
+    times = [stamp_to_ns(message.clock) for message in clock]
+    assert times == sorted(times)
+    assert times[-1] >= stamps[-1]
+
+
+def test_a_part_of_it_of_chosen_topics_remapped(bag, start_node, probe):
+    images = probe.collect(Image, f"{probe.namespace}/here", 50)
+    infos = probe.collect(CameraInfo, "/camera/camera_info", 50)
+    options = [str(bag), "--topics", "/camera/image_raw", "--start", "0.25", "--duration", "0.5"]
+    player = start_node(
+        "bag_player",
+        [f"/camera/image_raw:={probe.namespace}/here"],
+        options=[*options, "--rate", "0.5", "--wait-for", "1"],
+    )
+    probe.until(lambda: player.process.poll() is not None, 40)
+    probe.during(0.3)
+    stamps = [stamp_to_ns(image.header.stamp) for image in images]
+    assert stamps == [START_NS + index * PERIOD_NS for index in range(5, 16)]
+    assert infos == []
+
+
+def test_the_calibration_may_come_first(bag, start_node, probe):
+    infos = probe.collect(CameraInfo, "/camera/camera_info", 50)
+    images = probe.collect(Image, "/camera/image_raw", 50)
+    player = start_node("bag_player", options=[str(bag), "--wait-for", "1", "--lead", "30"])
+    probe.until(lambda: len(infos) >= 2)
+    assert images == []
+    assert player.interrupt()[0] == 0
+
+
+def test_a_signal_ends_it_cleanly_while_it_plays(bag, start_node, probe):
+    images = probe.collect(Image, "/camera/image_raw", 50)
+    player = start_node("bag_player", options=[str(bag), "--loop", "100"])
+    probe.until(lambda: images)
+    status, seconds = player.interrupt()
+    assert (status, "Traceback" in player.text) == (0, False), player.text
+    assert seconds < 2.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["nowhere"], 1, "no readable rosbag2"),
+        (["BAG", "--topics", "/nothing"], 1, "the bag has no topic /nothing"),
+        (["BAG", "--rate", "0"], 2, "--rate > 0"),
+    ],
+)
+def test_what_cannot_be_played_is_one_line(bag, arguments, status, said):
+    words = [str(bag) if word == "BAG" else word for word in arguments]
+    command = [sys.executable, "-m", "sfm_depth_ros.ros.main", "bag_player", *words]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == status
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr

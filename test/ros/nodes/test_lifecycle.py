@@ -1,0 +1,112 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""States, signals and starting without what is needed."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is not installed")
+pytestmark = pytest.mark.ros
+
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from sensor_msgs.msg import Image
+
+
+def test_without_autostart_the_states_are_somebody_elses_business(
+    start_node, probe, camera, tiny_model, tmp_path
+):
+    start_node(
+        "depth_node",
+        autostart=False,
+        model=tiny_model.path,
+        models_dir=tmp_path,
+        engine="onnxruntime",
+    )
+    name = f"{probe.namespace}/depth_node"
+    depths = probe.collect(Image, "depth/image_rect")
+
+    def state():
+        return probe.call(GetState, f"{name}/get_state").current_state.label
+
+    def change(identifier):
+        transition = Transition(id=identifier)
+        return probe.call(ChangeState, f"{name}/change_state", transition=transition).success
+
+    assert state() == "unconfigured"
+    probe.until(lambda: probe.message == "the node is unconfigured, not active")
+    assert change(Transition.TRANSITION_CONFIGURE)
+    assert state() == "inactive"
+    assert change(Transition.TRANSITION_ACTIVATE)
+    assert state() == "active"
+    probe.until(lambda: camera.shoot() and depths)
+    assert change(Transition.TRANSITION_DEACTIVATE)
+    probe.during(0.3)
+    count = len(depths)
+    for _ in range(5):
+        camera.shoot()
+        probe.during(0.05)
+    assert len(depths) == count
+    assert probe.fresh_facts()["state"] == "inactive"
+    assert change(Transition.TRANSITION_ACTIVATE)
+    probe.until(lambda: camera.shoot() and len(depths) > count)
+    assert change(Transition.TRANSITION_DEACTIVATE)
+    assert change(Transition.TRANSITION_CLEANUP)
+    assert state() == "unconfigured"
+
+
+def test_a_model_that_is_none_is_an_error_that_names_it(start_node, probe, tmp_path):
+    node = start_node("depth_node", ["__node:=broken"], model=tmp_path, models_dir=tmp_path)
+    _wait_for(node, "configure failed")
+    assert str(tmp_path) in node.text
+    assert node.interrupt()[0] == 0
+    assert "Traceback" not in node.text
+
+
+def test_a_wrong_parameter_is_one_line(start_node):
+    node = start_node("depth_node", engine="abacus")
+    assert node.process.wait(timeout=20) == 1
+    assert "engine: expected one of auto" in node.text
+    assert "Traceback" not in node.text
+
+
+@pytest.mark.parametrize("entry", ["depth_node", "trainer_node"])
+@pytest.mark.parametrize("delay", [0.0, 0.3, 1.0])
+def test_a_signal_during_the_start_ends_it_cleanly(start_node, tmp_path, entry, delay):
+    node = start_node(entry, models_dir=tmp_path)
+    _wait_for_handlers(node.process.pid)
+    time.sleep(delay)
+    status, seconds = node.interrupt(signal.SIGTERM if delay == 0.3 else signal.SIGINT)
+    assert (status, "Traceback" in node.text) == (0, False), node.text
+    assert seconds < 2.0
+
+
+def test_depth_node_needs_no_torch():
+    code = "import sfm_depth_ros.ros.depth_node, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def _wait_for_handlers(pid, seconds=20.0):
+    """Until the process catches SIGTERM, which the interpreter does not do by itself."""
+    end = time.monotonic() + seconds
+    while True:
+        assert time.monotonic() < end
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        caught = next(int(line.split()[1], 16) for line in lines if line.startswith("SigCgt"))
+        if caught >> (signal.SIGTERM - 1) & 1:
+            return
+        time.sleep(0.005)
+
+
+def _wait_for(node, text, seconds=20.0):
+    end = time.monotonic() + seconds
+    while text not in node.text:
+        assert time.monotonic() < end, node.text
+        time.sleep(0.05)

@@ -1,0 +1,92 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Who judges by what: rendered snippets by truth, recorded ones by what a robot has."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from sfm_depth_ros.config.schema import ObjectiveConfig, OfflineTrainingConfig
+from sfm_depth_ros.snippets.batch import collate
+from sfm_depth_ros.snippets.snippet_cache import CacheShape, open_cache
+from sfm_depth_ros.training.offline.data import Source, TrainingData
+from sfm_depth_ros.training.offline.judging import DataJudge, judge_recorded
+from sfm_depth_ros.training.offline.run import judging
+from sfm_depth_ros.training.step import training_step
+
+
+@pytest.fixture
+def networks(tiny_networks):
+    return tiny_networks().eval()
+
+
+def source(folder, snippets) -> Source:
+    cache = open_cache(folder, CacheShape(len(snippets), 64, 96, folder.name))
+    for row, snippet in enumerate(snippets):
+        cache.write(row, snippet)
+    return Source.whole(cache)
+
+
+def test_way_error_by_hand(plane_snippets, networks) -> None:
+    snippets = plane_snippets(3)
+    batch = collate(snippets)
+    found = judge_recorded(networks, [batch, collate(snippets[:1])], ObjectiveConfig())
+    with torch.no_grad():
+        said = training_step(networks.depth, networks.pose, batch, ObjectiveConfig())
+    lengths = np.linalg.norm(said.T_source_target.numpy()[..., :3, 3], axis=-1)
+    lengths = np.concatenate([lengths.ravel(), lengths[0]])
+    measured = np.concatenate([s.displacements for s in (*snippets, snippets[0])])
+    floor = np.maximum(measured, 0.1)
+    assert found["way_error"] == pytest.approx(np.mean(np.abs(lengths - measured) / floor), 1e-4)
+    assert found["snippets"] == 4
+    assert 0 < found["photometric"] < 1
+
+
+def test_images_are_judged_where_training_does_not_look_at_them(
+    tiny_networks, plane_snippets
+) -> None:
+    networks, batches = tiny_networks().eval(), [collate(plane_snippets(1))]
+    looking, blind = (
+        judge_recorded(networks, batches, ObjectiveConfig(photometric_weight=weight))
+        for weight in (1.0, 0.0)
+    )
+    assert blind == looking
+
+
+def test_truth_of_a_bag_is_reported_and_decides_nothing(
+    tmp_path, plane_snippets, networks
+) -> None:
+    with_truth = source(tmp_path / "a", plane_snippets(3, with_truth=True))
+    without = source(tmp_path / "b", plane_snippets(3))
+    config, objective = OfflineTrainingConfig(), ObjectiveConfig()
+    scores = {}
+    for name, recorded in (("with", with_truth), ("without", without)):
+        data = TrainingData([], [], config, (), [recorded])
+        scores[name] = DataJudge(data, objective, "cpu")(networks)
+    assert scores["with"]["score"] == pytest.approx(scores["without"]["score"])
+    assert scores["with"]["recorded_abs_rel"] > 0
+    assert "recorded_abs_rel" not in scores["without"]
+
+
+def test_rendered_ones_alone_decide_by_depth(tmp_path, plane_snippets, networks) -> None:
+    rendered = source(tmp_path / "a", plane_snippets(3, with_truth=True))
+    data = TrainingData([rendered], [], OfflineTrainingConfig(), [rendered])
+    found = DataJudge(data, ObjectiveConfig(), "cpu")(networks)
+    assert found["score"] == found["abs_rel"] > 0
+    assert DataJudge(TrainingData([], [], data.config), ObjectiveConfig(), "cpu")(networks) == {}
+
+
+def test_both_are_reported_and_the_recorded_ones_decide(
+    tmp_path, plane_snippets, networks, monkeypatch
+) -> None:
+    rendered = source(tmp_path / "a", plane_snippets(2, with_truth=True))
+    recorded = source(tmp_path / "b", plane_snippets(2))
+    data = TrainingData([rendered], [recorded], OfflineTrainingConfig(), [rendered], [recorded])
+    monkeypatch.setattr(
+        judging, "judge_recorded", lambda *_: {"photometric": 0.25, "way_error": 0.5}
+    )
+    found = DataJudge(data, ObjectiveConfig(), "cpu")(networks)
+    assert found["score"] == 0.75
+    assert found["abs_rel"] > 0

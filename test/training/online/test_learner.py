@@ -1,0 +1,85 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Small careful steps: what moves, what is refused, what rendered snippets may teach."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from sfm_depth_ros.config.schema import ObjectiveConfig, OnlineTrainingConfig
+from sfm_depth_ros.snippets.batch import collate
+from sfm_depth_ros.training.online.learner import OnlineLearner
+
+TRAINING = OnlineTrainingConfig(
+    warmup_steps=4, learning_rate=1e-3, average_decay=0.5, mixed_precision="off"
+)
+
+
+@pytest.fixture
+def learner(tiny_networks) -> OnlineLearner:
+    return OnlineLearner(tiny_networks(), TRAINING, ObjectiveConfig())
+
+
+def test_batch_norm_statistics_stay(learner, plane_snippets) -> None:
+    before = learner.networks.depth.encoder.stem.norm.running_mean.clone()
+    weight = learner.networks.depth.encoder.stem.norm.weight.detach().clone()
+    assert learner.step(collate(plane_snippets(2)), live=2)
+    assert torch.equal(learner.networks.depth.encoder.stem.norm.running_mean, before)
+    assert not torch.equal(learner.networks.depth.encoder.stem.norm.weight, weight)
+
+
+def test_learning_rate_warms_up_and_again_after_a_restart(learner, plane_snippets) -> None:
+    batch = collate(plane_snippets(2))
+    rates = []
+    for _ in range(5):
+        rates.append(learner.learning_rate)
+        learner.step(batch, live=2)
+    assert rates == pytest.approx([0.25e-3, 0.5e-3, 0.75e-3, 1e-3, 1e-3])
+    learner.restart_from(learner.average.network, rate_factor=0.5)
+    assert learner.learning_rate == pytest.approx(0.125e-3)
+
+
+def test_nan_is_refused_and_counted(learner, plane_snippets) -> None:
+    batch = collate(plane_snippets(2))
+    poisoned = dataclasses.replace(batch, target=batch.target * float("nan"))
+    before = [p.detach().clone() for p in learner.networks.parameters()]
+    assert not learner.step(poisoned, live=2)
+    assert (learner.steps, learner.refused, learner.refused_in_a_row) == (0, 1, 1)
+    for old, new in zip(before, learner.networks.parameters(), strict=True):
+        assert torch.equal(old, new)
+    assert learner.step(batch, live=2)
+    assert (learner.refused, learner.refused_in_a_row) == (1, 0)
+
+
+def test_rendered_truth_says_nothing_about_the_live_scale(learner, plane_snippets) -> None:
+    learner.objective = ObjectiveConfig(
+        photometric_weight=0.0, smoothness_weight=0.0, velocity_weight=0.0
+    )
+    batch = collate(plane_snippets(1) + plane_snippets(2, seed=1, with_truth=True))
+    batch.depth[1, :, :9] = torch.inf  # sky
+    learner.scale(1.3, 0.8)
+    assert learner.step(batch, live=1)
+    assert learner.terms["depth_supervision"] > 0
+    assert learner.terms["motion_supervision"] > 0
+    gradients = {name: p.grad.norm() for name, p in learner.networks.named_parameters()}
+    assert gradients["depth.log_scale"] < 1e-5
+    assert gradients["pose.log_scale"] < 1e-5
+    assert gradients["pose.head.weight"] > 1e-4
+    assert gradients["depth.encoder.stem.conv.weight"] > 1e-3
+    assert all(p.grad.abs() > 1e-3 for p in learner.world.parameters())
+
+
+def test_rendered_truth_follows_a_measured_scale(learner) -> None:
+    learner.scale(1.3, 0.8)
+    torch.testing.assert_close(learner.world(), (torch.tensor(1.3), torch.tensor(0.8)))
+
+
+def test_scale_moves_networks_and_average_alike(learner, plane_snippets) -> None:
+    target = collate(plane_snippets(1)).target
+    before = learner.average.network.depth.depth(target)
+    learner.scale(1.25, 1.0)
+    assert torch.allclose(learner.average.network.depth.depth(target), before * 1.25)
+    assert torch.allclose(learner.networks.depth.depth(target), before * 1.25)

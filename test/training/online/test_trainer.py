@@ -1,0 +1,165 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The trainer as the node sees it: a thread with states, reasons and answers."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from sfm_depth_ros.errors import TrainingError
+from sfm_depth_ros.training.online.trainer import OnlineTrainer
+
+
+@pytest.fixture
+def make_trainer(make_parts):
+    trainers = []
+
+    def make(**training) -> OnlineTrainer:
+        trainers.append(OnlineTrainer(make_parts(**training)))
+        return trainers[-1]
+
+    yield make
+    for trainer in trainers:
+        trainer.stop()
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "took too long"
+        time.sleep(0.02)
+
+
+def test_says_what_it_waits_for(make_trainer, drive) -> None:
+    trainer = make_trainer()
+    trainer.set_inputs("no camera_info received")
+    status = trainer.status()
+    assert (status.state, status.reason) == ("waiting", "0 of 6 snippets; no camera_info received")
+    assert trainer.add_snippet(drive(1)[0])
+    trainer.set_inputs("")
+    assert trainer.status().reason == "1 of 6 snippets"
+
+
+def test_snippets_without_measured_motion_are_refused(make_trainer, drive) -> None:
+    trainer = make_trainer()
+    first, second = drive(2)
+    nan = dataclasses.replace(first, displacements=np.array([0.3, np.nan], np.float32))
+    standing = dataclasses.replace(second, displacements=np.array([0.0, 0.3], np.float32))
+    assert not trainer.add_snippet(nan)
+    assert not trainer.add_snippet(standing)
+    status = trainer.status()
+    assert status.refusals["not_finite"] == 1
+    assert status.refusals["no_displacement"] == 1
+    assert status.buffer == status.snippets == 0
+
+
+def test_trains_pauses_and_goes_on(make_trainer, drive) -> None:
+    trainer = make_trainer()
+    for snippet in drive(30):
+        trainer.add_snippet(snippet)
+    trainer.start()
+    wait_until(lambda: trainer.status().steps >= 3)
+    status = trainer.status()
+    assert status.state == "training"
+    assert status.validation_after is not None
+    facts = status.as_facts()
+    assert facts["steps"] == status.steps
+    assert facts["loss.photometric"] > 0
+    assert facts["validation_after.total"] == pytest.approx(status.validation_after.total)
+
+    trainer.set_training(False)
+    wait_until(lambda: trainer.status().state == "paused")
+    time.sleep(0.3)
+    steps = trainer.status().steps
+    time.sleep(0.3)
+    assert trainer.status().steps == steps
+    assert trainer.status().reason == "by request"
+    folder = trainer.save_model()
+    assert trainer.status().deployed_model == folder.model_id
+    assert trainer.status().models_deployed >= 1
+    trainer.set_training(True)
+    wait_until(lambda: trainer.status().steps > steps)
+    assert trainer.stop(30.0)
+
+
+def test_what_comes_while_training_is_paused_is_not_taken(make_trainer, drive) -> None:
+    trainer = make_trainer()
+    first, second = drive(2)
+    assert trainer.add_snippet(first)
+    trainer.set_training(False)
+    assert not trainer.add_snippet(second)
+    assert trainer.status().snippets == 1
+    assert trainer.status().refusals["paused"] == 1
+    trainer.set_training(True)
+    assert trainer.add_snippet(second)
+
+
+def test_resumes_with_the_same_steps_and_weights(make_parts, drive) -> None:
+    parts = make_parts(min_improvement=1.0)  # so that nothing is deployed in between
+    trainer = OnlineTrainer(parts)
+    for snippet in drive(30):
+        trainer.add_snippet(snippet)
+    trainer.start()
+    wait_until(lambda: trainer.status().steps >= 5)
+    assert trainer.stop(30.0)
+    before, weights = trainer.status(), trainer._loop.learner.networks.state_dict()
+
+    again = OnlineTrainer(parts)
+    after = again.status()
+    assert (after.steps, after.buffer, after.held_out) == (
+        before.steps,
+        before.buffer,
+        before.held_out,
+    )
+    for name, tensor in again._loop.learner.networks.state_dict().items():
+        assert torch.equal(tensor, weights[name]), name
+    assert again._loop.is_calibrated
+    assert after.reason.startswith("for new snippets")
+
+
+def test_damaged_state_is_left_behind_with_a_line_in_the_log(make_parts, drive, caplog) -> None:
+    parts = make_parts()
+    (parts.work_dir / "trainer_state").mkdir(parents=True)
+    (parts.work_dir / "trainer_state" / "state.safetensors").write_bytes(b"broken")
+    trainer = OnlineTrainer(parts)
+    assert trainer.status().steps == 0
+    assert "training starts afresh" in caplog.text
+
+
+def test_full_disk_pauses_and_keeps_everything(make_trainer, drive, monkeypatch) -> None:
+    trainer = make_trainer()
+    snippets = drive(4)
+    trainer.add_snippet(snippets[0])
+
+    def full(_: object) -> bool:
+        raise TrainingError("No space left on device; free some disk space")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer._loop.buffer, "add", full)
+        assert not trainer.add_snippet(snippets[1])
+    status = trainer.status()
+    assert status.state == "paused"
+    assert "free some disk space" in status.reason
+    assert status.buffer == 1
+    trainer.set_training(True)
+    assert trainer.add_snippet(snippets[1])
+    assert trainer.status().state == "waiting"
+
+
+def test_a_bug_in_the_thread_pauses_with_its_message(make_trainer, monkeypatch) -> None:
+    trainer = make_trainer()
+
+    def broken() -> bool:
+        raise RuntimeError("surprise")
+
+    monkeypatch.setattr(trainer._loop, "advance", broken)
+    trainer.start()
+    wait_until(lambda: trainer.status().state == "paused")
+    assert "surprise" in trainer.status().reason
+    assert trainer.stop()

@@ -1,0 +1,181 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A short training run in a process of its own: what it begins with, and what it comes to."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sfm_depth_ros.config.schema import RecipeConfig
+    from sfm_depth_ros.training.network_pair import NetworkPair
+    from sfm_depth_ros.training.offline.data import Source
+
+FIRST_AND_LAST = 20  # steps whose mean loss is reported
+GIB = 1.0  # of prepared snippets
+
+
+@dataclass(frozen=True)
+class ShortRun:
+    """What is trained, and on what.
+
+    Attributes:
+        recipe: Networks, objective and loop.
+        drive: Bag to learn from.
+        judge: Bag to judge by.
+        scratch: Folder for prepared snippets.
+        begin_with: Model folder whose weights the networks begin with, as far as they have them;
+            None = random.
+        more_drives: More bags to learn from.
+        more_judges: More bags to judge by; each is judged by itself as well.
+        lost_scale: Depths and translations begin this many times too large.
+        focal_factor: How many times the true focal length the bags report.
+    """
+
+    recipe: RecipeConfig
+    drive: Path
+    judge: Path
+    scratch: Path
+    begin_with: Path | None = None
+    more_drives: tuple[Path, ...] = ()
+    more_judges: tuple[Path, ...] = ()
+    lost_scale: float = 1.0
+    focal_factor: float = 1.0
+
+
+@dataclass
+class _Totals:
+    """Remembers the loss of every step (an Observer)."""
+
+    values: list[float] = field(default_factory=list)
+
+    def on_step(self, report: Any) -> None:
+        self.values.append(report.terms["total"])
+
+    def on_validation(self, step: int, found: Mapping[str, float], networks: NetworkPair) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def measure_run(run: ShortRun) -> dict[str, Any]:
+    """Train in a fresh process, so that peak memory is the run's own; figures by name."""
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        figures: dict[str, Any] = pool.apply(_train, (run,))
+        return figures
+
+
+def _train(run: ShortRun) -> dict[str, Any]:
+    import torch
+
+    from sfm_depth_ros.bags.selection import BagSelection
+    from sfm_depth_ros.bags.weighted_bag import WeightedBag
+    from sfm_depth_ros.config.extra_inputs import INSTANCE_MASK, extra_inputs
+    from sfm_depth_ros.snippets.cache_store import CacheStore
+    from sfm_depth_ros.training.offline.data import batches_of, prepare_data
+    from sfm_depth_ros.training.offline.judging import DataJudge
+    from sfm_depth_ros.training.offline.run import OfflineTrainer, RunParts
+
+    config, objective = run.recipe.training, run.recipe.objective
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    store = CacheStore(run.scratch / "cache", int(GIB * 2**30))
+    bags = [WeightedBag.parse(str(drive)) for drive in (run.drive, *run.more_drives)]
+    judges = [BagSelection.parse(str(judge)) for judge in (run.judge, *run.more_judges)]
+    beside = {*extra_inputs(objective), INSTANCE_MASK}  # what moves is judged by itself
+    data = prepare_data(bags, judges, 0, config, store, tuple(sorted(beside)))
+    networks, totals = _begin(run), _Totals()
+    held_out = next(batches_of(data.recorded_validation))
+    before = _objective(networks, held_out, objective)
+    with TemporaryDirectory(dir=run.scratch) as folder:
+        parts = RunParts(Path(folder), config, objective, observers=[totals])
+        trainer = OfflineTrainer(networks, parts)
+        if run.begin_with is not None:
+            _keep_statistics(networks)
+        report = trainer.run(data.batch, DataJudge(data, objective, config.device))
+    found = _figures(report, totals.values) | {
+        "held_out_before": before,
+        "held_out_after": _objective(trainer.average.network, held_out, objective),
+    }
+    found["judged"] = [
+        _judged(trainer.average.network, source, run.focal_factor)
+        for source in data.recorded_validation
+    ]
+    return found
+
+
+def _judged(networks: NetworkPair, source: Source, focal_factor: float) -> dict[str, float]:
+    """What the truth of one bag says."""
+    from sfm_depth_ros.training.offline.data import batches_of
+    from sfm_depth_ros.training.validation import validate
+    from tools.special_pixels import errors_where_difficult
+
+    found = validate(networks.depth, networks.pose, batches_of([source])).as_floats()
+    return found | errors_where_difficult(networks, batches_of([source]), focal_factor)
+
+
+def _begin(run: ShortRun) -> NetworkPair:
+    from sfm_depth_ros.model_folder.folder import read_model_folder
+    from sfm_depth_ros.training.network_pair import fresh_networks, networks_of
+
+    networks = fresh_networks(run.recipe.depth, run.recipe.pose, run.recipe.training.seed)
+    if run.begin_with is not None:
+        known = networks_of(read_model_folder(run.begin_with)).state_dict()
+        networks.load_state_dict(known, strict=False)  # heads that it lacks stay fresh
+    networks.scale(run.lost_scale, run.lost_scale)
+    return networks
+
+
+def _keep_statistics(networks: NetworkPair) -> None:
+    """Let batch norms keep what the weights were trained with, as the online trainer does.
+
+    A handful of snippets of one drive are too few and too alike to estimate it: with them, half
+    a turn is taken for the ordinary.
+    """
+    import torch
+
+    for module in networks.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eval()
+
+
+def _objective(networks: NetworkPair, batch: Any, config: Any) -> float:
+    """The objective of one batch without its truth; norms take its statistics, as in training."""
+    import copy
+    import dataclasses
+
+    import torch
+
+    from sfm_depth_ros.training.step import training_step
+
+    copied = copy.deepcopy(networks).train()
+    with torch.no_grad():
+        config = dataclasses.replace(config, supervised_weight=0.0)
+        terms = training_step(copied.depth, copied.pose, batch, config).terms
+    return terms.as_floats()["total"]
+
+
+def _figures(report: Mapping[str, Any], totals: list[float]) -> dict[str, Any]:
+    found = report["validations"][-1]
+    names = (
+        "abs_rel",
+        "abs_rel_scaled",
+        "a1",
+        "depth_scale_ratio",
+        "translation_scale_ratio",
+        "rotation_error_deg",
+        "photometric",
+    )
+    return {
+        "steps": report["steps"], "refused": report["refused"], "step_s": report["step_s"],
+        "data_wait_share": report["data_wait_share"], "peak_mib": report["peak_mib"],
+        "loss_first": fmean(totals[:FIRST_AND_LAST]), "loss_last": fmean(totals[-FIRST_AND_LAST:]),
+        **{name: found[f"recorded_{name}"] for name in names},
+    }  # fmt: skip

@@ -1,0 +1,90 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""How good networks are where it is difficult, by the truth of a rendered drive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sfm_depth_ros.geometry.pinhole import backproject
+from sfm_depth_ros.geometry.warping import warp_sources
+from sfm_depth_ros.losses.occlusion import splat_occlusion_mask
+from sfm_depth_ros.networks.source_motions import predict_source_motions
+from sfm_depth_ros.training.step import predict_depths
+
+if TYPE_CHECKING:
+    from sfm_depth_ros.snippets.batch import SnippetBatch
+    from sfm_depth_ros.training.network_pair import NetworkPair
+
+FAR = 80.0  # metres: things farther away are not judged
+
+
+@torch.no_grad()
+def errors_where_difficult(
+    networks: NetworkPair, batches: Iterable[SnippetBatch], focal_factor: float = 1.0
+) -> dict[str, float]:
+    """Mean |depth - truth| / truth of special pixels, and the focal lengths that are believed.
+
+    Args:
+        networks: In eval mode.
+        batches: Snippets of one camera with true depth and motion.
+        focal_factor: How many times the true focal length the batches' K has.
+
+    Returns:
+        ``things_abs_rel``, of what moves by itself, where that is marked; ``hidden_abs_rel``, of
+        what a source cannot see for something else is before it; ``focal_ratio`` and
+        ``focal_ratio_y``, median over snippets of believed / true: what the pose network says, or
+        else K.
+    """
+    misses: dict[str, list[np.ndarray]] = {}
+    ratios = []
+    for batch in batches:
+        ratios.append(focal_factor * _believed(networks, batch))
+        if batch.depth is None:
+            continue
+        depth = predict_depths(networks.depth, batch.target, batch.K)[0]
+        miss = (depth - batch.depth).abs() / batch.depth
+        known = (batch.depth > 0) & (batch.depth < FAR)
+        for name, find in SPECIAL.items():
+            where = find(batch)
+            if where is not None:
+                misses.setdefault(name, []).append(miss[where & known].numpy())
+    found = {name: float(np.concatenate(parts).mean()) for name, parts in misses.items()}
+    x, y = torch.cat(ratios).median(0).values.tolist()
+    return {**found, "focal_ratio": x, "focal_ratio_y": y}
+
+
+def moving(batch: SnippetBatch) -> Tensor | None:
+    """Pixels ``(B, 1, H, W)`` of what moves by itself."""
+    return None if batch.instances is None else batch.instances[:, :1] > 0
+
+
+def hidden(batch: SnippetBatch) -> Tensor | None:
+    """Pixels ``(B, 1, H, W)`` inside a source's view, but behind something there.
+
+    By splatting the true depth, so what hides them must be in the target's sight.
+    """
+    depth, T = batch.depth, batch.T_source_target
+    if depth is None or T is None:
+        return None
+    depth = torch.where((depth > 0) & (depth < FAR), depth, FAR)
+    warped = warp_sources(batch.sources, backproject(depth, batch.K), batch.K, T)
+    return (warped.valid[:, :, 0] & ~splat_occlusion_mask(warped)).any(1, keepdim=True)
+
+
+SPECIAL: dict[str, Callable[[SnippetBatch], Tensor | None]] = {
+    "things_abs_rel": moving,
+    "hidden_abs_rel": hidden,
+}
+
+
+def _believed(networks: NetworkPair, batch: SnippetBatch) -> Tensor:
+    """Horizontal and vertical focal length over those of K, ``(B, 2)``."""
+    said = predict_source_motions(networks.pose, batch.target, batch.sources, batch.K).intrinsics
+    K = batch.K if said is None else said
+    return K.diagonal(dim1=1, dim2=2)[:, :2] / batch.K.diagonal(dim1=1, dim2=2)[:, :2]
