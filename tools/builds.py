@@ -40,23 +40,14 @@ TABLE = NetworkTable(
 
 @dataclass(frozen=True)
 class Built:
-    """One network at one precision, built.
+    """One network at one precision, built."""
 
-    Attributes:
-        network: Kind and name, as in ``depth packnet01``.
-        precision: ``"fp32"`` or ``"fp16"``.
-        parameters: Numbers in the network.
-        graph_bytes: Size of the ``.onnx``.
-        plan_bytes: Size of the plan.
-        seconds: Processor time of parsing and building, all threads together.
-    """
-
-    network: str
-    precision: str
-    parameters: int
-    graph_bytes: int
-    plan_bytes: int
-    seconds: float
+    network: str  # Kind and name, as in `depth packnet01`
+    precision: str  # `"fp32"` or `"fp16"`
+    parameters: int  # Numbers in the network
+    graph_bytes: int  # Size of the `.onnx`
+    plan_bytes: int  # Size of the plan
+    seconds: float  # Processor time of parsing and building, all threads together
 
     def row(self) -> str:
         """As a row of the table."""

@@ -32,23 +32,17 @@ PLAIN = (
 
 @dataclass(frozen=True)
 class Extra:
-    """One term and the drives that are made for it.
+    """One term and the drives that are made for it."""
 
-    Attributes:
-        drives: Options of ``sfm-depth synth`` beside length, size and seed; one bag each.
-        variants: Options of both sides and of others worth knowing, by what they are called.
-        figures: What is reported: ``NAME`` of the first drive, or ``NUMBER.NAME`` of a drive.
-        lost_scale: Depths and translations begin this many times too large.
-        focal_factor: The drives report this many times their true focal length.
-        places: How many drives of each kind are learnt from.
-    """
-
+    # Options of `sfm-depth synth` beside length, size and seed; one bag each
     drives: tuple[str, ...]
+    # Options of both sides and of others worth knowing, by what they are called
     variants: dict[str, tuple[str, ...]]
+    # What is reported: `NAME` of the first drive, or `NUMBER.NAME` of a drive
     figures: tuple[str, ...] = ("abs_rel", "abs_rel_scaled", "depth_scale_ratio")
-    lost_scale: float = 1.0
-    focal_factor: float = 1.0
-    places: int = 1
+    lost_scale: float = 1.0  # Depths and translations begin this many times too large
+    focal_factor: float = 1.0  # The drives report this many times their true focal length
+    places: int = 1  # How many drives of each kind are learnt from
 
 
 NO_AUTO_MASK = "objective.auto_mask=false"  # it leaves out much of what moves or is hidden, too

@@ -34,15 +34,10 @@ def fresh_network(kind: str, name: str) -> nn.Module:
 
 @dataclass(frozen=True)
 class NetworkTable:
-    """A table between ``<!-- marker -->`` and ``<!-- end -->``, rows in the networks' order.
+    """A table between ``<!-- marker -->`` and ``<!-- end -->``, rows in the networks' order."""
 
-    Attributes:
-        marker: Its name.
-        head: Its first two lines.
-    """
-
-    marker: str
-    head: str
+    marker: str  # Its name
+    head: str  # Its first two lines
 
     def with_rows(self, text: str, rows: Mapping[str, str]) -> str:
         """Put new rows into the table; others stay.

@@ -24,21 +24,13 @@ JUDGE = "--stereo --movers --moving 3 --seconds 6 --seed 2"
 
 @dataclass(frozen=True)
 class RecipeSetting:
-    """How long and at which size every recipe is trained.
+    """How long and at which size every recipe is trained."""
 
-    Attributes:
-        width: Image width in pixels.
-        height: Image height in pixels.
-        steps: Steps of every recipe.
-        batch_size: Snippets in a batch.
-        threads: CPU threads.
-    """
-
-    width: int = 192
-    height: int = 64
-    steps: int = 200
-    batch_size: int = 2
-    threads: int = 1
+    width: int = 192  # Image width in pixels
+    height: int = 64  # Image height in pixels
+    steps: int = 200  # Steps of every recipe
+    batch_size: int = 2  # Snippets in a batch
+    threads: int = 1  # CPU threads
 
 
 def recipe_names() -> list[str]:

@@ -23,30 +23,18 @@ GIB = 1.0  # of prepared snippets
 
 @dataclass(frozen=True)
 class ShortRun:
-    """What is trained, and on what.
+    """What is trained, and on what."""
 
-    Attributes:
-        recipe: Networks, objective and loop.
-        drive: Bag to learn from.
-        judge: Bag to judge by.
-        scratch: Folder for prepared snippets.
-        begin_with: Model folder whose weights the networks begin with, as far as they have them;
-            None = random.
-        more_drives: More bags to learn from.
-        more_judges: More bags to judge by; each is judged by itself as well.
-        lost_scale: Depths and translations begin this many times too large.
-        focal_factor: How many times the true focal length the bags report.
-    """
-
-    recipe: RecipeConfig
-    drive: Path
-    judge: Path
-    scratch: Path
+    recipe: RecipeConfig  # Networks, objective and loop
+    drive: Path  # Bag to learn from
+    judge: Path  # Bag to judge by
+    scratch: Path  # Folder for prepared snippets
+    # Model folder whose weights the networks begin with, as far as they have them; None = random
     begin_with: Path | None = None
-    more_drives: tuple[Path, ...] = ()
-    more_judges: tuple[Path, ...] = ()
-    lost_scale: float = 1.0
-    focal_factor: float = 1.0
+    more_drives: tuple[Path, ...] = ()  # More bags to learn from
+    more_judges: tuple[Path, ...] = ()  # More bags to judge by; each is judged by itself as well
+    lost_scale: float = 1.0  # Depths and translations begin this many times too large
+    focal_factor: float = 1.0  # How many times the true focal length the bags report
 
 
 @dataclass

@@ -21,19 +21,12 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RawMessage:
-    """One recorded message.
+    """One recorded message."""
 
-    Attributes:
-        topic: Topic name.
-        type_name: ROS type, for example ``"sensor_msgs/msg/Image"``.
-        time_ns: Bag time in nanoseconds.
-        cdr: The serialised message, as a ROS publisher takes it.
-    """
-
-    topic: str
-    type_name: str
-    time_ns: int
-    cdr: bytes = field(repr=False)
+    topic: str  # Topic name
+    type_name: str  # ROS type, for example `"sensor_msgs/msg/Image"`
+    time_ns: int  # Bag time in nanoseconds
+    cdr: bytes = field(repr=False)  # The serialised message, as a ROS publisher takes it
     _store: Any = field(repr=False, compare=False, default=None)
 
     @property

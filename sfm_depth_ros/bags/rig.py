@@ -28,21 +28,13 @@ DEFAULT_BASE_FRAME = "base_link"
 
 @dataclass(frozen=True, eq=False)
 class BagRig:
-    """The robot of one bag.
+    """The robot of one bag."""
 
-    Attributes:
-        camera: The first calibration.
-        base_frame: Frame in which velocities and true poses are given.
-        T_base_camera: ``(4, 4)`` pose of the optical frame in the base, metres.
-        velocities: All velocities of the bag.
-        poses: True poses of the base.
-    """
-
-    camera: CameraModel
-    base_frame: str
-    T_base_camera: np.ndarray
-    velocities: VelocityBuffer
-    poses: PoseTrack
+    camera: CameraModel  # The first calibration
+    base_frame: str  # Frame in which velocities and true poses are given
+    T_base_camera: np.ndarray  # `(4, 4)` pose of the optical frame in the base, metres
+    velocities: VelocityBuffer  # All velocities of the bag
+    poses: PoseTrack  # True poses of the base
 
 
 def read_rig(

@@ -20,15 +20,11 @@ class BagSelection:
     """Images of a bag whose stamps lie in ``[start_s, end_s)`` after its first image.
 
     The parts ``BAG@0-66`` and ``BAG@66-`` of one bag therefore share no image and leave none out.
-
-    Attributes:
-        path: The rosbag2.
-        start_s: Seconds after the first image where the part begins.
-        end_s: Seconds after the first image where the part ends; inf = to the bag's end.
     """
 
-    path: Path
-    start_s: float = 0.0
+    path: Path  # The rosbag2
+    start_s: float = 0.0  # Seconds after the first image where the part begins
+    # Seconds after the first image where the part ends; inf = to the bag's end
     end_s: float = math.inf
 
     @classmethod

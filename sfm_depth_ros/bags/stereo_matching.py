@@ -33,15 +33,10 @@ _MAX_TURN = 1e-3  # radians and relative metres by which a rectified pair may be
 
 @dataclass(frozen=True)
 class StereoMatcher:
-    """Matches rectified pairs: one point lies in the same row of both images.
+    """Matches rectified pairs: one point lies in the same row of both images."""
 
-    Attributes:
-        nearest: Nearest depth that is searched for, metres.
-        min_disparity: Smaller ones say too little and are unknown, pixels.
-    """
-
-    nearest: float = 1.5
-    min_disparity: float = 0.5
+    nearest: float = 1.5  # Nearest depth that is searched for, metres
+    min_disparity: float = 0.5  # Smaller ones say too little and are unknown, pixels
 
     def depth(
         self, left: np.ndarray, right: np.ndarray, focal: float, baseline: float

@@ -28,31 +28,18 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class BagTopics:
-    """Topic names by role; empty = not recorded.
+    """Topic names by role; empty = not recorded."""
 
-    Attributes:
-        image: The camera's images, raw or compressed.
-        camera_info: The camera's calibration.
-        velocity: Odometry, TwistStamped or TwistWithCovarianceStamped.
-        tf_static: Fixed transforms.
-        depth_truth: True depth.
-        pose_truth: True poses.
-        right_image: Images of a second camera at the same moments.
-        right_camera_info: Its calibration, with the baseline in P.
-        sparse_depth: Measured depth in the camera's image (lidar, stereo).
-        instance_mask: Which moving thing each pixel belongs to.
-    """
-
-    image: str = ""
-    camera_info: str = ""
-    velocity: str = ""
-    tf_static: str = ""
-    depth_truth: str = ""
-    pose_truth: str = ""
-    right_image: str = ""
-    right_camera_info: str = ""
-    sparse_depth: str = ""
-    instance_mask: str = ""
+    image: str = ""  # The camera's images, raw or compressed
+    camera_info: str = ""  # The camera's calibration
+    velocity: str = ""  # Odometry, TwistStamped or TwistWithCovarianceStamped
+    tf_static: str = ""  # Fixed transforms
+    depth_truth: str = ""  # True depth
+    pose_truth: str = ""  # True poses
+    right_image: str = ""  # Images of a second camera at the same moments
+    right_camera_info: str = ""  # Its calibration, with the baseline in P
+    sparse_depth: str = ""  # Measured depth in the camera's image (lidar, stereo)
+    instance_mask: str = ""  # Which moving thing each pixel belongs to
 
 
 def choose_topics(recorded: Mapping[str, str], wanted: BagTopics | None = None) -> BagTopics:

@@ -40,19 +40,12 @@ _NORMAL_MAD = 1.4826
 
 @dataclass(frozen=True)
 class PointDepths:
-    """Points of one image whose depth is known.
+    """Points of one image whose depth is known."""
 
-    Attributes:
-        stamp_ns: Stamp of the image.
-        pixels: ``(N, 2)`` float64 (column, row) in that image.
-        depth: ``(N,)`` float64 metres.
-        intrinsics: Camera of that image.
-    """
-
-    stamp_ns: int
-    pixels: np.ndarray
-    depth: np.ndarray
-    intrinsics: Intrinsics
+    stamp_ns: int  # Stamp of the image
+    pixels: np.ndarray  # `(N, 2)` float64 (column, row) in that image
+    depth: np.ndarray  # `(N,)` float64 metres
+    intrinsics: Intrinsics  # Camera of that image
 
     def image(self, intrinsics: Intrinsics) -> np.ndarray:
         """Points as a depth image of the same view at another size; the nearest wins a pixel.

@@ -16,15 +16,10 @@ _SYNTAX = re.compile(r"(?P<bag>.+)=(?P<weight>\d+(?:\.\d*)?|\.\d+)")
 
 @dataclass(frozen=True)
 class WeightedBag:
-    """A part of a bag in a mixture.
+    """A part of a bag in a mixture."""
 
-    Attributes:
-        selection: The bag, and which part of it.
-        weight: How many times as often as without a weight its snippets are drawn.
-    """
-
-    selection: BagSelection
-    weight: float = 1.0
+    selection: BagSelection  # The bag, and which part of it
+    weight: float = 1.0  # How many times as often as without a weight its snippets are drawn
 
     @classmethod
     def parse(cls, text: str) -> WeightedBag:

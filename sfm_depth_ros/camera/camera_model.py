@@ -17,27 +17,16 @@ Numbers = Sequence[float] | np.ndarray
 
 @dataclass(frozen=True, eq=False)
 class CameraModel:
-    """A calibrated camera with its lens (``sensor_msgs/CameraInfo`` by its fields).
+    """A calibrated camera with its lens (``sensor_msgs/CameraInfo`` by its fields)."""
 
-    Attributes:
-        K: ``(3, 3)`` float64, intrinsics of the image as the camera sends it.
-        D: ``(N,)`` float64 distortion coefficients; all zero or empty = no distortion.
-        model: Name of the distortion model, for example ``"plumb_bob"``.
-        R: ``(3, 3)`` float64 rotation into the rectified camera.
-        P: ``(3, 4)`` float64 projection of the rectified camera.
-        width: Width in pixels of the image as the camera sends it.
-        height: Height in pixels of the same.
-        frame_id: Name of the optical frame.
-    """
-
-    K: np.ndarray
-    D: np.ndarray
-    model: str
-    R: np.ndarray
-    P: np.ndarray
-    width: int
-    height: int
-    frame_id: str = ""
+    K: np.ndarray  # `(3, 3)` float64, intrinsics of the image as the camera sends it
+    D: np.ndarray  # `(N,)` float64 distortion coefficients; all zero or empty = no distortion
+    model: str  # Name of the distortion model, for example `"plumb_bob"`
+    R: np.ndarray  # `(3, 3)` float64 rotation into the rectified camera
+    P: np.ndarray  # `(3, 4)` float64 projection of the rectified camera
+    width: int  # Width in pixels of the image as the camera sends it
+    height: int  # Height in pixels of the same
+    frame_id: str = ""  # Name of the optical frame
 
     @classmethod
     def from_matrices(

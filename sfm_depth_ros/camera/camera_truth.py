@@ -11,18 +11,13 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class CameraTruth:
-    """True depth of a rectified image, any size.
+    """True depth of a rectified image, any size."""
 
-    Attributes:
-        depth: ``(H, W)`` float32 metres along the rectified optical axis, 0 = unknown.
-        columns: ``(W,)`` float64 where each column's centre lies in the network's image; may lie
-            outside of what the network sees.
-        rows: ``(H,)`` float64 the same for each row.
-    """
-
-    depth: np.ndarray
+    depth: np.ndarray  # `(H, W)` float32 metres along the rectified optical axis, 0 = unknown
+    # `(W,)` float64 where each column's centre lies in the network's image; may lie outside of
+    # what the network sees
     columns: np.ndarray
-    rows: np.ndarray
+    rows: np.ndarray  # `(H,)` float64 the same for each row
 
     @classmethod
     def at_network_size(cls, depth: np.ndarray) -> CameraTruth:

@@ -25,25 +25,16 @@ class ImageLayout:
     The top gives where the height is no multiple of 32: it is the sky or the ceiling, while the
     bottom rows are the ground before the robot, which carries most of the metric scale. Where
     more than an eighth of the rows would go, rows are added instead (marked invalid).
-
-    Attributes:
-        source: Pinhole of the whole rectified image.
-        left: First column of the cut.
-        top: First row of the cut.
-        right: Column after the cut's last.
-        bottom: Row after the cut's last.
-        scaled_size: (width, height) of the scaled cut.
-        cut_rows: Rows taken off the scaled cut's top; negative = rows added there.
-        resize_filter: How it is scaled: area, or lanczos for models that were trained so.
     """
 
-    source: Intrinsics
-    left: int
-    top: int
-    right: int
-    bottom: int
-    scaled_size: tuple[int, int]
-    cut_rows: int
+    source: Intrinsics  # Pinhole of the whole rectified image
+    left: int  # First column of the cut
+    top: int  # First row of the cut
+    right: int  # Column after the cut's last
+    bottom: int  # Row after the cut's last
+    scaled_size: tuple[int, int]  # (width, height) of the scaled cut
+    cut_rows: int  # Rows taken off the scaled cut's top; negative = rows added there
+    # How it is scaled: area, or lanczos for models that were trained so
     resize_filter: str = "area"
 
     @classmethod

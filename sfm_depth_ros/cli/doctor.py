@@ -23,19 +23,12 @@ PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """One thing that was looked at."""
 
-    Attributes:
-        name: What it is.
-        state: ``"ok"``, ``"note"`` (works, but know this) or ``"problem"`` (must be mended).
-        detail: What was found.
-        remedy: What to type or set; empty where nothing is to be done.
-    """
-
-    name: str
-    state: str
-    detail: str
-    remedy: str = ""
+    name: str  # What it is
+    state: str  # `"ok"`, `"note"` (works, but know this) or `"problem"` (must be mended)
+    detail: str  # What was found
+    remedy: str = ""  # What to type or set; empty where nothing is to be done
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

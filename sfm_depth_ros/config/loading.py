@@ -20,25 +20,15 @@ ConfigT = TypeVar("ConfigT")
 
 @dataclass(frozen=True)
 class OptionRow:
-    """One option as the outside sees it: a line of a table, a ROS parameter.
+    """One option as the outside sees it: a line of a table, a ROS parameter."""
 
-    Attributes:
-        path: Dotted name, ``training.batch_size``.
-        default: Default value.
-        doc: One sentence without a full stop.
-        minimum: Smallest number, or None.
-        maximum: Largest number, or None.
-        choices: Allowed strings, or None.
-        dynamic: Whether a running node takes a new value.
-    """
-
-    path: str
-    default: Any
-    doc: str
-    minimum: float | None
-    maximum: float | None
-    choices: tuple[str, ...] | None
-    dynamic: bool
+    path: str  # Dotted name, `training.batch_size`
+    default: Any  # Default value
+    doc: str  # One sentence without a full stop
+    minimum: float | None  # Smallest number, or None
+    maximum: float | None  # Largest number, or None
+    choices: tuple[str, ...] | None  # Allowed strings, or None
+    dynamic: bool  # Whether a running node takes a new value
 
 
 def load_config(

@@ -17,22 +17,15 @@ NETWORKS = ("depth", "pose")
 
 @dataclass(frozen=True)
 class EngineRequest:
-    """What is wanted of an engine; every engine is built from one.
+    """What is wanted of an engine; every engine is built from one."""
 
-    Attributes:
-        folder: Model with weights and graph.
-        network: ``"depth"`` or ``"pose"``.
-        input_shape: ``(1, C, H, W)`` that it shall run at; see :func:`input_channels`.
-        precision: ``"fp32"``, ``"bf16"``, ``"fp16"`` or ``"int8"``; what an engine does not have,
-            it refuses.
-        threads: CPU threads.
-    """
-
-    folder: ModelFolder
-    network: str
+    folder: ModelFolder  # Model with weights and graph
+    network: str  # `"depth"` or `"pose"`
+    # `(1, C, H, W)` that it shall run at; see :func:`input_channels`
     input_shape: tuple[int, int, int, int]
+    # `"fp32"`, `"bf16"`, `"fp16"` or `"int8"`; what an engine does not have, it refuses
     precision: str = "fp32"
-    threads: int = 1
+    threads: int = 1  # CPU threads
 
     def __str__(self) -> str:
         """For the log line."""

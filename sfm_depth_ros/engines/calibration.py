@@ -24,17 +24,12 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Calibration:
-    """What the frames showed.
+    """What the frames showed."""
 
-    Attributes:
-        ranges: Smallest and largest value by name of a tensor in the graph.
-        frames: How many frames were looked at.
-        model_id: Model whose weights they were looked at with.
-    """
-
+    # Smallest and largest value by name of a tensor in the graph
     ranges: Mapping[str, tuple[float, float]]
-    frames: int
-    model_id: str
+    frames: int  # How many frames were looked at
+    model_id: str  # Model whose weights they were looked at with
 
 
 def default_calibration_dir() -> Path:

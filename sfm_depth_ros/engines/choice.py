@@ -81,26 +81,18 @@ Build = Callable[[Candidate], Checked]
 
 @dataclass
 class Choice:
-    """One choice among candidates.
+    """One choice among candidates."""
 
-    Attributes:
-        request: What is wanted; its precision may be ``auto``.
-        candidates: In the order in which they are tried.
-        build: Builds and checks one, or raises ``EngineError``.
-        cache_file: Where latencies are remembered.
-        key: What they depend on.
-        last_resort: Engine that is tried only if no other serves, being slow to load; or empty.
-        refused: Why candidates do not serve, by their names.
-        latencies_ms: Quickest run by candidate, as measured or remembered.
-    """
-
-    request: EngineRequest
-    candidates: Sequence[Candidate]
-    build: Build
-    cache_file: Path
-    key: str
+    request: EngineRequest  # What is wanted; its precision may be `auto`
+    candidates: Sequence[Candidate]  # In the order in which they are tried
+    build: Build  # Builds and checks one, or raises `EngineError`
+    cache_file: Path  # Where latencies are remembered
+    key: str  # What they depend on
+    # Engine that is tried only if no other serves, being slow to load; or empty
     last_resort: str = ""
+    # Why candidates do not serve, by their names
     refused: dict[str, str] = field(default_factory=dict)
+    # Quickest run by candidate, as measured or remembered
     latencies_ms: dict[str, float] = field(default_factory=dict)
 
     def fastest(self) -> tuple[Engine, list[Candidate]]:

@@ -19,16 +19,11 @@ from sfm_depth_ros.optional import require
 
 @dataclass(frozen=True)
 class GraphForm:
-    """What the graph shall be like.
+    """What the graph shall be like."""
 
-    Attributes:
-        precision: ``"fp32"`` or ``"fp16"``.
-        batch: Images at a time; 0 = any number.
-        size_hw: Height and width of the image; None = any multiples of 32.
-    """
-
-    precision: str = "fp32"
-    batch: int = 1
+    precision: str = "fp32"  # `"fp32"` or `"fp16"`
+    batch: int = 1  # Images at a time; 0 = any number
+    # Height and width of the image; None = any multiples of 32
     size_hw: tuple[int, int] | None = None
 
 

@@ -17,37 +17,27 @@ from sfm_depth_ros.visual_odometry.ego_motion import EgoMotion
 
 @dataclass(frozen=True)
 class DepthResult:
-    """Depth and ego-motion of one image, with its stamp and frame.
+    """Depth and ego-motion of one image, with its stamp and frame."""
 
-    Attributes:
-        stamp_ns: Stamp of the input image.
-        frame_id: Optical frame of the input image.
-        depth: ``(H, W)`` float32 metres, NaN invalid, +Inf beyond range (REP 117), at the size
-            that is published.
-        intrinsics: Pinhole of ``depth``.
-        frame: The network's image with its camera.
-        frame_depth: ``(h, w)`` float32, ``depth`` at the network's size.
-        ego_motion: Motion of the camera since the image before, or None where there is no pair.
-        depth_scale: Depth's own scale against the odometer, of the newest pair that velocities
-            cover (the pair before this one, as a rule), or None.
-        translation_ratio: Predicted over measured translation of the same pair, or None.
-        model_id: Model that answered.
-        timings_ms: Duration of every stage in milliseconds, and ``total``.
-        remarks: Why there is no ego-motion or no scale, for diagnostics.
-    """
-
-    stamp_ns: int
-    frame_id: str
+    stamp_ns: int  # Stamp of the input image
+    frame_id: str  # Optical frame of the input image
+    # `(H, W)` float32 metres, NaN invalid, +Inf beyond range (REP 117), at the size that is
+    # published
     depth: np.ndarray
-    intrinsics: Intrinsics
-    frame: Frame
-    frame_depth: np.ndarray
+    intrinsics: Intrinsics  # Pinhole of `depth`
+    frame: Frame  # The network's image with its camera
+    frame_depth: np.ndarray  # `(h, w)` float32, `depth` at the network's size
+    # Motion of the camera since the image before, or None where there is no pair
     ego_motion: EgoMotion | None
+    # Depth's own scale against the odometer, of the newest pair that velocities cover (the pair
+    # before this one, as a rule), or None
     depth_scale: DepthScale | None
+    # Predicted over measured translation of the same pair, or None
     translation_ratio: float | None
-    model_id: str
+    model_id: str  # Model that answered
+    # Duration of every stage in milliseconds, and `total`
     timings_ms: dict[str, float] = field(default_factory=dict)
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()  # Why there is no ego-motion or no scale, for diagnostics
 
     @property
     def image(self) -> np.ndarray:

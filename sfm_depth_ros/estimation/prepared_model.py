@@ -24,24 +24,15 @@ CreateEngine = Callable[..., Engine]
 
 @dataclass(frozen=True)
 class PreparedModel:
-    """Both networks of a model at the size that the camera gives.
+    """Both networks of a model at the size that the camera gives."""
 
-    Attributes:
-        folder: The model.
-        preprocessor: From the camera's image to the networks'.
-        depth_engine: Runs ``(1, 3, h, w)`` to canonical depth.
-        pose_engine: Runs ``(1, 3 images, h, w)``, earlier before later, to the canonical motions
-            between neighbours.
-        depth_focal: Focal length in pixels at which the depth network says metres.
-        pose_focal: The same of the pose network.
-    """
-
-    folder: ModelFolder
-    preprocessor: Preprocessor
-    depth_engine: Engine
+    folder: ModelFolder  # The model
+    preprocessor: Preprocessor  # From the camera's image to the networks'
+    depth_engine: Engine  # Runs `(1, 3, h, w)` to canonical depth
+    # Runs `(1, 3 images, h, w)`, earlier before later, to the canonical motions between neighbours
     pose_engine: Engine
-    depth_focal: float
-    pose_focal: float
+    depth_focal: float  # Focal length in pixels at which the depth network says metres
+    pose_focal: float  # The same of the pose network
 
     @property
     def model_id(self) -> str:

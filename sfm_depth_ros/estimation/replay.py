@@ -38,17 +38,11 @@ _logger = logging.getLogger(__name__)
 
 @dataclass
 class ReplayCounts:
-    """What was done.
+    """What was done."""
 
-    Attributes:
-        images: Images of the input bag.
-        written: Depth images written.
-        motions: Odometry messages written.
-    """
-
-    images: int = 0
-    written: int = 0
-    motions: int = 0
+    images: int = 0  # Images of the input bag
+    written: int = 0  # Depth images written
+    motions: int = 0  # Odometry messages written
 
 
 def replay(

@@ -15,27 +15,16 @@ MAX_DEPTH = 80.0
 
 @dataclass(frozen=True)
 class DepthErrors:
-    """Errors of one frame, or their mean over frames.
+    """Errors of one frame, or their mean over frames."""
 
-    Attributes:
-        abs_rel: Mean of |prediction - truth| / truth.
-        sq_rel: Mean of (prediction - truth)^2 / truth, metres.
-        rmse: Root mean square error, metres.
-        rmse_log: Root mean square of the difference of logarithms.
-        a1: Share of pixels with max(prediction / truth, truth / prediction) < 1.25.
-        a2: The same below 1.25^2.
-        a3: The same below 1.25^3.
-        points: Number of pixels compared.
-    """
-
-    abs_rel: float
-    sq_rel: float
-    rmse: float
-    rmse_log: float
-    a1: float
-    a2: float
-    a3: float
-    points: int
+    abs_rel: float  # Mean of |prediction - truth| / truth
+    sq_rel: float  # Mean of (prediction - truth)^2 / truth, metres
+    rmse: float  # Root mean square error, metres
+    rmse_log: float  # Root mean square of the difference of logarithms
+    a1: float  # Share of pixels with max(prediction / truth, truth / prediction) < 1.25
+    a2: float  # The same below 1.25^2
+    a3: float  # The same below 1.25^3
+    points: int  # Number of pixels compared
 
 
 def depth_errors(

@@ -14,16 +14,13 @@ DISTANCE_EDGES = (0.0, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 60.0, 80.0)
 
 @dataclass
 class DistanceErrors:
-    """Sums over points within each range of true distance; the last one is open.
+    """Sums over points within each range of true distance; the last one is open."""
 
-    Attributes:
-        count: Points.
-        relative: Sum of |prediction - truth| / truth.
-        bias: Sum of (prediction - truth) / truth.
-    """
-
+    # Points
     count: np.ndarray = field(default_factory=lambda: np.zeros(len(DISTANCE_EDGES), np.int64))
+    # Sum of |prediction - truth| / truth
     relative: np.ndarray = field(default_factory=lambda: np.zeros(len(DISTANCE_EDGES)))
+    # Sum of (prediction - truth) / truth
     bias: np.ndarray = field(default_factory=lambda: np.zeros(len(DISTANCE_EDGES)))
 
     def add(self, truth: np.ndarray, prediction: np.ndarray) -> None:

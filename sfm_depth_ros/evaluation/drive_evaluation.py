@@ -22,35 +22,25 @@ from sfm_depth_ros.visual_odometry.ego_motion import EgoMotion
 
 @dataclass
 class DrivenPath:
-    """A stretch without a break: predicted and true poses of the same images.
+    """A stretch without a break: predicted and true poses of the same images."""
 
-    Attributes:
-        stamps_ns: Stamps of the images.
-        predicted: ``(4, 4)`` poses of the camera where its first one is the origin.
-        truth: ``(4, 4)`` true ``T_world_camera``; empty where there is no truth.
-    """
-
-    stamps_ns: list[int] = field(default_factory=list)
+    stamps_ns: list[int] = field(default_factory=list)  # Stamps of the images
+    # `(4, 4)` poses of the camera where its first one is the origin
     predicted: list[np.ndarray] = field(default_factory=list)
+    # `(4, 4)` true `T_world_camera`; empty where there is no truth
     truth: list[np.ndarray] = field(default_factory=list)
 
 
 @dataclass
 class DepthRows:
-    """Depth errors of every frame with truth.
+    """Depth errors of every frame with truth."""
 
-    Attributes:
-        unscaled: In metres as predicted.
-        median_scaled: After scaling each frame by its medians.
-        ratios: ``depth_scale_ratio``.
-        stamps_ns: Stamps of the frames.
-        by_distance: The points of all frames by their distance, unscaled.
-    """
-
-    unscaled: list[DepthErrors] = field(default_factory=list)
+    unscaled: list[DepthErrors] = field(default_factory=list)  # In metres as predicted
+    # After scaling each frame by its medians
     median_scaled: list[DepthErrors] = field(default_factory=list)
-    ratios: list[float] = field(default_factory=list)
-    stamps_ns: list[int] = field(default_factory=list)
+    ratios: list[float] = field(default_factory=list)  # `depth_scale_ratio`
+    stamps_ns: list[int] = field(default_factory=list)  # Stamps of the frames
+    # The points of all frames by their distance, unscaled
     by_distance: DistanceErrors = field(default_factory=DistanceErrors)
 
     def add(self, stamp_ns: int, matched: MatchedDepth, protocol: DepthProtocol) -> bool:
@@ -72,29 +62,21 @@ class DepthRows:
 
 @dataclass
 class DriveEvaluation:
-    """Takes results with their truth, and keeps the errors.
+    """Takes results with their truth, and keeps the errors."""
 
-    Attributes:
-        protocol: How depth is judged.
-        min_displacement: Measured camera translation below which a pair has no ratio, metres.
-        depth: Depth errors of every frame with truth.
-        monitored_ratios: Depth's scale as the monitor measured it, without truth.
-        translation_ratios: ``translation_scale_ratio`` of every pair that moved.
-        translation_stamps_ns: Stamps of those pairs' later images.
-        speed_errors: Predicted minus measured speed of every pair, m/s.
-        paths: Stretches of the trajectory.
-        frames: Number of results.
-    """
-
-    protocol: DepthProtocol
-    min_displacement: float
-    depth: DepthRows = field(default_factory=DepthRows)
+    protocol: DepthProtocol  # How depth is judged
+    min_displacement: float  # Measured camera translation below which a pair has no ratio, metres
+    depth: DepthRows = field(default_factory=DepthRows)  # Depth errors of every frame with truth
+    # Depth's scale as the monitor measured it, without truth
     monitored_ratios: list[float] = field(default_factory=list)
+    # `translation_scale_ratio` of every pair that moved
     translation_ratios: list[float] = field(default_factory=list)
+    # Stamps of those pairs' later images
     translation_stamps_ns: list[int] = field(default_factory=list)
+    # Predicted minus measured speed of every pair, m/s
     speed_errors: list[float] = field(default_factory=list)
-    paths: list[DrivenPath] = field(default_factory=list)
-    frames: int = 0
+    paths: list[DrivenPath] = field(default_factory=list)  # Stretches of the trajectory
+    frames: int = 0  # Number of results
 
     def add(
         self,

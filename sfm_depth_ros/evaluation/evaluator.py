@@ -37,23 +37,14 @@ from sfm_depth_ros.snippets.velocity import VelocityBuffer
 
 @dataclass(frozen=True)
 class EvaluatedFrame:
-    """One frame that is done, for those who watch.
+    """One frame that is done, for those who watch."""
 
-    Attributes:
-        bag: Name of the bag, empty where frames come from elsewhere.
-        number: Frames of the bag done so far.
-        total: Frames of the bag, 0 = not known.
-        given: The frame and its truth.
-        result: What the model said.
-        matched: The points that were compared; None without truth.
-    """
-
-    bag: str
-    number: int
-    total: int
-    given: BagFrame
-    result: DepthResult
-    matched: MatchedDepth | None
+    bag: str  # Name of the bag, empty where frames come from elsewhere
+    number: int  # Frames of the bag done so far
+    total: int  # Frames of the bag, 0 = not known
+    given: BagFrame  # The frame and its truth
+    result: DepthResult  # What the model said
+    matched: MatchedDepth | None  # The points that were compared; None without truth
 
 
 OnFrame = Callable[[EvaluatedFrame], None]
@@ -61,21 +52,14 @@ OnFrame = Callable[[EvaluatedFrame], None]
 
 @dataclass(frozen=True)
 class Evaluator:
-    """A model and how it is judged.
+    """A model and how it is judged."""
 
-    Attributes:
-        folder: The model.
-        config: Engine, network size, crop and gates.
-        protocol: How depth is judged.
-        create_engine: What makes engines.
-        on_frame: Called after every frame.
-    """
-
-    folder: ModelFolder
-    config: DepthNodeConfig
+    folder: ModelFolder  # The model
+    config: DepthNodeConfig  # Engine, network size, crop and gates
+    # How depth is judged
     protocol: DepthProtocol = dataclasses.field(default_factory=DepthProtocol)
-    create_engine: CreateEngine = create_engine_for
-    on_frame: OnFrame | None = None
+    create_engine: CreateEngine = create_engine_for  # What makes engines
+    on_frame: OnFrame | None = None  # Called after every frame
 
     def evaluate_bags(
         self, bags: Sequence[str | Path | BagSelection]

@@ -14,19 +14,12 @@ from sfm_depth_ros.evaluation.protocol import DepthProtocol
 
 @dataclass(frozen=True, eq=False)
 class MatchedDepth:
-    """Truth and prediction of the same ``N`` points.
+    """Truth and prediction of the same ``N`` points."""
 
-    Attributes:
-        truth: ``(N,)`` float64 metres.
-        prediction: ``(N,)`` float64 metres, as the network said it.
-        columns: ``(N,)`` float64 where the points lie in the network's image.
-        rows: ``(N,)`` float64 the same.
-    """
-
-    truth: np.ndarray
-    prediction: np.ndarray
-    columns: np.ndarray
-    rows: np.ndarray
+    truth: np.ndarray  # `(N,)` float64 metres
+    prediction: np.ndarray  # `(N,)` float64 metres, as the network said it
+    columns: np.ndarray  # `(N,)` float64 where the points lie in the network's image
+    rows: np.ndarray  # `(N,)` float64 the same
 
     def __len__(self) -> int:
         return len(self.truth)

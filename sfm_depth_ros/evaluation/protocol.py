@@ -23,22 +23,18 @@ RESIZES = ("disparity", "depth", "truth")
 
 @dataclass(frozen=True)
 class DepthProtocol:
-    """The choices in which published evaluations differ.
+    """The choices in which published evaluations differ."""
 
-    Attributes:
-        min_depth: Nearest truth that counts, metres; predictions are clamped to it.
-        max_depth: Farthest truth that counts, metres; predictions are clamped to it.
-        crop: ``"none"``, or ``"garg"``: only truth within that crop of the image counts.
-        resize: What is brought to the other's pixels: the prediction to the truth's, blended as
-            ``"disparity"`` (1 / depth; Monodepth2's way) or as ``"depth"`` (PackNet-SfM's), or
-            the ``"truth"`` to the network's, point by point.
-        flip: Whether the depth network also sees each image mirrored, and both are blended.
-    """
-
+    # Nearest truth that counts, metres; predictions are clamped to it
     min_depth: float = MIN_DEPTH
+    # Farthest truth that counts, metres; predictions are clamped to it
     max_depth: float = MAX_DEPTH
-    crop: str = "none"
+    crop: str = "none"  # `"none"`, or `"garg"`: only truth within that crop of the image counts
+    # What is brought to the other's pixels: the prediction to the truth's, blended as
+    # `"disparity"` (1 / depth; Monodepth2's way) or as `"depth"` (PackNet-SfM's), or the `"truth"`
+    # to the network's, point by point
     resize: str = "disparity"
+    # Whether the depth network also sees each image mirrored, and both are blended
     flip: bool = False
 
     def __post_init__(self) -> None:

@@ -28,15 +28,10 @@ _MULTIPLE = 32  # of the columns of an image that is read
 
 @dataclass
 class StereoEvaluation:
-    """Errors of stereo depth, where it has an answer.
+    """Errors of stereo depth, where it has an answer."""
 
-    Attributes:
-        rows: Depth errors of every frame with truth.
-        known: Points with truth that count.
-    """
-
-    rows: DepthRows = field(default_factory=DepthRows)
-    known: int = 0
+    rows: DepthRows = field(default_factory=DepthRows)  # Depth errors of every frame with truth
+    known: int = 0  # Points with truth that count
 
 
 def evaluate_stereo(

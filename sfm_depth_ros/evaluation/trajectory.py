@@ -19,17 +19,11 @@ _START_EVERY = 10  # frames between two segment starts, as in the benchmark's ow
 
 @dataclass(frozen=True)
 class SegmentErrors:
-    """Errors over path segments.
+    """Errors over path segments."""
 
-    Attributes:
-        translation: ``(N,)`` end point error / segment length.
-        rotation: ``(N,)`` rotation error / segment length, rad/m.
-        lengths: ``(N,)`` segment length, metres.
-    """
-
-    translation: np.ndarray
-    rotation: np.ndarray
-    lengths: np.ndarray
+    translation: np.ndarray  # `(N,)` end point error / segment length
+    rotation: np.ndarray  # `(N,)` rotation error / segment length, rad/m
+    lengths: np.ndarray  # `(N,)` segment length, metres
 
     @property
     def translation_error_percent(self) -> float | None:

@@ -18,22 +18,14 @@ class Intrinsics:
 
     Pixel centres lie at integers, as OpenCV and ``sensor_msgs/CameraInfo`` have it: the image
     spans [-0.5, width - 0.5].
-
-    Attributes:
-        fx: Horizontal focal length in pixels.
-        fy: Vertical focal length in pixels.
-        cx: Principal point's column in pixels.
-        cy: Principal point's row in pixels.
-        width: Image width in pixels.
-        height: Image height in pixels.
     """
 
-    fx: float
-    fy: float
-    cx: float
-    cy: float
-    width: int
-    height: int
+    fx: float  # Horizontal focal length in pixels
+    fy: float  # Vertical focal length in pixels
+    cx: float  # Principal point's column in pixels
+    cy: float  # Principal point's row in pixels
+    width: int  # Image width in pixels
+    height: int  # Image height in pixels
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.fx + self.fy) and self.fx > 0 and self.fy > 0):

@@ -20,21 +20,16 @@ _EDGE = 1.0 + 1e-5  # half a hundredth of a pixel of rounding at the image's edg
 
 @dataclass(frozen=True)
 class WarpResult:
-    """A source image as seen from the target.
+    """A source image as seen from the target."""
 
-    Attributes:
-        image: ``(B, C, H, W)`` (with several sources ``(B, S, C, H, W)``) sampled source.
-        valid: ``(B, 1, H, W)`` (``(B, S, 1, H, W)``) bool, whether the target's point is in front
-            of the source camera and inside its image.
-        depth: ``(B, 1, H, W)`` (``(B, S, 1, H, W)``) metres, depth of the target's points in the
-            source frame.
-        grid: ``(B, H, W, 2)`` (``(B, S, H, W, 2)``) where in the source each pixel was sampled:
-            x and y, -1 and 1 at the outermost pixels' centres (``grid_to_pixels``).
-    """
-
-    image: Tensor
+    image: Tensor  # `(B, C, H, W)` (with several sources `(B, S, C, H, W)`) sampled source
+    # `(B, 1, H, W)` (`(B, S, 1, H, W)`) bool, whether the target's point is in front of the source
+    # camera and inside its image
     valid: Tensor
+    # `(B, 1, H, W)` (`(B, S, 1, H, W)`) metres, depth of the target's points in the source frame
     depth: Tensor
+    # `(B, H, W, 2)` (`(B, S, H, W, 2)`) where in the source each pixel was sampled: x and y, -1
+    # and 1 at the outermost pixels' centres (`grid_to_pixels`)
     grid: Tensor
 
 

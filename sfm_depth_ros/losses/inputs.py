@@ -12,62 +12,44 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Observation:
-    """What was seen and measured.
+    """What was seen and measured."""
 
-    Attributes:
-        target: ``(B, 3, H, W)`` image in [0, 1].
-        sources: ``(B, S, 3, H, W)`` images in [0, 1].
-        K: ``(B, 3, 3)`` intrinsics in pixels of these images.
-        displacements: ``(B, S)`` measured lengths in metres; NaN where unknown.
-        valid: ``(B, 1, H, W)`` bool, False where images have no source (padding, undistortion),
-            or None.
-        T_measured: ``(B, S, 4, 4)`` measured motions, NaN where unknown, or None.
-        right: ``(B, 3, H, W)`` image in [0, 1] of a second camera with the same K, or None.
-        T_right_target: ``(B, 4, 4)`` target's frame to the second camera's, metres; NaN where a
-            snippet has no second image.
-        sparse_depth: ``(B, 1, H, W)`` measured metres, 0 where unknown, or None.
-        instances: ``(B, 1 + S, H, W)`` numbers of moving things in the target and its sources,
-            0 = static, or None.
-    """
-
-    target: Tensor
-    sources: Tensor
-    K: Tensor
-    displacements: Tensor
+    target: Tensor  # `(B, 3, H, W)` image in [0, 1]
+    sources: Tensor  # `(B, S, 3, H, W)` images in [0, 1]
+    K: Tensor  # `(B, 3, 3)` intrinsics in pixels of these images
+    displacements: Tensor  # `(B, S)` measured lengths in metres; NaN where unknown
+    # `(B, 1, H, W)` bool, False where images have no source (padding, undistortion), or None
     valid: Tensor | None = None
-    T_measured: Tensor | None = None
+    T_measured: Tensor | None = None  # `(B, S, 4, 4)` measured motions, NaN where unknown, or None
+    # `(B, 3, H, W)` image in [0, 1] of a second camera with the same K, or None
     right: Tensor | None = None
+    # `(B, 4, 4)` target's frame to the second camera's, metres; NaN where a snippet has no second
+    # image
     T_right_target: Tensor | None = None
-    sparse_depth: Tensor | None = None
+    sparse_depth: Tensor | None = None  # `(B, 1, H, W)` measured metres, 0 where unknown, or None
+    # `(B, 1 + S, H, W)` numbers of moving things in the target and its sources, 0 = static, or
+    # None
     instances: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the networks say of an observation.
+    """What the networks say of an observation."""
 
-    Attributes:
-        depths: Each ``(B, 1, h, w)`` metres of the target, finest first; all are compared at full
-            resolution.
-        T_source_target: ``(B, S, 4, 4)`` motions in metres.
-        source_depths: ``(B, S, 1, H, W)`` metres of the sources, where a term asks for them.
-        right_depth: ``(B, 1, H, W)`` metres of the second image, likewise.
-        explainability: Each ``(B, S, h, w)`` in (0, 1), finest first, or None.
-        residual_translation: ``(B, S, 3, H, W)`` metres that the target's points move by
-            themselves, in the source frames, or None.
-        residual_reverse: ``(B, S, 3, H, W)`` metres, the same from source to target at the
-            source's pixels, or None.
-        T_target_source: ``(B, S, 4, 4)`` the way back, predicted apart, or None.
-    """
-
+    # Each `(B, 1, h, w)` metres of the target, finest first; all are compared at full resolution
     depths: Sequence[Tensor]
-    T_source_target: Tensor
+    T_source_target: Tensor  # `(B, S, 4, 4)` motions in metres
+    # `(B, S, 1, H, W)` metres of the sources, where a term asks for them
     source_depths: Tensor | None = None
-    right_depth: Tensor | None = None
+    right_depth: Tensor | None = None  # `(B, 1, H, W)` metres of the second image, likewise
+    # Each `(B, S, h, w)` in (0, 1), finest first, or None
     explainability: Sequence[Tensor] | None = None
+    # `(B, S, 3, H, W)` metres that the target's points move by themselves, in the source frames,
+    # or None
     residual_translation: Tensor | None = None
+    # `(B, S, 3, H, W)` metres, the same from source to target at the source's pixels, or None
     residual_reverse: Tensor | None = None
-    T_target_source: Tensor | None = None
+    T_target_source: Tensor | None = None  # `(B, S, 4, 4)` the way back, predicted apart, or None
 
 
 def check_inputs(observed: Observation, predicted: Prediction) -> None:

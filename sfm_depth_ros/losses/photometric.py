@@ -28,15 +28,10 @@ DIFFERENCES = {"l1": 0.0, "charbonnier": CHARBONNIER}
 
 @dataclass(frozen=True)
 class WindowStatistics:
-    """Sums over the windows around each pixel, shared by all that an image is compared with.
+    """Sums over the windows around each pixel, shared by all that an image is compared with."""
 
-    Attributes:
-        total: Like the image, ``(..., C, H, W)``.
-        total_square: Sum of the squares, the same shape.
-    """
-
-    total: Tensor
-    total_square: Tensor
+    total: Tensor  # Like the image, `(..., C, H, W)`
+    total_square: Tensor  # Sum of the squares, the same shape
 
 
 @torch.no_grad()

@@ -18,43 +18,32 @@ class LossTerms:
     """The parts of the objective, unweighted, and their weighted sum.
 
     A part that the configuration does not ask for, or for which a batch has no data, is None.
-
-    Attributes:
-        total: What is minimised.
-        photometric: Mean photometric error over used pixels and scales.
-        smoothness: Mean over scales of the smoothness, halved at each coarser one.
-        velocity: Mean difference in metres between predicted and measured ways.
-        rotation: Mean difference in radians between predicted and measured turns.
-        depth_supervision: Mean |log depth - log truth| where the truth is known.
-        motion_supervision: Relative translation error and weighted angle, likewise.
-        explainability: Mean cross entropy of the explainability masks with one.
-        consistency: Mean relative difference between target's and sources' depths.
-        stereo: Mean photometric error of the target rebuilt from the right image.
-        left_right: Mean difference of the left image's disparities from the right's where they
-            point to, and the other way round: the sum of both, as shares of the width.
-        icp: Misalignment of target's and sources' point clouds.
-        sparse_depth: Mean |log depth - log measured depth|.
-        residual_sparsity: How much of the image moves by itself.
-        residual_smoothness: How unevenly it does.
-        cycle: Difference between motions and their ways back.
     """
 
-    total: Tensor
-    photometric: Tensor | None = None
+    total: Tensor  # What is minimised
+    photometric: Tensor | None = None  # Mean photometric error over used pixels and scales
+    # Mean over scales of the smoothness, halved at each coarser one
     smoothness: Tensor | None = None
-    velocity: Tensor | None = None
+    velocity: Tensor | None = None  # Mean difference in metres between predicted and measured ways
+    # Mean difference in radians between predicted and measured turns
     rotation: Tensor | None = None
+    # Mean |log depth - log truth| where the truth is known
     depth_supervision: Tensor | None = None
+    # Relative translation error and weighted angle, likewise
     motion_supervision: Tensor | None = None
-    explainability: Tensor | None = None
+    explainability: Tensor | None = None  # Mean cross entropy of the explainability masks with one
+    # Mean relative difference between target's and sources' depths
     consistency: Tensor | None = None
+    # Mean photometric error of the target rebuilt from the right image
     stereo: Tensor | None = None
+    # Mean difference of the left image's disparities from the right's where they point to, and the
+    # other way round: the sum of both, as shares of the width
     left_right: Tensor | None = None
-    icp: Tensor | None = None
-    sparse_depth: Tensor | None = None
-    residual_sparsity: Tensor | None = None
-    residual_smoothness: Tensor | None = None
-    cycle: Tensor | None = None
+    icp: Tensor | None = None  # Misalignment of target's and sources' point clouds
+    sparse_depth: Tensor | None = None  # Mean |log depth - log measured depth|
+    residual_sparsity: Tensor | None = None  # How much of the image moves by itself
+    residual_smoothness: Tensor | None = None  # How unevenly it does
+    cycle: Tensor | None = None  # Difference between motions and their ways back
 
     def as_floats(self) -> dict[str, float]:
         """Every part there is as a number, for logs and diagnostics."""

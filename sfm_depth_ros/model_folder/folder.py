@@ -46,33 +46,22 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class CheckFrames:
-    """Two inputs of each network with the answers that torch gave when the model was saved.
+    """Two inputs of each network with the answers that torch gave when the model was saved."""
 
-    Attributes:
-        image: ``(2, 3, h, w)`` float32 RGB in [0, 1].
-        depth: ``(2, 1, h, w)`` float32 canonical depth.
-        pair: ``(2, 6, h, w)`` float32, earlier and later RGB; ``(2, 9, h, w)`` where the pose
-            network sees three images.
-        motion: ``(2, 6)`` float32 canonical motion; ``(2, 12)`` likewise.
-    """
-
-    image: np.ndarray
-    depth: np.ndarray
+    image: np.ndarray  # `(2, 3, h, w)` float32 RGB in [0, 1]
+    depth: np.ndarray  # `(2, 1, h, w)` float32 canonical depth
+    # `(2, 6, h, w)` float32, earlier and later RGB; `(2, 9, h, w)` where the pose network sees
+    # three images
     pair: np.ndarray
-    motion: np.ndarray
+    motion: np.ndarray  # `(2, 6)` float32 canonical motion; `(2, 12)` likewise
 
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A model folder whose hashes were right when it was read.
+    """A model folder whose hashes were right when it was read."""
 
-    Attributes:
-        path: Absolute path without symbolic links.
-        metadata: Content of ``model.json``.
-    """
-
-    path: Path
-    metadata: dict[str, Any]
+    path: Path  # Absolute path without symbolic links
+    metadata: dict[str, Any]  # Content of `model.json`
 
     @property
     def model_id(self) -> str:

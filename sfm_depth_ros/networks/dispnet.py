@@ -27,23 +27,15 @@ HEADS = 4
 
 @dataclass(frozen=True)
 class DispNetStyle:
-    """What the two papers' networks differ in.
+    """What the two papers' networks differ in."""
 
-    Attributes:
-        activation: After every convolution but the heads.
-        halves_first: Whether the first convolution of a pair halves, else the second.
-        transposes: Whether a transposed convolution enlarges, else nearest x2 and a convolution.
-        enlarging: How the coarser disparity is enlarged for the next stage.
-        gain: Of the sigmoid as the next stage sees it.
-        offset: Added to it.
-    """
-
-    activation: type[nn.Module]
-    halves_first: bool
+    activation: type[nn.Module]  # After every convolution but the heads
+    halves_first: bool  # Whether the first convolution of a pair halves, else the second
+    # Whether a transposed convolution enlarges, else nearest x2 and a convolution
     transposes: bool
-    enlarging: str
-    gain: float
-    offset: float
+    enlarging: str  # How the coarser disparity is enlarged for the next stage
+    gain: float  # Of the sigmoid as the next stage sees it
+    offset: float  # Added to it
 
 
 STYLES = {

@@ -22,15 +22,10 @@ SMALLEST_INVERSE_DEPTH = 1e-6  # 1/m, what the authors clamp to before they inve
 
 @dataclass(frozen=True)
 class PackNetShape:
-    """What the published variants differ in.
+    """What the published variants differ in."""
 
-    Attributes:
-        channels: Of the five stages; the stem has those of the first.
-        features: Volumes that each 3D convolution makes.
-    """
-
-    channels: tuple[int, int, int, int, int]
-    features: int
+    channels: tuple[int, int, int, int, int]  # Of the five stages; the stem has those of the first
+    features: int  # Volumes that each 3D convolution makes
 
 
 SHAPES = {

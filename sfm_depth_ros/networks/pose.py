@@ -24,22 +24,18 @@ OUTPUT_SCALE = 0.01  # of the raw output, as in SfMLearner and its descendants
 
 @dataclass(frozen=True)
 class PoseOutput:
-    """All that a pose network says of a stack of ``images``; P = images - 1 neighbouring pairs.
+    """All that a pose network says of a stack of ``images``; P = images - 1 neighbouring pairs."""
 
-    Attributes:
-        motion: ``(B, 6 P)``, [tx ty tz rx ry rz] of ``T_earlier_later`` of each pair in temporal
-            order, at the reference focal length.
-        explainability: Each ``(B, P, 2, h, w)`` in (0, 1), finest first: of each pair, at the
-            pixels of its earlier and of its later image. None where not configured.
-        residual_translation: ``(B, P, 2, 3, H, W)`` metres at the reference focal length, at the
-            same places: added to the point after it was taken to the pair's other image.
-        intrinsics: ``(B, 3, 3)`` K in pixels of the image.
-    """
-
+    # `(B, 6 P)`, [tx ty tz rx ry rz] of `T_earlier_later` of each pair in temporal order, at the
+    # reference focal length
     motion: Tensor
+    # Each `(B, P, 2, h, w)` in (0, 1), finest first: of each pair, at the pixels of its earlier
+    # and of its later image. None where not configured.
     explainability: list[Tensor] | None = None
+    # `(B, P, 2, 3, H, W)` metres at the reference focal length, at the same places: added to the
+    # point after it was taken to the pair's other image
     residual_translation: Tensor | None = None
-    intrinsics: Tensor | None = None
+    intrinsics: Tensor | None = None  # `(B, 3, 3)` K in pixels of the image
 
 
 class PoseNetwork(nn.Module):

@@ -29,15 +29,10 @@ LEGACY_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # torch's magic numb
 
 @dataclass(frozen=True)
 class FileContent:
-    """What a file held.
+    """What a file held."""
 
-    Attributes:
-        value: Its object; tensors are on the CPU, foreign objects are placeholders.
-        foreign: Full names of the classes and functions that placeholders stand for.
-    """
-
-    value: Any
-    foreign: tuple[str, ...]
+    value: Any  # Its object; tensors are on the CPU, foreign objects are placeholders
+    foreign: tuple[str, ...]  # Full names of the classes and functions that placeholders stand for
 
 
 class Placeholder:

@@ -21,26 +21,19 @@ from sfm_depth_ros.networks.pose import PoseOutput
 
 @dataclass(frozen=True)
 class SourceMotions:
-    """Motion between a target and its sources (earlier, later) and what goes with it.
+    """Motion between a target and its sources (earlier, later) and what goes with it."""
 
-    Attributes:
-        T_source_target: ``(B, S, 4, 4)`` metres, real camera (focal rule applied).
-        explainability: Each ``(B, S, h, w)`` in (0, 1) at the target's pixels, finest first.
-        residual_translation: ``(B, S, 3, H, W)`` metres, added to the transformed point in the
-            source frame, at the target's pixels.
-        residual_reverse: ``(B, S, 3, H, W)`` the same for target <- source, at the source's
-            pixels; None where not asked.
-        T_target_source: ``(B, S, 4, 4)`` predicted by its own pass, not inverted; None where not
-            asked.
-        intrinsics: ``(B, 3, 3)`` predicted K in pixels of the image.
-    """
-
-    T_source_target: Tensor
+    T_source_target: Tensor  # `(B, S, 4, 4)` metres, real camera (focal rule applied)
+    # Each `(B, S, h, w)` in (0, 1) at the target's pixels, finest first
     explainability: list[Tensor] | None = None
+    # `(B, S, 3, H, W)` metres, added to the transformed point in the source frame, at the target's
+    # pixels
     residual_translation: Tensor | None = None
+    # `(B, S, 3, H, W)` the same for target <- source, at the source's pixels; None where not asked
     residual_reverse: Tensor | None = None
+    # `(B, S, 4, 4)` predicted by its own pass, not inverted; None where not asked
     T_target_source: Tensor | None = None
-    intrinsics: Tensor | None = None
+    intrinsics: Tensor | None = None  # `(B, 3, 3)` predicted K in pixels of the image
 
 
 def predict_source_motions(

@@ -33,17 +33,11 @@ SETTLE_S = 0.5
 
 @dataclass(frozen=True)
 class Due:
-    """A message and when it is due.
+    """A message and when it is due."""
 
-    Attributes:
-        raw: The recorded message.
-        at_ns: Time since the start of playing, at rate 1.
-        offset_ns: What its stamps are moved by.
-    """
-
-    raw: RawMessage
-    at_ns: int
-    offset_ns: int
+    raw: RawMessage  # The recorded message
+    at_ns: int  # Time since the start of playing, at rate 1
+    offset_ns: int  # What its stamps are moved by
 
 
 class BagPlayer(Node):

@@ -38,19 +38,12 @@ HAND_OVER_S = 0.0005
 
 @dataclass(frozen=True)
 class Prepared:
-    """An image on its way from preparation to computation.
+    """An image on its way from preparation to computation."""
 
-    Attributes:
-        message: As it came.
-        frame: The network's image.
-        serving: What it was prepared for.
-        clock: Its stages so far.
-    """
-
-    message: Image | CompressedImage
-    frame: Frame
-    serving: Serving
-    clock: StageClock
+    message: Image | CompressedImage  # As it came
+    frame: Frame  # The network's image
+    serving: Serving  # What it was prepared for
+    clock: StageClock  # Its stages so far
 
 
 class DepthNode(SfmNode):

@@ -16,19 +16,12 @@ Value = str | int | float | bool | None
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """How a node is.
+    """How a node is."""
 
-    Attributes:
-        is_ok: Whether it does what it is there for.
-        message: One sentence; where ``is_ok`` is False, why.
-        facts: Named values.
-        is_error: Whether somebody has to mend something.
-    """
-
-    is_ok: bool
-    message: str
-    facts: Mapping[str, Value] = field(default_factory=dict)
-    is_error: bool = False
+    is_ok: bool  # Whether it does what it is there for
+    message: str  # One sentence; where `is_ok` is False, why
+    facts: Mapping[str, Value] = field(default_factory=dict)  # Named values
+    is_error: bool = False  # Whether somebody has to mend something
 
 
 class DiagnosticsPublisher:

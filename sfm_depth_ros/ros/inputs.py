@@ -38,38 +38,24 @@ SILENCE_S = 3.0
 
 @dataclass
 class InputState:
-    """What has come so far.
+    """What has come so far."""
 
-    Attributes:
-        received: Images that reached the callback.
-        losses: Images that did not.
-        velocities: Velocities that were taken.
-        image_at: Monotonic time of the newest image, or None.
-        velocity_at: Monotonic time of the newest velocity that was taken, or None.
-        camera: The newest calibration, or None.
-    """
-
-    received: int = 0
-    losses: LossCounter = field(default_factory=LossCounter)
-    velocities: int = 0
-    image_at: float | None = None
+    received: int = 0  # Images that reached the callback
+    losses: LossCounter = field(default_factory=LossCounter)  # Images that did not
+    velocities: int = 0  # Velocities that were taken
+    image_at: float | None = None  # Monotonic time of the newest image, or None
+    # Monotonic time of the newest velocity that was taken, or None
     velocity_at: float | None = None
-    camera: CameraModel | None = None
+    camera: CameraModel | None = None  # The newest calibration, or None
 
 
 @dataclass(frozen=True)
 class InputHandlers:
-    """Who takes what comes; called in the executor's thread, so they only hand over.
+    """Who takes what comes; called in the executor's thread, so they only hand over."""
 
-    Attributes:
-        on_image: Takes a raw or compressed image message.
-        on_camera: Takes a calibration that is new or has changed.
-        on_velocity: Takes a body velocity.
-    """
-
-    on_image: Callable[[Any], None]
-    on_camera: Callable[[CameraModel], None]
-    on_velocity: Callable[[Velocity], None]
+    on_image: Callable[[Any], None]  # Takes a raw or compressed image message
+    on_camera: Callable[[CameraModel], None]  # Takes a calibration that is new or has changed
+    on_velocity: Callable[[Velocity], None]  # Takes a body velocity
 
 
 class Inputs:

@@ -30,17 +30,11 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Serving:
-    """What images and velocities are given to.
+    """What images and velocities are given to."""
 
-    Attributes:
-        estimator: Depth and ego-motion of one camera.
-        velocities: The odometer's memory, with that camera's place on the robot.
-        odometry: The path of the robot.
-    """
-
-    estimator: DepthEstimator
-    velocities: VelocityBuffer
-    odometry: VisualOdometry
+    estimator: DepthEstimator  # Depth and ego-motion of one camera
+    velocities: VelocityBuffer  # The odometer's memory, with that camera's place on the robot
+    odometry: VisualOdometry  # The path of the robot
 
     def reset(self) -> None:
         """Forget the images before (time jumped)."""

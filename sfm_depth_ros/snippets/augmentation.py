@@ -20,20 +20,13 @@ _RGB_TO_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.52
 
 @dataclass(frozen=True)
 class JitterStrength:
-    """How far light and colour may go; the defaults are PackNet-SfM's and grey.
+    """How far light and colour may go; the defaults are PackNet-SfM's and grey."""
 
-    Attributes:
-        brightness: Largest relative change of brightness.
-        contrast: Largest relative change of contrast about the sample's mean grey.
-        saturation: Largest relative change of saturation.
-        hue: Largest turn of the hue, as a share of the full circle.
-        grey_share: Share of samples that lose their colour, for the sake of grey cameras.
-    """
-
-    brightness: float = 0.2
-    contrast: float = 0.2
-    saturation: float = 0.2
-    hue: float = 0.05
+    brightness: float = 0.2  # Largest relative change of brightness
+    contrast: float = 0.2  # Largest relative change of contrast about the sample's mean grey
+    saturation: float = 0.2  # Largest relative change of saturation
+    hue: float = 0.05  # Largest turn of the hue, as a share of the full circle
+    # Share of samples that lose their colour, for the sake of grey cameras
     grey_share: float = 0.2
 
 

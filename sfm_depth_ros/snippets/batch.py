@@ -17,36 +17,28 @@ from sfm_depth_ros.snippets.values import Snippet
 
 @dataclass(frozen=True)
 class SnippetBatch:
-    """Several snippets of one image size, as float tensors.
+    """Several snippets of one image size, as float tensors."""
 
-    Attributes:
-        target: ``(B, 3, H, W)`` in [0, 1], RGB.
-        sources: ``(B, 2, 3, H, W)`` in [0, 1], RGB, ordered (earlier, later).
-        K: ``(B, 3, 3)`` intrinsics in pixels of these images.
-        displacements: ``(B, 2)`` measured camera translation in metres between the target and
-            each source; NaN where unknown.
-        valid: ``(B, 1, H, W)`` bool, or None where every pixel is valid.
-        depth: ``(B, 1, H, W)`` true depth in metres (0 or inf = unknown), or None.
-        T_source_target: ``(B, 2, 4, 4)`` true motion (NaN = unknown for that snippet), or None.
-        T_measured: ``(B, 2, 4, 4)`` the same as the odometer measured it, likewise.
-        right: ``(B, 3, H, W)`` in [0, 1], RGB, of a second camera with the same K, or None.
-        T_right_target: ``(B, 4, 4)`` target's frame to the second camera's, metres (NaN = that
-            snippet has no second image), or None.
-        sparse_depth: ``(B, 1, H, W)`` measured metres (0 = unknown), or None.
-        instances: ``(B, 3, H, W)`` uint8 of (target, earlier, later), 0 = static, or None.
-    """
-
-    target: Tensor
-    sources: Tensor
-    K: Tensor
+    target: Tensor  # `(B, 3, H, W)` in [0, 1], RGB
+    sources: Tensor  # `(B, 2, 3, H, W)` in [0, 1], RGB, ordered (earlier, later)
+    K: Tensor  # `(B, 3, 3)` intrinsics in pixels of these images
+    # `(B, 2)` measured camera translation in metres between the target and each source; NaN where
+    # unknown
     displacements: Tensor
-    valid: Tensor | None = None
+    valid: Tensor | None = None  # `(B, 1, H, W)` bool, or None where every pixel is valid
+    # `(B, 1, H, W)` true depth in metres (0 or inf = unknown), or None
     depth: Tensor | None = None
+    # `(B, 2, 4, 4)` true motion (NaN = unknown for that snippet), or None
     T_source_target: Tensor | None = None
+    # `(B, 2, 4, 4)` the same as the odometer measured it, likewise
     T_measured: Tensor | None = None
+    # `(B, 3, H, W)` in [0, 1], RGB, of a second camera with the same K, or None
     right: Tensor | None = None
+    # `(B, 4, 4)` target's frame to the second camera's, metres (NaN = that snippet has no second
+    # image), or None
     T_right_target: Tensor | None = None
-    sparse_depth: Tensor | None = None
+    sparse_depth: Tensor | None = None  # `(B, 1, H, W)` measured metres (0 = unknown), or None
+    # `(B, 3, H, W)` uint8 of (target, earlier, later), 0 = static, or None
     instances: Tensor | None = None
 
     def __len__(self) -> int:

@@ -17,19 +17,13 @@ DONE = "done"
 
 @dataclass(frozen=True)
 class Column:
-    """One file with one array for each snippet.
+    """One file with one array for each snippet."""
 
-    Attributes:
-        file: Its name.
-        dtype: Type of its numbers.
-        shape: Shape of a snippet's array, from image height and width.
-        is_optional: Whether a snippet may lack it; then all zero = it does.
-    """
-
-    file: str
-    dtype: Any
+    file: str  # Its name
+    dtype: Any  # Type of its numbers
+    # Shape of a snippet's array, from image height and width
     shape: Callable[[int, int], tuple[int, ...]]
-    is_optional: bool = False
+    is_optional: bool = False  # Whether a snippet may lack it; then all zero = it does
 
 
 COLUMNS = {

@@ -27,15 +27,10 @@ class Role(Enum):
 
 @dataclass(frozen=True)
 class HoldoutSchedule:
-    """Blocks of time that come again every ``BLOCK_S / share`` seconds.
+    """Blocks of time that come again every ``BLOCK_S / share`` seconds."""
 
-    Attributes:
-        anchor_ns: Stamp of the first snippet ever.
-        share: Share of time held out, 0 = none.
-    """
-
-    anchor_ns: int
-    share: float
+    anchor_ns: int  # Stamp of the first snippet ever
+    share: float  # Share of time held out, 0 = none
 
     def role(self, stamps_ns: np.ndarray) -> Role | None:
         """Role of a snippet by its ``(3,)`` stamps; None = too near a border, for neither."""

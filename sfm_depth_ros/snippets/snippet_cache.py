@@ -27,19 +27,12 @@ _TRUTH = ("depth", "T_source_target")
 
 @dataclass(frozen=True)
 class CacheShape:
-    """What a cache holds.
+    """What a cache holds."""
 
-    Attributes:
-        count: Rows, one snippet each.
-        height: Image height in pixels.
-        width: Image width in pixels.
-        content: Sentence that says what fills it; a cache is reused only for the same content.
-    """
-
-    count: int
-    height: int
-    width: int
-    content: str
+    count: int  # Rows, one snippet each
+    height: int  # Image height in pixels
+    width: int  # Image width in pixels
+    content: str  # Sentence that says what fills it; a cache is reused only for the same content
 
 
 class SnippetCache:

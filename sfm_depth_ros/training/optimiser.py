@@ -16,17 +16,11 @@ SCALE_PARAMETER = "log_scale"
 
 @dataclass(frozen=True)
 class Rates:
-    """Learning rates of the three groups of parameters.
+    """Learning rates of the three groups of parameters."""
 
-    Attributes:
-        base: Rate of everything but the scales.
-        scale_factor: The networks' ``log_scale`` learn this many times faster.
-        weight_decay: Decoupled decay (AdamW) of convolution weights alone.
-    """
-
-    base: float
-    scale_factor: float = 20.0
-    weight_decay: float = 0.0
+    base: float  # Rate of everything but the scales
+    scale_factor: float = 20.0  # The networks' `log_scale` learn this many times faster
+    weight_decay: float = 0.0  # Decoupled decay (AdamW) of convolution weights alone
 
 
 def create_optimiser(networks: nn.Module, rates: Rates) -> torch.optim.AdamW:

@@ -77,17 +77,11 @@ class SnippetRenderer:
 
 @dataclass(frozen=True)
 class RenderedRows:
-    """Which rendered snippets a cache holds.
+    """Which rendered snippets a cache holds."""
 
-    Attributes:
-        shape: The cache's shape; row r gets the snippet of number ``first_number`` + r.
-        first_number: A multiple of ``per_drive``.
-        per_drive: How many rows share a drive.
-    """
-
-    shape: CacheShape
-    first_number: int
-    per_drive: int = SNIPPETS_PER_DRIVE
+    shape: CacheShape  # The cache's shape; row r gets the snippet of number `first_number` + r
+    first_number: int  # A multiple of `per_drive`
+    per_drive: int = SNIPPETS_PER_DRIVE  # How many rows share a drive
 
 
 def rendered_cache(rows: RenderedRows, processes: int, store: CacheStore) -> SnippetCache:

@@ -40,20 +40,14 @@ SHORTEST = 0.02  # metres: a shorter displacement says nothing about scale
 
 @dataclass(frozen=True)
 class ScaleMeasurement:
-    """What the scales lack; factors are 1 for networks that speak in metres.
+    """What the scales lack; factors are 1 for networks that speak in metres."""
 
-    Attributes:
-        depth_factor: Depths must be multiplied by this; NaN without displacements.
-        translation_scale_ratio: Median of predicted / measured length; NaN without displacements.
-        photometric: Photometric error at the networks' own depth and measured translation.
-        translation_deviation: Median over pairs of |predicted / measured length - 1|.
-        triangulated: Snippets whose triangles the depth factor comes from; 0 = from the search.
-    """
-
-    depth_factor: float
+    depth_factor: float  # Depths must be multiplied by this; NaN without displacements
+    # Median of predicted / measured length; NaN without displacements
     translation_scale_ratio: float
-    photometric: float
-    translation_deviation: float
+    photometric: float  # Photometric error at the networks' own depth and measured translation
+    translation_deviation: float  # Median over pairs of |predicted / measured length - 1|
+    # Snippets whose triangles the depth factor comes from; 0 = from the search
     triangulated: int = 0
 
     @property

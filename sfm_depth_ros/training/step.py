@@ -25,24 +25,21 @@ from sfm_depth_ros.training.supervision import supervise
 
 @dataclass(frozen=True)
 class StepOptions:
-    """How a step is computed.
+    """How a step is computed."""
 
-    Attributes:
-        jitter: Changes light and colour of ``(B, N, 3, H, W)`` frames alike, or None.
-        photometric_rows: How many leading snippets are judged by the self-supervised objective;
-            None = all. The others are judged by their truth alone; with 0 a step costs only what
-            the networks do, and of the objective what compares with the odometer is left.
-        photometric_scales: How many of the finest scales the objective looks at; None = all.
-            Coarse ones guide networks that know nothing yet, and cost as much as the finest.
-        mixed_precision: Whether the networks compute in half precision (losses stay in float32).
-        truth_scales: How many times larger than the truth depths and translations are meant to
-            be; the comparison with the truth divides by them. None = the truth is metric.
-    """
-
+    # Changes light and colour of `(B, N, 3, H, W)` frames alike, or None
     jitter: Callable[[Tensor], Tensor] | None = None
+    # How many leading snippets are judged by the self-supervised objective; None = all. The others
+    # are judged by their truth alone; with 0 a step costs only what the networks do, and of the
+    # objective what compares with the odometer is left.
     photometric_rows: int | None = None
+    # How many of the finest scales the objective looks at; None = all. Coarse ones guide networks
+    # that know nothing yet, and cost as much as the finest.
     photometric_scales: int | None = None
+    # Whether the networks compute in half precision (losses stay in float32)
     mixed_precision: bool = False
+    # How many times larger than the truth depths and translations are meant to be; the comparison
+    # with the truth divides by them. None = the truth is metric.
     truth_scales: tuple[Tensor, Tensor] | None = None
 
     @property
@@ -58,17 +55,11 @@ class StepOptions:
 
 @dataclass(frozen=True)
 class StepResult:
-    """What one training step found.
+    """What one training step found."""
 
-    Attributes:
-        terms: Weighted total and named parts; ``terms.total`` carries the gradient.
-        depths: Metric depths of the target, finest ``(B, 1, H, W)`` first.
-        T_source_target: ``(B, 2, 4, 4)`` predicted motion.
-    """
-
-    terms: LossTerms
-    depths: list[Tensor]
-    T_source_target: Tensor
+    terms: LossTerms  # Weighted total and named parts; `terms.total` carries the gradient
+    depths: list[Tensor]  # Metric depths of the target, finest `(B, 1, H, W)` first
+    T_source_target: Tensor  # `(B, 2, 4, 4)` predicted motion
 
 
 def training_step(

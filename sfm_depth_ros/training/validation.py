@@ -23,27 +23,16 @@ SHORTEST = 0.1  # metres: relative translation errors are taken of at least this
 
 @dataclass(frozen=True)
 class Validation:
-    """Means (ratios: medians) over snippets with known truth; unscaled but for one row.
+    """Means (ratios: medians) over snippets with known truth; unscaled but for one row."""
 
-    Attributes:
-        abs_rel: Mean of |depth - truth| / truth.
-        abs_rel_scaled: The same with each frame's median scaled to the truth's: shape alone.
-        a1: Share of pixels within a factor of 1.25.
-        depth_scale_ratio: Median over frames of the median of depth / truth.
-        translation_scale_ratio: Median of predicted / true length.
-        translation_error: Mean of |t - truth| / max(|truth|, 0.1 m).
-        rotation_error_deg: Mean angle between predicted and true rotation.
-        frames: Frames compared.
-    """
-
-    abs_rel: float
-    abs_rel_scaled: float
-    a1: float
-    depth_scale_ratio: float
-    translation_scale_ratio: float
-    translation_error: float
-    rotation_error_deg: float
-    frames: int
+    abs_rel: float  # Mean of |depth - truth| / truth
+    abs_rel_scaled: float  # The same with each frame's median scaled to the truth's: shape alone
+    a1: float  # Share of pixels within a factor of 1.25
+    depth_scale_ratio: float  # Median over frames of the median of depth / truth
+    translation_scale_ratio: float  # Median of predicted / true length
+    translation_error: float  # Mean of |t - truth| / max(|truth|, 0.1 m)
+    rotation_error_deg: float  # Mean angle between predicted and true rotation
+    frames: int  # Frames compared
 
     def as_floats(self) -> dict[str, float]:
         """Values by name."""

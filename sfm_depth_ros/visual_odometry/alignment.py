@@ -39,19 +39,12 @@ _NORMAL_MAD = 1.4826  # standard deviation of a normal sample over its median ab
 
 @dataclass(frozen=True)
 class DepthScale:
-    """Depth's scale as one image pair shows it.
+    """Depth's scale as one image pair shows it."""
 
-    Attributes:
-        ratio: Predicted depth over metres; above 1 = predicted too large.
-        sigma: Rough standard deviation of ``ratio``.
-        iqr: Interquartile range of the quotient over the tracks.
-        count: Number of tracks with parallax that agree on one rigid motion.
-    """
-
-    ratio: float
-    sigma: float
-    iqr: float
-    count: int
+    ratio: float  # Predicted depth over metres; above 1 = predicted too large
+    sigma: float  # Rough standard deviation of `ratio`
+    iqr: float  # Interquartile range of the quotient over the tracks
+    count: int  # Number of tracks with parallax that agree on one rigid motion
 
 
 def measure_depth_scale(

@@ -20,19 +20,12 @@ _NS = 1e-9
 
 @dataclass(frozen=True)
 class EgoMotion:
-    """Motion of one frame (the camera's, or the robot's base) between two images.
+    """Motion of one frame (the camera's, or the robot's base) between two images."""
 
-    Attributes:
-        earlier_ns: Stamp of the earlier image.
-        later_ns: Stamp of the later image.
-        T_earlier_later: ``(4, 4)`` pose of the frame at the later stamp in the earlier one.
-        covariance: ``(6, 6)`` of the error's translation (metres) and rotation (radians) in the
-            later frame.
-    """
-
-    earlier_ns: int
-    later_ns: int
-    T_earlier_later: np.ndarray
+    earlier_ns: int  # Stamp of the earlier image
+    later_ns: int  # Stamp of the later image
+    T_earlier_later: np.ndarray  # `(4, 4)` pose of the frame at the later stamp in the earlier one
+    # `(6, 6)` of the error's translation (metres) and rotation (radians) in the later frame
     covariance: np.ndarray
 
     @property

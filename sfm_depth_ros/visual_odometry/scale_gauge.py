@@ -18,36 +18,22 @@ from sfm_depth_ros.visual_odometry.alignment import DepthScale, measure_depth_sc
 
 @dataclass(frozen=True)
 class ImagePair:
-    """Two images with what the networks said of them.
+    """Two images with what the networks said of them."""
 
-    Attributes:
-        earlier: The earlier frame.
-        later: The later frame, of the same camera.
-        depth: ``(H, W)`` predicted depth of the earlier frame, metres; NaN = not known.
-        T_earlier_later: ``(4, 4)`` predicted motion of the camera.
-    """
-
-    earlier: Frame
-    later: Frame
-    depth: np.ndarray
-    T_earlier_later: np.ndarray
+    earlier: Frame  # The earlier frame
+    later: Frame  # The later frame, of the same camera
+    depth: np.ndarray  # `(H, W)` predicted depth of the earlier frame, metres; NaN = not known
+    T_earlier_later: np.ndarray  # `(4, 4)` predicted motion of the camera
 
 
 @dataclass(frozen=True)
 class PairScale:
-    """What the odometer makes of one pair.
+    """What the odometer makes of one pair."""
 
-    Attributes:
-        pair: The pair.
-        T_measured: ``(4, 4)`` the odometer's ``T_earlier_later`` of the camera.
-        depth: Depth's own scale, or None where the pair cannot say.
-        translation_ratio: Predicted over measured length of the translation, or None where the
-            robot hardly moved.
-    """
-
-    pair: ImagePair
-    T_measured: np.ndarray
-    depth: DepthScale | None
+    pair: ImagePair  # The pair
+    T_measured: np.ndarray  # `(4, 4)` the odometer's `T_earlier_later` of the camera
+    depth: DepthScale | None  # Depth's own scale, or None where the pair cannot say
+    # Predicted over measured length of the translation, or None where the robot hardly moved
     translation_ratio: float | None
 
 

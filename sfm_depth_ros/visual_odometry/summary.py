@@ -12,17 +12,11 @@ import numpy as np
 
 @dataclass(frozen=True)
 class RobustSummary:
-    """What a sample says without listening to its outliers.
+    """What a sample says without listening to its outliers."""
 
-    Attributes:
-        median: Middle of the sample.
-        iqr: Third minus first quartile.
-        count: Size of the sample.
-    """
-
-    median: float
-    iqr: float
-    count: int
+    median: float  # Middle of the sample
+    iqr: float  # Third minus first quartile
+    count: int  # Size of the sample
 
     def as_dict(self) -> dict[str, float | int]:
         """The three numbers that reports hold."""

@@ -17,15 +17,10 @@ _FLOW_CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01)
 
 @dataclass(frozen=True)
 class Tracks:
-    """Where the same things are seen in two images.
+    """Where the same things are seen in two images."""
 
-    Attributes:
-        earlier: ``(N, 2)`` float64 pixels (column, row).
-        later: ``(N, 2)`` float64 pixels.
-    """
-
-    earlier: np.ndarray
-    later: np.ndarray
+    earlier: np.ndarray  # `(N, 2)` float64 pixels (column, row)
+    later: np.ndarray  # `(N, 2)` float64 pixels
 
     def __len__(self) -> int:
         return len(self.earlier)

@@ -18,28 +18,17 @@ from sfm_depth_ros.world.visibility import RayGrid
 
 @dataclass(frozen=True)
 class CameraSpec:
-    """A camera on a robot.
+    """A camera on a robot."""
 
-    Attributes:
-        width: Pixels.
-        height: Pixels.
-        hfov_deg: Horizontal field of view of the undistorted image.
-        height_m: Above the ground.
-        pitch_deg: Positive looks down.
-        roll_deg: Positive leans to the right.
-        forward_m: Offset from ``base_link`` along x.
-        distortion: ``plumb_bob`` (k1, k2, p1, p2, k3), or empty.
-        centre_px: Offset of the principal point from the image centre.
-    """
-
-    width: int
-    height: int
-    hfov_deg: float
-    height_m: float
-    pitch_deg: float
-    roll_deg: float = 0.0
-    forward_m: float = 0.0
-    distortion: tuple[float, ...] = ()
+    width: int  # Pixels
+    height: int  # Pixels
+    hfov_deg: float  # Horizontal field of view of the undistorted image
+    height_m: float  # Above the ground
+    pitch_deg: float  # Positive looks down
+    roll_deg: float = 0.0  # Positive leans to the right
+    forward_m: float = 0.0  # Offset from `base_link` along x
+    distortion: tuple[float, ...] = ()  # `plumb_bob` (k1, k2, p1, p2, k3), or empty
+    # Offset of the principal point from the image centre
     centre_px: tuple[float, float] = (0.0, 0.0)
 
     @property

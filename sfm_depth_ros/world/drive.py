@@ -28,55 +28,34 @@ _RIGHT = 1  # number of the second camera
 
 @dataclass(frozen=True)
 class DriveSpec:
-    """Everything that a drive is made from; equal specs render equal pixels.
+    """Everything that a drive is made from; equal specs render equal pixels."""
 
-    Attributes:
-        seed: Of the place, the way and the noise.
-        seconds: Length.
-        camera: The camera, and where it sits.
-        rate_hz: Images a second.
-        style: One of ``STYLES``.
-        moving_objects: Things that move by themselves, per 100 m.
-        effects: What the camera does to its images.
-        motion: How the robot drives.
-        sensors: What the robot carries beside the camera.
-        convoy: Whether a car drives ahead, at the robot's own pace.
-    """
-
-    seed: int
-    seconds: float
-    camera: CameraSpec
-    rate_hz: float = 10.0
-    style: str = "street"
-    moving_objects: int = 0
-    effects: EffectsSpec = field(default_factory=EffectsSpec)
-    motion: MotionSpec = field(default_factory=MotionSpec)
+    seed: int  # Of the place, the way and the noise
+    seconds: float  # Length
+    camera: CameraSpec  # The camera, and where it sits
+    rate_hz: float = 10.0  # Images a second
+    style: str = "street"  # One of `STYLES`
+    moving_objects: int = 0  # Things that move by themselves, per 100 m
+    effects: EffectsSpec = field(default_factory=EffectsSpec)  # What the camera does to its images
+    motion: MotionSpec = field(default_factory=MotionSpec)  # How the robot drives
+    # What the robot carries beside the camera
     sensors: SensorsSpec = field(default_factory=SensorsSpec)
-    convoy: bool = False
+    convoy: bool = False  # Whether a car drives ahead, at the robot's own pace
 
 
 @dataclass(frozen=True)
 class RenderedFrame:
-    """One frame with its ground truth.
+    """One frame with its ground truth."""
 
-    Attributes:
-        stamp_ns: Time of exposure in nanoseconds.
-        image: ``(H, W, 3)`` uint8 RGB.
-        depth: ``(H, W)`` float32 metres along the optical axis, inf in the sky.
-        T_world_camera: ``(4, 4)`` float64 pose of the optical frame.
-        T_world_base: ``(4, 4)`` float64 pose of ``base_link``.
-        instances: ``(H, W)`` uint8, 0 = stands still, else the number of the moving thing.
-        right: ``(H, W, 3)`` uint8 RGB of the second camera, or None without one.
-        sparse_depth: ``(H, W)`` float32 metres by the lidar, 0 = unknown, or None without one.
-    """
-
-    stamp_ns: int
-    image: np.ndarray
-    depth: np.ndarray
-    T_world_camera: np.ndarray
-    T_world_base: np.ndarray
-    instances: np.ndarray
+    stamp_ns: int  # Time of exposure in nanoseconds
+    image: np.ndarray  # `(H, W, 3)` uint8 RGB
+    depth: np.ndarray  # `(H, W)` float32 metres along the optical axis, inf in the sky
+    T_world_camera: np.ndarray  # `(4, 4)` float64 pose of the optical frame
+    T_world_base: np.ndarray  # `(4, 4)` float64 pose of `base_link`
+    instances: np.ndarray  # `(H, W)` uint8, 0 = stands still, else the number of the moving thing
+    # `(H, W, 3)` uint8 RGB of the second camera, or None without one
     right: np.ndarray | None = None
+    # `(H, W)` float32 metres by the lidar, 0 = unknown, or None without one
     sparse_depth: np.ndarray | None = None
 
 

@@ -15,29 +15,17 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class EffectsSpec:
-    """Strength of each effect; the defaults change nothing.
+    """Strength of each effect; the defaults change nothing."""
 
-    Attributes:
-        exposure_drift: Amplitude of the slow change of gain (0.1 = 10 %).
-        gamma: Exponent on the final image values.
-        contrast: Slope about middle grey.
-        white_balance: Gains of red, green, blue.
-        vignette: Darkening of the corners (0.2 = 20 %).
-        blur_px: Standard deviation of the optical blur in pixels.
-        noise: Standard deviation of sensor noise in image values.
-        jpeg_quality: 1-100, 0 = none.
-        grey: Whether the camera is monochrome.
-    """
-
-    exposure_drift: float = 0.0
-    gamma: float = 1.0
-    contrast: float = 1.0
-    white_balance: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    vignette: float = 0.0
-    blur_px: float = 0.0
-    noise: float = 0.0
-    jpeg_quality: int = 0
-    grey: bool = False
+    exposure_drift: float = 0.0  # Amplitude of the slow change of gain (0.1 = 10 %)
+    gamma: float = 1.0  # Exponent on the final image values
+    contrast: float = 1.0  # Slope about middle grey
+    white_balance: tuple[float, float, float] = (1.0, 1.0, 1.0)  # Gains of red, green, blue
+    vignette: float = 0.0  # Darkening of the corners (0.2 = 20 %)
+    blur_px: float = 0.0  # Standard deviation of the optical blur in pixels
+    noise: float = 0.0  # Standard deviation of sensor noise in image values
+    jpeg_quality: int = 0  # 1-100, 0 = none
+    grey: bool = False  # Whether the camera is monochrome
 
 
 def develop(

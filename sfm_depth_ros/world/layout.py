@@ -18,19 +18,12 @@ Rng = np.random.Generator
 
 @dataclass(frozen=True)
 class Layout:
-    """What a style decides beside its solids.
+    """What a style decides beside its solids."""
 
-    Attributes:
-        ground: Bands and markings.
-        half_width: Half the width of the roadway in metres.
-        lane_m: Lateral position in which the robot drives.
-        has_traffic: Whether vehicles drive here.
-    """
-
-    ground: GroundStyle
-    half_width: float
-    lane_m: float
-    has_traffic: bool = False
+    ground: GroundStyle  # Bands and markings
+    half_width: float  # Half the width of the roadway in metres
+    lane_m: float  # Lateral position in which the robot drives
+    has_traffic: bool = False  # Whether vehicles drive here
 
 
 @dataclass(frozen=True)

@@ -31,23 +31,14 @@ Points = tuple[Tensor, Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Light:
-    """Illumination of a scene.
+    """Illumination of a scene."""
 
-    Attributes:
-        to_sun: ``(3,)`` unit vector towards the sun.
-        sun: ``(3,)`` irradiance of a surface facing the sun, RGB.
-        ambient: ``(3,)`` irradiance from the sky, RGB.
-        sky: Brightness of the sky on the same scale, before exposure.
-        exposure: Gain from radiance to the square of the image value.
-        shadows: Whether solids cast shadows (not indoors, where lamps are everywhere).
-    """
-
-    to_sun: tuple[float, float, float]
-    sun: tuple[float, float, float]
-    ambient: tuple[float, float, float]
-    sky: float
-    exposure: float
-    shadows: bool = True
+    to_sun: tuple[float, float, float]  # `(3,)` unit vector towards the sun
+    sun: tuple[float, float, float]  # `(3,)` irradiance of a surface facing the sun, RGB
+    ambient: tuple[float, float, float]  # `(3,)` irradiance from the sky, RGB
+    sky: float  # Brightness of the sky on the same scale, before exposure
+    exposure: float  # Gain from radiance to the square of the image value
+    shadows: bool = True  # Whether solids cast shadows (not indoors, where lamps are everywhere)
 
     def frame(self) -> np.ndarray:
         """``(3, 3)`` float64, rows: two axes across the light, then the way that light travels."""

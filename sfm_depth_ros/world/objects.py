@@ -21,25 +21,16 @@ FACE_FIELDS = 8  # tile, scale u, scale v, offset u, offset v, red, green, blue
 
 @dataclass(frozen=True)
 class Solids:
-    """All solids of a scene as tables, sorted by kind.
+    """All solids of a scene as tables, sorted by kind."""
 
-    Attributes:
-        kinds: ``(N,)`` int64, one of BOX, CYLINDER, BALL, FOLIAGE (a ball with holes).
-        centres: ``(N, 3)`` float32 world position in metres at time zero.
-        to_unit: ``(N, 3, 3)`` float32, turns world offsets from the centre into unit coordinates.
-        axes: ``(N, 3, 3)`` float32, columns are the half axes in the world, metres.
-        radii: ``(N,)`` float32 bounding radius in metres.
-        faces: ``(N * 3, FACE_FIELDS)`` float32 by dominant axis of the unit coordinates.
-        movers: ``(N,)`` int64 index of the moving group, -1 = stands still.
-    """
-
-    kinds: Tensor
-    centres: Tensor
+    kinds: Tensor  # `(N,)` int64, one of BOX, CYLINDER, BALL, FOLIAGE (a ball with holes)
+    centres: Tensor  # `(N, 3)` float32 world position in metres at time zero
+    # `(N, 3, 3)` float32, turns world offsets from the centre into unit coordinates
     to_unit: Tensor
-    axes: Tensor
-    radii: Tensor
-    faces: Tensor
-    movers: Tensor
+    axes: Tensor  # `(N, 3, 3)` float32, columns are the half axes in the world, metres
+    radii: Tensor  # `(N,)` float32 bounding radius in metres
+    faces: Tensor  # `(N * 3, FACE_FIELDS)` float32 by dominant axis of the unit coordinates
+    movers: Tensor  # `(N,)` int64 index of the moving group, -1 = stands still
 
     def to(self, device: str) -> Solids:
         """The same tables on another device."""

@@ -21,19 +21,12 @@ Tint = float | np.ndarray
 
 @dataclass(frozen=True)
 class Place:
-    """Where a thing stands.
+    """Where a thing stands."""
 
-    Attributes:
-        x: World position in metres.
-        y: World position in metres.
-        yaw: Direction that it faces, radians.
-        mover: Moving group whose frame the above is in, -1 = the world.
-    """
-
-    x: float
-    y: float
-    yaw: float
-    mover: int = -1
+    x: float  # World position in metres
+    y: float  # World position in metres
+    yaw: float  # Direction that it faces, radians
+    mover: int = -1  # Moving group whose frame the above is in, -1 = the world
 
     def offset(self, forward: float, left: float) -> tuple[float, float]:
         """World position of a point given in the thing's own frame."""

@@ -25,17 +25,12 @@ START_NS = 1_700_000_000_000_000_000
 
 @dataclass(frozen=True)
 class RecordingSpec:
-    """How a drive is recorded.
+    """How a drive is recorded."""
 
-    Attributes:
-        is_raw: Images as ``sensor_msgs/Image`` instead of JPEG.
-        jpeg_quality: 1-100.
-        reported_focal_factor: ``camera_info`` says the true focal length times this, as that of
-            a camera that was never calibrated may.
-    """
-
-    is_raw: bool = False
-    jpeg_quality: int = 95
+    is_raw: bool = False  # Images as `sensor_msgs/Image` instead of JPEG
+    jpeg_quality: int = 95  # 1-100
+    # `camera_info` says the true focal length times this, as that of a camera that was never
+    # calibrated may
     reported_focal_factor: float = 1.0
 
 

@@ -42,30 +42,20 @@ Triple = tuple[Tensor, Tensor, Tensor]
 
 @dataclass(frozen=True)
 class Views:
-    """Cameras at one time each.
+    """Cameras at one time each."""
 
-    Attributes:
-        T_world_camera: ``(B, 4, 4)`` float64 poses of the optical frames.
-        times: ``(B,)`` seconds.
-    """
-
-    T_world_camera: np.ndarray
-    times: np.ndarray
+    T_world_camera: np.ndarray  # `(B, 4, 4)` float64 poses of the optical frames
+    times: np.ndarray  # `(B,)` seconds
 
 
 @dataclass(frozen=True)
 class Rendering:
-    """What cameras see.
+    """What cameras see."""
 
-    Attributes:
-        image: ``(B, H, W, 3)`` float32, 1 = white, may exceed it.
-        depth: ``(B, H, W)`` float32 metres along the optical axis, inf in the sky.
-        instances: ``(B, H, W)`` uint8, 0 = stands still, else the moving thing's number (those
-            of more than 255 repeat); None where nothing moves.
-    """
-
-    image: Tensor
-    depth: Tensor
+    image: Tensor  # `(B, H, W, 3)` float32, 1 = white, may exceed it
+    depth: Tensor  # `(B, H, W)` float32 metres along the optical axis, inf in the sky
+    # `(B, H, W)` uint8, 0 = stands still, else the moving thing's number (those of more than 255
+    # repeat); None where nothing moves
     instances: Tensor | None
 
 

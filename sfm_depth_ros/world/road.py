@@ -18,17 +18,11 @@ MARGIN_M = 90.0
 
 @dataclass(frozen=True)
 class Road:
-    """A centre line sampled every ``STEP_M`` of arc length, starting at ``start``.
+    """A centre line sampled every ``STEP_M`` of arc length, starting at ``start``."""
 
-    Attributes:
-        start: Arc length of the first sample in metres.
-        xy: ``(M, 2)`` float64 positions.
-        heading: ``(M,)`` float64 direction in radians.
-    """
-
-    start: float
-    xy: np.ndarray
-    heading: np.ndarray
+    start: float  # Arc length of the first sample in metres
+    xy: np.ndarray  # `(M, 2)` float64 positions
+    heading: np.ndarray  # `(M,)` float64 direction in radians
 
     @property
     def end(self) -> float:
@@ -97,15 +91,10 @@ def make_road(rng: np.random.Generator, length_m: float, bend: float) -> Road:
 
 @dataclass(frozen=True)
 class GroundMap:
-    """Road coordinates on a grid of the ground.
+    """Road coordinates on a grid of the ground."""
 
-    Attributes:
-        origin: World ``(x, y)`` of the first cell's centre.
-        cells: ``(rows along y, columns along x, 2)`` float32 (along, across) in metres.
-    """
-
-    origin: tuple[float, float]
-    cells: np.ndarray
+    origin: tuple[float, float]  # World `(x, y)` of the first cell's centre
+    cells: np.ndarray  # `(rows along y, columns along x, 2)` float32 (along, across) in metres
 
 
 def make_ground_map(road: Road) -> GroundMap:

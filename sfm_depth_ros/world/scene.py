@@ -26,19 +26,12 @@ LEADER_PERIOD_S = 13.0  # of the distance to the vehicle ahead
 
 @dataclass(frozen=True)
 class Mover:
-    """A vehicle or pedestrian that follows the road at constant speed.
+    """A vehicle or pedestrian that follows the road at constant speed."""
 
-    Attributes:
-        road: The road.
-        along: Position along the road at time zero, metres.
-        lateral: Position across it, left positive.
-        speed: Metres per second along the road; negative comes towards the robot.
-    """
-
-    road: Road
-    along: float
-    lateral: float
-    speed: float
+    road: Road  # The road
+    along: float  # Position along the road at time zero, metres
+    lateral: float  # Position across it, left positive
+    speed: float  # Metres per second along the road; negative comes towards the robot
 
     def pose(self, t: float) -> np.ndarray:
         """``(4, 4)`` float64 pose of the group in the world at ``t`` seconds."""
@@ -49,18 +42,12 @@ class Mover:
 
 @dataclass(frozen=True)
 class Leader:
-    """A vehicle that the robot follows: it keeps its distance, give or take.
+    """A vehicle that the robot follows: it keeps its distance, give or take."""
 
-    Attributes:
-        road: The road.
-        lateral: Position across it, left positive.
-        ahead: Mean distance ahead of the robot along the road, metres.
-        robot: The robot's position along the road, metres, at a time in seconds.
-    """
-
-    road: Road
-    lateral: float
-    ahead: float
+    road: Road  # The road
+    lateral: float  # Position across it, left positive
+    ahead: float  # Mean distance ahead of the robot along the road, metres
+    # The robot's position along the road, metres, at a time in seconds
     robot: Callable[[float], float]
 
     def pose(self, t: float) -> np.ndarray:
@@ -79,29 +66,17 @@ def _pose_on_road(road: Road, along: float, lateral: float, turned: bool = False
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything the renderer needs.
+    """Everything the renderer needs."""
 
-    Attributes:
-        seed: What it was made from.
-        road: The centre line.
-        solids: What stands and moves.
-        ground: Bands and markings.
-        ground_map: Road coordinates of the ground.
-        light: Sun and sky.
-        movers: Moving groups that solids refer to.
-        atlas: Textures.
-        lane_m: Lateral position in which the robot should drive.
-    """
-
-    seed: int
-    road: Road
-    solids: Solids
-    ground: GroundStyle
-    ground_map: GroundMap
-    light: Light
-    movers: tuple[Mover | Leader, ...]
-    atlas: Atlas
-    lane_m: float
+    seed: int  # What it was made from
+    road: Road  # The centre line
+    solids: Solids  # What stands and moves
+    ground: GroundStyle  # Bands and markings
+    ground_map: GroundMap  # Road coordinates of the ground
+    light: Light  # Sun and sky
+    movers: tuple[Mover | Leader, ...]  # Moving groups that solids refer to
+    atlas: Atlas  # Textures
+    lane_m: float  # Lateral position in which the robot should drive
 
 
 def build_scene(

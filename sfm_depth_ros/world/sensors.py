@@ -17,17 +17,12 @@ BEAM_ASPECT = 4.0  # a spinning lidar measures this much more densely along a ro
 
 @dataclass(frozen=True)
 class SensorsSpec:
-    """The additional sensors; the defaults are none.
+    """The additional sensors; the defaults are none."""
 
-    Attributes:
-        baseline_m: How far to the right of the camera a second one looks the same way, 0 = none.
-        sparse_depth_share: Share of the pixels at which a lidar aims, 0 = none.
-        instance_masks: Whether moving things are marked in snippets.
-    """
-
+    # How far to the right of the camera a second one looks the same way, 0 = none
     baseline_m: float = 0.0
-    sparse_depth_share: float = 0.0
-    instance_masks: bool = False
+    sparse_depth_share: float = 0.0  # Share of the pixels at which a lidar aims, 0 = none
+    instance_masks: bool = False  # Whether moving things are marked in snippets
 
     @property
     def T_right_camera(self) -> np.ndarray:

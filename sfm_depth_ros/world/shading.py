@@ -17,34 +17,21 @@ from sfm_depth_ros.world.visibility import Visible
 
 @dataclass(frozen=True)
 class Surface:
-    """Points to be lit.
+    """Points to be lit."""
 
-    Attributes:
-        colour: ``(3, P)`` square root of reflectance.
-        sun: ``(P,)`` (or one number) cosine between normal and sun, at least 0.
-        up: ``(P,)`` (or one number) vertical component of the normal.
-    """
-
-    colour: Tensor
-    sun: Tensor | float
-    up: Tensor | float
+    colour: Tensor  # `(3, P)` square root of reflectance
+    sun: Tensor | float  # `(P,)` (or one number) cosine between normal and sun, at least 0
+    up: Tensor | float  # `(P,)` (or one number) vertical component of the normal
 
 
 @dataclass(frozen=True)
 class PixelRays:
-    """Some of the pixels of a batch.
+    """Some of the pixels of a batch."""
 
-    Attributes:
-        x: ``(P,)`` ray coordinate on the image plane.
-        y: ``(P,)`` likewise.
-        t: ``(P,)`` depth in metres.
-        pixel: Width of a pixel on the image plane.
-    """
-
-    x: Tensor
-    y: Tensor
-    t: Tensor
-    pixel: float
+    x: Tensor  # `(P,)` ray coordinate on the image plane
+    y: Tensor  # `(P,)` likewise
+    t: Tensor  # `(P,)` depth in metres
+    pixel: float  # Width of a pixel on the image plane
 
     def slope(self, row: Tensor) -> Tensor:
         """Change with depth of the unit coordinate that ``row`` ``(P, 4)`` describes."""

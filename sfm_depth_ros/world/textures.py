@@ -22,17 +22,13 @@ class Atlas:
 
     A ripmap (one image for each pair of horizontal and vertical reductions) is kept, not a mipmap:
     roads and facades are seen at grazing angles, where a mipmap blurs everything.
-
-    Attributes:
-        texels: ``(tiles * TILE_STRIDE,)`` int32, RGBA bytes; colours are square roots of
-            reflectance, rows run upwards.
-        names: Tile index by name.
-        sizes: ``(width, height)`` of a tile in metres by name.
     """
 
+    # `(tiles * TILE_STRIDE,)` int32, RGBA bytes; colours are square roots of reflectance, rows run
+    # upwards
     texels: Tensor
-    names: dict[str, int]
-    sizes: dict[str, tuple[float, float]]
+    names: dict[str, int]  # Tile index by name
+    sizes: dict[str, tuple[float, float]]  # `(width, height)` of a tile in metres by name
 
     def to(self, device: str) -> Atlas:
         """The same atlas on another device."""

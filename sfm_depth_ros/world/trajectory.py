@@ -18,25 +18,15 @@ DIFFERENCE_S = 2e-4
 
 @dataclass(frozen=True)
 class MotionSpec:
-    """How the robot drives.
+    """How the robot drives."""
 
-    Attributes:
-        speed_mps: Cruising speed.
-        variation: Relative change of speed along the way.
-        stop_every_s: Mean time between stops, 0 = never stops.
-        lane_m: Mean lateral position on the road, left positive.
-        sway_m: Amplitude of the lateral oscillation.
-        shake_deg: Amplitude of pitch and roll vibration.
-        bounce_m: Amplitude of the vertical vibration.
-    """
-
-    speed_mps: float = 5.0
-    variation: float = 0.3
-    stop_every_s: float = 0.0
-    lane_m: float = 0.0
-    sway_m: float = 0.1
-    shake_deg: float = 0.15
-    bounce_m: float = 0.005
+    speed_mps: float = 5.0  # Cruising speed
+    variation: float = 0.3  # Relative change of speed along the way
+    stop_every_s: float = 0.0  # Mean time between stops, 0 = never stops
+    lane_m: float = 0.0  # Mean lateral position on the road, left positive
+    sway_m: float = 0.1  # Amplitude of the lateral oscillation
+    shake_deg: float = 0.15  # Amplitude of pitch and roll vibration
+    bounce_m: float = 0.005  # Amplitude of the vertical vibration
 
 
 class Trajectory:

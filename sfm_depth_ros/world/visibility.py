@@ -20,23 +20,14 @@ CHUNK = 2048  # (solid, tile) pairs intersected at once: they fit the cache of a
 
 @dataclass(frozen=True)
 class RayGrid:
-    """Rays of one camera model on the image plane, cut into square tiles.
+    """Rays of one camera model on the image plane, cut into square tiles."""
 
-    Attributes:
-        x: ``(tiles, SIDE * SIDE)`` horizontal coordinate of each pixel's ray.
-        y: The vertical coordinate; a perspective ray is (x, y, 1) in the optical frame.
-        columns: ``(2, W)`` smallest and largest x of each image column.
-        rows: ``(2, H)`` smallest and largest y of each image row.
-        width: Image width in pixels.
-        height: Image height in pixels.
-    """
-
-    x: Tensor
-    y: Tensor
-    columns: Tensor
-    rows: Tensor
-    width: int
-    height: int
+    x: Tensor  # `(tiles, SIDE * SIDE)` horizontal coordinate of each pixel's ray
+    y: Tensor  # The vertical coordinate; a perspective ray is (x, y, 1) in the optical frame
+    columns: Tensor  # `(2, W)` smallest and largest x of each image column
+    rows: Tensor  # `(2, H)` smallest and largest y of each image row
+    width: int  # Image width in pixels
+    height: int  # Image height in pixels
 
     @classmethod
     def from_coordinates(cls, x: Tensor, y: Tensor) -> RayGrid:
@@ -83,19 +74,12 @@ def from_tiles(tiles: Tensor, grid: RayGrid) -> Tensor:
 
 @dataclass(frozen=True)
 class Visible:
-    """Solids that a camera may see.
+    """Solids that a camera may see."""
 
-    Attributes:
-        camera: ``(Q,)`` index of the camera in the batch.
-        solid: ``(Q,)`` index of the solid, ascending, so kinds are contiguous.
-        to_unit: ``(Q, 3, 3)`` optical directions to unit coordinates.
-        origin: ``(Q, 3)`` camera position in unit coordinates.
-    """
-
-    camera: Tensor
-    solid: Tensor
-    to_unit: Tensor
-    origin: Tensor
+    camera: Tensor  # `(Q,)` index of the camera in the batch
+    solid: Tensor  # `(Q,)` index of the solid, ascending, so kinds are contiguous
+    to_unit: Tensor  # `(Q, 3, 3)` optical directions to unit coordinates
+    origin: Tensor  # `(Q, 3)` camera position in unit coordinates
 
 
 def bounds(corners: Tensor) -> Tensor:
@@ -146,15 +130,10 @@ def pair_with_tiles(rectangles: Tensor, grid: RayGrid) -> tuple[Tensor, Tensor]:
 
 @dataclass
 class NearestHits:
-    """What has been hit so far.
+    """What has been hit so far."""
 
-    Attributes:
-        t: ``(B * tiles, SIDE * SIDE)`` float32 ray parameter, ``MISS`` where nothing was hit.
-        hit: Likewise int64, row of ``Visible`` that was hit; negative codes elsewhere.
-    """
-
-    t: Tensor
-    hit: Tensor
+    t: Tensor  # `(B * tiles, SIDE * SIDE)` float32 ray parameter, `MISS` where nothing was hit
+    hit: Tensor  # Likewise int64, row of `Visible` that was hit; negative codes elsewhere
 
     def update(self, found: Tensor, slot: Tensor, owner: Tensor) -> None:
         """Merge ``(P, S)`` intersections of solids ``owner`` with tiles ``slot``."""

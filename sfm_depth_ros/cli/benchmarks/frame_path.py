@@ -44,27 +44,16 @@ NETWORKS = ("depth", "motion")
 
 @dataclass(frozen=True)
 class PathSetting:
-    """How depth_node is set.
+    """How depth_node is set."""
 
-    Attributes:
-        folder: Model to serve.
-        threads: ``engine_threads``.
-        precision: ``precision``.
-        engine: ``engine``.
-        input_width: Width of the network's image in pixels; 0 = the model's own.
-        pipelined: ``pipelined``.
-        image_transport: ``image_transport``.
-        rate_hz: Images a second.
-    """
-
-    folder: ModelFolder
-    threads: int = 1
-    precision: str = "fp32"
-    engine: str = "auto"
-    input_width: int = 0
-    pipelined: bool = False
-    image_transport: str = "raw"
-    rate_hz: float = RATE_HZ
+    folder: ModelFolder  # Model to serve
+    threads: int = 1  # `engine_threads`
+    precision: str = "fp32"  # `precision`
+    engine: str = "auto"  # `engine`
+    input_width: int = 0  # Width of the network's image in pixels; 0 = the model's own
+    pipelined: bool = False  # `pipelined`
+    image_transport: str = "raw"  # `image_transport`
+    rate_hz: float = RATE_HZ  # Images a second
 
 
 def measure_frame_path(setting: PathSetting, scratch: Path) -> dict[str, Any]:

@@ -23,27 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StepSetting:
-    """What is measured.
+    """What is measured."""
 
-    Attributes:
-        model: Model folder whose networks are trained.
-        backbone: ``""`` = the model's networks, or a ResNet for both, fresh: ``"resnet18"``.
-        batch_size: Snippets in a batch.
-        width: Image width in pixels.
-        height: Image height in pixels.
-        steps: Steps measured of each kind.
-        threads: CPU threads.
-        device: torch device.
-    """
-
-    model: Path
-    backbone: str = ""
-    batch_size: int = 4
-    width: int = 640
-    height: int = 192
-    steps: int = 8
-    threads: int = 1
-    device: str = "cpu"
+    model: Path  # Model folder whose networks are trained
+    backbone: str = ""  # `""` = the model's networks, or a ResNet for both, fresh: `"resnet18"`
+    batch_size: int = 4  # Snippets in a batch
+    width: int = 640  # Image width in pixels
+    height: int = 192  # Image height in pixels
+    steps: int = 8  # Steps measured of each kind
+    threads: int = 1  # CPU threads
+    device: str = "cpu"  # torch device
 
 
 class StepWorker:

@@ -50,16 +50,12 @@ OTHER_PROFILES = {
 
 @dataclass(frozen=True)
 class Pairing:
-    """Who sends to whom.
+    """Who sends to whom."""
 
-    Attributes:
-        publisher: One of ``SIDES``: Fast DDS as it comes, ``config/fastdds.xml``, UDP alone with
-            large buffers, shared memory of 64 MB beside it, or ``LARGE_DATA``.
-        subscriber: The same.
-    """
-
+    # One of `SIDES`: Fast DDS as it comes, `config/fastdds.xml`, UDP alone with large buffers,
+    # shared memory of 64 MB beside it, or `LARGE_DATA`
     publisher: str
-    subscriber: str
+    subscriber: str  # The same
 
 
 PAIRINGS = (

@@ -25,21 +25,13 @@ MAX_VELOCITY_GAP_S = 0.3
 
 @dataclass(frozen=True)
 class BagFacts:
-    """One bag, as far as playing it to the nodes goes.
+    """One bag, as far as playing it to the nodes goes."""
 
-    Attributes:
-        path: The bag.
-        duration_s: Seconds from the first message to the last.
-        images: Images recorded.
-        parameters: Parameters of both nodes that depend on the bag.
-        remappings: Topic of the nodes -> topic of the bag.
-    """
-
-    path: Path
-    duration_s: float
-    images: int
-    parameters: dict[str, Any]
-    remappings: dict[str, str]
+    path: Path  # The bag
+    duration_s: float  # Seconds from the first message to the last
+    images: int  # Images recorded
+    parameters: dict[str, Any]  # Parameters of both nodes that depend on the bag
+    remappings: dict[str, str]  # Topic of the nodes -> topic of the bag
 
     @property
     def topics(self) -> list[str]:

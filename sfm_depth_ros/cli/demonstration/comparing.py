@@ -28,17 +28,11 @@ SCENES = 3
 
 @dataclass(frozen=True)
 class Part:
-    """A bag from some time on.
+    """A bag from some time on."""
 
-    Attributes:
-        name: What it is called in the report.
-        bag: The bag.
-        from_s: Seconds after the first image.
-    """
-
-    name: str
-    bag: Path
-    from_s: float = 0.0
+    name: str  # What it is called in the report
+    bag: Path  # The bag
+    from_s: float = 0.0  # Seconds after the first image
 
     def frames(self, width: int) -> BagFrames:
         """Frames at the network's size."""

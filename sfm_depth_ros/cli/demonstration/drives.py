@@ -23,19 +23,12 @@ PROGRESS_S = 2.0
 
 @dataclass(frozen=True)
 class DemoDrive:
-    """One drive of the demo's camera.
+    """One drive of the demo's camera."""
 
-    Attributes:
-        name: For the terminal.
-        seed: What the place looks like and how it is driven.
-        seconds: Length.
-        folder: Where rendered drives are kept.
-    """
-
-    name: str
-    seed: int
-    seconds: float
-    folder: Path
+    name: str  # For the terminal
+    seed: int  # What the place looks like and how it is driven
+    seconds: float  # Length
+    folder: Path  # Where rendered drives are kept
 
     @property
     def path(self) -> Path:

@@ -29,34 +29,22 @@ PROGRESS_S = 2.0
 
 @dataclass(frozen=True)
 class LivePlan:
-    """What is played, and how.
+    """What is played, and how."""
 
-    Attributes:
-        bag: The drive.
-        learnt_until_s: From this time of the drive on, the trainer is paused; None = never.
-        loops: How often the part before is played.
-        out: Folder for models, logs and counts.
-    """
-
-    bag: BagFacts
+    bag: BagFacts  # The drive
+    # From this time of the drive on, the trainer is paused; None = never
     learnt_until_s: float | None
-    loops: int
-    out: Path
+    loops: int  # How often the part before is played
+    out: Path  # Folder for models, logs and counts
 
 
 @dataclass(frozen=True)
 class LiveResult:
-    """What the nodes did.
+    """What the nodes did."""
 
-    Attributes:
-        figures: Counts for the report.
-        state: Everything they said.
-        newest_model: Folder of the last model that was handed over, or None.
-    """
-
-    figures: LiveFigures
-    state: LiveState
-    newest_model: Path | None
+    figures: LiveFigures  # Counts for the report
+    state: LiveState  # Everything they said
+    newest_model: Path | None  # Folder of the last model that was handed over, or None
 
 
 @dataclass(frozen=True)

@@ -18,27 +18,18 @@ NODES = ("depth_node", "trainer_node")
 
 @dataclass
 class LiveState:
-    """The newest of everything, and the history of what is plotted.
+    """The newest of everything, and the history of what is plotted."""
 
-    Attributes:
-        states: Lifecycle state by node.
-        depth: Newest facts of depth_node's diagnostics.
-        training: Newest facts of trainer_node's status.
-        models: Paths of accepted models, in order.
-        stamps_ns: Stamps of the depth images seen.
-        history: One row per training status: seconds since start and its facts.
-        depth_history: The same of depth_node's diagnostics.
-        answers: Answers of services, newest last.
-    """
-
-    states: dict[str, str] = field(default_factory=dict)
-    depth: dict[str, Any] = field(default_factory=dict)
-    training: dict[str, Any] = field(default_factory=dict)
-    models: list[str] = field(default_factory=list)
-    stamps_ns: list[int] = field(default_factory=list)
+    states: dict[str, str] = field(default_factory=dict)  # Lifecycle state by node
+    depth: dict[str, Any] = field(default_factory=dict)  # Newest facts of depth_node's diagnostics
+    training: dict[str, Any] = field(default_factory=dict)  # Newest facts of trainer_node's status
+    models: list[str] = field(default_factory=list)  # Paths of accepted models, in order
+    stamps_ns: list[int] = field(default_factory=list)  # Stamps of the depth images seen
+    # One row per training status: seconds since start and its facts
     history: list[dict[str, Any]] = field(default_factory=list)
+    # The same of depth_node's diagnostics
     depth_history: list[dict[str, Any]] = field(default_factory=list)
-    answers: list[dict[str, Any]] = field(default_factory=list)
+    answers: list[dict[str, Any]] = field(default_factory=list)  # Answers of services, newest last
 
     def take(self, event: dict[str, Any], seconds: float) -> None:
         """Take one event of ``nodes/demo_monitor``."""

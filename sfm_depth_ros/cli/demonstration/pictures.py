@@ -19,19 +19,12 @@ LOSSES = ("photometric", "velocity", "smoothness")
 
 @dataclass(frozen=True)
 class Scene:
-    """One image with what both models say of it.
+    """One image with what both models say of it."""
 
-    Attributes:
-        image: ``(h, w, 3)`` uint8 RGB.
-        before: ``(h, w)`` metres, the shipped model's.
-        after: ``(h, w)`` metres, the learnt model's.
-        truth: ``(h, w)`` metres, 0 = unknown; None without truth.
-    """
-
-    image: np.ndarray
-    before: np.ndarray
-    after: np.ndarray
-    truth: np.ndarray | None
+    image: np.ndarray  # `(h, w, 3)` uint8 RGB
+    before: np.ndarray  # `(h, w)` metres, the shipped model's
+    after: np.ndarray  # `(h, w)` metres, the learnt model's
+    truth: np.ndarray | None  # `(h, w)` metres, 0 = unknown; None without truth
 
 
 def draw_scenes(scenes: Sequence[Scene], path: Path, title: str) -> None:

@@ -17,37 +17,23 @@ Report = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Comparison:
-    """The shipped and the learnt model on the same images, none of them given to the trainer.
+    """The shipped and the learnt model on the same images, none of them given to the trainer."""
 
-    Attributes:
-        name: What was driven.
-        before: Report of the shipped model, as ``eval --json`` has it.
-        after: Report of the last accepted model.
-    """
-
-    name: str
-    before: Report
-    after: Report
+    name: str  # What was driven
+    before: Report  # Report of the shipped model, as `eval --json` has it
+    after: Report  # Report of the last accepted model
 
 
 @dataclass(frozen=True)
 class LiveFigures:
-    """What was counted while the nodes ran.
+    """What was counted while the nodes ran."""
 
-    Attributes:
-        frames: Images ``played``, ``received``, ``dropped``, ``lost``, ``published`` (and
-            ``failed``).
-        latency_ms: Image in to last message out, ``p50`` and ``p95``.
-        models_deployed: Models that the trainer handed over.
-        seconds: Length of the drive as it was played.
-        details: Whatever else is worth keeping.
-    """
-
+    # Images `played`, `received`, `dropped`, `lost`, `published` (and `failed`)
     frames: Mapping[str, int]
-    latency_ms: Mapping[str, float | None]
-    models_deployed: int
-    seconds: float
-    details: Mapping[str, Any] = field(default_factory=dict)
+    latency_ms: Mapping[str, float | None]  # Image in to last message out, `p50` and `p95`
+    models_deployed: int  # Models that the trainer handed over
+    seconds: float  # Length of the drive as it was played
+    details: Mapping[str, Any] = field(default_factory=dict)  # Whatever else is worth keeping
 
 
 def summary(live: LiveFigures, comparisons: list[Comparison]) -> dict[str, Any]:

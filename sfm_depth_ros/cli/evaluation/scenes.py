@@ -21,23 +21,14 @@ _DIMMED = 0.35
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """One frame to show.
+    """One frame to show."""
 
-    Attributes:
-        number: Its place in the bag, from 1.
-        label: Why it is shown.
-        image: ``(h, w, 3)`` uint8 RGB.
-        depth: ``(h, w)`` predicted metres.
-        matched: Truth and prediction where the truth is known, or None.
-        abs_rel: Error of the frame, unscaled; None without truth.
-    """
-
-    number: int
-    label: str
-    image: np.ndarray
-    depth: np.ndarray
-    matched: MatchedDepth | None
-    abs_rel: float | None
+    number: int  # Its place in the bag, from 1
+    label: str  # Why it is shown
+    image: np.ndarray  # `(h, w, 3)` uint8 RGB
+    depth: np.ndarray  # `(h, w)` predicted metres
+    matched: MatchedDepth | None  # Truth and prediction where the truth is known, or None
+    abs_rel: float | None  # Error of the frame, unscaled; None without truth
 
     @classmethod
     def of(cls, done: EvaluatedFrame, label: str, abs_rel: float | None) -> Scene:
@@ -48,12 +39,9 @@ class Scene:
 
 @dataclass
 class SceneChooser:
-    """Watches an evaluation: keeps frames spread over each bag, and the worst one.
+    """Watches an evaluation: keeps frames spread over each bag, and the worst one."""
 
-    Attributes:
-        chosen: Scenes by bag, in the order of time.
-    """
-
+    # Scenes by bag, in the order of time
     chosen: dict[str, list[Scene]] = field(default_factory=dict)
     _worst: dict[str, Scene] = field(default_factory=dict)
     _has_truth: set[str] = field(default_factory=set)

@@ -24,18 +24,12 @@ PREFIX = "input."
 
 @dataclass(frozen=True)
 class InputLayout:
-    """Which part of the camera's image the network sees, and at which size.
+    """Which part of the camera's image the network sees, and at which size."""
 
-    Attributes:
-        camera_hw: Height and width of the camera's image.
-        cut: (left, top, right, bottom) of the part that is scaled.
-        scaled_hw: Height and width of the scaled cut.
-        cut_rows: Rows taken off its top; negative = rows added there, which repeat the first.
-    """
-
-    camera_hw: tuple[int, int]
-    cut: tuple[int, int, int, int]
-    scaled_hw: tuple[int, int]
+    camera_hw: tuple[int, int]  # Height and width of the camera's image
+    cut: tuple[int, int, int, int]  # (left, top, right, bottom) of the part that is scaled
+    scaled_hw: tuple[int, int]  # Height and width of the scaled cut
+    # Rows taken off its top; negative = rows added there, which repeat the first
     cut_rows: int = 0
 
     @classmethod

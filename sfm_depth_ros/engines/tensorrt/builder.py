@@ -30,38 +30,27 @@ class BuildStoppedError(EngineError):
 
 @dataclass(frozen=True)
 class PlanRequest:
-    """What is wanted of a plan.
+    """What is wanted of a plan."""
 
-    Attributes:
-        graph: Content of an ``.onnx`` file, typed as it shall compute; one input.
-        shapes: Input shapes that the plan serves, one optimisation profile each. Free
-            dimensions of the graph are bound to exactly these.
-        capabilities: Compute capabilities to build for; empty = the GPU of this machine.
-        refittable: Whether new weights can be put into the plan; needs a GPU.
-        workspace_bytes: Most GPU memory that one layer may use for itself.
-    """
-
-    graph: bytes
+    graph: bytes  # Content of an `.onnx` file, typed as it shall compute; one input
+    # Input shapes that the plan serves, one optimisation profile each. Free dimensions of the
+    # graph are bound to exactly these.
     shapes: tuple[tuple[int, ...], ...]
+    # Compute capabilities to build for; empty = the GPU of this machine
     capabilities: tuple[tuple[int, int], ...] = ()
-    refittable: bool = False
-    workspace_bytes: int = WORKSPACE_BYTES
+    refittable: bool = False  # Whether new weights can be put into the plan; needs a GPU
+    workspace_bytes: int = WORKSPACE_BYTES  # Most GPU memory that one layer may use for itself
 
 
 @dataclass(frozen=True)
 class BuiltPlan:
-    """A plan, what was learnt while it was built, and how long that took.
+    """A plan, what was learnt while it was built, and how long that took."""
 
-    Attributes:
-        plan: Serialised engine.
-        timing_cache: Measured tactics, which make the next build quicker; empty for
-            TensorRT-RTX, which measures nothing.
-        seconds: Parsing and building.
-    """
-
-    plan: bytes
+    plan: bytes  # Serialised engine
+    # Measured tactics, which make the next build quicker; empty for TensorRT-RTX, which measures
+    # nothing
     timing_cache: bytes
-    seconds: float
+    seconds: float  # Parsing and building
 
 
 def build_plan(

@@ -33,17 +33,11 @@ def input_network(layout: InputLayout, images: int) -> NetworkGraph:
 
 @dataclass(frozen=True)
 class BytesFront:
-    """A deserialised plan of :func:`input_network`.
+    """A deserialised plan of :func:`input_network`."""
 
-    Attributes:
-        engine: ``ICudaEngine``.
-        layout: From the camera's image to the network's.
-        images: Images at a time.
-    """
-
-    engine: Any
-    layout: InputLayout
-    images: int
+    engine: Any  # `ICudaEngine`
+    layout: InputLayout  # From the camera's image to the network's
+    images: int  # Images at a time
 
     def attach(self, session: TensorRtSession) -> None:
         """Put it before a network, and see that the network gets the image it should.

@@ -39,23 +39,14 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class NetworkGraph:
-    """A model's graph, ready for TensorRT.
+    """A model's graph, ready for TensorRT."""
 
-    Attributes:
-        content: Content of an ``.onnx`` file, typed as it shall compute.
-        graph: SHA-256 of it without its weights.
-        weights: SHA-256 of the weights.
-        arrays: Weights by name, typed as in the graph.
-        precision: ``"fp32"``, ``"fp16"`` or ``"int8"``.
-        shapes: Input shapes that it shall serve.
-    """
-
-    content: bytes
-    graph: str
-    weights: str
-    arrays: dict[str, np.ndarray]
-    precision: str
-    shapes: tuple[Shape, ...]
+    content: bytes  # Content of an `.onnx` file, typed as it shall compute
+    graph: str  # SHA-256 of it without its weights
+    weights: str  # SHA-256 of the weights
+    arrays: dict[str, np.ndarray]  # Weights by name, typed as in the graph
+    precision: str  # `"fp32"`, `"fp16"` or `"int8"`
+    shapes: tuple[Shape, ...]  # Input shapes that it shall serve
 
 
 def prepare_graph(request: EngineRequest, shapes: tuple[Shape, ...]) -> NetworkGraph:

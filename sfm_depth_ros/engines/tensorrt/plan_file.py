@@ -15,25 +15,15 @@ MAGIC = b"sfm_depth_ros plan 1\n"
 
 @dataclass(frozen=True)
 class PlanKey:
-    """What a plan is for, and what it was built with; a plan serves where all of it is equal.
+    """What a plan is for, and what it was built with; a plan serves where all of it is equal."""
 
-    Attributes:
-        runtime: TensorRT's module and version.
-        device: Name and compute capability of the GPU, or the capabilities built for.
-        driver: CUDA version of the driver; empty where there is none.
-        precision: ``"fp32"`` or ``"fp16"``.
-        shapes: Input shapes, one optimisation profile each.
-        graph: SHA-256 of the graph without its weights.
-        weights: SHA-256 of the weights; empty for a refittable plan, which takes any.
-    """
-
-    runtime: str
-    device: str
-    driver: str
-    precision: str
-    shapes: tuple[tuple[int, ...], ...]
-    graph: str
-    weights: str
+    runtime: str  # TensorRT's module and version
+    device: str  # Name and compute capability of the GPU, or the capabilities built for
+    driver: str  # CUDA version of the driver; empty where there is none
+    precision: str  # `"fp32"` or `"fp16"`
+    shapes: tuple[tuple[int, ...], ...]  # Input shapes, one optimisation profile each
+    graph: str  # SHA-256 of the graph without its weights
+    weights: str  # SHA-256 of the weights; empty for a refittable plan, which takes any
 
     @property
     def slot(self) -> str:
@@ -53,15 +43,10 @@ class PlanKey:
 
 @dataclass(frozen=True)
 class StoredPlan:
-    """A plan as it was read.
+    """A plan as it was read."""
 
-    Attributes:
-        plan: Serialised engine.
-        weights: SHA-256 of the weights that it was built with.
-    """
-
-    plan: bytes
-    weights: str
+    plan: bytes  # Serialised engine
+    weights: str  # SHA-256 of the weights that it was built with
 
 
 class UnusablePlanError(Exception):

@@ -39,35 +39,25 @@ SIZE = (640, 192)  # (width, height) of both projects' standard models
 
 @dataclass(frozen=True)
 class PublishedNetwork:
-    """How one network lies in a project's checkpoints.
+    """How one network lies in a project's checkpoints."""
 
-    Attributes:
-        parts: Where each part lies, with its map of names; the first tells the architecture.
-        config: The architecture of the first part's tensors, None = unknown.
-        hint: A name by which people recognise the network in the file.
-    """
-
+    # Where each part lies, with its map of names; the first tells the architecture
     parts: tuple[tuple[str, Callable[[Any], NameMap]], ...]
+    # The architecture of the first part's tensors, None = unknown
     config: Callable[[Mapping[str, Tensor]], Config | None]
-    hint: str
+    hint: str  # A name by which people recognise the network in the file
 
 
 @dataclass(frozen=True)
 class PublishedFormat:
-    """A project's checkpoints.
+    """A project's checkpoints."""
 
-    Attributes:
-        networks: Its ``"depth"`` and its ``"pose"`` network.
-        by_file: Whether each part is a file of its own, named as the part, in one folder; else
-            a part is a prefix of the names in one file.
-        licence: Goes into ``model.json``.
-        filter: How the project scales images down.
-    """
-
-    networks: Mapping[str, PublishedNetwork]
+    networks: Mapping[str, PublishedNetwork]  # Its `"depth"` and its `"pose"` network
+    # Whether each part is a file of its own, named as the part, in one folder; else a part is a
+    # prefix of the names in one file
     by_file: bool
-    licence: str
-    filter: str = "lanczos"
+    licence: str  # Goes into `model.json`
+    filter: str = "lanczos"  # How the project scales images down
 
 
 FORMATS = {

@@ -45,19 +45,12 @@ Files = Mapping[str, Mapping[str, Any]]  # content by a file's name without its 
 
 @dataclass(frozen=True)
 class ImportedNetworks:
-    """Networks with published weights, in eval mode.
+    """Networks with published weights, in eval mode."""
 
-    Attributes:
-        depth: Depth network.
-        pose: Pose network, None where the checkpoints hold none.
-        size: (width, height) in pixels of the images that they were trained on.
-        has_stereo_unit: Whether Monodepth2 says that a stereo pair gave the unit.
-    """
-
-    depth: nn.Module
-    pose: nn.Module | None
-    size: tuple[int, int]
-    has_stereo_unit: bool = False
+    depth: nn.Module  # Depth network
+    pose: nn.Module | None  # Pose network, None where the checkpoints hold none
+    size: tuple[int, int]  # (width, height) in pixels of the images that they were trained on
+    has_stereo_unit: bool = False  # Whether Monodepth2 says that a stereo pair gave the unit
 
 
 def import_networks(

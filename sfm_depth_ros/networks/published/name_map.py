@@ -14,16 +14,13 @@ COUNTER = "num_batches_tracked"  # of batch norms; old files lack it and nothing
 
 @dataclass(frozen=True)
 class NameMap:
-    """Names of one published network's tensors.
+    """Names of one published network's tensors."""
 
-    Attributes:
-        ours: Our name by the published one, for every tensor of our network but ``log_scale``.
-        spellings: Published name by another that versions of the same code have written.
-        beyond: How names begin that a file may hold besides: a classifier, an image size.
-    """
-
+    # Our name by the published one, for every tensor of our network but `log_scale`
     ours: Mapping[str, str]
+    # Published name by another that versions of the same code have written
     spellings: Mapping[str, str] = field(default_factory=dict)
+    # How names begin that a file may hold besides: a classifier, an image size
     beyond: tuple[str, ...] = ()
 
     def missing(self, published: Iterable[str]) -> list[str]:

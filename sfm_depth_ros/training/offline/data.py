@@ -31,17 +31,11 @@ VALIDATION_BATCH = 8
 
 @dataclass(frozen=True)
 class Source:
-    """Snippets of one image size.
+    """Snippets of one image size."""
 
-    Attributes:
-        cache: Where they are.
-        rows: Which of its rows.
-        weight: How often one of them is drawn, compared with other sources of its kind.
-    """
-
-    cache: SnippetCache
-    rows: np.ndarray
-    weight: float = 1.0
+    cache: SnippetCache  # Where they are
+    rows: np.ndarray  # Which of its rows
+    weight: float = 1.0  # How often one of them is drawn, compared with other sources of its kind
 
     @classmethod
     def whole(cls, cache: SnippetCache, weight: float = 1.0) -> Source:
@@ -51,20 +45,13 @@ class Source:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a step's batch is drawn from, and what judges the networks.
+    """What a step's batch is drawn from, and what judges the networks."""
 
-    Attributes:
-        rendered: Snippets that teach their exact depth and motion, too.
-        recorded: Snippets of bags; their truth, if there is any, is never taught.
-        config: Batch size, shares, seed.
-        rendered_validation: Rendered snippets that training never sees.
-        recorded_validation: Recorded snippets that training never sees, with their truth.
-    """
-
-    rendered: Sequence[Source]
-    recorded: Sequence[Source]
-    config: OfflineTrainingConfig
-    rendered_validation: Sequence[Source] = ()
+    rendered: Sequence[Source]  # Snippets that teach their exact depth and motion, too
+    recorded: Sequence[Source]  # Snippets of bags; their truth, if there is any, is never taught
+    config: OfflineTrainingConfig  # Batch size, shares, seed
+    rendered_validation: Sequence[Source] = ()  # Rendered snippets that training never sees
+    # Recorded snippets that training never sees, with their truth
     recorded_validation: Sequence[Source] = ()
 
     def batch(self, step: int, rank: int = 0, processes: int = 1) -> SnippetBatch:

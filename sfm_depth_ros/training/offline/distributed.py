@@ -22,17 +22,11 @@ ValueT = TypeVar("ValueT")
 
 @dataclass(frozen=True)
 class Processes:
-    """Which process of how many this is; the default is one alone.
+    """Which process of how many this is; the default is one alone."""
 
-    Attributes:
-        rank: Number of this process; 0 alone writes and logs.
-        count: Processes on all machines.
-        local_rank: Number of this process on its machine.
-    """
-
-    rank: int = 0
-    count: int = 1
-    local_rank: int = 0
+    rank: int = 0  # Number of this process; 0 alone writes and logs
+    count: int = 1  # Processes on all machines
+    local_rank: int = 0  # Number of this process on its machine
 
     @classmethod
     def of_environment(cls) -> Processes:

@@ -33,16 +33,11 @@ class DataJudge:
     Rendered snippets are compared with their truth. Recorded ones are judged by what a robot has:
     how well the target is rebuilt from its sources, and how long the predicted ways are against
     the measured ones; where their truth is known it is reported as well, but decides nothing.
-
-    Attributes:
-        data: Its validation snippets.
-        objective: How images are compared.
-        device: Where the networks are.
     """
 
-    data: TrainingData
-    objective: ObjectiveConfig
-    device: str
+    data: TrainingData  # Its validation snippets
+    objective: ObjectiveConfig  # How images are compared
+    device: str  # Where the networks are
 
     def __call__(self, networks: NetworkPair) -> dict[str, float]:
         """Figures by name, and under ``score`` the one to minimise; empty without snippets.

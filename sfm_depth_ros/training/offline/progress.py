@@ -41,27 +41,16 @@ class RunningTerms:
 
 @dataclass(frozen=True)
 class StepReport:
-    """One step, as observers see it.
+    """One step, as observers see it."""
 
-    Attributes:
-        step: Steps done.
-        steps: Steps of the whole schedule.
-        share_done: Of the schedule, 0 to 1.
-        seconds: This step took, waiting included.
-        waited_s: Of that, waiting for data.
-        refused: Steps refused so far.
-        learning_rate: The base rate of the next step.
-        terms: The step's loss terms.
-    """
-
-    step: int
-    steps: int
-    share_done: float
-    seconds: float
-    waited_s: float
-    refused: int
-    learning_rate: float
-    terms: Mapping[str, float]
+    step: int  # Steps done
+    steps: int  # Steps of the whole schedule
+    share_done: float  # Of the schedule, 0 to 1
+    seconds: float  # This step took, waiting included
+    waited_s: float  # Of that, waiting for data
+    refused: int  # Steps refused so far
+    learning_rate: float  # The base rate of the next step
+    terms: Mapping[str, float]  # The step's loss terms
 
 
 class Observer(Protocol):

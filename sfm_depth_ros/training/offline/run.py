@@ -47,25 +47,17 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RunParts:
-    """What a run is made of beside its networks.
+    """What a run is made of beside its networks."""
 
-    Attributes:
-        folder: Where its state is kept.
-        config: The loop and its pace; ``device`` is this process's own.
-        objective: Weights of the loss terms.
-        said: Everything the run was told, by dotted name; kept to be compared on resumption.
-        processes: Who else takes part.
-        is_stopping: Says whether somebody asked for an end after the present step.
-        observers: Who is told how it goes; rank 0 alone tells them.
-    """
-
-    folder: Path
-    config: OfflineTrainingConfig
-    objective: ObjectiveConfig
+    folder: Path  # Where its state is kept
+    config: OfflineTrainingConfig  # The loop and its pace; `device` is this process's own
+    objective: ObjectiveConfig  # Weights of the loss terms
+    # Everything the run was told, by dotted name; kept to be compared on resumption
     said: Mapping[str, Any] = field(default_factory=dict)
-    processes: Processes = field(default_factory=Processes)
+    processes: Processes = field(default_factory=Processes)  # Who else takes part
+    # Says whether somebody asked for an end after the present step
     is_stopping: Callable[[], bool] = bool
-    observers: Sequence[Observer] = ()
+    observers: Sequence[Observer] = ()  # Who is told how it goes; rank 0 alone tells them
 
 
 class OfflineTrainer:

@@ -35,20 +35,13 @@ _logger = logging.getLogger(__name__)
 
 @dataclass
 class Progress:
-    """How far a run is.
+    """How far a run is."""
 
-    Attributes:
-        step: Steps done.
-        seconds: Time spent in steps, waiting for data included.
-        refused: Steps refused because loss or gradient was not finite.
-        refused_in_a_row: The newest of them without a good one between.
-        history: Validations so far, each with its step.
-    """
-
-    step: int = 0
-    seconds: float = 0.0
-    refused: int = 0
-    refused_in_a_row: int = 0
+    step: int = 0  # Steps done
+    seconds: float = 0.0  # Time spent in steps, waiting for data included
+    refused: int = 0  # Steps refused because loss or gradient was not finite
+    refused_in_a_row: int = 0  # The newest of them without a good one between
+    # Validations so far, each with its step
     history: list[dict[str, float]] = field(default_factory=list)
 
     @property
@@ -70,19 +63,13 @@ class RunState:
 
     The state is one file, replaced whole. The best weights lie beside it in a file named by their
     step; the state says which one counts, so that a kill between the two writes loses nothing.
-
-    Attributes:
-        folder: Where the files are.
-        networks: What is trained.
-        average: Their moving average.
-        optimiser: What moves them.
-        scaler: Scales their gradient; disabled where they do not compute in float16.
     """
 
-    folder: Path
-    networks: NetworkPair
-    average: WeightAverage[NetworkPair]
-    optimiser: torch.optim.Optimizer
+    folder: Path  # Where the files are
+    networks: NetworkPair  # What is trained
+    average: WeightAverage[NetworkPair]  # Their moving average
+    optimiser: torch.optim.Optimizer  # What moves them
+    # Scales their gradient; disabled where they do not compute in float16
     scaler: torch.amp.GradScaler
 
     def save(self, progress: Progress, said: Mapping[str, Any]) -> None:

@@ -17,17 +17,11 @@ OWN_DATA = "the robot's own camera, online"
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What a model folder says of how it was made.
+    """What a model folder says of how it was made."""
 
-    Attributes:
-        steps: Online steps since the first model.
-        width: Width of the network's image in pixels.
-        metrics: Held-out error in parts.
-    """
-
-    steps: int
-    width: int
-    metrics: dict[str, float]
+    steps: int  # Online steps since the first model
+    width: int  # Width of the network's image in pixels
+    metrics: dict[str, float]  # Held-out error in parts
 
 
 class Deployment:

@@ -27,24 +27,17 @@ EXPLODED = 1.5  # a held-out error this many times the deployed model's means di
 
 @dataclass(frozen=True)
 class HeldOutError:
-    """Error on snippets that are never trained on, in parts.
+    """Error on snippets that are never trained on, in parts."""
 
-    Attributes:
-        photometric: Photometric error of the finest depth with auto-mask, the translation taken
-            at its measured length.
-        translation_deviation: Median of |predicted / measured translation length - 1|.
-        depth_deviation: |log| of the depth factor at which the images would fit best.
-        translation_scale_ratio: Median of predicted / measured length.
-        depth_scale_ratio: The inverse of that depth factor.
-        rehearsal_abs_rel: Median-scaled abs_rel on held-out rendered drives; NaN without any.
-            Scaled, because metric scale is the camera's: giving it up for another is no loss.
-    """
-
+    # Photometric error of the finest depth with auto-mask, the translation taken at its measured
+    # length
     photometric: float
-    translation_deviation: float
-    depth_deviation: float
-    translation_scale_ratio: float
-    depth_scale_ratio: float
+    translation_deviation: float  # Median of |predicted / measured translation length - 1|
+    depth_deviation: float  # |log| of the depth factor at which the images would fit best
+    translation_scale_ratio: float  # Median of predicted / measured length
+    depth_scale_ratio: float  # The inverse of that depth factor
+    # Median-scaled abs_rel on held-out rendered drives; NaN without any. Scaled, because metric
+    # scale is the camera's: giving it up for another is no loss.
     rehearsal_abs_rel: float
 
     @property
@@ -64,17 +57,11 @@ class HeldOutError:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the guard decided.
+    """What the guard decided."""
 
-    Attributes:
-        is_accepted: Whether the candidate may be deployed.
-        has_exploded: Whether it is so much worse that training must go back.
-        reason: Sentence for people.
-    """
-
-    is_accepted: bool
-    has_exploded: bool
-    reason: str
+    is_accepted: bool  # Whether the candidate may be deployed
+    has_exploded: bool  # Whether it is so much worse that training must go back
+    reason: str  # Sentence for people
 
 
 def held_out_error(

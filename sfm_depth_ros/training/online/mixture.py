@@ -19,15 +19,10 @@ PRESENT = 4  # times as many of the newest snippets count as the present as a ba
 
 @dataclass(frozen=True)
 class Draw:
-    """The snippets of one batch.
+    """The snippets of one batch."""
 
-    Attributes:
-        live: The camera's own, present and past.
-        rendered: Those of the rendered world, with true depth and motion.
-    """
-
-    live: list[Snippet]
-    rendered: list[Snippet]
+    live: list[Snippet]  # The camera's own, present and past
+    rendered: list[Snippet]  # Those of the rendered world, with true depth and motion
 
 
 def draw_snippets(

@@ -16,24 +16,16 @@ from sfm_depth_ros.training.online.rehearsal import World
 
 @dataclass(frozen=True)
 class TrainerParts:
-    """What the online trainer is made of.
+    """What the online trainer is made of."""
 
-    Attributes:
-        training: Pace, memory, mixture.
-        objective: Weights of the loss terms.
-        folder: Model to begin with.
-        work_dir: Folder for buffer, rendered snippets and state.
-        save: Called as ``save(depth_network, pose_network, metadata=..., parent=...)``; writes a
-            model folder.
-        deploy: Called with every new folder that depth should run with.
-        make_world: From the camera of the network's image to what is rehearsed beside it; None =
-            no rehearsal.
-    """
-
-    training: OnlineTrainingConfig
-    objective: ObjectiveConfig
-    folder: ModelFolder
-    work_dir: Path
+    training: OnlineTrainingConfig  # Pace, memory, mixture
+    objective: ObjectiveConfig  # Weights of the loss terms
+    folder: ModelFolder  # Model to begin with
+    work_dir: Path  # Folder for buffer, rendered snippets and state
+    # Called as `save(depth_network, pose_network, metadata=..., parent=...)`; writes a model
+    # folder
     save: Callable[..., ModelFolder]
+    # Called with every new folder that depth should run with
     deploy: Callable[[ModelFolder], None]
+    # From the camera of the network's image to what is rehearsed beside it; None = no rehearsal
     make_world: Callable[[Intrinsics], World] | None = None

@@ -27,15 +27,10 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class World:
-    """Where rehearsal comes from.
+    """Where rehearsal comes from."""
 
-    Attributes:
-        name: Says what is rendered; what was rendered under another name is made anew.
-        render: Renders the snippet of a number, with true depth and motion.
-    """
-
-    name: str
-    render: Callable[[int], Snippet]
+    name: str  # Says what is rendered; what was rendered under another name is made anew
+    render: Callable[[int], Snippet]  # Renders the snippet of a number, with true depth and motion
 
 
 class Rehearsal:

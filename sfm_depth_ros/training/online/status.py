@@ -16,47 +16,29 @@ WAITING, TRAINING, PAUSED, STOPPED = "waiting", "training", "paused", "stopped"
 
 @dataclass(frozen=True)
 class TrainerStatus:
-    """A snapshot of the online trainer.
+    """A snapshot of the online trainer."""
 
-    Attributes:
-        state: ``waiting``, ``training``, ``paused`` or ``stopped``.
-        reason: Why, as a sentence.
-        steps: Steps taken.
-        step_ms: Duration of a step, recent median; 0 before the first.
-        learning_rate: Of the next step.
-        terms: Loss terms of the newest step, by name.
-        snippets: Snippets received and good.
-        buffer: Snippets in the buffer that are trained on.
-        held_out: Snippets held out.
-        refusals: How many snippets were refused, by reason.
-        steps_refused: Steps refused because loss or gradient was not finite.
-        rollbacks: Times that weights went back after divergence or by request.
-        validation_before: Held-out error of the deployed model, None before the first.
-        validation_after: Held-out error of the newest weights on the same snippets.
-        verdict: What the guard said of them.
-        note: Newest event: calibration, correction, deployment, way back.
-        models_deployed: Models handed over since the start.
-        deployed_model: Id of the model that depth runs with, as far as the trainer knows.
-    """
-
-    state: str
-    reason: str
-    steps: int = 0
-    step_ms: float = 0.0
-    learning_rate: float = 0.0
-    terms: dict[str, float] = field(default_factory=dict)
-    snippets: int = 0
-    buffer: int = 0
-    held_out: int = 0
+    state: str  # `waiting`, `training`, `paused` or `stopped`
+    reason: str  # Why, as a sentence
+    steps: int = 0  # Steps taken
+    step_ms: float = 0.0  # Duration of a step, recent median; 0 before the first
+    learning_rate: float = 0.0  # Of the next step
+    terms: dict[str, float] = field(default_factory=dict)  # Loss terms of the newest step, by name
+    snippets: int = 0  # Snippets received and good
+    buffer: int = 0  # Snippets in the buffer that are trained on
+    held_out: int = 0  # Snippets held out
+    # How many snippets were refused, by reason
     refusals: dict[str, int] = field(default_factory=dict)
-    steps_refused: int = 0
-    rollbacks: int = 0
+    steps_refused: int = 0  # Steps refused because loss or gradient was not finite
+    rollbacks: int = 0  # Times that weights went back after divergence or by request
+    # Held-out error of the deployed model, None before the first
     validation_before: HeldOutError | None = None
+    # Held-out error of the newest weights on the same snippets
     validation_after: HeldOutError | None = None
-    verdict: str = ""
-    note: str = ""
-    models_deployed: int = 0
-    deployed_model: str = ""
+    verdict: str = ""  # What the guard said of them
+    note: str = ""  # Newest event: calibration, correction, deployment, way back
+    models_deployed: int = 0  # Models handed over since the start
+    deployed_model: str = ""  # Id of the model that depth runs with, as far as the trainer knows
 
     @property
     def depth_scale_ratio(self) -> float | None:
