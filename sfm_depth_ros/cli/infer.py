@@ -116,7 +116,7 @@ def _write(folder: Path, name: str, result: DepthResult) -> None:
     import numpy as np
 
     from sfm_depth_ros.camera.image_codec import encode_depth, encode_png
-    from sfm_depth_ros.estimation.colormap import depth_to_color
+    from sfm_depth_ros.estimation.depth_views import depth_to_color
 
     array = io.BytesIO()
     np.save(array, result.depth)

@@ -15,8 +15,8 @@ from std_msgs.msg import Header
 from sfm_depth_ros import optional
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.errors import MissingDependencyError
-from sfm_depth_ros.estimation.colormap import depth_to_color
 from sfm_depth_ros.estimation.depth_result import DepthResult
+from sfm_depth_ros.estimation.depth_views import depth_to_color
 from sfm_depth_ros.ros import qos
 from sfm_depth_ros.ros.conversions import (
     array_to_image,

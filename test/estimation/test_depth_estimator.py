@@ -148,7 +148,7 @@ def test_output_at_the_inputs_size(drive: Drive) -> None:
 def test_swap_takes_effect_with_the_next_image_and_forgets_the_scale(drive: Drive) -> None:
     estimator = _estimator(oracle(drive))
     _run(estimator, drive)
-    old_engines = estimator._model
+    old_engines = estimator._session.model
     prepared = estimator.prepare(dataclasses.replace(oracle(drive, 2.0), model_id="newer"))
     assert estimator.model_id == "oracle"
     estimator.swap(prepared)
@@ -167,15 +167,15 @@ def test_swap_takes_effect_with_the_next_image_and_forgets_the_scale(drive: Driv
 def test_an_engine_that_fails_once_leaves_no_wrong_pair(drive: Drive) -> None:
     estimator = _estimator(oracle(drive))
     estimator.estimate(drive.frames[0].image, 0)
-    good = estimator._model.depth_engine.infer
+    good = estimator._session.model.depth_engine.infer
 
     def fail(image: np.ndarray) -> np.ndarray:
         raise EngineError("out of memory; use a smaller image")
 
-    estimator._model.depth_engine.infer = fail  # type: ignore[method-assign]
+    estimator._session.model.depth_engine.infer = fail  # type: ignore[method-assign]
     with pytest.raises(EngineError):
         estimator.estimate(drive.frames[1].image, PERIOD_NS)
-    estimator._model.depth_engine.infer = good  # type: ignore[method-assign]
+    estimator._session.model.depth_engine.infer = good  # type: ignore[method-assign]
     assert estimator.estimate(drive.frames[2].image, 2 * PERIOD_NS).ego_motion is None
     assert estimator.estimate(drive.frames[3].image, 3 * PERIOD_NS).ego_motion is not None
 
@@ -183,7 +183,7 @@ def test_an_engine_that_fails_once_leaves_no_wrong_pair(drive: Drive) -> None:
 def test_engines_get_the_images_in_order(drive: Drive) -> None:
     estimator = _estimator(oracle(drive))
     _run(estimator, drive)
-    pose_engine = estimator._model.pose_engine
+    pose_engine = estimator._session.model.pose_engine
     assert isinstance(pose_engine, OracleEngine)
     pair = pose_engine.inputs[4][0]  # (6, h, w) of frames 4 and 5
     np.testing.assert_allclose(pair[:3], drive.frames[4].image.transpose(2, 0, 1) / 255, atol=1e-6)
@@ -227,10 +227,13 @@ def test_an_engine_that_takes_new_weights_is_kept(drive: Drive) -> None:
     estimator = DepthEstimator(
         oracle(drive), CameraModel.from_intrinsics(CAMERA), DepthNodeConfig(), create
     )
-    depth_engine, pose_engine = estimator._model.depth_engine, estimator._model.pose_engine
+    depth_engine, pose_engine = (
+        estimator._session.model.depth_engine,
+        estimator._session.model.pose_engine,
+    )
     estimator.swap(estimator.prepare(dataclasses.replace(oracle(drive, 2.0), model_id="newer")))
     assert estimator.model_id == "newer"
-    assert estimator._model.depth_engine is depth_engine
+    assert estimator._session.model.depth_engine is depth_engine
     assert pose_engine.closed
     near = drive.depths[0] < 40
     result = estimator.estimate(drive.frames[0].image, 0)
@@ -304,7 +307,7 @@ def test_a_network_of_three_images_says_the_newest_motion(drive: Drive) -> None:
     results = _run(estimator, drive)
     assert [result.ego_motion is None for result in results[:3]] == [True, True, False]
     assert results[1].remarks == (
-        "no ego-motion: the pose network wants two images before this one",
+        "no ego-motion: the pose network needs two images before this one",
     )
     for index, result in enumerate(results[2:], start=2):
         assert result.ego_motion is not None
@@ -315,7 +318,7 @@ def test_a_network_of_three_images_says_the_newest_motion(drive: Drive) -> None:
     translation = estimator.scale.translation_scale_ratio
     assert translation is not None
     assert translation.median == pytest.approx(1.0, rel=1e-3)
-    pose_engine = estimator._model.pose_engine
+    pose_engine = estimator._session.model.pose_engine
     assert isinstance(pose_engine, OracleEngine)
     for channels, frame in zip(
         np.split(pose_engine.inputs[3][0], 3), drive.frames[3:6], strict=True

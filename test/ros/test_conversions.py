@@ -19,7 +19,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from sfm_depth_ros.camera.image_codec import encode_jpeg
 from sfm_depth_ros.errors import DataError
-from sfm_depth_ros.estimation.point_cloud import POINT_TYPE
+from sfm_depth_ros.estimation.depth_views import POINT_TYPE
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.geometry.frames import pose_to_matrix
 from sfm_depth_ros.ros import conversions

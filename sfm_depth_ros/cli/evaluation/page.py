@@ -25,7 +25,7 @@ from sfm_depth_ros.cli.evaluation.scenes import (
 )
 from sfm_depth_ros.cli.evaluation.table import DEPTH_COLUMNS, parts_of, protocol_words
 from sfm_depth_ros.cli.output_paths import write_whole
-from sfm_depth_ros.estimation.colormap import depth_to_color
+from sfm_depth_ros.estimation.depth_views import depth_to_color
 from sfm_depth_ros.evaluation.drive_evaluation import DriveEvaluation
 
 _QUALITY = 88

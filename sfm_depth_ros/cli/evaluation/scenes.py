@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from sfm_depth_ros.estimation.colormap import depth_to_color
+from sfm_depth_ros.estimation.depth_views import depth_to_color
 from sfm_depth_ros.evaluation.evaluator import EvaluatedFrame
 from sfm_depth_ros.evaluation.matching import MatchedDepth
 

@@ -1,9 +1,10 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Depth image to coloured points, in the memory layout of ``sensor_msgs_py.point_cloud2``."""
+"""Depth for the eye: a coloured image, and coloured points in the layout of sensor_msgs_py."""
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from sfm_depth_ros.geometry.camera import Intrinsics
@@ -45,3 +46,25 @@ def _packed(rgb: np.ndarray) -> np.ndarray:
     channels = rgb.astype(np.uint32)
     packed = (channels[:, 0] << 16) | (channels[:, 1] << 8) | channels[:, 2]
     return packed.astype(np.uint32).view(np.float32)
+
+
+def depth_to_color(depth: np.ndarray, near: float = 2.0) -> np.ndarray:
+    """Colour a depth image by its inverse depth, on a scale that does not change with time.
+
+    The square root of ``near / depth`` is coloured, so that both a kerb at 5 m and a house at
+    40 m can be told from what surrounds them.
+
+    Args:
+        depth: ``(H, W)`` metres; NaN and values <= 0 are unknown, +Inf is beyond range.
+        near: Depth in metres that gets the warmest colour, as everything nearer does.
+
+    Returns:
+        ``(H, W, 3)`` uint8 RGB; the same depth has the same colour in every picture.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        known = depth > 0
+        share = np.sqrt(np.clip(near / depth, 0.0, 1.0))
+    index = np.where(known, 20.0 + 235.0 * share, 0.0).astype(np.uint8)
+    color = cv2.cvtColor(cv2.applyColorMap(index, cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB)
+    color[~known] = 0
+    return color

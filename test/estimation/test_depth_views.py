@@ -1,13 +1,13 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Points: where they are, what colour they have, which are dropped."""
+"""Coloured points and the coloured image."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from sfm_depth_ros.estimation.point_cloud import POINT_TYPE, depth_to_points
+from sfm_depth_ros.estimation.depth_views import POINT_TYPE, depth_to_color, depth_to_points
 from sfm_depth_ros.geometry.camera import Intrinsics
 
 CAMERA = Intrinsics(10.0, 20.0, 2.0, 1.0, 6, 4)
@@ -40,3 +40,19 @@ def test_unknown_depth_is_dropped_and_stride_counts_from_zero() -> None:
 def test_other_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="image is"):
         depth_to_points(np.ones((2, 2), np.float32), np.zeros((3, 2, 3), np.uint8), CAMERA)
+
+
+def test_unknown_is_black_and_known_is_not() -> None:
+    depth = np.array([[np.nan, 0.0, -1.0, 1.0, 10.0, 1000.0, np.inf]], np.float32)
+    color = depth_to_color(depth)
+    assert color.dtype == np.uint8
+    assert (color[0, :3] == 0).all()
+    assert (color[0, 3:].max(axis=-1) > 50).all()
+
+
+def test_near_is_warm_and_the_scale_is_fixed() -> None:
+    color = depth_to_color(np.array([[2.0, 60.0]], np.float32)).astype(int)
+    assert color[0, 0, 0] > color[0, 0, 2]
+    assert color[0, 1, 2] > color[0, 1, 0]
+    alone = depth_to_color(np.array([[60.0]], np.float32))
+    np.testing.assert_array_equal(alone[0, 0], color[0, 1])

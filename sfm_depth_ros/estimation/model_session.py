@@ -1,0 +1,126 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""One model at work on one camera: its engines, their input tensor, and the thread beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from sfm_depth_ros.errors import DataError
+from sfm_depth_ros.estimation.image_tensor import ImageTensor
+from sfm_depth_ros.estimation.prepared_model import PreparedModel
+from sfm_depth_ros.estimation.side_thread import SideThread
+from sfm_depth_ros.estimation.stage_clock import StageClock
+from sfm_depth_ros.snippets.values import Frame
+
+Motion = TypeVar("Motion")
+
+
+@dataclass(frozen=True)
+class SessionOutput(Generic[Motion]):
+    """Output of both networks for one image."""
+
+    depth: np.ndarray  # `(h, w)` float32 metres, NaN where the frame has no source
+    motion: Motion  # output of the function that ran beside the depth network
+    clock: StageClock  # stages so far: tensor, depth, motion
+
+
+class ModelSession:
+    """Runs the networks of the current model on the newest images.
+
+    The pose network runs in a thread of its own, beside the depth network.
+
+    Args:
+        model: The model to begin with.
+        own_core: Whether that thread is kept off the caller's core.
+    """
+
+    def __init__(self, model: PreparedModel, own_core: bool) -> None:
+        self.model = model
+        self._thread = SideThread("motion", own_core)
+        self._tensor = _empty_tensor(model)
+
+    def check(self, frame: Frame) -> None:
+        """Refuse a frame of another size.
+
+        Raises:
+            DataError: The engines were built for another size.
+        """
+        expected, shape = self.model.preprocessor.input_hw, frame.image.shape[:2]
+        if shape != expected:
+            raise DataError(
+                f"frame is {shape[1]}x{shape[0]}, but the engines are for {expected[1]}x"
+                f"{expected[0]}: one estimator serves one camera"
+            )
+
+    def run(
+        self, frame: Frame, follows: bool, estimate_motion: Callable[[np.ndarray | None], Motion]
+    ) -> SessionOutput[Motion]:
+        """Run both networks on the newest images.
+
+        Args:
+            frame: The newest image.
+            follows: Whether it makes a pair with the image before.
+            estimate_motion: Called beside the depth network with the pose network's
+                ``T_earlier_later`` ``(4, 4)``, or None while it has too few images.
+
+        Raises:
+            EngineError: An engine failed or its output is not finite.
+        """
+        clock = StageClock()
+        if self._tensor.as_bytes != self.model.takes_bytes:  # another engine serves by now
+            self._tensor = _empty_tensor(self.model)
+        stack = self._tensor.push(frame.image, follows)
+        clock.lap("tensor")
+        moving = self._thread.submit(self._move, frame, stack, estimate_motion)
+        try:
+            depth = self.model.depth(self._tensor.later, frame.intrinsics.fx)
+            clock.lap("depth")
+        finally:  # the thread reads this session's state: wait for it even if depth failed
+            motion = moving.result()
+        clock.lap("motion")
+        if frame.valid is not None:
+            depth = np.where(frame.valid, depth, np.float32(np.nan))
+        return SessionOutput(depth, motion, clock)
+
+    def swap(self, model: PreparedModel) -> PreparedModel:
+        """Run another model from the next image on.
+
+        Returns:
+            The model before; the caller closes it.
+        """
+        before, self.model = self.model, model
+        if not self.keeps_images(before):
+            self._tensor = _empty_tensor(model)
+        return before
+
+    def keeps_images(self, before: PreparedModel) -> bool:
+        """Whether images that were prepared for the model before fit the current one."""
+        now = self.model
+        same_size = now.preprocessor.intrinsics == before.preprocessor.intrinsics
+        return same_size and now.images == before.images
+
+    def close(self) -> None:
+        """Free the engines."""
+        self._thread.close()
+        self.model.close()
+
+    def _move(
+        self,
+        frame: Frame,
+        stack: np.ndarray,
+        estimate_motion: Callable[[np.ndarray | None], Motion],
+    ) -> Motion:
+        T_earlier_later = None
+        if self._tensor.is_full:
+            T_earlier_later = self.model.motion(stack, frame.intrinsics.fx)
+        self._tensor.make_room()
+        return estimate_motion(T_earlier_later)
+
+
+def _empty_tensor(model: PreparedModel) -> ImageTensor:
+    return ImageTensor(model.preprocessor.input_hw, model.images, model.takes_bytes)
