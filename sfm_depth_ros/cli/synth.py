@@ -158,9 +158,8 @@ def run(options: argparse.Namespace) -> int:
 def drive_spec(options: argparse.Namespace) -> DriveSpec:
     """The drive that the arguments describe; a ConfigError names the argument that is wrong."""
     from sfm_depth_ros.world.drive import CameraSpec, DriveSpec
-    from sfm_depth_ros.world.effects import EffectsSpec
-    from sfm_depth_ros.world.sensors import SensorsSpec
-    from sfm_depth_ros.world.styles import STYLES
+    from sfm_depth_ros.world.scene import STYLES
+    from sfm_depth_ros.world.sensors import EffectsSpec, SensorsSpec
     from sfm_depth_ros.world.trajectory import MotionSpec
 
     _check(options)

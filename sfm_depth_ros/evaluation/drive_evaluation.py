@@ -11,10 +11,13 @@ import numpy as np
 
 from sfm_depth_ros.camera.camera_truth import CameraTruth
 from sfm_depth_ros.estimation.depth_result import DepthResult
-from sfm_depth_ros.evaluation.depth_errors import DepthErrors, depth_errors, depth_scale_ratio
-from sfm_depth_ros.evaluation.distance import DistanceErrors
-from sfm_depth_ros.evaluation.matching import MatchedDepth, match_depth
-from sfm_depth_ros.evaluation.protocol import DepthProtocol
+from sfm_depth_ros.evaluation.depth_errors import (
+    DepthErrors,
+    DistanceErrors,
+    depth_errors,
+    depth_scale_ratio,
+)
+from sfm_depth_ros.evaluation.matching import DepthProtocol, MatchedDepth, match_depth
 from sfm_depth_ros.evaluation.trajectory import SegmentErrors, join_segments, segment_errors
 from sfm_depth_ros.geometry.frames import invert
 from sfm_depth_ros.visual_odometry.ego_motion import EgoMotion

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from sfm_depth_ros.evaluation.depth_errors import mean_errors
-from sfm_depth_ros.evaluation.distance import join_distances
+from sfm_depth_ros.evaluation.depth_errors import join_distances, mean_errors
 from sfm_depth_ros.evaluation.drive_evaluation import DepthRows, DriveEvaluation
-from sfm_depth_ros.evaluation.protocol import DepthProtocol
+from sfm_depth_ros.evaluation.matching import DepthProtocol
 from sfm_depth_ros.evaluation.trajectory import join_segments, path_distances
-from sfm_depth_ros.visual_odometry.summary import RobustSummary, summarize
+from sfm_depth_ros.visual_odometry.scale import RobustSummary, summarize
 
 
 def report_of(

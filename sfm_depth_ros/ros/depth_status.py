@@ -16,7 +16,7 @@ from sfm_depth_ros.ros.inputs import Inputs, InputState
 from sfm_depth_ros.ros.model_loader import ModelLoader
 from sfm_depth_ros.ros.node_base import SfmNode
 from sfm_depth_ros.ros.time_guard import StampGuard
-from sfm_depth_ros.visual_odometry.summary import RobustSummary
+from sfm_depth_ros.visual_odometry.scale import RobustSummary
 
 
 class DepthStatus:

@@ -43,7 +43,7 @@ from sfm_depth_ros.training.online.parts import TrainerParts
 from sfm_depth_ros.training.online.rehearsal import PER_DRIVE, World
 from sfm_depth_ros.training.online.trainer import OnlineTrainer
 from sfm_depth_ros.training.rendered_snippets import SnippetRenderer
-from sfm_depth_ros.world.own_camera import own_camera
+from sfm_depth_ros.world.camera_spec import own_camera
 
 MODELS_KEPT = 10
 

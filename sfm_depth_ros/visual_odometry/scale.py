@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from sfm_depth_ros.visual_odometry.summary import RobustSummary, summarize
+import numpy as np
 
 
 class ScaleMonitor:
@@ -46,3 +48,33 @@ class ScaleMonitor:
         """Forget everything (a new model, a jump in time)."""
         self._depth.clear()
         self._translation.clear()
+
+
+@dataclass(frozen=True)
+class RobustSummary:
+    """What a sample says without listening to its outliers."""
+
+    median: float  # Middle of the sample
+    iqr: float  # Third minus first quartile
+    count: int  # Size of the sample
+
+    def as_dict(self) -> dict[str, float | int]:
+        """The three numbers that reports hold."""
+        return {"median": self.median, "iqr": self.iqr, "count": self.count}
+
+
+def summarize(values: Iterable[float]) -> RobustSummary | None:
+    """Summarize the finite values.
+
+    Args:
+        values: Any numbers; NaN and infinities are left out.
+
+    Returns:
+        The summary, or None where no finite value is left.
+    """
+    sample = np.asarray(list(values), dtype=np.float64)
+    sample = sample[np.isfinite(sample)]
+    if sample.size == 0:
+        return None
+    first, median, third = np.quantile(sample, (0.25, 0.5, 0.75))
+    return RobustSummary(float(median), float(third - first), int(sample.size))

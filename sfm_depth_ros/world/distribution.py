@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 
 from sfm_depth_ros.world.drive import CameraSpec, DriveSpec
-from sfm_depth_ros.world.effects import EffectsSpec
+from sfm_depth_ros.world.sensors import EffectsSpec
 from sfm_depth_ros.world.trajectory import MotionSpec
 
 # The demo shows adaptation to a camera that the shipped model has not seen: each of the three

@@ -13,10 +13,9 @@ from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.geometry.frames import matrix_to_pose
 from sfm_depth_ros.snippets.values import Snippet, Velocity
 from sfm_depth_ros.world.camera_spec import CameraSpec, ray_grid
-from sfm_depth_ros.world.effects import EffectsSpec, develop
 from sfm_depth_ros.world.renderer import Renderer, Views
 from sfm_depth_ros.world.scene import Leader, Scene, build_scene
-from sfm_depth_ros.world.sensors import SensorsSpec, lidar_returns
+from sfm_depth_ros.world.sensors import EffectsSpec, SensorsSpec, develop, lidar_returns
 from sfm_depth_ros.world.trajectory import MotionSpec, Trajectory
 
 __all__ = ["CameraSpec", "DriveSpec", "RenderedFrame", "SyntheticDrive", "render_snippet"]

@@ -11,9 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sfm_depth_ros.world.foliage import foliage_holes
 from sfm_depth_ros.world.ground import Ground
-from sfm_depth_ros.world.intersection import MISS
+from sfm_depth_ros.world.intersection import MISS, foliage_holes
 from sfm_depth_ros.world.light import ShadowMaps
 from sfm_depth_ros.world.scene import Scene
 from sfm_depth_ros.world.shading import (

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sfm_depth_ros.world.close_range import indoor, posts, yard
 from sfm_depth_ros.world.ground import GroundStyle
-from sfm_depth_ros.world.layout import Layout
+from sfm_depth_ros.world.layout import Layout, Style
 from sfm_depth_ros.world.light import Light, random_light
 from sfm_depth_ros.world.objects import SolidList, Solids
+from sfm_depth_ros.world.outdoor import country, street
 from sfm_depth_ros.world.props import Place, Props
 from sfm_depth_ros.world.road import GroundMap, Road, make_ground_map, make_road
-from sfm_depth_ros.world.styles import STYLES
 from sfm_depth_ros.world.textures import Atlas, build_atlas
 from sfm_depth_ros.world.trajectory import rotation_from_euler
 
@@ -158,3 +159,12 @@ class _Traffic:
         speed = -max(self.speed_mps, 4.0) * rng.uniform(0.6, 1.3)
         reach = self.length_m + 2 * VIEW_M
         return Mover(self.road, rng.uniform(20.0, reach), float(lateral), float(speed))
+
+
+STYLES: dict[str, Style] = {
+    "street": Style(street, bend=0.8),
+    "country": Style(country, bend=1.0),
+    "yard": Style(yard, bend=1.0),
+    "indoor": Style(indoor, bend=0.5, indoor=True),
+    "posts": Style(posts, bend=0.5),
+}

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sfm_depth_ros.world.foliage import pass_holes
-from sfm_depth_ros.world.intersection import Rays, intersect
+from sfm_depth_ros.world.intersection import Rays, intersect, pass_holes
 from sfm_depth_ros.world.objects import BOX, FOLIAGE
 
 SIDE = 8  # pixels along a screen tile's edge

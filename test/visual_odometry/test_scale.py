@@ -9,8 +9,7 @@ import math
 import numpy as np
 import pytest
 
-from sfm_depth_ros.visual_odometry.scale import ScaleMonitor
-from sfm_depth_ros.visual_odometry.summary import summarize
+from sfm_depth_ros.visual_odometry.scale import ScaleMonitor, summarize
 
 
 def test_both_ratios_are_kept_apart() -> None:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from sfm_depth_ros.geometry.camera import Intrinsics
+from sfm_depth_ros.world.camera_spec import own_camera
 from sfm_depth_ros.world.distribution import random_drive_spec
 from sfm_depth_ros.world.drive import CameraSpec
-from sfm_depth_ros.world.own_camera import own_camera
 
 SPEC = CameraSpec(320, 96, 71.0, 0.8, 4.0, roll_deg=1.5, forward_m=0.3, centre_px=(3.0, -2.0))
 

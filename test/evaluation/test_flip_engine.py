@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sfm_depth_ros.evaluation.flip import blend_flipped
+from sfm_depth_ros.evaluation.flip_engine import blend_flipped
 
 
 def _weight_of_the_mirrored(share: float) -> float:
