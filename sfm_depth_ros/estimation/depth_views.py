@@ -52,7 +52,7 @@ def depth_to_color(depth: np.ndarray, near: float = 2.0) -> np.ndarray:
     """Colour a depth image by its inverse depth, on a scale that does not change with time.
 
     The square root of ``near / depth`` is coloured, so that both a kerb at 5 m and a house at
-    40 m can be told from what surrounds them.
+    40 m stand out.
 
     Args:
         depth: ``(H, W)`` metres; NaN and values <= 0 are unknown, +Inf is beyond range.

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The networks' input, filled in place: the newest image beside those before it."""
+"""Input of the networks, filled in place: the newest images in order of time."""
 
 from __future__ import annotations
 

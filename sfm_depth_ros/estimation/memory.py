@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How much memory this process holds."""
+"""Memory of this process."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""One model at work on one camera: its engines, their input tensor, and the thread beside them."""
+"""One model at work on one camera: engines, input tensor, motion thread."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class SessionOutput(Generic[Motion]):
     """Output of both networks for one image."""
 
     depth: np.ndarray  # `(h, w)` float32 metres, NaN where the frame has no source
-    motion: Motion  # output of the function that ran beside the depth network
+    motion: Motion  # output of the function that ran concurrently with the depth network
     clock: StageClock  # stages so far: tensor, depth, motion
 
 
 class ModelSession:
     """Runs the networks of the current model on the newest images.
 
-    The pose network runs in a thread of its own, beside the depth network.
+    The pose network runs in a thread of its own, concurrently with the depth network.
 
     Args:
         model: The model to begin with.
@@ -65,7 +65,7 @@ class ModelSession:
         Args:
             frame: The newest image.
             follows: Whether it makes a pair with the image before.
-            estimate_motion: Called beside the depth network with the pose network's
+            estimate_motion: Called concurrently with the depth network, with the pose network's
                 ``T_earlier_later`` ``(4, 4)``, or None while it has too few images.
 
         Raises:

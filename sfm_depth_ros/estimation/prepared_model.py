@@ -31,7 +31,7 @@ class PreparedModel:
     depth_engine: Engine  # Runs `(1, 3, h, w)` to canonical depth
     # Runs `(1, 3 images, h, w)`, earlier before later, to the canonical motions between neighbours
     pose_engine: Engine
-    depth_focal: float  # Focal length in pixels at which the depth network says metres
+    depth_focal: float  # Focal length in pixels at which the depth network's output is in metres
     pose_focal: float  # The same of the pose network
 
     @property
@@ -82,7 +82,7 @@ class PreparedModel:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What happened to the engines while they ran, for diagnostics."""
+        """Events of the engines while they ran, for diagnostics."""
         engines = (self.depth_engine, self.pose_engine)
         return tuple(filter(None, (getattr(engine, "remark", "") for engine in engines)))
 

@@ -54,7 +54,7 @@ def replay(
     create_engine: CreateEngine = create_engine_for,
     on_image: Callable[[int], None] | None = None,
 ) -> ReplayCounts:
-    """Write depth, its camera_info and ego-motion beside a copy of everything in a bag.
+    """Write a copy of a bag with depth, its camera_info and ego-motion added.
 
     Args:
         folder: The model.

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A thread that works beside its caller, on another core where one is free."""
+"""A thread that runs concurrently with its caller, on another core where one is free."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-LATE_S = 1e-3  # begun so late, it was not alone on its core
-REST = 100  # calls for which the kernel chooses after that
+LATE_S = 1e-3  # started later than this: the core is contended
+REST = 100  # calls without pinning after a late start
 
-Answer = TypeVar("Answer")
+Output = TypeVar("Output")
 
 
 class SideThread:
@@ -23,8 +23,8 @@ class SideThread:
 
     Linux wakes a thread on the waker's core unless it sees an idle one, and in many virtual
     machines it sees none, for a core that its host has put to sleep counts as taken. Both would
-    then share one core while the other sleeps, so this one is told to stay off the caller's.
-    Where it then begins late, others work on the rest of the cores, and the kernel knows better.
+    then share one core while the other sleeps, so this thread is pinned off the caller's core.
+    A late start means that the other cores are busy: the kernel chooses for a while.
 
     Args:
         name: Name of the thread.
@@ -39,8 +39,8 @@ class SideThread:
         self._avoided = -1
         self._rest = 0
 
-    def submit(self, work: Callable[..., Answer], *arguments: object) -> Future[Answer]:
-        """Begin; the answer is waited for with ``result()``."""
+    def submit(self, work: Callable[..., Output], *arguments: object) -> Future[Output]:
+        """Begin; ``result()`` waits for the output."""
         if len(self._cores) > 1:
             self._avoid(_current_core() if self._rest == 0 else -1)
         return self._pool.submit(self._begin, time.perf_counter(), work, *arguments)
@@ -61,15 +61,15 @@ class SideThread:
         self._avoided = core
 
     def _begin(
-        self, submitted_at: float, work: Callable[..., Answer], *arguments: object
-    ) -> Answer:
+        self, submitted_at: float, work: Callable[..., Output], *arguments: object
+    ) -> Output:
         if self._avoided >= 0 and time.perf_counter() - submitted_at > LATE_S:
             self._rest = REST
         return work(*arguments)
 
 
 def _allowed_cores() -> frozenset[int]:
-    """The cores that this process may use; none where that cannot be said or chosen."""
+    """The cores that this process may use; none where that cannot be read or set."""
     can_choose = hasattr(os, "sched_setaffinity") and hasattr(ctypes.pythonapi, "sched_getcpu")
     return frozenset(os.sched_getaffinity(0)) if can_choose else frozenset()
 

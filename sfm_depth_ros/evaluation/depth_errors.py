@@ -48,12 +48,12 @@ def depth_errors(
     Returns:
         The errors, or None where nothing can be compared.
     """
-    known, said = _known_pixels(prediction, truth, min_depth, max_depth)
+    known, predicted = _known_pixels(prediction, truth, min_depth, max_depth)
     if known.size == 0:
         return None
     if median_scaled:
-        said = said * (np.median(known) / np.median(said))
-    return _errors(np.clip(said, min_depth, max_depth), known)
+        predicted = predicted * (np.median(known) / np.median(predicted))
+    return _errors(np.clip(predicted, min_depth, max_depth), known)
 
 
 def depth_scale_ratio(
@@ -70,8 +70,8 @@ def depth_scale_ratio(
         min_depth: Nearest truth that counts.
         max_depth: Farthest truth that counts.
     """
-    known, said = _known_pixels(prediction, truth, min_depth, max_depth)
-    return float(np.median(said / known)) if known.size else None
+    known, predicted = _known_pixels(prediction, truth, min_depth, max_depth)
+    return float(np.median(predicted / known)) if known.size else None
 
 
 def mean_errors(frames: list[DepthErrors]) -> dict[str, float | int] | None:

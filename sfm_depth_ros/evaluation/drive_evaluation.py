@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a model got right and wrong on one drive, frame by frame."""
+"""Errors of a model on one drive, frame by frame."""
 
 from __future__ import annotations
 
@@ -48,18 +48,18 @@ class DepthRows:
 
     def add(self, stamp_ns: int, matched: MatchedDepth, protocol: DepthProtocol) -> bool:
         """Compare one frame; False where nothing can be compared."""
-        said, truth = matched.prediction, matched.truth
+        predicted, truth = matched.prediction, matched.truth
         limits = protocol.min_depth, protocol.max_depth
-        unscaled = depth_errors(said, truth, *limits)
-        scaled = depth_errors(said, truth, *limits, median_scaled=True)
-        ratio = depth_scale_ratio(said, truth, *limits)
+        unscaled = depth_errors(predicted, truth, *limits)
+        scaled = depth_errors(predicted, truth, *limits, median_scaled=True)
+        ratio = depth_scale_ratio(predicted, truth, *limits)
         if unscaled is None or scaled is None or ratio is None:
             return False
         self.unscaled.append(unscaled)
         self.median_scaled.append(scaled)
         self.ratios.append(ratio)
         self.stamps_ns.append(stamp_ns)
-        self.by_distance.add(truth, np.clip(said, *limits))
+        self.by_distance.add(truth, np.clip(predicted, *limits))
         return True
 
 
@@ -91,7 +91,7 @@ class DriveEvaluation:
         """Compare one result.
 
         Args:
-            result: What the model said.
+            result: Output of the model.
             truth: True depth (at the network's size where the protocol resizes the truth), or
                 None.
             T_world_camera: ``(4, 4)`` true pose, or None.
@@ -145,7 +145,7 @@ class DriveEvaluation:
 
 
 def scaled_path(poses: Sequence[np.ndarray], factor: float) -> list[np.ndarray]:
-    """The path with every translation multiplied; turns stay.
+    """The path with every translation multiplied; rotations stay.
 
     Args:
         poses: Each ``(4, 4)``, metres.

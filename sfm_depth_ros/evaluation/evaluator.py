@@ -3,7 +3,7 @@
 """Measures a model: on bags, or on anything else that yields frames with their truth.
 
 Nothing corrects the scale. The prediction is brought to the pixels of the truth, or the truth to
-the network's: ``DepthProtocol`` says which.
+the network's: ``DepthProtocol`` decides.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class EvaluatedFrame:
     number: int  # Frames of the bag done so far
     total: int  # Frames of the bag, 0 = not known
     given: BagFrame  # The frame and its truth
-    result: DepthResult  # What the model said
+    result: DepthResult  # Output of the model
     matched: MatchedDepth | None  # The points that were compared; None without truth
 
 
@@ -99,7 +99,7 @@ class Evaluator:
                 pose or None.
             velocities: The odometer's memory; without it, what moved is measured by the true
                 poses.
-            name: What the watcher is told.
+            name: Name of the drive for progress.
         """
         evaluation = DriveEvaluation(self.protocol, self.config.min_displacement)
         total = len(frames) if isinstance(frames, Sized) else 0
@@ -143,7 +143,7 @@ class Evaluator:
 
 
 def _truth(given: BagFrame, protocol: DepthProtocol) -> CameraTruth | None:
-    """True depth at the size that the protocol asks for, where it is known."""
+    """True depth at the size that the protocol needs, where it is known."""
     if given.camera_truth is not None and protocol.resize != "truth":
         return given.camera_truth
     return None if given.depth is None else CameraTruth.at_network_size(given.depth)

@@ -21,7 +21,7 @@ class MatchedDepth:
     """Truth and prediction of the same ``N`` points."""
 
     truth: np.ndarray  # `(N,)` float64 metres
-    prediction: np.ndarray  # `(N,)` float64 metres, as the network said it
+    prediction: np.ndarray  # `(N,)` float64 metres, as predicted
     columns: np.ndarray  # `(N,)` float64 where the points lie in the network's image
     rows: np.ndarray  # `(N,)` float64 the same
 
@@ -34,7 +34,7 @@ def match_depth(
 ) -> MatchedDepth:
     """Choose the points that count and read the prediction there.
 
-    Only known points are interpolated: the answer is that of resizing the whole prediction.
+    Only known points are interpolated: the result is that of resizing the whole prediction.
 
     Args:
         prediction: ``(h, w)`` metres at the network's size; NaN where there is none.
@@ -48,16 +48,16 @@ def match_depth(
     rows, columns = rows + window[0].start, columns + window[1].start
     x, y = truth.columns[columns], truth.rows[rows]
     if protocol.resize == "truth":
-        said = _nearest(prediction, x, y)
+        predicted = _nearest(prediction, x, y)
     elif protocol.resize == "depth":
-        said = bilinear(prediction, x, y)
+        predicted = bilinear(prediction, x, y)
     else:
         with np.errstate(divide="ignore"):
-            said = 1.0 / bilinear(1.0 / prediction, x, y)
+            predicted = 1.0 / bilinear(1.0 / prediction, x, y)
     with np.errstate(invalid="ignore"):
-        usable = said > 0  # NaN where the network did not see
+        usable = predicted > 0  # NaN where the network did not see
     depth = truth.depth[rows, columns].astype(np.float64)
-    return MatchedDepth(depth[usable], said[usable], x[usable], y[usable])
+    return MatchedDepth(depth[usable], predicted[usable], x[usable], y[usable])
 
 
 def bilinear(image: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -126,7 +126,7 @@ class DepthProtocol:
     max_depth: float = MAX_DEPTH
     crop: str = "none"  # `"none"`, or `"garg"`: only truth within that crop of the image counts
     # What is brought to the other's pixels: the prediction to the truth's, blended as
-    # `"disparity"` (1 / depth; Monodepth2's way) or as `"depth"` (PackNet-SfM's), or the `"truth"`
+    # `"disparity"` (1 / depth; as in Monodepth2) or as `"depth"` (PackNet-SfM's), or the `"truth"`
     # to the network's, point by point
     resize: str = "disparity"
     # Whether the depth network also sees each image mirrored, and both are blended

@@ -27,7 +27,7 @@ _MULTIPLE = 32  # of the columns of an image that is read
 
 @dataclass
 class StereoEvaluation:
-    """Errors of stereo depth, where it has an answer."""
+    """Errors of stereo depth, where it is known."""
 
     rows: DepthRows = field(default_factory=DepthRows)  # Depth errors of every frame with truth
     known: int = 0  # Points with truth that count
@@ -60,7 +60,7 @@ def add_stereo_baseline(report: dict[str, Any], found: dict[str, StereoEvaluatio
 
 
 def stereo_report(evaluations: Sequence[StereoEvaluation]) -> dict[str, Any]:
-    """Rows as for a network, and ``coverage``: the share of the truth with an answer."""
+    """Rows as for a network, and ``coverage``: the share of the truth with stereo depth."""
     known = sum(evaluation.known for evaluation in evaluations)
     report = depth_report([evaluation.rows for evaluation in evaluations])
     points = report["depth"]["points"] if report["depth"] else 0
@@ -76,7 +76,7 @@ def _open(bag: BagSelection) -> BagFrames:
             )
         events = (e for e in reader.events(CameraInfoEvent) if isinstance(e, CameraInfoEvent))
         first = next(events, None)
-    columns = first.camera.width if first else _MULTIPLE  # else reading says what lacks
+    columns = first.camera.width if first else _MULTIPLE  # else reading names what is missing
     return read_frames(bag, columns // _MULTIPLE * _MULTIPLE, companions=("right_image",))
 
 

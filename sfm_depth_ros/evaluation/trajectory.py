@@ -12,7 +12,7 @@ import numpy as np
 
 from sfm_depth_ros.geometry.frames import invert, matrix_to_pose, rotation_vector
 
-# Geiger et al., CVPR 2012: 100..800 m; the three short ones let short drives say something too.
+# Geiger et al., CVPR 2012: 100..800 m; the three short ones serve short drives.
 SEGMENT_LENGTHS = (20.0, 50.0, 100.0, 200.0, 300.0, 400.0, 500.0, 600.0, 700.0, 800.0)
 _START_EVERY = 10  # frames between two segment starts, as in the benchmark's own code
 

@@ -5,9 +5,9 @@
 Tracked corners are lifted with the predicted depth of the earlier image. The displacement that the
 odometer measured says where each would be seen next if the prediction were right. Two things are
 solved for: the ratio, which is the length of the displacement in depth's unit over its length in
-metres, and a small turn, because an odometer's heading is not good to a tenth of a pixel. With the
-turn known, every track is a triangle that gives its depth in metres, and the ratio is the median
-of predicted over triangulated depth. Averaging the quotients this way, weighted by parallax that
+metres, and a small rotation, because an odometer's heading is not good to a tenth of a pixel. With
+the rotation known, every track is a triangle that gives its depth in metres, and the ratio is the
+median of predicted over triangulated depth. Averaging the quotients so, weighted by parallax that
 is measured and not predicted, keeps noise in the prediction from biasing the ratio (aligning
 alone, as perspective-n-point does, sees it some 5 % too small at 20 % noise).
 """
@@ -25,7 +25,7 @@ from sfm_depth_ros.geometry.frames import invert, rotation_matrix
 from sfm_depth_ros.visual_odometry.tracking import Tracks, track_corners
 
 _MIN_TRACKS = 15
-_MIN_PARALLAX = 1.0  # pixels; below it a triangle says nothing
+_MIN_PARALLAX = 1.0  # pixels; below it a triangle is uninformative
 _ENOUGH_PARALLAX = 5.0  # pixels; above it depth's own errors dominate, so weights stop growing
 _MAX_OFF_LINE = 1.0  # pixels from the epipolar line at which a track is of something that moves
 _EDGE_SIZE = 7  # pixels; corners on a depth edge move with its near side, wherever depth has it
@@ -67,7 +67,7 @@ def measure_depth_scale(
         max_corners: How many corners are tracked.
 
     Returns:
-        The estimate, or None where the pair has too little parallax or texture to say.
+        The estimate, or None where the pair has too little parallax or texture.
     """
     tracks = track_corners(earlier, later, _usable(depth), max_corners)
     columns, rows = np.rint(tracks.earlier).astype(int).T
@@ -97,8 +97,8 @@ def depth_scale_of_tracks(
     start = _summary(first, rays, depth)
     if start is None:
         return None
-    turn, log_sigma = _align(rays * depth[:, None], seen, translation, start[0], intrinsics.fx)
-    rays = rays @ turn.T
+    rotation, log_sigma = _align(rays * depth[:, None], seen, translation, start[0], intrinsics.fx)
+    rays = rays @ rotation.T
     triangles = _triangulate(rays, seen, translation, intrinsics.fx)
     summary = _summary(triangles, rays, depth)
     if summary is None:
@@ -123,7 +123,7 @@ class _Triangles:
     """Depth in metres along the earlier ray, parallax and distance from the epipolar line."""
 
     depth: np.ndarray  # (N,)
-    parallax: np.ndarray  # (N,) pixels, negative where the track runs the wrong way
+    parallax: np.ndarray  # (N,) pixels, negative where the track runs backwards
     off_line: np.ndarray  # (N,) pixels
 
 
@@ -176,12 +176,12 @@ def _align(
     Gauss-Newton on the reprojection error with Geman-McClure weights.
 
     Returns:
-        The ``(3, 3)`` turn, and the standard deviation of the ratio's logarithm that the pixel
+        The ``(3, 3)`` rotation, and the standard deviation of the ratio's logarithm that the pixel
         errors leave.
     """
-    turn, log_ratio = np.eye(3), math.log(ratio)
+    rotation, log_ratio = np.eye(3), math.log(ratio)
     for _ in range(_ITERATIONS):
-        moved = points @ turn.T
+        moved = points @ rotation.T
         residuals, jacobian = _reprojection(moved, seen, math.exp(log_ratio) * translation, focal)
         errors = np.hypot(residuals[0], residuals[1])
         scale = max(_NORMAL_MAD * float(np.median(errors)), 0.1)
@@ -189,17 +189,17 @@ def _align(
         normal = weighted[0] @ jacobian[0].T + weighted[1] @ jacobian[1].T
         normal += _DAMPING * normal.trace()
         step = -np.linalg.solve(normal, weighted[0] @ residuals[0] + weighted[1] @ residuals[1])
-        turn = rotation_matrix(step[:3]) @ turn
+        rotation = rotation_matrix(step[:3]) @ rotation
         log_ratio += min(max(float(step[3]), -0.5), 0.5)
         if np.abs(step).max() < _SMALL_STEP:
             break
-    return turn, scale * math.sqrt(np.linalg.inv(normal)[3, 3])
+    return rotation, scale * math.sqrt(np.linalg.inv(normal)[3, 3])
 
 
 def _reprojection(
     moved: np.ndarray, seen: np.ndarray, translation: np.ndarray, focal: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Residuals ``(2, N)`` in pixels and their Jacobian ``(2, 4, N)`` by (turn, log ratio)."""
+    """Residuals ``(2, N)`` in pixels and their Jacobian ``(2, 4, N)`` by (rotation, log ratio)."""
     x, y, z = moved.T
     far = np.maximum(z + translation[2], 1e-3)
     u, v = (x + translation[0]) / far, (y + translation[1]) / far

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How the camera moved between two images, with its covariance, and the path that adds up.
+"""Camera motion between two images with its covariance, and the integrated path.
 
 Covariances are ``(6, 6)``, ordered (x, y, z, rotation about x, y, z) as in ``nav_msgs/Odometry``.
 They belong to a small motion applied on the right: ``T_true = T exp(error)``.
@@ -139,8 +139,8 @@ class VisualOdometry:
     @property
     def pose_covariance(self) -> np.ndarray:
         """``(6, 6)`` of the pose, about the axes of the odom frame as ROS has it."""
-        turn = np.kron(np.eye(2), self._T_odom_base[:3, :3])
-        return turn @ self._covariance @ turn.T
+        rotation = np.kron(np.eye(2), self._T_odom_base[:3, :3])
+        return rotation @ self._covariance @ rotation.T
 
     def reset(self) -> None:
         """Begin again at the origin."""

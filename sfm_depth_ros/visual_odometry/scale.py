@@ -12,7 +12,7 @@ import numpy as np
 
 
 class ScaleMonitor:
-    """Remembers the newest scale ratios and says what they have in common.
+    """Robust summary of the newest scale ratios.
 
     Depth's own scale and the pose network's scale are two numbers and are kept apart. Above 1
     means that the prediction is too large.
@@ -52,7 +52,7 @@ class ScaleMonitor:
 
 @dataclass(frozen=True)
 class RobustSummary:
-    """What a sample says without listening to its outliers."""
+    """Median, interquartile range and size of a sample."""
 
     median: float  # Middle of the sample
     iqr: float  # Third minus first quartile

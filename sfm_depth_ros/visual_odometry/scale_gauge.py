@@ -18,7 +18,7 @@ from sfm_depth_ros.visual_odometry.alignment import DepthScale, measure_depth_sc
 
 @dataclass(frozen=True)
 class ImagePair:
-    """Two images with what the networks said of them."""
+    """Two images with the depth and motion predicted for them."""
 
     earlier: Frame  # The earlier frame
     later: Frame  # The later frame, of the same camera
@@ -32,7 +32,7 @@ class PairScale:
 
     pair: ImagePair  # The pair
     T_measured: np.ndarray  # `(4, 4)` the odometer's `T_earlier_later` of the camera
-    depth: DepthScale | None  # Depth's own scale, or None where the pair cannot say
+    depth: DepthScale | None  # Depth's own scale, or None where the pair does not determine it
     # Predicted over measured length of the translation, or None where the robot hardly moved
     translation_ratio: float | None
 
@@ -61,7 +61,7 @@ class ScaleGauge:
         self.remark = ""
 
     def measure(self, velocities: VelocityBuffer, min_displacement: float) -> PairScale | None:
-        """Measure the newest pair that the velocities cover; ``remark`` says why there is none.
+        """Measure the newest pair that the velocities cover, else set ``remark`` to the reason.
 
         Args:
             velocities: The odometer's memory.

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Corners followed from one image to the next, kept only where the way back agrees."""
+"""Corners followed from one image to the next, kept only where tracking back agrees."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def follow(
         points: ``(N, 2)`` pixels (column, row) in the first image.
 
     Returns:
-        ``(N, 2)`` float64 pixels in the second image, and ``(N,)`` bool: whether the way back
+        ``(N, 2)`` float64 pixels in the second image, and ``(N,)`` bool: whether tracking back
         ends where it began.
     """
     if len(points) == 0:

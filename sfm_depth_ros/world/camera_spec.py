@@ -90,7 +90,7 @@ def own_camera(intrinsics: Intrinsics, T_base_camera: np.ndarray) -> CameraSpec 
         T_base_camera: ``(4, 4)`` pose of the optical frame in the base frame, metres.
 
     Returns:
-        The camera, or None where its height or direction cannot be as the extrinsics say.
+        The camera, or None where its height or direction cannot be that of the extrinsics.
     """
     forward, _, up = T_base_camera[:3, 3]
     R_base_body = T_base_camera[:3, :3] @ R_BASE_OPTICAL.T  # body axes of the camera

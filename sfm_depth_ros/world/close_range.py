@@ -198,7 +198,7 @@ _TILES = ("brick", "crate", "planks", "sign_a", "sign_b", "plaster")
 
 
 def posts(props: Props, road: Road) -> Layout:
-    """Posts within arm's reach and walls that end beside the path, before distant facades."""
+    """Posts within arm's reach and walls that end at the path, before distant facades."""
     rng = props.rng
     side = Roadside(road, _CLEAR_M)
     spacing = rng.uniform(1.2, 2.2)
@@ -227,7 +227,7 @@ def _post(props: Props, side: Roadside, along: float, lateral: float) -> None:
 
 
 def _corner(props: Props, side: Roadside, along: float, sign: int) -> None:
-    """A wall across, that ends beside the path and hides what is behind it."""
+    """A wall across, that ends at the path and hides what is behind it."""
     rng = props.rng
     width, gap = rng.uniform(1.5, 4.0), rng.uniform(0.4, 1.6)
     place = side.place(along, sign * (_CLEAR_M + gap + width / 2))

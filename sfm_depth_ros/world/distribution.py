@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What networks are trained on: random cameras, robots and places; and the demo's camera."""
+"""Distribution of training drives: random cameras, robots, places; and the demo's camera."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _RIGHT = 1  # number of the second camera
 class DriveSpec:
     """Everything that a drive is made from; equal specs render equal pixels."""
 
-    seed: int  # Of the place, the way and the noise
+    seed: int  # Of the place, the path and the noise
     seconds: float  # Length
     camera: CameraSpec  # The camera, and where it sits
     rate_hz: float = 10.0  # Images a second
@@ -37,7 +37,7 @@ class DriveSpec:
     moving_objects: int = 0  # Things that move by themselves, per 100 m
     effects: EffectsSpec = field(default_factory=EffectsSpec)  # What the camera does to its images
     motion: MotionSpec = field(default_factory=MotionSpec)  # How the robot drives
-    # What the robot carries beside the camera
+    # Sensors of the robot besides the camera
     sensors: SensorsSpec = field(default_factory=SensorsSpec)
     convoy: bool = False  # Whether a car drives ahead, at the robot's own pace
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the ground looks like: bands along the road, and markings painted on it."""
+"""Appearance of the ground: bands along the road, and markings painted on it."""
 
 from __future__ import annotations
 

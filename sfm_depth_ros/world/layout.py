@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What every style of place shares: its layout, and how things are placed beside the road."""
+"""Layout shared by all styles of place, and placement of things along the road."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Rng = np.random.Generator
 
 @dataclass(frozen=True)
 class Layout:
-    """What a style decides beside its solids."""
+    """Choices of a style apart from its solids."""
 
     ground: GroundStyle  # Bands and markings
     half_width: float  # Half the width of the roadway in metres
@@ -42,10 +42,10 @@ class Roadside:
         self.road = road
         self.clear_m = clear_m
 
-    def place(self, along: float, lateral: float, turn: float = 0.0) -> Place:
-        """A place facing along the road, plus ``turn``."""
+    def place(self, along: float, lateral: float, yaw: float = 0.0) -> Place:
+        """A place facing along the road, plus ``yaw`` radians."""
         x, y = self.road.position(along, lateral)
-        return Place(float(x), float(y), float(self.road.yaw(along)) + turn)
+        return Place(float(x), float(y), float(self.road.yaw(along)) + yaw)
 
     def is_clear(self, place: Place, radius: float) -> bool:
         """Whether a disc keeps off the roadway (roads bend back on themselves)."""

@@ -41,7 +41,7 @@ class Light:
     shadows: bool = True  # Whether solids cast shadows (not indoors, where lamps are everywhere)
 
     def frame(self) -> np.ndarray:
-        """``(3, 3)`` float64, rows: two axes across the light, then the way that light travels."""
+        """``(3, 3)`` float64, rows: two axes across the light, then its direction."""
         down = -np.asarray(self.to_sun)
         across = np.cross(down, [0.0, 0.0, 1.0])
         across /= np.linalg.norm(across)

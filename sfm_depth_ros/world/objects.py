@@ -25,7 +25,7 @@ class Solids:
 
     kinds: Tensor  # `(N,)` int64, one of BOX, CYLINDER, BALL, FOLIAGE (a ball with holes)
     centres: Tensor  # `(N, 3)` float32 world position in metres at time zero
-    # `(N, 3, 3)` float32, turns world offsets from the centre into unit coordinates
+    # `(N, 3, 3)` float32, from world offsets to unit coordinates
     to_unit: Tensor
     axes: Tensor  # `(N, 3, 3)` float32, columns are the half axes in the world, metres
     radii: Tensor  # `(N,)` float32 bounding radius in metres

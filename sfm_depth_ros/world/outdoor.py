@@ -73,9 +73,9 @@ def _park_cars(
     for along in np.arange(side.road.start + 5, side.road.end - 5, rng.uniform(5.6, 7.5)):
         if rng.random() > share:
             continue
-        turn = np.pi if rng.random() < (0.15 if sign < 0 else 0.85) else 0.0
+        yaw = np.pi if rng.random() < (0.15 if sign < 0 else 0.85) else 0.0
         shift = rng.uniform(-0.4, 0.4), rng.uniform(-0.12, 0.12)
-        place = side.place(along + shift[0], sign * lateral + shift[1], turn + rng.normal(0, 0.03))
+        place = side.place(along + shift[0], sign * lateral + shift[1], yaw + rng.normal(0, 0.03))
         (props.van if rng.random() < 0.13 else props.car)(place)
 
 

@@ -85,7 +85,7 @@ class Props:
     ) -> None:
         """Two sheared boxes, whose union is a trapezium seen from the side."""
         c, s = math.cos(place.yaw), math.sin(place.yaw)
-        turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+        rotation = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
         half = (span[1] - span[0]) / 2 - max(slopes) / 2
         for lean, end, width in ((slopes[0], 0, size[0] * 0.985), (-slopes[1], 1, size[0])):
             x = (span[0] + half if end == 0 else span[1] - half) + lean / 2
@@ -93,7 +93,7 @@ class Props:
             xy = place.offset(x, 0.0)
             centre = (*xy, base + size[1] / 2)
             tiles = ("car_glass", "car_cabin", "metal")
-            self.solids.add_affine(BOX, centre, turn @ axes, tiles, tint, place.mover)
+            self.solids.add_affine(BOX, centre, rotation @ axes, tiles, tint, place.mover)
 
     def van(self, place: Place) -> None:
         """A van or a lorry: one tall box with a lower bonnet."""
@@ -140,11 +140,11 @@ class Props:
         ridge, span = (size[0], size[1]) if along else (size[1], size[0])
         yaw = place.yaw if along else place.yaw + math.pi / 2
         c, s = math.cos(yaw), math.sin(yaw)
-        turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+        rotation = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
         w, rise = (span / 2 + 0.4) / 2, span * self.rng.uniform(0.3, 0.5) / 2
         axes = np.array([[ridge / 2 - 0.02, 0, 0], [0, w, -w], [0, rise, rise]])
         tiles = ("plaster", "roof", "roof")
-        self.solids.add_affine(BOX, (place.x, place.y, height), turn @ axes, tiles, tint)
+        self.solids.add_affine(BOX, (place.x, place.y, height), rotation @ axes, tiles, tint)
 
     def tree(self, place: Place, height: float, clumps: int) -> None:
         """A trunk and a crown of leafy clumps with holes."""

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A rendered drive as the rosbag2 that a robot would have recorded, with the truth beside it."""
+"""A rendered drive as the rosbag2 that a robot would have recorded, with the truth."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class RecordingSpec:
 
     is_raw: bool = False  # Images as `sensor_msgs/Image` instead of JPEG
     jpeg_quality: int = 95  # 1-100
-    # `camera_info` says the true focal length times this, as that of a camera that was never
+    # `camera_info` has the true focal length times this, as that of a camera that was never
     # calibrated may
     reported_focal_factor: float = 1.0
 

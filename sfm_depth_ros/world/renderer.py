@@ -124,12 +124,12 @@ class Renderer:
     ) -> tuple[Visible, Tensor]:
         solids, batch = self._solids, len(position)
         centres = solids.centres.expand(batch, -1, -1)
-        turn = self._moved(views.times)
-        if turn is not None:
+        movement = self._moved(views.times)
+        if movement is not None:
             movers = solids.movers.clamp(min=0)
             still = (solids.movers < 0)[:, None]
-            carried = torch.einsum("bnij,nj->bni", turn[0][:, movers], solids.centres)
-            centres = torch.where(still, centres, carried + turn[1][:, movers])
+            carried = torch.einsum("bnij,nj->bni", movement[0][:, movers], solids.centres)
+            centres = torch.where(still, centres, carried + movement[1][:, movers])
         local = torch.einsum("bnk,bkj->bnj", centres - position[:, None], R)
         z, r = local[..., 2], solids.radii
         keep = (z + r > 0) & (z - r < FAR_M)
@@ -139,8 +139,8 @@ class Renderer:
             keep &= local[..., axis].abs() < reach * z.clamp(min=0) + slack
         solid, camera = torch.nonzero(keep.T, as_tuple=True)
         to_unit, axes = solids.to_unit[solid], solids.axes[solid]
-        if turn is not None:
-            rotation = self._rotations(turn[0], camera, solid)
+        if movement is not None:
+            rotation = self._rotations(movement[0], camera, solid)
             to_unit, axes = to_unit @ rotation.transpose(1, 2), rotation @ axes
         middle = local[camera, solid]
         half = R[camera].transpose(1, 2) @ axes
@@ -156,10 +156,12 @@ class Renderer:
         poses = np.stack([[mover.pose(t) for mover in self._scene.movers] for t in times])
         return self._tensor(poses[..., :3, :3]), self._tensor(poses[..., :3, 3])
 
-    def _rotations(self, turn: Tensor, camera: Tensor, solid: Tensor) -> Tensor:
+    def _rotations(self, movement: Tensor, camera: Tensor, solid: Tensor) -> Tensor:
         mover = self._solids.movers[solid]
-        rotation = turn[camera, mover.clamp(min=0)]
-        return torch.where((mover < 0)[:, None, None], torch.eye(3, device=turn.device), rotation)
+        rotation = movement[camera, mover.clamp(min=0)]
+        return torch.where(
+            (mover < 0)[:, None, None], torch.eye(3, device=movement.device), rotation
+        )
 
     def _colours(
         self, hits: NearestHits, visible: Visible, R: Tensor, position: Tensor, grid: RayGrid

@@ -37,7 +37,7 @@ class Mover:
     def pose(self, t: float) -> np.ndarray:
         """``(4, 4)`` float64 pose of the group in the world at ``t`` seconds."""
         return _pose_on_road(
-            self.road, self.along + self.speed * t, self.lateral, turned=self.speed < 0
+            self.road, self.along + self.speed * t, self.lateral, reversed_=self.speed < 0
         )
 
 
@@ -57,10 +57,10 @@ class Leader:
         return _pose_on_road(self.road, along, self.lateral)
 
 
-def _pose_on_road(road: Road, along: float, lateral: float, turned: bool = False) -> np.ndarray:
+def _pose_on_road(road: Road, along: float, lateral: float, reversed_: bool = False) -> np.ndarray:
     s = float(np.clip(along, road.start, road.end - 1))
     T = np.eye(4)
-    T[:3, :3] = rotation_from_euler(0, 0, float(road.yaw(s)) + (np.pi if turned else 0.0))
+    T[:3, :3] = rotation_from_euler(0, 0, float(road.yaw(s)) + (np.pi if reversed_ else 0.0))
     T[:2, 3] = road.position(s, lateral)
     return T
 
@@ -128,7 +128,7 @@ def build_scene(
 
 @dataclass(frozen=True)
 class _Traffic:
-    """Adds moving things that keep out of the robot's way."""
+    """Adds moving things that keep clear of the robot's path."""
 
     road: Road
     layout: Layout
@@ -150,7 +150,7 @@ class _Traffic:
         return Mover(self.road, along, lateral, walk)
 
     def _vehicle(self, rng: np.random.Generator) -> Mover:
-        """Faster ahead in the robot's lane, or oncoming beside it."""
+        """Faster ahead in the robot's lane, or oncoming in the next."""
         if rng.random() < 0.35:
             speed = self.speed_mps * rng.uniform(1.2, 1.6)
             return Mover(self.road, rng.uniform(12.0, 40.0), self.layout.lane_m, float(speed))

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a robot may carry beside its camera: a second camera, a lidar, a segmentation network."""
+"""Sensors: imperfections of the camera; a second camera, a lidar, a segmentation network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 LIDAR_RANGE_M = 80.0
-LIDAR_NOISE_M = 0.02  # standard deviation of one range, as data sheets of such sensors say
+LIDAR_NOISE_M = 0.02  # standard deviation of one range, as in data sheets of such sensors
 LIDAR_TOP = 0.3  # share of the image's rows above the highest beam
 BEAM_ASPECT = 4.0  # a spinning lidar measures this much more densely along a row than across
 
@@ -22,7 +22,7 @@ BEAM_ASPECT = 4.0  # a spinning lidar measures this much more densely along a ro
 class SensorsSpec:
     """The additional sensors; the defaults are none."""
 
-    # How far to the right of the camera a second one looks the same way, 0 = none
+    # Baseline in metres to a second camera on the right, parallel to the first; 0 = none
     baseline_m: float = 0.0
     sparse_depth_share: float = 0.0  # Share of the pixels at which a lidar aims, 0 = none
     instance_masks: bool = False  # Whether moving things are marked in snippets
@@ -36,7 +36,7 @@ class SensorsSpec:
 
 
 def lidar_returns(depth: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """What a lidar beside the camera measures: rows of points, a little noisy.
+    """Measurements of a lidar at the camera: rows of points with a little noise.
 
     Args:
         depth: ``(H, W)`` true metres, inf in the sky.

@@ -21,7 +21,7 @@ class MotionSpec:
     """How the robot drives."""
 
     speed_mps: float = 5.0  # Cruising speed
-    variation: float = 0.3  # Relative change of speed along the way
+    variation: float = 0.3  # Relative change of speed along the path
     stop_every_s: float = 0.0  # Mean time between stops, 0 = never stops
     lane_m: float = 0.0  # Mean lateral position on the road, left positive
     sway_m: float = 0.1  # Amplitude of the lateral oscillation
@@ -58,7 +58,7 @@ class Trajectory:
         sway = motion.sway_m * np.array([math.sin(s / 7 + p[0]), 0.5 * math.sin(s / 3.1 + p[1])])
         slope = motion.sway_m * (math.cos(s / 7 + p[0]) / 7 + 0.5 * math.cos(s / 3.1 + p[1]) / 3.1)
         shake = math.radians(motion.shake_deg)
-        # Vibration follows the way, not the clock: it rests when the robot stands.
+        # Vibration follows the distance, not the clock: none while the robot stands.
         pitch = shake * (math.sin(s / 0.9 + p[2]) + 0.6 * math.sin(s / 2.7 + p[3]))
         roll = shake * (math.sin(s / 1.1 + p[4]) + 0.6 * math.sin(s / 3.7 + p[5]))
         yaw = float(self._road.yaw(s)) + math.atan(slope)

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which solid each pixel sees: pair solids with screen tiles, intersect, keep the nearest."""
+"""Visibility: pair solids with screen tiles, intersect, keep the nearest one per pixel."""
 
 from __future__ import annotations
 
