@@ -7,6 +7,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -226,6 +227,20 @@ def test_no_room_reaches_itself_through_others() -> None:
 
     circles = {room for room in ARROWS if room in set(reached(room))}
     assert not circles
+
+
+def test_every_room_has_its_line_in_the_documents() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    named = {name for row in rows for name in re.findall(r"`([a-z_.]+)`", row)}
+    assert named == set(ARROWS)
+
+
+def test_files_that_the_architecture_page_names_exist() -> None:
+    for page in ("architecture.md", "scale.md"):
+        text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+        for name in re.findall(r"`([a-z_]+/[a-z_/]+\.py)`", text):
+            assert (PACKAGE / name).exists() or (ROOT / name).exists(), f"{page}: {name}"
 
 
 def test_rosbags_is_known_to_two_files() -> None:
