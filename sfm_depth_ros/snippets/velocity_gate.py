@@ -1,0 +1,79 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Gate for velocities: no robot accelerates like a corrupted sample."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sfm_depth_ros.snippets.values import Velocity
+
+VELOCITY_REASONS = ("not_finite", "acceleration", "too_fast")
+
+MAX_ACCELERATION = 20.0  # m/s^2: an emergency stop is 10
+MAX_ANGULAR_ACCELERATION = 40.0  # rad/s^2
+_NOISE = np.array([1.0, 1.0])  # m/s and rad/s by which two neighbouring samples may always differ
+_AGREEING = 3  # samples in a row that agree with each other are believed after a jump
+_FORGOTTEN_S = 1.0  # after such a gap any velocity is possible
+
+
+class VelocityGate:
+    """Refuses samples that no robot could reach from the one before; counts them by reason.
+
+    A true change that was never seen on the way (a gap, a restarted odometer) is believed once
+    three samples in a row agree with each other.
+
+    Args:
+        max_speed: Metres per second that the robot never exceeds.
+    """
+
+    def __init__(self, max_speed: float = 70.0) -> None:
+        self.counts = dict.fromkeys(VELOCITY_REASONS, 0)
+        self._max_speed = max_speed
+        self._last: Velocity | None = None
+        self._doubted: list[Velocity] = []
+
+    def refusal(self, velocity: Velocity) -> str:
+        """Reason of ``VELOCITY_REASONS`` why a sample is unusable, or an empty string."""
+        reason = self._reason(velocity)
+        if reason:
+            self.counts[reason] += 1
+        return reason
+
+    def reset(self) -> None:
+        """Forget the sample before (time jumped); counts stay."""
+        self._last, self._doubted = None, []
+
+    def _reason(self, velocity: Velocity) -> str:
+        if not (np.isfinite(velocity.linear).all() and np.isfinite(velocity.angular).all()):
+            return "not_finite"
+        if np.linalg.norm(velocity.linear) > self._max_speed:
+            return "too_fast"
+        if self._last is None or _is_reachable(self._last, velocity):
+            self._believe(velocity)
+            return ""
+        if self._doubted and not _is_reachable(self._doubted[-1], velocity):
+            self._doubted = []
+        self._doubted.append(velocity)
+        if len(self._doubted) < _AGREEING:
+            return "acceleration"
+        self._believe(velocity)
+        return ""
+
+    def _believe(self, velocity: Velocity) -> None:
+        self._last, self._doubted = velocity, []
+
+
+def _is_reachable(before: Velocity, after: Velocity) -> bool:
+    """Whether a robot can change between two velocities in the time between them."""
+    seconds = abs(after.stamp_ns - before.stamp_ns) * 1e-9
+    if seconds > _FORGOTTEN_S:
+        return True
+    change = np.array(
+        [
+            np.linalg.norm(np.subtract(after.linear, before.linear)),
+            np.linalg.norm(np.subtract(after.angular, before.angular)),
+        ]
+    )
+    limits = np.array([MAX_ACCELERATION, MAX_ANGULAR_ACCELERATION]) * seconds
+    return bool((change <= limits + _NOISE).all())
