@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sfm_depth_ros.config.networks import DepthNetworkConfig
-from sfm_depth_ros.networks.image_size import check_image_size
+from sfm_depth_ros.networks.depth_network import DepthNetwork
 from sfm_depth_ros.networks.packing import NormConv, Packing, ResidualConv, Unpacking
 
 BLOCKS = (2, 2, 3, 3)  # residual blocks of the stages after the first
@@ -34,22 +34,20 @@ SHAPES = {
 }
 
 
-class PackNet(nn.Module):
+class PackNet(DepthNetwork):
     """Image to depth at the reference focal length, at 1, 1/2, 1/4 and 1/8 of its size.
 
     Inverse depth is the sigmoid over ``min_depth`` (the authors': 0.5 m), without a farthest
-    depth. ``log_scale`` multiplies every depth.
+    depth.
     """
 
     def __init__(self, config: DepthNetworkConfig) -> None:
         """Build it from its shape."""
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.adds = config.skip_fusion == "add"
         shape = SHAPES[config.name]
         self._build_encoder(shape)
         self._build_decoder(shape)
-        self.log_scale = nn.Parameter(torch.zeros(()))
         self.apply(initialise)
 
     def _build_encoder(self, shape: PackNetShape) -> None:
@@ -80,28 +78,8 @@ class PackNet(nn.Module):
         )
         self.heads = nn.ModuleList(nn.Conv2d(width, 1, 3, 1, 1) for width in here[-HEADS:])
 
-    def forward(self, image: Tensor) -> list[Tensor]:
-        """Depth at all scales.
-
-        Args:
-            image: ``(B, 3, H, W)`` RGB in [0, 1]; H and W are multiples of 32.
-
-        Returns:
-            Depths in metres at the reference focal length, finest first: ``(B, 1, H, W)``,
-            ``(B, 1, H/2, W/2)``, ``(B, 1, H/4, W/4)``, ``(B, 1, H/8, W/8)``.
-
-        Raises:
-            DataError: The image's size does not fit.
-        """
-        return [self._to_depth(inverse) for inverse in self.inverse_depths(image)]
-
-    def depth(self, image: Tensor) -> Tensor:
-        """The finest depth alone: ``(B, 3, H, W)`` to ``(B, 1, H, W)``."""
-        return self._to_depth(self.inverse_depths(image)[0])
-
-    def inverse_depths(self, image: Tensor) -> list[Tensor]:
-        """What the published network answers: inverse depths in 1/m, finest first."""
-        check_image_size(image)
+    def outputs(self, image: Tensor) -> list[Tensor]:
+        """Inverse depths in 1/m at 1, 1/2, 1/4 and 1/8 of the image's size, as published."""
         x, skips = self._encode(image)
         said: list[Tensor] = []  # coarse to fine
         for level, (unpack, join) in enumerate(zip(self.unpacks, self.joins, strict=True)):
@@ -122,8 +100,9 @@ class PackNet(nn.Module):
             outputs.append(pack(stage(outputs[-1])))
         return outputs[-1], outputs[:-1]
 
-    def _to_depth(self, inverse: Tensor) -> Tensor:
-        return torch.exp(self.log_scale) / inverse.clamp(min=SMALLEST_INVERSE_DEPTH)
+    def to_depth(self, output: Tensor) -> Tensor:
+        """Depth of an inverse depth; there is no farthest one."""
+        return torch.exp(self.log_scale) / output.clamp(min=SMALLEST_INVERSE_DEPTH)
 
 
 def initialise(module: nn.Module) -> None:
