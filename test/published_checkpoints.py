@@ -15,7 +15,7 @@ from published_weights import published_tensor
 from torch import Tensor
 
 from sfm_depth_ros.config.networks import DepthNetworkConfig, PoseNetworkConfig
-from sfm_depth_ros.networks import packnet, pose_resnet, posenet, resnet
+from sfm_depth_ros.networks import packnet, posenet, resnet
 from sfm_depth_ros.networks.model import create_depth_network, create_pose_network
 from sfm_depth_ros.networks.published.depth import (
     monodepth2_decoder_names,
@@ -40,7 +40,7 @@ def narrow_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setattr(resnet, "STAGE_CHANNELS", (64, 16, 16, 16))
     monkeypatch.setattr(posenet, "CHANNELS", (16, 16, 16, 32, 32, 32, 32))
-    monkeypatch.setattr(pose_resnet, "WIDTH", 16)
+    monkeypatch.setattr(posenet, "WIDTH", 16)
 
 
 def published_state(config: Config, names: NameMap, prefix: str = "") -> dict[str, Tensor]:

@@ -4,14 +4,15 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 
 import torch
 from torch import Tensor, nn
 
 from sfm_depth_ros.config.networks import DepthNetworkConfig
+from sfm_depth_ros.errors import ConfigError, DataError
 from sfm_depth_ros.geometry.depth import disparity_to_depth
-from sfm_depth_ros.networks.image_size import check_image_size
 
 
 class DepthNetwork(nn.Module):
@@ -82,3 +83,54 @@ class DepthNetwork(nn.Module):
         """The finest depth alone: ``(B, 3, H, W)`` to ``(B, 1, H, W)``; as :meth:`forward`."""
         check_image_size(image, self.multiple, self.smallest_side)
         return self.to_depth(self.finest(image))
+
+
+def check_image_size(image: Tensor, multiple: int = 32, minimum: int = 32) -> None:
+    """Refuse an image that the network's halvings do not divide.
+
+    While a graph is traced or exported its sizes are symbols, and nothing is checked.
+
+    Args:
+        image: ``(B, C, H, W)``.
+        multiple: What height and width must be multiples of.
+        minimum: Smallest height and width.
+
+    Raises:
+        DataError: The size does not fit; the message names one that does.
+    """
+    height, width = image.shape[-2], image.shape[-1]
+    if not isinstance(height, int) or not isinstance(width, int):
+        return
+    near = [max(minimum, round(side / multiple) * multiple) for side in (width, height)]
+    if near != [width, height]:
+        raise DataError(
+            f"this network takes images of at least {minimum}x{minimum} whose sides "
+            f"are multiples of {multiple}, got {width}x{height}; resize them to "
+            f"{near[0]}x{near[1]}"
+        )
+
+
+START_DEPTH = 5.0  # metres at the reference focal length
+
+
+@torch.no_grad()
+def start_at_depth(network: nn.Module, config: DepthNetworkConfig, depth: float) -> None:
+    """Set the offsets of a fresh network's heads so that it says about ``depth`` everywhere.
+
+    Args:
+        network: Depth network whose heads lie in a list named ``heads``.
+        config: Its shape.
+        depth: Metres at the reference focal length, kept inside of what the network can say.
+    """
+    depth = min(max(depth, 1.1 * config.min_depth), 0.9 * config.max_depth)
+    near, far = 1.0 / config.min_depth, 1.0 / config.max_depth
+    disparity = (1.0 / depth - far) / (near - far)
+    logit = math.log(disparity / (1.0 - disparity))
+    offsets = [
+        part.bias for name, module in network.named_modules() if name.rpartition(".")[2] == "heads"
+        for part in module.modules() if isinstance(part, nn.Conv2d) and part.bias is not None
+    ]  # fmt: skip
+    if not offsets:
+        raise ConfigError(f"expected a depth network with heads, got {config.name}")
+    for offset in offsets:
+        nn.init.constant_(offset, logit)

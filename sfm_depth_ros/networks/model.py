@@ -14,8 +14,7 @@ from sfm_depth_ros.networks.dispnet import DispNet
 from sfm_depth_ros.networks.encoded_depth import resnet_depth_net, timm_depth_net
 from sfm_depth_ros.networks.packnet import PackNet
 from sfm_depth_ros.networks.pose import PoseOutput, SmallPoseNet
-from sfm_depth_ros.networks.pose_resnet import PoseResNet
-from sfm_depth_ros.networks.posenet import PackNetPoseNet, PoseExpNet
+from sfm_depth_ros.networks.posenet import PackNetPoseNet, PoseExpNet, PoseResNet
 from sfm_depth_ros.networks.small import SmallDepthNet
 
 DEPTH_NETWORKS: dict[str, Callable[[DepthNetworkConfig], nn.Module]] = {

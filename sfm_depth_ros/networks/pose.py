@@ -13,10 +13,8 @@ from torch import Tensor, nn
 
 from sfm_depth_ros.config.schema import PoseNetworkConfig
 from sfm_depth_ros.networks.blocks import ConvBlock, normalised
-from sfm_depth_ros.networks.explainability import ExplainabilityHead
-from sfm_depth_ros.networks.intrinsics_head import IntrinsicsHead
-from sfm_depth_ros.networks.motion_field import MotionField
 from sfm_depth_ros.networks.pose_convention import in_network_order, to_neighbour_motions
+from sfm_depth_ros.networks.pose_heads import ExplainabilityHead, IntrinsicsHead, MotionField
 
 STAGES = (1, 2, 4, 6, 8, 8)  # channels after each halving, in units of config.width
 OUTPUT_SCALE = 0.01  # of the raw output, as in SfMLearner and its descendants

@@ -16,8 +16,11 @@ from sfm_depth_ros.losses.inputs import Prediction
 from sfm_depth_ros.losses.objective import TERMS, needs_source_depths, self_supervised_objective
 from sfm_depth_ros.losses.terms import LossTerms
 from sfm_depth_ros.networks.model import DepthNet, PoseNet
-from sfm_depth_ros.networks.predictions import predict_depths
-from sfm_depth_ros.networks.source_motions import SourceMotions, predict_source_motions
+from sfm_depth_ros.networks.predictions import (
+    SourceMotions,
+    predict_depths,
+    predict_source_motions,
+)
 from sfm_depth_ros.snippets.batch import SnippetBatch
 from sfm_depth_ros.training.precision import autocast_dtype
 from sfm_depth_ros.training.supervision import supervise

@@ -18,8 +18,7 @@ from sfm_depth_ros.config.networks import DepthNetworkConfig
 from sfm_depth_ros.errors import ModelError
 from sfm_depth_ros.model_folder.loading import load_network
 from sfm_depth_ros.networks.model import create_depth_network
-from sfm_depth_ros.networks.pretrained import load_pretrained
-from sfm_depth_ros.networks.resnet import ResNetEncoder
+from sfm_depth_ros.networks.resnet import ResNetEncoder, load_pretrained
 
 
 def torchvision_like(layers: int = 18) -> dict[str, Tensor]:

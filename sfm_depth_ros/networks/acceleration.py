@@ -1,16 +1,13 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Batch norm folded into the convolution before it: the same numbers, one operation less.
-
-Done by this module, not by an exporter, so that the folded weights keep the parameters' names
-and new weights can replace them in an exported graph.
-"""
+"""Rewrites for speed that leave the numbers as they are."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import TypeGuard
 
 import torch
@@ -100,3 +97,21 @@ def fold_batch_norm(network: nn.Module) -> nn.Module:
         setattr(folded.get_submodule(parent), child, nn.Identity())
     folded.load_state_dict(fold_state(network.state_dict(), pairs))
     return folded
+
+
+def channels_last(network: nn.Module) -> nn.Module:
+    """Lay the weights of 2D convolutions channels last, in place: faster with most backends.
+
+    A network with 3D convolutions stays as it is: it would be copied from one layout to the other
+    and back all the time (PackNet on a CPU: a third slower).
+
+    Returns:
+        The same network.
+    """
+    tensors = list(chain(network.parameters(), network.buffers()))
+    if any(tensor.dim() == 5 for tensor in tensors):
+        return network
+    for tensor in tensors:
+        if tensor.dim() == 4:
+            tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+    return network
