@@ -18,17 +18,18 @@ from torch import Tensor, nn
 from sfm_depth_ros.config.loading import to_dict
 from sfm_depth_ros.engines.graphs.export import export_onnx, update_onnx
 from sfm_depth_ros.errors import ModelError
-from sfm_depth_ros.model_folder.folder import ModelFolder, write_model_folder
-from sfm_depth_ros.model_folder.metadata import (
+from sfm_depth_ros.model_folder.folder import (
     CHECK_FRAMES,
     DEPTH_ONNX,
     DEPTH_WEIGHTS,
     POSE_ONNX,
     POSE_WEIGHTS,
+    ModelFolder,
     model_id_of,
     sha256,
+    write_model_folder,
 )
-from sfm_depth_ros.model_folder.pruning import model_folder_name
+from sfm_depth_ros.model_folder.history import model_folder_name
 
 PREPROCESSING = {"range": [0, 1], "filter": "area", "multiple": 32}
 GIVEN = ("preprocessing", "trained_on", "licence", "steps", "metrics")

@@ -18,15 +18,14 @@ from safetensors.numpy import save
 
 from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
 from sfm_depth_ros.errors import ModelError
-from sfm_depth_ros.model_folder.folder import (
-    ModelFolder,
+from sfm_depth_ros.model_folder.folder import ModelFolder, read_model_folder, write_model_folder
+from sfm_depth_ros.model_folder.history import (
     is_inside,
+    model_folder_name,
     point_current,
-    read_model_folder,
+    prune_models,
     resolve_model,
-    write_model_folder,
 )
-from sfm_depth_ros.model_folder.pruning import model_folder_name, prune_models
 
 
 def write(destination: Path, value: float = 1.0, **changes: object) -> ModelFolder:
@@ -236,6 +235,6 @@ def test_names_sort_by_time() -> None:
 def test_reading_needs_no_torch() -> None:
     code = (
         "import sys; sys.modules['torch'] = None; "
-        "import sfm_depth_ros.model_folder.folder, sfm_depth_ros.model_folder.pruning"
+        "import sfm_depth_ros.model_folder.folder, sfm_depth_ros.model_folder.history"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

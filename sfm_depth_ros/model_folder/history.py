@@ -5,17 +5,20 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import shutil
 import time
+import uuid
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from sfm_depth_ros.errors import ModelError
 from sfm_depth_ros.model_folder.atomic_folder import ASIDE
-from sfm_depth_ros.model_folder.folder import CURRENT, ModelFolder
-from sfm_depth_ros.model_folder.metadata import read_metadata
+from sfm_depth_ros.model_folder.folder import ModelFolder, read_metadata, read_model_folder
+
+CURRENT = "current"
 
 _NAME = re.compile(r"\d{8}T\d{6}\.\d{3}Z-[0-9a-f]{12}")
 
@@ -79,3 +82,62 @@ def _metadata(path: Path) -> dict[str, Any]:
     except ModelError as error:
         _logger.debug("%s", error)
         return {}
+
+
+def is_inside(models_dir: Path | str, path: Path | str) -> bool:
+    """Whether ``path``, symbolic links followed, lies below ``models_dir``."""
+    root = Path(models_dir).expanduser().resolve()
+    return root in Path(path).expanduser().resolve().parents
+
+
+def point_current(models_dir: Path, folder: ModelFolder) -> None:
+    """Let ``models_dir/current`` name this model, atomically.
+
+    Raises:
+        ModelError: The model lies elsewhere, or ``current`` is no link and cannot be replaced.
+    """
+    root = models_dir.expanduser().resolve()
+    if not is_inside(root, folder.path):
+        raise ModelError(f"{folder.path} lies outside of {root}; copy it there first")
+    link = root / f".{CURRENT}-{uuid.uuid4().hex}"
+    try:
+        link.symlink_to(folder.path.relative_to(root), target_is_directory=True)
+        link.replace(root / CURRENT)
+    except OSError as error:
+        link.unlink(missing_ok=True)
+        raise ModelError(
+            f"cannot point {root / CURRENT} at {folder.path.name} ({error}); "
+            f"remove {root / CURRENT} if it is no symbolic link"
+        ) from error
+
+
+def resolve_model(model: str, models_dir: str, shipped: Path) -> ModelFolder:
+    """Choose the model to start with: the parameter, else ``current``, else the shipped one.
+
+    Args:
+        model: Parameter ``model``; empty = not given. A damaged one is an error, since it was
+            asked for by name.
+        models_dir: Folder of accepted models.
+        shipped: The package's own model.
+
+    Raises:
+        ModelError: The chosen model is missing or damaged.
+    """
+    if model:
+        return _chosen(read_model_folder(model), "parameter model")
+    root = Path(models_dir).expanduser()
+    current = root / CURRENT
+    if not os.path.lexists(current):
+        return _chosen(read_model_folder(shipped), f"shipped; {current} does not exist")
+    try:
+        if not is_inside(root, current):
+            raise ModelError(f"{current} points outside of {root}; point it at a model inside")
+        return _chosen(read_model_folder(current), f"newest accepted, {current}")
+    except ModelError as error:
+        _logger.warning("%s is not used: %s", current, error)
+        return _chosen(read_model_folder(shipped), "shipped; the newest accepted is not valid")
+
+
+def _chosen(folder: ModelFolder, why: str) -> ModelFolder:
+    _logger.info("model %s from %s (%s)", folder.model_id, folder.path, why)
+    return folder
