@@ -7,8 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sfm_depth_ros.geometry.splatting import splat_depth, surface_step
-from sfm_depth_ros.geometry.warping import WarpResult, grid_to_pixels
+from sfm_depth_ros.geometry.warping import WarpResult, grid_to_pixels, splat_depth, surface_step
 from sfm_depth_ros.losses.window import box_sum
 
 

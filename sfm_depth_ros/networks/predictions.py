@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sfm_depth_ros.geometry.focal import (
+from sfm_depth_ros.geometry.depth import (
     canonical_to_depth,
     canonical_to_motion,
     motion_focal_factors,

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from sfm_depth_ros.geometry.focal import canonical_to_depth, canonical_to_motion
+from sfm_depth_ros.geometry.depth import canonical_to_depth, canonical_to_motion
 
 
 def test_stretching_depth_with_the_focal_length_keeps_the_image() -> None:
