@@ -61,7 +61,8 @@ EXCEPTIONS = {("engines.graphs", "sfm_depth_ros.engines.base")}
 
 # What computes with tensors. Everything else runs on a robot that has no torch.
 NEEDS_TORCH = (
-    "geometry.pinhole", "geometry.se3", "geometry.stereo", "geometry.warping", "losses", "networks", "world", "snippets.batch", "snippets.augmentation",
+    "geometry.pinhole", "geometry.se3", "geometry.stereo", "geometry.warping",
+    "losses", "networks", "world", "snippets.batch", "snippets.augmentation",
     "snippets.rotations", "snippets.zoom", "snippets.cache_columns", "snippets.snippet_cache",
     "training", "engines.graphs.export", "engines.graphs.export_translations",
     "engines.torch_engine", "engines.torch_cuda_graph", "model_folder.loading",
