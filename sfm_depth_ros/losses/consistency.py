@@ -1,12 +1,16 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Two images of one scene must be given one geometry."""
+"""Consistency of depth between views: target and sources, left and right image."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
+from sfm_depth_ros.geometry.pinhole import pixel_grid
+from sfm_depth_ros.geometry.stereo import sample_along_rows
 from sfm_depth_ros.geometry.warping import WarpResult
+from sfm_depth_ros.losses.masked_mean import counted
 
 
 def depth_consistency(warped: WarpResult, sampled: Tensor) -> tuple[Tensor, Tensor]:
@@ -35,3 +39,41 @@ def depth_consistency(warped: WarpResult, sampled: Tensor) -> tuple[Tensor, Tens
     valid = warped.valid & (sampled > 0) & sampled.isfinite() & projected.isfinite()
     a, b = projected.masked_fill(~valid, 1), sampled.masked_fill(~valid, 1)
     return ((a - b).abs() / (a + b))[:, :, 0], valid[:, :, 0]
+
+
+def left_right_consistency(left: Tensor, right: Tensor, valid: Tensor | None = None) -> Tensor:
+    """Mean difference between each image's disparity and the other's where it points to.
+
+    |d_l(x) - d_r(x - d_l(x))|, and the other way round |d_r(x) - d_l(x + d_r(x))|, their sum, as a
+    share of the image's width (Godard et al., CVPR 2017); over the pixels that fall inside the
+    other image.
+
+    Args:
+        left: ``(B, 1, H, W)`` disparities in pixels of the left image; not finite = unknown.
+        right: ``(B, 1, H, W)`` of the right image.
+        valid: ``(B,)`` bool, which images are stereo pairs, or None = all.
+
+    Returns:
+        Scalar; zero where nothing can be compared.
+    """
+    if left.shape != right.shape or left.ndim != 4 or left.shape[1] != 1:
+        raise ValueError(
+            "expected left and right disparities (B, 1, H, W), got "
+            f"{tuple(left.shape)} and {tuple(right.shape)}"
+        )
+    return _one_way(left, right, -1, valid) + _one_way(right, left, 1, valid)
+
+
+def _one_way(own: Tensor, other: Tensor, direction: int, valid: Tensor | None) -> Tensor:
+    columns, _ = pixel_grid(own.shape[-2], own.shape[-1], like=own)
+    own_known, other_known = own.isfinite(), other.isfinite()
+    own, other = own.masked_fill(~own_known, 0), other.masked_fill(~other_known, 0)
+    sampled, inside = sample_along_rows(other, columns + direction * own)
+    compared = inside & own_known
+    if not other_known.all():
+        share, _ = sample_along_rows(other_known.to(own.dtype), columns + direction * own.detach())
+        compared = compared & (share > 1 - 1e-3)
+    if valid is not None:
+        compared = compared & valid.view(-1, 1, 1, 1)
+    difference = torch.where(compared, (own - sampled).abs(), 0)
+    return difference.sum() / (counted(compared.sum()) * own.shape[-1])

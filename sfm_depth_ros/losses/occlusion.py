@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sfm_depth_ros.geometry.warping import WarpResult, grid_to_pixels, splat_depth, surface_step
-from sfm_depth_ros.losses.window import box_sum
+from sfm_depth_ros.losses.photometric import box_sum
 
 
 @torch.no_grad()

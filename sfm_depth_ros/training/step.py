@@ -13,8 +13,12 @@ from torch import Tensor
 
 from sfm_depth_ros.config.schema import ObjectiveConfig
 from sfm_depth_ros.losses.inputs import Prediction
-from sfm_depth_ros.losses.objective import TERMS, needs_source_depths, self_supervised_objective
-from sfm_depth_ros.losses.terms import LossTerms
+from sfm_depth_ros.losses.objective import (
+    TERMS,
+    LossTerms,
+    needs_source_depths,
+    self_supervised_objective,
+)
 from sfm_depth_ros.networks.model import DepthNet, PoseNet
 from sfm_depth_ros.networks.predictions import (
     SourceMotions,

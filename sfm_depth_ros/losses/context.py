@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the terms of the objective look at, with what several of them share computed once."""
+"""Reprojection context: the quantities that several terms of the objective share."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ from sfm_depth_ros.geometry.pinhole import backproject
 from sfm_depth_ros.geometry.warping import WarpResult, sample_sources, warp_sources
 from sfm_depth_ros.losses.consistency import depth_consistency
 from sfm_depth_ros.losses.inputs import Prediction, check_inputs
-from sfm_depth_ros.losses.instance_motion import motion_of_instances
-from sfm_depth_ros.losses.photometric import WindowStatistics, window_statistics
-from sfm_depth_ros.losses.scene_range import in_units_of_range
-from sfm_depth_ros.losses.window import box_sum
+from sfm_depth_ros.losses.photometric import WindowStatistics, box_sum, window_statistics
+from sfm_depth_ros.losses.range_normalisation import in_units_of_range
+from sfm_depth_ros.losses.residual_motion import motion_of_instances
 from sfm_depth_ros.snippets.batch import SnippetBatch
 
 
