@@ -15,17 +15,17 @@ from torch import Tensor, nn
 
 from sfm_depth_ros.errors import ModelError
 from sfm_depth_ros.networks.model import create_depth_network, create_pose_network
-from sfm_depth_ros.networks.published.families import (
-    FORMATS,
-    NORMALISED_FOCAL,
-    SIZE,
+from sfm_depth_ros.networks.published import monodepth2, packnet_sfm
+from sfm_depth_ros.networks.published.name_map import (
     Config,
     PublishedFormat,
     PublishedNetwork,
+    below,
 )
-from sfm_depth_ros.networks.published.name_map import below
 from sfm_depth_ros.networks.restricted_unpickler import FileContent, load_file_content
 
+NORMALISED_FOCAL = 0.58  # of the image's width: KITTI, as both projects trained on it
+SIZE = (640, 192)  # (width, height) of both projects' standard models
 SHOWN = 8  # names in a message; the rest are counted
 STATE = "state_dict"  # where packnet-sfm keeps the weights beside its configuration
 OLD_NAMES = (
@@ -33,6 +33,8 @@ OLD_NAMES = (
     ("disp_network.", "depth_net."),
     ("pose_network.", "pose_net."),
 )  # packnet-sfm's first versions
+
+FORMATS = {"packnet-sfm": packnet_sfm.FORMAT, "monodepth2": monodepth2.FORMAT}
 
 _logger = logging.getLogger(__name__)
 _CREATE: dict[str, Callable[[Any], nn.Module]] = {
