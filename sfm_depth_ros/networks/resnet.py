@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from sfm_depth_ros.errors import ModelError
 from sfm_depth_ros.networks.blocks import normalised
-from sfm_depth_ros.networks.restricted_unpickler import load_file_content
+from sfm_depth_ros.networks.checkpoint_file import load_file_content
 
 STAGE_CHANNELS = (64, 128, 256, 512)  # before a bottleneck's expansion
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from sfm_depth_ros.errors import ModelError
+from sfm_depth_ros.networks.checkpoint_file import FileContent, load_file_content
 from sfm_depth_ros.networks.model import create_depth_network, create_pose_network
 from sfm_depth_ros.networks.published import monodepth2, packnet_sfm
 from sfm_depth_ros.networks.published.name_map import (
@@ -22,7 +23,6 @@ from sfm_depth_ros.networks.published.name_map import (
     PublishedNetwork,
     below,
 )
-from sfm_depth_ros.networks.restricted_unpickler import FileContent, load_file_content
 
 NORMALISED_FOCAL = 0.58  # of the image's width: KITTI, as both projects trained on it
 SIZE = (640, 192)  # (width, height) of both projects' standard models

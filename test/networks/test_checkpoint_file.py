@@ -19,8 +19,8 @@ import pytest
 import torch
 
 from sfm_depth_ros.errors import ModelError
-from sfm_depth_ros.networks import restricted_unpickler
-from sfm_depth_ros.networks.restricted_unpickler import Placeholder, load_file_content
+from sfm_depth_ros.networks import checkpoint_file
+from sfm_depth_ros.networks.checkpoint_file import Placeholder, load_file_content
 
 both_formats = pytest.mark.parametrize("is_zip", [True, False], ids=["zip", "legacy"])
 
@@ -208,7 +208,7 @@ def test_a_missing_file_is_an_error_of_ours(tmp_path: Path, is_zip: bool) -> Non
 
 def test_nothing_but_tensors_is_allowed() -> None:
     """Whoever adds a line here must be able to say why it cannot run anything."""
-    assert set(restricted_unpickler.ALLOWED) == {
+    assert set(checkpoint_file.ALLOWED) == {
         ("torch._utils", "_rebuild_tensor"),
         ("torch._utils", "_rebuild_tensor_v2"),
         ("torch._utils", "_rebuild_parameter"),
