@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from sfm_depth_ros.errors import ModelError
 from sfm_depth_ros.networks.blocks import normalised
-from sfm_depth_ros.networks.checkpoint_file import load_file_content
+from sfm_depth_ros.networks.checkpoint_file import load_state
 
 STAGE_CHANNELS = (64, 128, 256, 512)  # before a bottleneck's expansion
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
@@ -148,7 +146,7 @@ def load_pretrained(encoder: ResNetEncoder, path: str) -> None:
     """
     state = {
         name: tensor
-        for name, tensor in _tensors(Path(path).expanduser()).items()
+        for name, tensor in load_state(Path(path).expanduser()).items()
         if not name.startswith(CLASSIFIER)
     }
     if (first := state.get("conv1.weight")) is not None:
@@ -167,24 +165,6 @@ def load_pretrained(encoder: ResNetEncoder, path: str) -> None:
             "give the file of the ResNet that the option name says"
         )
     encoder.load_state_dict({**own, **state})
-
-
-def _tensors(path: Path) -> dict[str, Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise ModelError(
-            f"{path} cannot be read as weights ({error}); give a .safetensors file, "
-            "or a .pth file that holds tensors alone"
-        ) from error
-    content = load_file_content(path).value
-    if not isinstance(content, dict) or not all(isinstance(t, Tensor) for t in content.values()):
-        raise ModelError(
-            f"{path} is not a plain set of weights; save the encoder's state_dict "
-            "alone and give that file"
-        )
-    return content
 
 
 def _some(names: list[str]) -> str:

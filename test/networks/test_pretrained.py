@@ -49,6 +49,14 @@ def test_a_depth_network_begins_with_the_files_encoder(tmp_path: Path, name: str
             assert torch.equal(encoder[key], tensor)
 
 
+@pytest.mark.parametrize("name", ["imagenet.pth", "imagenet.safetensors"])
+def test_an_encoder_saved_in_a_wrapper_is_known(tmp_path: Path, name: str) -> None:
+    state = {f"module.{key}": tensor for key, tensor in torchvision_like().items()}
+    encoder = ResNetEncoder(18)
+    load_pretrained(encoder, saved(tmp_path / name, state))
+    assert torch.equal(encoder.conv1.weight, state["module.conv1.weight"])
+
+
 def test_equal_images_give_the_features_of_one(tmp_path: Path) -> None:
     path = saved(tmp_path / "imagenet.pth", torchvision_like())
     one, two = ResNetEncoder(18).eval(), ResNetEncoder(18, images=2).eval()

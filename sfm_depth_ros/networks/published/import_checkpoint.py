@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from sfm_depth_ros.errors import ModelError
-from sfm_depth_ros.networks.checkpoint_file import FileContent, load_file_content
+from sfm_depth_ros.networks.checkpoint_file import FileContent, load_file_content, without_wrappers
 from sfm_depth_ros.networks.model import create_depth_network, create_pose_network
 from sfm_depth_ros.networks.published import monodepth2, packnet_sfm
 from sfm_depth_ros.networks.published.name_map import (
@@ -142,14 +142,13 @@ def _weights(path: Path, content: FileContent) -> dict[str, Any]:
     value = content.value
     if isinstance(value, dict) and isinstance(value.get(STATE), dict):
         value = value[STATE]
-    state = (
+    entries = value.items() if isinstance(value, dict) else ()
+    state = without_wrappers(
         {
             name: entry.detach() if isinstance(entry, Tensor) else entry
-            for name, entry in value.items()
+            for name, entry in entries
             if isinstance(name, str) and isinstance(entry, (Tensor, int))
         }
-        if isinstance(value, dict)
-        else {}
     )
     if not any(isinstance(entry, Tensor) for entry in state.values()):
         raise ModelError(f"{path} holds no weights by name; give a checkpoint with a state_dict")
