@@ -4,23 +4,29 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import logging
 import math
+import os
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_tensors
 
 from sfm_depth_ros.config.loading import from_mapping
 from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
 from sfm_depth_ros.errors import ConfigError, ModelError
 from sfm_depth_ros.model_folder.atomic_folder import write_folder
+from sfm_depth_ros.model_folder.files import (
+    LARGEST_JSON,
+    check_file,
+    damaged,
+    parse_tensors,
+    read_file,
+    resolved,
+    sha256,
+)
 
 FORMAT_VERSION = 1
 MODEL_JSON = "model.json"
@@ -47,15 +53,15 @@ _Config = TypeVar("_Config", DepthNetworkConfig, PoseNetworkConfig)
 
 def read_metadata(folder: Path) -> dict[str, Any]:
     """Read ``model.json`` and check its version and the types of its entries."""
-    try:
-        metadata = json.loads((folder / MODEL_JSON).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    if not os.path.lexists(folder / MODEL_JSON):
         raise ModelError(
             f"{folder} is not a model folder: it has no {MODEL_JSON}; give the "
             "path of a folder written by sfm-depth train, export or the "
             "trainer"
-        ) from error
-    except (OSError, ValueError) as error:
+        )
+    try:
+        metadata = json.loads(read_file(folder, MODEL_JSON, LARGEST_JSON))
+    except (ValueError, RecursionError) as error:
         raise damaged(folder, f"{MODEL_JSON} cannot be read ({error})") from error
     if not isinstance(metadata, dict):
         raise damaged(folder, f"{MODEL_JSON} is not an object")
@@ -75,18 +81,6 @@ def check_types(folder: Path, metadata: dict[str, Any]) -> None:
             raise damaged(folder, f"{MODEL_JSON}: {key} is missing or of the wrong type")
     if not isinstance(metadata["preprocessing"].get("width"), int):
         raise damaged(folder, f"{MODEL_JSON}: preprocessing.width is not a whole number")
-
-
-def check_hash(folder: Path, name: str, expected: str) -> None:
-    """Raise ``ModelError`` unless a listed file has the SHA-256 it should have."""
-    if Path(name).name != name:
-        raise damaged(folder, f"{MODEL_JSON} lists {name!r}, which is not a plain file name")
-    try:
-        found = sha256((folder / name).read_bytes())
-    except OSError as error:
-        raise damaged(folder, f"{name} is missing or cannot be read ({error})") from error
-    if found != expected:
-        raise damaged(folder, f"{name} has another SHA-256 than {MODEL_JSON} says")
 
 
 def architecture_config(
@@ -114,22 +108,6 @@ def without_nan(value: Any) -> Any:
 def model_id_of(hashes: dict[str, str]) -> str:
     """Twelve hexadecimal digits that stand for both networks' weights, from the files' hashes."""
     return sha256((hashes[DEPTH_WEIGHTS] + hashes[POSE_WEIGHTS]).encode())[:12]
-
-
-def damaged(folder: Path, what: str) -> ModelError:
-    """Error for a damaged folder, with the remedy."""
-    return ModelError(
-        f"model folder {folder} is damaged: {what}; copy it again, or remove it "
-        "to fall back to another model"
-    )
-
-
-def sha256(data: bytes) -> str:
-    """SHA-256 in hexadecimal digits."""
-    return hashlib.sha256(data).hexdigest()
-
-
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -194,41 +172,38 @@ class ModelFolder:
 
     def depth_weights(self) -> dict[str, np.ndarray]:
         """State of the depth network by parameter name."""
-        return self._tensors(DEPTH_WEIGHTS)
+        return self._read_tensors(DEPTH_WEIGHTS)
 
     def pose_weights(self) -> dict[str, np.ndarray]:
         """State of the pose network by parameter name."""
-        return self._tensors(POSE_WEIGHTS)
+        return self._read_tensors(POSE_WEIGHTS)
 
     def check_frames(self) -> CheckFrames:
         """Inputs with torch's answers."""
-        tensors = self._tensors(CHECK_FRAMES)
+        tensors = self._read_tensors(CHECK_FRAMES)
         try:
             return CheckFrames(**{name: tensors[name] for name in CheckFrames.__annotations__})
         except KeyError as error:
             raise damaged(self.path, f"{CHECK_FRAMES} lacks {error}") from error
 
-    def _tensors(self, name: str) -> dict[str, np.ndarray]:
-        try:
-            return load_tensors((self.path / name).read_bytes())
-        except (OSError, SafetensorError) as error:
-            raise damaged(self.path, f"{name} cannot be read ({error})") from error
+    def _read_tensors(self, name: str) -> dict[str, np.ndarray]:
+        return parse_tensors(self.path, name, read_file(self.path, name))
 
 
 def read_model_folder(path: Path | str) -> ModelFolder:
-    """Read a model folder and check all of it.
+    """Read a model folder and check all of it: hashes, kinds of files, finite weights.
 
     Raises:
         ModelError: Something is missing, damaged, or of a version or architecture that this
             program does not know.
     """
-    folder = Path(path).expanduser().resolve()
+    folder = resolved(path)
     metadata = read_metadata(folder)
     for name in REQUIRED_FILES:
         if name not in metadata["files"]:
             raise damaged(folder, f"{MODEL_JSON} does not list {name}")
     for name, expected in metadata["files"].items():
-        check_hash(folder, name, expected)
+        check_file(folder, name, expected)
     architecture_config(folder, metadata, "depth", DepthNetworkConfig)
     architecture_config(folder, metadata, "pose", PoseNetworkConfig)
     return ModelFolder(folder, metadata)

@@ -16,6 +16,7 @@ from typing import Any
 
 from sfm_depth_ros.errors import ModelError
 from sfm_depth_ros.model_folder.atomic_folder import ASIDE
+from sfm_depth_ros.model_folder.files import resolved
 from sfm_depth_ros.model_folder.folder import ModelFolder, read_metadata, read_model_folder
 
 CURRENT = "current"
@@ -85,9 +86,12 @@ def _metadata(path: Path) -> dict[str, Any]:
 
 
 def is_inside(models_dir: Path | str, path: Path | str) -> bool:
-    """Whether ``path``, symbolic links followed, lies below ``models_dir``."""
-    root = Path(models_dir).expanduser().resolve()
-    return root in Path(path).expanduser().resolve().parents
+    """Whether ``path``, symbolic links followed, lies below ``models_dir``.
+
+    Raises:
+        ModelError: One of them is no path.
+    """
+    return resolved(models_dir) in resolved(path).parents
 
 
 def point_current(models_dir: Path, folder: ModelFolder) -> None:

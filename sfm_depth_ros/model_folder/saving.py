@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from sfm_depth_ros.config.loading import to_dict
 from sfm_depth_ros.engines.graphs.export import export_onnx, update_onnx
 from sfm_depth_ros.errors import ModelError
+from sfm_depth_ros.model_folder.files import sha256
 from sfm_depth_ros.model_folder.folder import (
     CHECK_FRAMES,
     DEPTH_ONNX,
@@ -26,7 +27,6 @@ from sfm_depth_ros.model_folder.folder import (
     POSE_WEIGHTS,
     ModelFolder,
     model_id_of,
-    sha256,
     write_model_folder,
 )
 from sfm_depth_ros.model_folder.history import model_folder_name
