@@ -121,6 +121,29 @@ def twist_to_transform(linear: ArrayLike, angular: ArrayLike, seconds: float) ->
     return _transform(rotation, arc @ (np.asarray(linear, dtype=np.float64) * seconds))
 
 
+def transform_logarithm(transform: np.ndarray) -> np.ndarray:
+    """Twist ``(6,)`` (translation, rotation) whose exponential over one second is a ``(4, 4)``."""
+    omega = rotation_vector(transform[:3, :3])
+    angle = float(np.linalg.norm(omega))
+    if angle < 1e-4:
+        factor = 1.0 / 12.0
+    else:
+        half = 0.5 * angle
+        factor = (1.0 - half / np.tan(half)) / angle**2
+    cross = _cross_matrix(omega)
+    linear = (np.eye(3) - 0.5 * cross + factor * cross @ cross) @ transform[:3, 3]
+    return np.concatenate([linear, omega])
+
+
+def adjoint_matrix(transform: np.ndarray) -> np.ndarray:
+    """``(6, 6)`` matrix that carries twists (translation, rotation) from b to a by ``T_a_b``."""
+    rotation = transform[:3, :3]
+    adjoint = np.zeros((6, 6))
+    adjoint[:3, :3] = adjoint[3:, 3:] = rotation
+    adjoint[:3, 3:] = _cross_matrix(transform[:3, 3]) @ rotation
+    return adjoint
+
+
 def _exponential_coefficients(angle: float) -> tuple[float, float, float]:
     """Return sin x / x, (1 - cos x) / x^2 and (x - sin x) / x^3."""
     square = angle * angle

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sfm_depth_ros.geometry.pinhole import MIN_Z, backproject, check_intrinsics
+from sfm_depth_ros.geometry.pinhole import MIN_Z, check_intrinsics
 
 _EDGE = 1.0 + 1e-5  # half a hundredth of a pixel of rounding at the image's edge is forgiven
 
@@ -28,37 +28,6 @@ class WarpResult:
     # `(B, H, W, 2)` (`(B, S, H, W, 2)`) where in the source each pixel was sampled: x and y, -1
     # and 1 at the outermost pixels' centres (`grid_to_pixels`)
     grid: Tensor
-
-
-def warp(
-    source: Tensor,
-    target_depth: Tensor,
-    K: Tensor,
-    T_source_target: Tensor,
-    padding: str = "border",
-) -> WarpResult:
-    """Reconstruct the target from one source image.
-
-    Args:
-        source: ``(B, C, H, W)`` image.
-        target_depth: ``(B, 1, H, W)`` metres.
-        K: ``(B, 3, 3)`` intrinsics of both images in pixels.
-        T_source_target: ``(B, 4, 4)``.
-        padding: What lies outside the source: ``"border"`` or ``"zeros"``.
-
-    Returns:
-        The source as seen from the target.
-    """
-    return warp_points(source, backproject(target_depth, K), K, T_source_target, padding)
-
-
-def warp_points(
-    source: Tensor, points: Tensor, K: Tensor, T_source_target: Tensor, padding: str = "border"
-) -> WarpResult:
-    """As ``warp``, from points ``(B, 3, H, W)`` in the target frame, back-projected before."""
-    result = warp_sources(source[:, None], points, K, T_source_target[:, None], padding=padding)
-    image, grid = result.image[:, 0], result.grid[:, 0]
-    return WarpResult(image, result.valid[:, 0], result.depth[:, 0], grid)
 
 
 def warp_sources(
