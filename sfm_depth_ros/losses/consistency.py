@@ -14,17 +14,17 @@ from sfm_depth_ros.losses.masked_mean import counted
 
 
 def depth_consistency(warped: WarpResult, sampled: Tensor) -> tuple[Tensor, Tensor]:
-    """How unlike the depths are that target and sources give to the same points.
+    """Depth consistency between views, ``|a - b| / (a + b)`` of two depths of one point.
 
-    |a - b| / (a + b) of the target's points seen from the source (``warped.depth``) and of the
-    source's own depth where they fall: symmetric, and in [0, 1) whatever the scale (SC-SfMLearner,
-    Bian et al., NeurIPS 2019). One minus it is their self-discovered mask: moving things and
-    occlusions weigh less.
+    a is the depth of the target's points in the source (``warped.depth``), b the source's own
+    depth at their pixels: symmetric, and in [0, 1) at any scale (SC-SfMLearner, Bian et al.,
+    NeurIPS 2019). One minus it is their self-discovered mask: moving things and occlusions weigh
+    less.
 
     Args:
         warped: The target's points in each source, from ``warp_sources``.
         sampled: ``(B, S, 1, H, W)`` metres, the sources' own depth at ``warped.grid``: a channel
-            of ``warped.image`` where depths were warped beside colours, else by
+            of ``warped.image`` where depths were warped with the colours, else by
             ``sample_sources``.
 
     Returns:
@@ -42,11 +42,10 @@ def depth_consistency(warped: WarpResult, sampled: Tensor) -> tuple[Tensor, Tens
 
 
 def left_right_consistency(left: Tensor, right: Tensor, valid: Tensor | None = None) -> Tensor:
-    """Mean difference between each image's disparity and the other's where it points to.
+    """Left-right disparity consistency, as a share of the image's width.
 
-    |d_l(x) - d_r(x - d_l(x))|, and the other way round |d_r(x) - d_l(x + d_r(x))|, their sum, as a
-    share of the image's width (Godard et al., CVPR 2017); over the pixels that fall inside the
-    other image.
+    Mean of |d_l(x) - d_r(x - d_l(x))| plus mean of |d_r(x) - d_l(x + d_r(x))| over the pixels that
+    fall inside the other image (Monodepth, Godard et al., CVPR 2017).
 
     Args:
         left: ``(B, 1, H, W)`` disparities in pixels of the left image; not finite = unknown.
@@ -61,10 +60,10 @@ def left_right_consistency(left: Tensor, right: Tensor, valid: Tensor | None = N
             "expected left and right disparities (B, 1, H, W), got "
             f"{tuple(left.shape)} and {tuple(right.shape)}"
         )
-    return _one_way(left, right, -1, valid) + _one_way(right, left, 1, valid)
+    return _one_direction(left, right, -1, valid) + _one_direction(right, left, 1, valid)
 
 
-def _one_way(own: Tensor, other: Tensor, direction: int, valid: Tensor | None) -> Tensor:
+def _one_direction(own: Tensor, other: Tensor, direction: int, valid: Tensor | None) -> Tensor:
     columns, _ = pixel_grid(own.shape[-2], own.shape[-1], like=own)
     own_known, other_known = own.isfinite(), other.isfinite()
     own, other = own.masked_fill(~own_known, 0), other.masked_fill(~other_known, 0)

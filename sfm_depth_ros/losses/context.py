@@ -22,15 +22,14 @@ from sfm_depth_ros.losses.residual_motion import motion_of_instances
 from sfm_depth_ros.snippets.batch import SnippetBatch
 
 
-class Scene:
-    """A batch under one prediction; what several terms share is computed once.
+class ReprojectionContext:
+    """A batch under one prediction, with quantities that several terms share, computed once.
 
-    Whoever asks first decides how it is computed: never ask where gradients are switched off, for
-    others may need them.
+    Cached on first access: do not access under ``no_grad``, for other terms need the gradients.
 
     Args:
-        observed: What was seen and measured.
-        predicted: What the networks say of it.
+        observed: Images and measurements.
+        predicted: Depths and motions of the networks.
         config: Weights and switches.
     """
 
@@ -45,7 +44,7 @@ class Scene:
 
     @cached_property
     def inverse_depths(self) -> list[Tensor]:
-        """Of the target at every scale, 1/m."""
+        """Inverse depths of the target at every scale, 1/m."""
         return [inverse_depth(depth) for depth in self.depths]
 
     @cached_property
@@ -55,7 +54,7 @@ class Scene:
 
     @cached_property
     def statistics(self) -> WindowStatistics:
-        """Of the reference."""
+        """Window statistics of the reference."""
         return window_statistics(self.reference, self.config.ssim_window)
 
     @cached_property
@@ -77,29 +76,29 @@ class Scene:
         return torch.cat([images, channel], dim=2)
 
     def points(self, scale: int) -> Tensor:
-        """The target's points ``(B, 3, H, W)`` at full size as a scale has them, metres."""
+        """Points ``(B, 3, H, W)`` of the target at full size, by a scale's depth, metres."""
         return self.finest_points if scale == 0 else self._points(scale)
 
     def warped(self, scale: int) -> WarpResult:
-        """The sources, with their validity, as seen from the target at a scale's depth."""
+        """The sources, with their validity, warped to the target by a scale's depth."""
         return self.finest_warped if scale == 0 else self._warped(scale)
 
     @cached_property
     def finest_points(self) -> Tensor:
-        """The target's points ``(B, 3, H, W)``, metres."""
+        """Points ``(B, 3, H, W)`` of the target by the finest depth, metres."""
         return self._points(0)
 
     @cached_property
     def finest_warped(self) -> WarpResult:
-        """The sources, with their validity, as seen from the target."""
+        """The sources, with their validity, warped to the target by the finest depth."""
         return self._warped(0)
 
     @cached_property
     def residual(self) -> Tensor | None:
-        """What moves by itself ``(B, S, 3, H, W)``, metres; None = nothing.
+        """Residual translation ``(B, S, 3, H, W)``, metres; None = the scene is static.
 
-        With ``use_instance_mask`` each instance moves as a whole, by the mean over its pixels, and
-        all else rests; without a mask nothing is known to move.
+        With ``use_instance_mask`` each instance has the mean over its pixels, all else is static;
+        without a mask everything is.
         """
         field = self.predicted.residual_translation
         if field is None or not self.config.use_instance_mask:
@@ -109,7 +108,7 @@ class Scene:
 
     @cached_property
     def disagreement(self) -> tuple[Tensor, Tensor] | None:
-        """How unlike target's and sources' depths are ``(B, S, H, W)``; where that is known."""
+        """Relative depth difference to the sources ``(B, S, H, W)``, and where it is known."""
         sampled = self.sampled_depths
         return None if sampled is None else depth_consistency(self.finest_warped, sampled)
 
@@ -121,9 +120,9 @@ class Scene:
 
     @cached_property
     def sampled_residual_reverse(self) -> Tensor | None:
-        """What moves by itself on the way back ``(B, S, 3, H, W)``, for the target's pixels.
+        """Residual translation from source to target ``(B, S, 3, H, W)``, at the target's pixels.
 
-        Which pixel is looked up is not learnt through: fields must agree, not move together.
+        Sampled at the detached grid: fields must agree, not move together.
         """
         field = self.predicted.residual_reverse
         if field is None or self.residual is None:
@@ -137,9 +136,9 @@ class Scene:
         return sample_sources(field, self.finest_warped.grid.detach())
 
     def full_size(self, scale: int) -> Tensor:
-        """The target's depth ``(B, 1, H, W)`` as a scale has it.
+        """Depth of a scale at the target's size, ``(B, 1, H, W)`` metres.
 
-        It is interpolated as inverse depth, which is linear on planes.
+        Interpolated as inverse depth, which is linear on planes.
         """
         depth, target = self.depths[scale], self.observed.target
         size = (target.shape[-2], target.shape[-1])

@@ -28,7 +28,7 @@ DIFFERENCES = {"l1": 0.0, "charbonnier": CHARBONNIER}
 
 @dataclass(frozen=True)
 class WindowStatistics:
-    """Sums over the windows around each pixel, shared by all that an image is compared with."""
+    """Sums over the windows around each pixel of the reference, shared by all comparisons."""
 
     total: Tensor  # Like the image, `(..., C, H, W)`
     total_square: Tensor  # Sum of the squares, the same shape
@@ -62,17 +62,16 @@ def photometric_error(
     statistics: WindowStatistics | None = None,
     difference: str = "l1",
 ) -> Tensor:
-    """Share of structural dissimilarity plus the rest of absolute difference.
+    """Photometric error ``a (1 - SSIM) / 2 + (1 - a) |image - reference|``, a = ``ssim_weight``.
 
-    ssim_weight (1 - SSIM) / 2 + (1 - ssim_weight) |image - reference|, as Godard et al. (CVPR
-    2017) join them.
+    After Godard et al. (Monodepth, CVPR 2017).
 
     Args:
         image: ``(..., C, H, W)`` image in [0, 1].
         reference: Image that broadcasts to it.
         ssim_weight: Share of the structural part in [0, 1].
         window: Odd side of the averaging window in pixels.
-        statistics: ``window_statistics(reference)`` where they are at hand.
+        statistics: ``window_statistics(reference)`` where known already.
         difference: ``"l1"``, or ``"charbonnier"``: |x| rounded at zero.
 
     Returns:

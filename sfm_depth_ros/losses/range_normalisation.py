@@ -23,7 +23,7 @@ _SMALLEST = 1e-6  # metres: a scene without any depth is not divided by zero
 
 @torch.no_grad()
 def median_depth(depth: Tensor) -> Tensor:
-    """Median of each image's known depths: its range, a unit that is not learnt through.
+    """Median of each image's known depths: its range, a detached unit.
 
     Args:
         depth: ``(B, 1, H, W)`` metres; zero, negative and not finite values are unknown.
@@ -39,7 +39,7 @@ def median_depth(depth: Tensor) -> Tensor:
 
 
 def translation_normalised(T: Tensor, median: Tensor) -> Tensor:
-    """Motions whose translations are divided by the scene's range.
+    """Motions with their translations in units of the scene's range.
 
     Args:
         T: ``(B, S, 4, 4)`` in metres.
@@ -66,7 +66,7 @@ def in_units_of_range(
     Images and what is compared in them do not change; a term in metres becomes one in ranges, so
     that ten centimetres in a room weigh as two metres on a road do.
     """
-    unit = median_depth(predicted.depths[0])  # (B, 1, 1, 1), not learnt through
+    unit = median_depth(predicted.depths[0])  # (B, 1, 1, 1), detached
 
     def shorter(length: Tensor) -> Tensor:
         return length / unit.view(-1, *(1,) * (length.ndim - 1))

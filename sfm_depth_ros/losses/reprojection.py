@@ -16,88 +16,87 @@ from torch import Tensor
 from torch.nn import functional
 
 from sfm_depth_ros.geometry.warping import WarpResult, warp_sources
-from sfm_depth_ros.losses.context import Scene
+from sfm_depth_ros.losses.context import ReprojectionContext
 from sfm_depth_ros.losses.masked_mean import counted
 from sfm_depth_ros.losses.occlusion import nearer_mask, principled_mask, splat_occlusion_mask
 from sfm_depth_ros.losses.photometric import photometric_error
 
 
-def photometric(scene: Scene) -> Tensor:
-    """Mean error over scales of the target rebuilt from its sources."""
-    identity_errors = _identity_errors(scene) if scene.config.auto_mask else None
-    visible, agreement = _visible(scene), _agreement(scene)
+def photometric(context: ReprojectionContext) -> Tensor:
+    """Photometric error of the target reconstructed from its sources, mean over scales."""
+    identity_errors = _identity_errors(context) if context.config.auto_mask else None
+    visible, agreement = _visible(context), _agreement(context)
     means = []
-    for scale in range(len(scene.depths)):
-        errors, inside = _errors(scene.warped(scale), scene)
+    for scale in range(len(context.depths)):
+        errors, inside = _errors(context.warped(scale), context)
         if visible is not None:
             inside = inside & visible
-        means.append(
-            _mean_error(scene, errors, inside, identity_errors, _weights(scene, scale, agreement))
-        )
+        weights = _weights(context, scale, agreement)
+        means.append(_mean_error(context, errors, inside, identity_errors, weights))
     return torch.stack(means).mean()
 
 
-def stereo(scene: Scene) -> Tensor | None:
-    """Mean error over scales of the target rebuilt from the right image (Monodepth).
+def stereo(context: ReprojectionContext) -> Tensor | None:
+    """Photometric error of the target reconstructed from the right image, mean over scales.
 
-    The right image is one more source, whose motion is known: everything in it has a parallax, so
-    that no auto-mask is needed. A wide baseline hides much, of which the masks that follow from
-    depth and motion alone know.
+    After Monodepth (Godard et al., CVPR 2017). The right image is one more source of known motion:
+    everything in it has a parallax, so no auto-mask is needed. A wide baseline occludes much; the
+    masks that follow from depth and motion alone leave it out.
     """
-    right, T_right_target = scene.observed.right, scene.observed.T_right_target
+    right, T_right_target = context.observed.right, context.observed.T_right_target
     if right is None or T_right_target is None:
         return None
     known = T_right_target.flatten(1).isfinite().all(dim=1)  # (B,)
     T = T_right_target.masked_fill(~known[:, None, None], 0)[:, None]
-    source = scene.with_validity(right[:, None])
+    source = context.with_validity(right[:, None])
     visible, means = known[:, None, None, None], []
-    for scale in range(len(scene.depths)):
-        warped = warp_sources(source, scene.points(scale), scene.observed.K, T)
+    for scale in range(len(context.depths)):
+        warped = warp_sources(source, context.points(scale), context.observed.K, T)
         if scale == 0:
-            for mask in _visible_in(warped, scene):
+            for mask in _visible_in(warped, context):
                 visible = visible & mask
-        errors, inside = _errors(warped, scene)
-        means.append(_mean_error(scene, errors, inside & visible, None, None))
+        errors, inside = _errors(warped, context)
+        means.append(_mean_error(context, errors, inside & visible, None, None))
     return torch.stack(means).mean()
 
 
-def _errors(warped: WarpResult, scene: Scene) -> tuple[Tensor, Tensor]:
+def _errors(warped: WarpResult, context: ReprojectionContext) -> tuple[Tensor, Tensor]:
     """Photometric errors ``(B, S, H, W)`` and where the warp stayed inside valid pixels."""
     image, inside = warped.image, warped.valid[:, :, 0]
-    if scene.valid is not None:
+    if context.valid is not None:
         inside = inside & (image[:, :, 3].detach() > 1 - 1e-3)
         image = image[:, :, :3]
-    return _unlikeness(image, scene), inside
+    return _dissimilarity(image, context), inside
 
 
-def _unlikeness(images: Tensor, scene: Scene) -> Tensor:
-    config = scene.config
+def _dissimilarity(images: Tensor, context: ReprojectionContext) -> Tensor:
+    config = context.config
     return photometric_error(
         images,
-        scene.reference,
+        context.reference,
         config.ssim_weight,
         config.ssim_window,
-        scene.statistics,
+        context.statistics,
         config.difference,
     )[:, :, 0]
 
 
 @torch.no_grad()
-def _identity_errors(scene: Scene) -> Tensor:
-    return _unlikeness(scene.observed.sources, scene)
+def _identity_errors(context: ReprojectionContext) -> Tensor:
+    return _dissimilarity(context.observed.sources, context)
 
 
-def _visible(scene: Scene) -> Tensor | None:
-    """Where the sources see the target's points ``(B, S, H, W)``; None = wherever inside."""
-    masks = _visible_in(scene.warped(0), scene)
-    if scene.config.occlusion_mask == "nearer" and scene.sampled_depths is not None:
-        masks.append(nearer_mask(scene.warped(0), scene.sampled_depths))
+def _visible(context: ReprojectionContext) -> Tensor | None:
+    """Visibility of the target's points in the sources ``(B, S, H, W)``; None = all inside."""
+    masks = _visible_in(context.warped(0), context)
+    if context.config.occlusion_mask == "nearer" and context.sampled_depths is not None:
+        masks.append(nearer_mask(context.warped(0), context.sampled_depths))
     return torch.stack(masks).all(0) if masks else None
 
 
-def _visible_in(warped: WarpResult, scene: Scene) -> list[Tensor]:
-    """Where depth and motion alone say so, each ``(B, S, H, W)``."""
-    config, masks = scene.config, []
+def _visible_in(warped: WarpResult, context: ReprojectionContext) -> list[Tensor]:
+    """Visibility by depth and motion alone, each ``(B, S, H, W)``."""
+    config, masks = context.config, []
     if config.principled_mask:
         masks.append(principled_mask(warped, config.ssim_window))
     if config.occlusion_mask == "splat":
@@ -105,19 +104,19 @@ def _visible_in(warped: WarpResult, scene: Scene) -> list[Tensor]:
     return masks
 
 
-def _agreement(scene: Scene) -> Tensor | None:
-    """The self-discovered mask: how well depths agree, ``(B, S, H, W)`` in [0, 1].
+def _agreement(context: ReprojectionContext) -> Tensor | None:
+    """Self-discovered mask (SC-SfMLearner): 1 - depth difference, ``(B, S, H, W)`` in [0, 1].
 
-    It weighs and is not learnt through, lest networks disagree where they cannot explain.
+    Detached: otherwise disagreement would be rewarded.
     """
-    if not scene.config.self_discovered_mask or scene.disagreement is None:
+    if not context.config.self_discovered_mask or context.disagreement is None:
         return None
-    return 1 - scene.disagreement[0].detach()
+    return 1 - context.disagreement[0].detach()
 
 
-def _weights(scene: Scene, scale: int, agreement: Tensor | None) -> Tensor | None:
-    """How much each source is believed ``(B, S, H, W)``; None = fully."""
-    masks, target = scene.predicted.explainability, scene.observed.target
+def _weights(context: ReprojectionContext, scale: int, agreement: Tensor | None) -> Tensor | None:
+    """Weight of each source ``(B, S, H, W)``; None = 1."""
+    masks, target = context.predicted.explainability, context.observed.target
     if masks is None:
         return agreement
     explained, size = masks[min(scale, len(masks) - 1)], (target.shape[-2], target.shape[-1])
@@ -127,21 +126,22 @@ def _weights(scene: Scene, scale: int, agreement: Tensor | None) -> Tensor | Non
 
 
 def _mean_error(
-    scene: Scene,
+    context: ReprojectionContext,
     errors: Tensor,
     inside: Tensor,
     identity_errors: Tensor | None,
     weights: Tensor | None,
 ) -> Tensor:
-    """Mean over the used pixels of the joined errors."""
-    error, used = reduce_sources(errors, inside, identity_errors, scene.config.reduction, weights)
-    if scene.valid is not None:
-        used = used & scene.valid
+    """Mean over the used pixels of the aggregated errors."""
+    reduction = context.config.reduction
+    error, used = reduce_sources(errors, inside, identity_errors, reduction, weights)
+    if context.valid is not None:
+        used = used & context.valid
         error = error * used
     return error.sum() / counted(used.sum())
 
 
-# A source must beat the unwarped one by more than this to teach a pixel. Monodepth2 breaks ties
+# A source must beat the unwarped one by more than this to be used. Monodepth2 breaks ties
 # by random noise of this size; a constant makes results repeatable and lets flat areas rest.
 TIE_BREAK = 1e-5
 
@@ -153,20 +153,19 @@ def reduce_sources(
     reduction: str,
     weights: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Join the errors of several sources into one per pixel.
+    """Aggregate the errors of several sources: minimum reprojection and auto-mask, or the mean.
 
-    A source is a candidate where its warp is valid; the unwarped sources are always candidates,
-    so that what moves with the camera, or does not move at all, teaches nothing. A pixel without
-    any candidate is not used.
+    A source is a candidate where its warp is valid. The unwarped sources are always candidates
+    (auto-mask), so that what moves with the camera, or a standing camera, has no gradient. A pixel
+    without any candidate is not used.
 
     Args:
         errors: ``(B, S, H, W)`` photometric errors of the warped sources.
         valid: ``(B, S, H, W)`` bool, whether the warp stayed inside the source.
         identity_errors: ``(B, S, H, W)`` errors of the unwarped sources (auto-mask), or None.
         reduction: ``"minimum"`` or ``"mean"`` over the valid sources.
-        weights: ``(B, S, H, W)`` in [0, 1], how much each source is believed, or None. They
-            scale what a source says and have no say in which one is chosen: a source must not
-            win by being doubted.
+        weights: ``(B, S, H, W)`` in [0, 1] of the sources, or None. They scale errors and do not
+            take part in the minimum: a source must not win by a low weight.
 
     Returns:
         Error per pixel ``(B, 1, H, W)``, zero where unused, and the used mask, bool, likewise.
@@ -179,21 +178,18 @@ def reduce_sources(
     if reduction not in ("minimum", "mean"):
         raise ValueError(f"expected reduction minimum or mean, got {reduction!r}")
     used = valid.any(1, keepdim=True)
-    join = _least if reduction == "minimum" else _mean
-    joined, weighted = join(errors, valid, weights)
+    aggregate = _minimum if reduction == "minimum" else _mean
+    error, weighted = aggregate(errors, valid, weights)
     if identity_errors is None:
         return weighted.masked_fill(~used, 0), used
-    joined = joined.masked_fill(~used, torch.inf)
-    unwarped = (
-        identity_errors.amin(1, keepdim=True)
-        if reduction == "minimum"
-        else (identity_errors.mean(1, keepdim=True))
-    )
-    rest = joined + TIE_BREAK >= unwarped
-    return torch.where(rest, unwarped, weighted), torch.ones_like(used)
+    error = error.masked_fill(~used, torch.inf)
+    over_sources = identity_errors.amin if reduction == "minimum" else identity_errors.mean
+    unwarped = over_sources(1, keepdim=True)
+    is_static = error + TIE_BREAK >= unwarped
+    return torch.where(is_static, unwarped, weighted), torch.ones_like(used)
 
 
-def _least(errors: Tensor, valid: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
+def _minimum(errors: Tensor, valid: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor]:
     """The smallest error, plain and weighted."""
     candidates = errors.masked_fill(~valid, torch.inf)
     if weights is None:
@@ -215,10 +211,9 @@ _SMALLEST = 1e-7  # keeps the logarithm finite where a sigmoid has underflown
 
 
 def explainability_regulariser(masks: Sequence[Tensor]) -> Tensor:
-    """Cross entropy with a mask of ones: explaining nothing must cost something.
+    """Explainability regulariser: cross entropy of the masks with one, mean of ``-log E``.
 
-    -log(mask), as Zhou et al. (CVPR 2017) have it with a constant label 1 at every pixel; mean
-    over pixels and sources, then over scales.
+    Mean over pixels and sources, then over scales (Zhou et al., SfMLearner, CVPR 2017).
 
     Args:
         masks: Each ``(B, S, h, w)`` in (0, 1), finest first.

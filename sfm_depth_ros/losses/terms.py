@@ -1,6 +1,10 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Terms of the objective: each a function of the reprojection context, in one number."""
+"""Terms of the objective: functions of the reprojection context, each one scalar.
+
+The photometric terms are in ``reprojection.py``; formulas and sources are with the functions
+that these call, and in docs/objectives.md.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from sfm_depth_ros.geometry.pinhole import backproject
 from sfm_depth_ros.geometry.stereo import disparity_from_depth
 from sfm_depth_ros.losses import residual_motion
 from sfm_depth_ros.losses.consistency import left_right_consistency
-from sfm_depth_ros.losses.context import Scene
+from sfm_depth_ros.losses.context import ReprojectionContext
 from sfm_depth_ros.losses.icp import icp_loss
 from sfm_depth_ros.losses.masked_mean import masked_mean
 from sfm_depth_ros.losses.reprojection import explainability_regulariser
@@ -23,65 +27,66 @@ from sfm_depth_ros.losses.supervised import sparse_depth_loss
 from sfm_depth_ros.losses.velocity import rotation_loss, velocity_loss, velocity_vector_loss
 
 
-def smoothness(scene: Scene) -> Tensor:
+def smoothness(context: ReprojectionContext) -> Tensor:
     """Mean over scales of the edge-aware smoothness, halved at each coarser one."""
-    images = _image_pyramid(scene.observed.target, scene.inverse_depths)
+    images = _image_pyramid(context.observed.target, context.inverse_depths)
     return torch.stack(
         [
-            edge_aware_smoothness(inverse, image, scene.config.smoothness_order) / 2**scale
+            edge_aware_smoothness(inverse, image, context.config.smoothness_order) / 2**scale
             for scale, (inverse, image) in enumerate(
-                zip(scene.inverse_depths, images, strict=True)
+                zip(context.inverse_depths, images, strict=True)
             )
         ]
     ).mean()
 
 
-def consistency(scene: Scene) -> Tensor | None:
+def consistency(context: ReprojectionContext) -> Tensor | None:
     """Mean relative difference between the depths of target and sources (SC-SfMLearner)."""
-    if scene.disagreement is None:
+    if context.disagreement is None:
         return None
-    return masked_mean(*scene.disagreement)
+    return masked_mean(*context.disagreement)
 
 
-def icp(scene: Scene) -> Tensor | None:
-    """How badly the clouds of target and sources align (vid2depth): motion's part and depth's.
+def icp(context: ReprojectionContext) -> Tensor | None:
+    """Misalignment of the point clouds of target and sources (vid2depth), of motion and depth.
 
-    Every second row and column of the target is aligned: a quarter of the points says the same.
+    Every second row and column of the target is enough.
     """
-    source_depths, K = scene.predicted.source_depths, scene.observed.K
+    source_depths, K = context.predicted.source_depths, context.observed.K
     if source_depths is None:
         return None
     clouds = [backproject(depth, K) for depth in source_depths.unbind(1)]
     of_motion, of_depth = icp_loss(
-        scene.points(0)[..., ::2, ::2],
+        context.points(0)[..., ::2, ::2],
         torch.stack(clouds, dim=1),
-        scene.predicted.T_source_target,
+        context.predicted.T_source_target,
         K,
     )
     return of_motion + of_depth
 
 
-def left_right(scene: Scene) -> Tensor | None:
-    """How unlike the disparities of left and right image are, as shares of the width (Monodepth).
+def left_right(context: ReprojectionContext) -> Tensor | None:
+    """Left-right disparity consistency, as a share of the width (Monodepth).
 
     Disparities are those of the known baseline; mirrored pairs have negative ones.
     """
-    right_depth, T_right_target = scene.predicted.right_depth, scene.observed.T_right_target
+    right_depth, T_right_target = context.predicted.right_depth, context.observed.T_right_target
     if right_depth is None or T_right_target is None:
         return None
     baseline = -T_right_target[:, 0, 3]  # the right camera lies at +x in the target's frame
-    known, focal = baseline.isfinite(), scene.observed.K[:, 0, 0]
+    known, focal = baseline.isfinite(), context.observed.K[:, 0, 0]
     baseline = baseline.masked_fill(~known, 0)
     left, right = (
-        disparity_from_depth(depth, focal, baseline) for depth in (scene.full_size(0), right_depth)
+        disparity_from_depth(depth, focal, baseline)
+        for depth in (context.full_size(0), right_depth)
     )
     return left_right_consistency(left, right, known)
 
 
-def sparse_depth(scene: Scene) -> Tensor | None:
-    """What measured depths say of the finest scale, where a batch has them."""
-    measured = scene.observed.sparse_depth
-    return None if measured is None else sparse_depth_loss(scene.full_size(0), measured)
+def sparse_depth(context: ReprojectionContext) -> Tensor | None:
+    """Log-depth error of the finest scale against measured depths."""
+    measured = context.observed.sparse_depth
+    return None if measured is None else sparse_depth_loss(context.full_size(0), measured)
 
 
 @torch.no_grad()
@@ -94,56 +99,56 @@ def _image_pyramid(image: Tensor, levels: Sequence[Tensor]) -> Iterator[Tensor]:
         yield image
 
 
-def velocity(scene: Scene) -> Tensor:
-    """Difference between predicted and measured ways: where metric scale comes from.
+def velocity(context: ReprojectionContext) -> Tensor:
+    """Difference between predicted and measured translation, in metres: it sets metric scale.
 
-    As vectors where the configuration says so and the snippets have them (rendered ones, whose
-    whole motion supervises, have lengths alone).
+    As vectors where the configuration wants it and the snippets have them; rendered snippets,
+    whose whole motion supervises, have lengths alone.
     """
-    observed, T = scene.observed, scene.predicted.T_source_target
-    if scene.config.velocity_kind == "vector" and observed.T_measured is not None:
+    observed, T = context.observed, context.predicted.T_source_target
+    if context.config.velocity_kind == "vector" and observed.T_measured is not None:
         return velocity_vector_loss(T, observed.T_measured)
     return velocity_loss(T[..., :3, 3], observed.displacements)
 
 
-def rotation(scene: Scene) -> Tensor | None:
-    """Difference between predicted and measured turns."""
-    measured = scene.observed.T_measured
-    return None if measured is None else rotation_loss(scene.predicted.T_source_target, measured)
+def rotation(context: ReprojectionContext) -> Tensor | None:
+    """Difference between predicted and measured rotation."""
+    measured = context.observed.T_measured
+    return None if measured is None else rotation_loss(context.predicted.T_source_target, measured)
 
 
-def explainability(scene: Scene) -> Tensor | None:
-    """What it costs to explain less than all (SfMLearner)."""
-    masks = scene.predicted.explainability
+def explainability(context: ReprojectionContext) -> Tensor | None:
+    """Explainability regulariser (SfMLearner)."""
+    masks = context.predicted.explainability
     return None if masks is None else explainability_regulariser(masks)
 
 
-def residual_sparsity(scene: Scene) -> Tensor | None:
-    """What it costs that something moves by itself."""
-    field = scene.predicted.residual_translation
+def residual_sparsity(context: ReprojectionContext) -> Tensor | None:
+    """Sparsity of the residual motion field."""
+    field = context.predicted.residual_translation
     return None if field is None else residual_motion.residual_sparsity(field)
 
 
-def residual_smoothness(scene: Scene) -> Tensor | None:
-    """What it costs that neighbouring pixels move differently."""
-    field = scene.predicted.residual_translation
+def residual_smoothness(context: ReprojectionContext) -> Tensor | None:
+    """Smoothness of the residual motion field."""
+    field = context.predicted.residual_translation
     return None if field is None else residual_motion.residual_smoothness(field)
 
 
-def cycle(scene: Scene) -> Tensor | None:
-    """How far from where it began the way to a source and back ends; each has its own prediction.
+def cycle(context: ReprojectionContext) -> Tensor | None:
+    """Forward-backward motion consistency, both directions predicted independently.
 
-    Points that fall outside the source, or behind its camera, have no way back and do not count.
+    Points that fall outside the source, or behind its camera, do not count.
     """
-    T_back = scene.predicted.T_target_source
+    T_back = context.predicted.T_target_source
     if T_back is None:
         return None
-    valid = scene.warped(0).valid[:, :, 0]
+    valid = context.warped(0).valid[:, :, 0]
     rotation, translation = residual_motion.motion_cycle(
-        scene.predicted.T_source_target,
-        scene.residual,
+        context.predicted.T_source_target,
+        context.residual,
         T_back,
-        scene.sampled_residual_reverse,
+        context.sampled_residual_reverse,
         valid,
     )
     return rotation + translation
