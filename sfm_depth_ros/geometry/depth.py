@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Depth of a sigmoid, of inverse depth, and of a camera of another focal length (the focal rule).
 
-The focal rule: an image alone does not tell a near scene through a short lens from a far one
-through a long lens. So the networks answer as if every image came from one reference camera, and
-two functions bring the answer to the real one: stretching the world along the optical axis by
-``f / f_ref`` leaves the image as it is. Plain arithmetic: arrays and tensors alike.
+The focal rule: an image alone does not distinguish a near scene through a short lens from a far
+one through a long lens. So the networks predict as if every image came from one reference camera,
+and two functions convert the prediction to the real one: stretching the world along the optical
+axis by ``f / f_ref`` leaves the image as it is. Plain arithmetic: arrays and tensors alike.
 """
 
 from __future__ import annotations
@@ -71,9 +71,9 @@ def canonical_to_motion(motion: Any, focal: Any, reference_focal: float) -> Any:
     Returns:
         ``(B, 6)``, a new array or tensor of the same kind.
     """
-    forward, turn = motion_focal_factors(focal, reference_focal)
+    forward, rotation = motion_focal_factors(focal, reference_focal)
     factors = motion * 0 + 1
     factors[..., 2] = factors[..., 2] * forward
-    factors[..., 3] = factors[..., 3] * turn
-    factors[..., 4] = factors[..., 4] * turn
+    factors[..., 3] = factors[..., 3] * rotation
+    factors[..., 4] = factors[..., 4] * rotation
     return motion * factors

@@ -103,7 +103,7 @@ def rotation_vector(rotation: ArrayLike) -> np.ndarray:
 
 
 def twist_to_transform(linear: ArrayLike, angular: ArrayLike, seconds: float) -> np.ndarray:
-    """How a body moves under a constant twist: the exact SE(3) exponential.
+    """Motion of a body under a constant twist: the exact SE(3) exponential.
 
     Args:
         linear: ``(3,)`` m/s in the body's own frame.

@@ -72,7 +72,7 @@ def project_points(
     residual_translation: Tensor | None = None,
     K_source: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Where the target's points fall in each source; arguments as in ``warp_sources``.
+    """Projections of the target's points into each source; arguments as in ``warp_sources``.
 
     Args:
         points: ``(B, 3, H, W)``.
@@ -89,9 +89,9 @@ def project_points(
     (batch, count), (height, width) = T_source_target.shape[:2], points.shape[-2:]
     to_grid = _grid_projection(K[:, None] if K_source is None else K_source, *size)
     projection = to_grid @ T_source_target[:, :, :3]
-    turn = projection[..., :3].reshape(batch, 3 * count, 3)
+    rotation = projection[..., :3].reshape(batch, 3 * count, 3)
     shift = projection[..., 3].reshape(batch, 3 * count, 1)
-    projected = torch.baddbmm(shift, turn, points.flatten(2))  # (B, 3 S, H W)
+    projected = torch.baddbmm(shift, rotation, points.flatten(2))  # (B, 3 S, H W)
     projected = projected.view(batch * count, 3, height * width)
     if residual_translation is not None:
         each = to_grid.expand(batch, count, 3, 3).reshape(-1, 3, 3)
@@ -107,7 +107,7 @@ def project_points(
 
 
 def sample_sources(sources: Tensor, grid: Tensor, padding: str = "border") -> Tensor:
-    """Sample what belongs to the sources where ``WarpResult.grid`` says.
+    """Sample images, or other maps of the sources, at ``WarpResult.grid``.
 
     Args:
         sources: ``(B, S, C, H, W)``.
@@ -208,7 +208,7 @@ def splat_depth(pixels: Tensor, depth: Tensor, valid: Tensor, size: tuple[int, i
 
 
 def surface_step(values: Tensor, dim: int) -> Tensor:
-    """How far neighbours along ``dim`` on the same surface are apart, in the values' unit.
+    """Distance of neighbours along ``dim`` on the same surface, in the values' unit.
 
     The smaller of the distances to the neighbours before and after: at the edge of a surface only
     one of them belongs to it.

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What ``model.json`` must say, and the errors that tell how to mend a model folder."""
+"""Format of a model folder: weights, graphs and check frames, hashed in ``model.json``."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def architecture_config(
 
 
 def without_nan(value: Any) -> Any:
-    """Replace what JSON cannot say (NaN, infinity) by null, for example an empty metric."""
+    """Replace what JSON cannot hold (NaN, infinity) by null, for example an empty metric."""
     if isinstance(value, dict):
         return {key: without_nan(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
@@ -112,7 +112,7 @@ def model_id_of(hashes: dict[str, str]) -> str:
 
 @dataclass(frozen=True)
 class CheckFrames:
-    """Two inputs of each network with the answers that torch gave when the model was saved."""
+    """Two inputs of each network, with torch's outputs when the model was saved."""
 
     image: np.ndarray  # `(2, 3, h, w)` float32 RGB in [0, 1]
     depth: np.ndarray  # `(2, 1, h, w)` float32 canonical depth
@@ -147,7 +147,7 @@ class ModelFolder:
 
     @property
     def resize_filter(self) -> str:
-        """How images were scaled in training: ``"area"``, or what an imported model had."""
+        """Filter that scaled images down in training: ``"area"``, or that of an imported model."""
         return str(self.metadata["preprocessing"].get("filter", "area"))
 
     @property
@@ -179,7 +179,7 @@ class ModelFolder:
         return self._read_tensors(POSE_WEIGHTS)
 
     def check_frames(self) -> CheckFrames:
-        """Inputs with torch's answers."""
+        """Inputs with torch's outputs."""
         tensors = self._read_tensors(CHECK_FRAMES)
         try:
             return CheckFrames(**{name: tensors[name] for name in CheckFrames.__annotations__})

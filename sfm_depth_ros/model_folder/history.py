@@ -38,7 +38,7 @@ def prune_models(models_dir: Path, keep: int) -> list[Path]:
     """Remove the oldest accepted models, and what a crash left half-written.
 
     Folders whose names are not of ``model_folder_name`` belong to the user and are left alone,
-    and so are the model that ``current`` points at and its parent (the way back).
+    and so are the model that ``current`` points at and its parent (for a rollback).
 
     Args:
         models_dir: Folder of accepted models.
@@ -120,7 +120,7 @@ def resolve_model(model: str, models_dir: str, shipped: Path) -> ModelFolder:
 
     Args:
         model: Parameter ``model``; empty = not given. A damaged one is an error, since it was
-            asked for by name.
+            named explicitly.
         models_dir: Folder of accepted models.
         shipped: The package's own model.
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Networks in training become a model folder, fast enough to do beside a running node."""
+"""Saving of networks as a model folder, fast enough next to a running node."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def save_model(
         name: Name of the folder; empty = UTC time and model id.
 
     Raises:
-        ModelError: The networks answer NaN, or the folder cannot be written.
+        ModelError: The networks return NaN, or the folder cannot be written.
     """
     networks = {"depth": _detached(depth_network), "pose": _detached(pose_network)}
     content = _complete(metadata, networks, parent)
@@ -163,7 +163,7 @@ def _check_frames(networks: Mapping[str, Any], image: Tensor, stack: Tensor) -> 
     depth, motion = networks["depth"].depth(image), networks["pose"](pair)
     if not (torch.isfinite(depth).all() and torch.isfinite(motion).all()):
         raise ModelError(
-            "the networks answer NaN or infinity, so the model is not saved; go back "
+            "the networks return NaN or infinity, so the model is not saved; go back "
             "to an earlier model"
         )
     tensors = {"image": image, "depth": depth, "pair": pair, "motion": motion}

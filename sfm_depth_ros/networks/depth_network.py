@@ -19,7 +19,7 @@ class DepthNetwork(nn.Module):
     """Image to depth at the reference focal length.
 
     A subclass computes raw outputs, :meth:`to_depth` brings them to metres. ``log_scale``
-    multiplies every depth: metric scale is one number of its own, so that it can be learnt quickly
+    multiplies every depth: metric scale is one number of its own, which training can move quickly
     without bending the shape.
 
     Args:
@@ -115,12 +115,12 @@ START_DEPTH = 5.0  # metres at the reference focal length
 
 @torch.no_grad()
 def start_at_depth(network: nn.Module, config: DepthNetworkConfig, depth: float) -> None:
-    """Set the offsets of a fresh network's heads so that it says about ``depth`` everywhere.
+    """Set the offsets of a fresh network's heads so that it predicts about ``depth`` everywhere.
 
     Args:
         network: Depth network whose heads lie in a list named ``heads``.
         config: Its shape.
-        depth: Metres at the reference focal length, kept inside of what the network can say.
+        depth: Metres at the reference focal length, clipped to the range of the network.
     """
     depth = min(max(depth, 1.1 * config.min_depth), 0.9 * config.max_depth)
     near, far = 1.0 / config.min_depth, 1.0 / config.max_depth

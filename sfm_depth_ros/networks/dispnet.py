@@ -26,7 +26,7 @@ HEADS = 4
 
 @dataclass(frozen=True)
 class DispNetStyle:
-    """What the two papers' networks differ in."""
+    """Differences between the networks of the two papers."""
 
     activation: type[nn.Module]  # After every convolution but the heads
     halves_first: bool  # Whether the first convolution of a pair halves, else the second
@@ -78,17 +78,17 @@ class DispNet(DepthNetwork):
         for halve in self.down:
             features.append(halve(features[-1]))
         x = features.pop()
-        said: list[Tensor] = []  # coarse to fine
+        disparities: list[Tensor] = []  # coarse to fine
         for level, (enlarge, join) in enumerate(zip(self.up, self.join, strict=True)):
             parts = [enlarge(x)]
             if level < len(self.up) - 1:
                 parts = [_cropped(parts[0], features[-1 - level]), features[-1 - level]]
-            if said:
-                parts.append(self._enlarged(said[-1]))
+            if disparities:
+                parts.append(self._enlarged(disparities[-1]))
             x = join(torch.cat(parts, dim=1))
             if level >= len(self.up) - HEADS:
-                said.append(torch.sigmoid(self.heads[level - len(self.up) + HEADS](x)))
-        return said[::-1]
+                disparities.append(torch.sigmoid(self.heads[level - len(self.up) + HEADS](x)))
+        return disparities[::-1]
 
     def _enlarged(self, disparity: Tensor) -> Tensor:
         seen = disparity * self.style.gain + self.style.offset

@@ -88,7 +88,7 @@ class SkipDecoder(nn.Module):
                 size that the encoder lacks.
         """
         super().__init__()
-        skips = [*encoder_channels[-2::-1], 0]  # beside each stage's enlarged features
+        skips = [*encoder_channels[-2::-1], 0]  # joined with each stage's enlarged features
         below = [encoder_channels[-1], *CHANNELS[:-1]]
         self.reduce = nn.ModuleList(
             _convolution(inputs, here) for inputs, here in zip(below, CHANNELS, strict=True)

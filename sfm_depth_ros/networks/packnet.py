@@ -34,7 +34,7 @@ class NormConv(nn.Module):
 
 
 class ResidualConv(nn.Module):
-    """Two 3x3 convolutions beside a 1x1 one."""
+    """Two 3x3 convolutions in parallel to a 1x1 one."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         """Args: channels in and out."""
@@ -88,7 +88,7 @@ SMALLEST_INVERSE_DEPTH = 1e-6  # 1/m, what the authors clamp to before they inve
 
 @dataclass(frozen=True)
 class PackNetShape:
-    """What the published variants differ in."""
+    """Differences between the published variants."""
 
     channels: tuple[int, int, int, int, int]  # Of the five stages; the stem has those of the first
     features: int  # Volumes that each 3D convolution makes
@@ -129,11 +129,11 @@ class PackNet(DepthNetwork):
         )
 
     def _build_decoder(self, shape: PackNetShape) -> None:
-        """Five stages, coarse to fine; the last four say an inverse depth."""
+        """Five stages, coarse to fine; the last four have an inverse depth."""
         here = shape.channels[::-1]
         skips = (*shape.channels[:-1][::-1], shape.channels[0])
         below = (here[0], *here[:-1])
-        enlarged = skips if self.adds else here  # channels beside the skips
+        enlarged = skips if self.adds else here  # channels joined with the skips
         self.unpacks = nn.ModuleList(
             Unpacking(inputs, outputs, shape.features)
             for inputs, outputs in zip(below, enlarged, strict=True)
@@ -147,20 +147,22 @@ class PackNet(DepthNetwork):
     def outputs(self, image: Tensor) -> list[Tensor]:
         """Inverse depths in 1/m at 1, 1/2, 1/4 and 1/8 of the image's size, as published."""
         x, skips = self._encode(image)
-        said: list[Tensor] = []  # coarse to fine
+        inverses: list[Tensor] = []  # coarse to fine
         for level, (unpack, join) in enumerate(zip(self.unpacks, self.joins, strict=True)):
             parts = [unpack(x), skips[-1 - level]]
             parts = [parts[0] + parts[1]] if self.adds else parts
-            if said:
-                parts.append(functional.interpolate(said[-1], scale_factor=2.0, mode="nearest"))
+            if inverses:
+                parts.append(
+                    functional.interpolate(inverses[-1], scale_factor=2.0, mode="nearest")
+                )
             x = join(torch.cat(parts, dim=1))
             if level > 0:
                 head = self.heads[level - 1]
-                said.append(torch.sigmoid(head(x)) / self.config.min_depth)
-        return said[::-1]
+                inverses.append(torch.sigmoid(head(x)) / self.config.min_depth)
+        return inverses[::-1]
 
     def _encode(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Features at 1/32, and those beside the decoder at 1, 1/2, 1/4, 1/8 and 1/16."""
+        """Features at 1/32, and those skipped to the decoder at 1, 1/2, 1/4, 1/8 and 1/16."""
         outputs = [self.stem(image)]
         for stage, pack in zip(self.stages, self.packs, strict=True):
             outputs.append(pack(stage(outputs[-1])))

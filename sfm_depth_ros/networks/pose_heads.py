@@ -1,6 +1,10 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Heads of pose networks besides the motion: explainability, intrinsics, residual motion."""
+"""Optional heads of pose networks: explainability, intrinsics, residual motion.
+
+Explainability: Zhou et al., SfMLearner, CVPR 2017. The others: Gordon et al., Depth from Videos
+in the Wild, ICCV 2019.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-START = 4  # the feature map at 1/32
-CHANNELS = (256, 128, 64, 32, 16)  # after each doubling of the size
-KERNELS = (3, 3, 3, 5, 7)
+MASK_INPUT = 4  # the feature map at 1/32
+MASK_CHANNELS = (256, 128, 64, 32, 16)  # after each doubling of the size
+MASK_KERNELS = (3, 3, 3, 5, 7)
 MASKS = 4
 
 
@@ -22,7 +26,7 @@ class ExplainabilityHead(nn.Module):
 
     Of each pair of neighbours one mask lies at the earlier image's pixels and one at the later's:
     so whichever of the two is the target has its own. A sigmoid stands for the authors' softmax
-    over two channels, which says the same.
+    over two channels, which is equivalent.
 
     Args:
         channels: Channels of the pose network's feature maps, finest first.
@@ -32,43 +36,43 @@ class ExplainabilityHead(nn.Module):
     def __init__(self, channels: Sequence[int], pairs: int) -> None:
         super().__init__()
         self.pairs = pairs
-        inputs = (channels[START], *CHANNELS)
+        inputs = (channels[MASK_INPUT], *MASK_CHANNELS)
         self.enlarge = nn.ModuleList(
             nn.ConvTranspose2d(a, b, kernel, 2, kernel // 2, output_padding=1)
-            for a, b, kernel in zip(inputs, CHANNELS, KERNELS, strict=False)
+            for a, b, kernel in zip(inputs, MASK_CHANNELS, MASK_KERNELS, strict=False)
         )
         self.masks = nn.ModuleList(
             nn.Conv2d(width, 2 * pairs, kernel, 1, kernel // 2)
-            for width, kernel in zip(CHANNELS[-MASKS:], KERNELS[-MASKS:], strict=True)
+            for width, kernel in zip(MASK_CHANNELS[-MASKS:], MASK_KERNELS[-MASKS:], strict=True)
         )
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
         """Masks ``(B, pairs, 2, h, w)`` in (0, 1), finest first."""
-        x, said = features[START], []
+        x, masks = features[MASK_INPUT], []
         for step, enlarge in enumerate(self.enlarge):
             x = functional.relu(enlarge(x))
-            if step >= len(CHANNELS) - MASKS:
-                mask = self.masks[step - len(CHANNELS) + MASKS](x)
-                said.append(torch.sigmoid(mask).unflatten(1, (self.pairs, 2)))
-        return said[::-1]
+            if step >= len(MASK_CHANNELS) - MASKS:
+                mask = self.masks[step - len(MASK_CHANNELS) + MASKS](x)
+                masks.append(torch.sigmoid(mask).unflatten(1, (self.pairs, 2)))
+        return masks[::-1]
 
 
 ONE = math.log(math.e - 1)  # softplus of it is 1
-SHARED_RATE = 40.0  # what all images share learns this many times faster than what one says
+SHARED_RATE = 40.0  # the part shared by all images learns this many times faster
 NARROW = 0.02  # of the image's size: how far pixel shape and principal point go for an output of 1
 
 
 class IntrinsicsHead(nn.Module):
     """Focal length, pixel shape and principal point from the bottleneck of a pose network.
 
-    A fresh one says what an ordinary camera has: a focal length of the image's width (a field of
+    A fresh head predicts an ordinary camera: a focal length of the image's width (a field of
     view of 53 degrees), square pixels and the principal point in the middle. The authors start
     at 0.69 times the width and the height, which is no camera that exists.
 
-    What cameras differ in most learns fastest. A drive shows one camera, so what all images share
-    outruns what a single image may say beside it; and a drive tells its focal length by its turns,
-    whereas only nodding and rolling tell the vertical one and the principal point apart from the
-    direction of travel. The authors' four free numbers drift there, and from image to image.
+    A drive has one camera, so the part shared by all images learns faster than the part of a
+    single image. Rotations of the drive make the focal length observable, whereas only pitch and
+    roll separate pixel shape and principal point from the direction of travel: these learn slowly.
+    The authors' four free numbers drift there, and from image to image.
 
     Args:
         channels: Channels of the bottleneck.
@@ -92,11 +96,11 @@ class IntrinsicsHead(nn.Module):
             ``(B, 3, 3)``.
         """
         found = functional.normalize(bottleneck.mean(dim=(2, 3)), p=1.0)
-        said = self.linear(found).float() + SHARED_RATE * self.shared  # (B, 4)
-        fx = functional.softplus(said[:, 0] + ONE) * width
-        fy = fx * torch.exp(NARROW * said[:, 1])
-        cx = (NARROW * said[:, 2] + 0.5) * width - 0.5  # pixel centres lie at integers
-        cy = (NARROW * said[:, 3] + 0.5) * height - 0.5
+        output = self.linear(found).float() + SHARED_RATE * self.shared  # (B, 4)
+        fx = functional.softplus(output[:, 0] + ONE) * width
+        fy = fx * torch.exp(NARROW * output[:, 1])
+        cx = (NARROW * output[:, 2] + 0.5) * width - 0.5  # pixel centres lie at integers
+        cy = (NARROW * output[:, 3] + 0.5) * height - 0.5
         zero, one = torch.zeros_like(fx), torch.ones_like(fx)
         return torch.stack((fx, zero, cx, zero, fy, cy, zero, zero, one), 1).unflatten(1, (3, 3))
 
@@ -106,7 +110,7 @@ SCALE = 0.1  # metres for an output of 1, at the start
 
 
 class Refinement(nn.Module):
-    """Enlarges a coarse field to a feature map's size and adds what the features say.
+    """Enlarges a coarse field to a feature map's size and adds a correction from the features.
 
     It adds nothing at the start.
     """
@@ -130,7 +134,7 @@ class Refinement(nn.Module):
 
 
 class MotionField(nn.Module):
-    """Translation of every point beside the camera's motion, refined from coarse to fine.
+    """Residual translation of every point, on top of the camera's motion, from coarse to fine.
 
     Of each pair of neighbours one field lies at the earlier image's pixels and one at the
     later's, each to be added to a point after it was taken to the other image. It is zero at the

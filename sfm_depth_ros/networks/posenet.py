@@ -1,6 +1,13 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Pose networks of published projects: PoseNet, PoseExpNet and a ResNet."""
+"""Pose networks of published projects.
+
+PoseNet of PackNet-SfM (Guizilini et al., CVPR 2020) and PoseExpNet of SfMLearner (Zhou et al.,
+CVPR 2017) are plain convolutions that see three images and halve them seven times; the former has
+group norm and takes images in [0, 1], the latter has no norm and takes them in [-1, 1]. The pose
+network on a ResNet has Monodepth2's topology (Godard et al., ICCV 2019) and PackNet-SfM's
+PoseResNet; their conventions differ, see ``pose_convention``.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +27,7 @@ GROUPS = 16
 
 
 class Halving(nn.Module):
-    """Convolution of stride 2, group norm where asked, ReLU."""
+    """Convolution of stride 2, optional group norm, ReLU."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, has_norm: bool) -> None:
         """Args: channels in and out, kernel size, whether a group norm follows."""
@@ -88,7 +95,7 @@ class PoseDecoder(nn.Module):
     """A 1x1, two 3x3 and a 1x1 convolution, then the mean over places."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
-        """Args: channels of the bottleneck, how many numbers are said."""
+        """Args: channels of the bottleneck, number of outputs."""
         super().__init__()
         self.squeeze = nn.Conv2d(inputs, WIDTH, 1)
         self.first = nn.Conv2d(WIDTH, WIDTH, 3, 1, 1)
@@ -112,7 +119,7 @@ class PoseResNet(PoseNetwork):
             load_pretrained(encoder, config.pretrained)
         super().__init__(config, encoder.channels)
         self.encoder = encoder
-        # Published decoders speak of two frames, of which their authors read the first.
+        # Published decoders have outputs for two frames, of which their authors read the first.
         outputs = 6 if config.convention == "native" else 12
         self.decoder = PoseDecoder(encoder.channels[-1], outputs)
 
@@ -122,7 +129,7 @@ class PoseResNet(PoseNetwork):
 
     def read_motion(self, features: list[Tensor]) -> Tensor:
         """Six numbers; with ``monodepth2`` twelve, with ``packnet_sfm`` the translation first."""
-        said = self.decoder(features[-1])
+        motion = self.decoder(features[-1])
         if self.config.convention != "packnet_sfm":
-            return said
-        return torch.cat((said[:, 3:6], said[:, :3]), dim=1)
+            return motion
+        return torch.cat((motion[:, 3:6], motion[:, :3]), dim=1)

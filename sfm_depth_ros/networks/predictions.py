@@ -1,14 +1,14 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a pose network says of a target and its two neighbours, in the terms of the objective.
+"""Metric predictions: the networks' outputs for a target and its two neighbours, in metres.
 
-Networks that see pairs are shown (earlier, target) and (target, later); those that see three
-images are shown all at once. Whoever asks gets the same either way.
+Pose networks that see pairs get (earlier, target) and (target, later), those that see three images
+get all at once; the result has one form.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -33,9 +33,9 @@ class SourceMotions:
     # `(B, S, 3, H, W)` metres, added to the transformed point in the source frame, at the target's
     # pixels
     residual_translation: Tensor | None = None
-    # `(B, S, 3, H, W)` the same for target <- source, at the source's pixels; None where not asked
+    # `(B, S, 3, H, W)` the same for target <- source, at the source's pixels, if predicted
     residual_reverse: Tensor | None = None
-    # `(B, S, 4, 4)` predicted by its own pass, not inverted; None where not asked
+    # `(B, S, 4, 4)` by its own pass of the network, not inverted, if predicted
     T_target_source: Tensor | None = None
     intrinsics: Tensor | None = None  # `(B, 3, 3)` predicted K in pixels of the image
 
@@ -53,22 +53,22 @@ def predict_source_motions(
         both_ways: Whether the images are also shown in reversed order, for cycle terms.
     """
     earlier, later = sources.unbind(1)
-    seen = _Seen(pose_net, (earlier, target, later), K[:, 0, 0])
-    forth = _pair_towards_target(seen.T_earlier_later)
+    forward = _TripletOutput(pose_net, (earlier, target, later), K[:, 0, 0])
+    motions = SourceMotions(
+        _pair_towards_target(forward.T_earlier_later),
+        forward.masks(),
+        forward.residual(at_target=True),
+        intrinsics=forward.intrinsics(),
+    )
     if not both_ways:
-        return SourceMotions(
-            forth, seen.masks(), seen.residual(at_target=True), intrinsics=seen.intrinsics()
-        )
-    # In reversed order the later image plays the earlier one: what it says of the sources swaps.
-    back = _Seen(pose_net, (later, target, earlier), K[:, 0, 0])
-    residual_reverse = back.residual(at_target=False)
-    return SourceMotions(
-        forth,
-        seen.masks(),
-        seen.residual(at_target=True),
-        None if residual_reverse is None else residual_reverse.flip(1),
-        invert_transform(_pair_towards_target(back.T_earlier_later).flip(1)),
-        seen.intrinsics(),
+        return motions
+    # In reversed order the later image takes the place of the earlier one: the sources swap.
+    backward = _TripletOutput(pose_net, (later, target, earlier), K[:, 0, 0])
+    residual = backward.residual(at_target=False)
+    return replace(
+        motions,
+        residual_reverse=None if residual is None else residual.flip(1),
+        T_target_source=invert_transform(_pair_towards_target(backward.T_earlier_later).flip(1)),
     )
 
 
@@ -78,8 +78,8 @@ def _pair_towards_target(T_earlier_later: Tensor) -> Tensor:
     return torch.stack((first, invert_transform(last)), dim=1)
 
 
-class _Seen:
-    """What the network says of three images, each ``(B, 3, H, W)``, in the order given."""
+class _TripletOutput:
+    """Outputs of a pose network for three images, each ``(B, 3, H, W)``, in the order given."""
 
     def __init__(
         self, pose_net: PoseNet, images: tuple[Tensor, Tensor, Tensor], focal: Tensor
@@ -92,44 +92,45 @@ class _Seen:
         else:
             stack = torch.cat(images, dim=1)  # (B, 9, H, W)
         has_extras = pose_net.config.has_extras
-        self._said = pose_net.observe(stack) if has_extras else PoseOutput(pose_net(stack))
+        self._output = pose_net.observe(stack) if has_extras else PoseOutput(pose_net(stack))
         self._focal, self._reference = focal, pose_net.config.reference_focal
 
     @property
     def T_earlier_later(self) -> Tensor:
         """``(B, 2, 4, 4)`` of both pairs of neighbours, metres."""
-        motion = self._of_both_pairs(self._said.motion.float().unflatten(1, (-1, 6)))
+        motion = self._of_both_pairs(self._output.motion.float().unflatten(1, (-1, 6)))
         motion = canonical_to_motion(motion, self._focal[:, None], self._reference)
         return motion_to_transform(motion)
 
     def masks(self) -> list[Tensor] | None:
         """Each ``(B, 2, h, w)``: of both pairs, at the middle image's pixels."""
-        if self._said.explainability is None:
+        masks = self._output.explainability
+        if masks is None:
             return None
-        return [self._at_middle(self._of_both_pairs(m.float())) for m in self._said.explainability]
+        return [self._at_middle(self._of_both_pairs(mask.float())) for mask in masks]
 
     def residual(self, at_target: bool) -> Tensor | None:
         """``(B, 2, 3, H, W)`` metres: of both pairs, at the middle or the outer image's pixels."""
-        if self._said.residual_translation is None:
+        if self._output.residual_translation is None:
             return None
-        both = self._of_both_pairs(self._said.residual_translation.float())
+        both = self._of_both_pairs(self._output.residual_translation.float())
         field = self._at_middle(both if at_target else both.flip(2))
         forward, _ = motion_focal_factors(self._focal, self._reference)
         ones = torch.ones_like(forward)
         return field * torch.stack((ones, ones, forward), dim=1)[:, None, :, None, None]
 
     def intrinsics(self) -> Tensor | None:
-        """``(B, 3, 3)``; the mean of what both pairs say."""
-        K = self._said.intrinsics
+        """``(B, 3, 3)``; mean over both pairs."""
+        K = self._output.intrinsics
         if K is None or not self._by_pairs:
             return K
         return K.float().unflatten(0, (2, self._rows)).mean(dim=0)
 
-    def _of_both_pairs(self, said: Tensor) -> Tensor:
+    def _of_both_pairs(self, output: Tensor) -> Tensor:
         """``(2B, 1, ...)`` of a network of pairs to ``(B, 2, ...)``."""
         if not self._by_pairs:
-            return said
-        return said[:, 0].unflatten(0, (2, self._rows)).transpose(0, 1)
+            return output
+        return output[:, 0].unflatten(0, (2, self._rows)).transpose(0, 1)
 
     @staticmethod
     def _at_middle(both: Tensor) -> Tensor:

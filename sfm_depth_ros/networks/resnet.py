@@ -162,7 +162,7 @@ def load_pretrained(encoder: ResNetEncoder, path: str) -> None:
         raise ModelError(
             f"{path} holds no weights of this encoder: missing {_some(missing)}, "
             f"unexpected {_some(unexpected)}, of another shape {_some(reshaped)}; "
-            "give the file of the ResNet that the option name says"
+            "give the file of the ResNet that the option name gives"
         )
     encoder.load_state_dict({**own, **state})
 

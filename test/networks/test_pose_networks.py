@@ -27,7 +27,7 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resnet, "STAGE_CHANNELS", (64, 32, 32, 32))
     monkeypatch.setattr(posenet, "WIDTH", 16)
     monkeypatch.setitem(resnet.BLOCKS, 18, (1, 1, 1, 1))
-    monkeypatch.setattr(pose_heads, "CHANNELS", (16, 16, 8, 8, 8))
+    monkeypatch.setattr(pose_heads, "MASK_CHANNELS", (16, 16, 8, 8, 8))
 
 
 def seeded(name: str, **options: bool | str) -> nn.Module:

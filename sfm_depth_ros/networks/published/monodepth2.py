@@ -23,7 +23,7 @@ from sfm_depth_ros.networks.published.name_map import (
 )
 
 CLASSIFIER = "encoder.fc."  # of ImageNet, which nothing reads
-IMAGE_SIZE = ("height", "width", "use_stereo")  # what Monodepth2 writes beside the encoder
+IMAGE_SIZE = ("height", "width", "use_stereo")  # what Monodepth2 writes with the encoder
 
 _DECODER_PLACES = {"reduce": (0, 2), "join": (1, 2), "heads": (13, -1)}  # first, step
 _POSE_DECODER = ("squeeze", "first", "second", "head")  # net.0 to net.3

@@ -25,7 +25,7 @@ class NameMap:
     ours: Mapping[str, str]
     # Published name by another that versions of the same code have written
     spellings: Mapping[str, str] = field(default_factory=dict)
-    # How names begin that a file may hold besides: a classifier, an image size
+    # Prefixes of further names that a file may hold: a classifier, an image size
     beyond: tuple[str, ...] = ()
 
     def missing(self, published: Iterable[str]) -> list[str]:
@@ -53,7 +53,7 @@ def encoder_and_decoder(encoder: NameMap, decoder: NameMap, beyond: str) -> Name
     Args:
         encoder: Names of the first half.
         decoder: Names of the second.
-        beyond: What the encoder may hold besides.
+        beyond: Prefix of further names of the encoder.
     """
     ours = {f"encoder.{name}": own for name, own in encoder.ours.items()}
     ours |= {f"decoder.{name}": own for name, own in decoder.ours.items()}
@@ -71,9 +71,9 @@ def below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 @dataclass(frozen=True)
 class PublishedNetwork:
-    """How one network lies in a project's checkpoints."""
+    """Layout of one network in a project's checkpoints."""
 
-    # Where each part lies, with its map of names; the first tells the architecture
+    # Place of each part, with its map of names; the first part determines the architecture
     parts: tuple[tuple[str, Callable[[Any], NameMap]], ...]
     # The architecture of the first part's tensors, None = unknown
     config: Callable[[Mapping[str, Tensor]], Config | None]
