@@ -1,0 +1,166 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Running statistics of how far odometer and image disagree, and what the odometer is worth."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+_MEMORY = 60  # motions
+_FEWEST = 8
+_ROTATION_FLOOR = 1e-4  # rad a motion: no wheel is better
+_DIRECTION_FLOOR = 2e-3  # share of the length, sideways
+_BIAS_FLOOR = 5e-3  # rad/s: an apparent bias below may be the calibration's
+_BIAS_SIGNIFICANCE = 4.0  # standard deviations
+_START_ROTATION = 5e-3  # rad, before there are statistics
+_START_DIRECTION = 0.05
+
+
+class RotationTrust:
+    """Bias and noise of the odometer's rotation and sideways translation, in camera axes."""
+
+    def __init__(self) -> None:
+        self._rates: deque[np.ndarray] = deque(maxlen=_MEMORY)  # rad/s
+        self._turns: deque[np.ndarray] = deque(maxlen=_MEMORY)  # rad
+        self._directions: deque[np.ndarray] = deque(maxlen=_MEMORY)
+        self._excess: deque[np.ndarray] = deque(maxlen=_MEMORY)
+        self._direction_excess: deque[np.ndarray] = deque(maxlen=_MEMORY)
+
+    def observe(
+        self, rotation: np.ndarray, direction: np.ndarray | None, seconds: float,
+        rotation_variance: np.ndarray, direction_variance: np.ndarray,
+    ) -> None:  # fmt: skip
+        """Take one disagreement, odometer minus image.
+
+        Args:
+            rotation: ``(3,)`` rad.
+            direction: ``(2,)`` sideways and vertical share of the length; None while standing.
+            seconds: Duration of the motion.
+            rotation_variance: ``(3,)`` of the image's rotation.
+            direction_variance: ``(2,)`` of the image's direction.
+        """
+        self._rates.append(rotation / seconds)
+        self._turns.append(rotation - self.bias * seconds)
+        self._excess.append(rotation_variance)
+        if direction is not None:
+            self._directions.append(direction)
+            self._direction_excess.append(direction_variance)
+
+    @property
+    def bias(self) -> np.ndarray:
+        """Rotation rate that the odometer reports too much, ``(3,)`` rad/s; 0 = not significant."""
+        if len(self._rates) < _FEWEST:
+            return np.zeros(3)
+        rates = np.array(self._rates)
+        centre = np.median(rates, axis=0)
+        spread = 1.4826 * np.median(np.abs(rates - centre), axis=0)
+        bound = np.maximum(_BIAS_SIGNIFICANCE * 1.25 * spread / np.sqrt(len(rates)), _BIAS_FLOOR)
+        return np.where(np.abs(centre) > bound, centre, 0.0)
+
+    @property
+    def rotation_variance(self) -> np.ndarray:
+        """Variance of the odometer's rotation after its bias, ``(3,)`` rad^2 a motion."""
+        return _excess(self._turns, self._excess, 3, _START_ROTATION, _ROTATION_FLOOR)
+
+    @property
+    def direction_variance(self) -> np.ndarray:
+        """Variance of the odometer's direction, ``(2,)`` shares of the length squared."""
+        return _excess(
+            self._directions, self._direction_excess, 2, _START_DIRECTION, _DIRECTION_FLOOR
+        )
+
+
+def _excess(
+    disagreements: deque[np.ndarray], explained: deque[np.ndarray], size: int, start: float,
+    floor: float,
+) -> np.ndarray:  # fmt: skip
+    """What the image's own uncertainty does not explain of the disagreements."""
+    if len(disagreements) < _FEWEST:
+        return np.full(size, start**2)
+    observed = (1.4826 * np.median(np.abs(np.array(disagreements)), axis=0)) ** 2
+    return np.maximum(observed - np.median(np.array(explained), axis=0), floor**2)
+
+
+class LengthTrust:
+    """Kalman filter of one number: the logarithm of how far the landmarks' scale has drifted.
+
+    Landmarks keep their scale for a while, the odometer's length keeps it for ever: a wheel that
+    slips is an innovation that the landmarks' drift does not explain, and is not taken.
+    """
+
+    def __init__(
+        self,
+        drift: float = 0.004,
+        noise: float = 0.015,
+        gate: float = 3.5,
+        start: float = 0.03,
+        patience: int = 30,
+    ) -> None:
+        """Begin with landmarks that were scaled by the odometer.
+
+        Args:
+            drift: Standard deviation of the landmarks' scale a motion, relative.
+            noise: Expected standard deviation of an innovation, relative.
+            gate: Standard deviations beyond which the odometer is not believed.
+            start: Standard deviation of the first scale, relative.
+            patience: Motions in a row for which the odometer may be disbelieved.
+        """
+        self._drift, self._gate = drift, gate
+        self._variance = start**2
+        self._start = start
+        self._noise = noise
+        self._patience = patience
+        self._rejected = 0
+        self._recent: deque[float] = deque(maxlen=5)
+        self._spread: deque[float] = deque(maxlen=_MEMORY)
+
+    def restart(self) -> None:
+        """New landmarks, scaled by the odometer."""
+        self._variance = self._start**2
+        self._recent.clear()
+        self._rejected = 0
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the landmarks' scale, relative."""
+        return float(np.sqrt(self._variance))
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of an innovation, relative."""
+        if len(self._spread) < _FEWEST:
+            return self._noise
+        return float(max(1.4826 * np.median(np.abs(self._spread)), 0.004))
+
+    def coast(self) -> None:
+        """One motion without a measured length."""
+        self._variance += self._drift**2
+        self._recent.clear()
+
+    def update(self, innovation: float) -> float | None:
+        """Take log(measured / visual length) of one motion.
+
+        Returns:
+            The logarithm of the factor by which the landmarks' metres are to be corrected; None
+            where the odometer is not believed.
+        """
+        self._variance += self._drift**2
+        self._recent.append(innovation)
+        noise = self.noise
+        mean = float(np.mean(self._recent))
+        mean_sigma = np.sqrt(self._variance + noise**2 / len(self._recent))
+        single_sigma = np.sqrt(self._variance + noise**2)
+        if abs(mean) > self._gate * mean_sigma or abs(innovation) > self._gate * single_sigma:
+            self._rejected += 1
+            if self._rejected < self._patience:
+                return None
+            # the landmarks' own scale is no better by now
+            self.restart()
+            return mean
+        self._rejected = 0
+        self._spread.append(innovation)
+        gain = self._variance / (self._variance + noise**2)
+        self._variance *= 1.0 - gain
+        return gain * innovation
