@@ -12,7 +12,7 @@ from sfm_depth_ros.visual_odometry.odometer_input import MeasuredMotion
 from sfm_depth_ros.visual_odometry.odometer_trust import RotationTrust
 from sfm_depth_ros.visual_odometry.odometry_step import MotionPrior
 
-_LENGTH_FLOOR = 0.002  # metres
+_LENGTH_FLOOR = 0.001  # metres
 _SHORT = 0.03  # metres: below, a motion has no direction worth measuring
 
 
@@ -28,17 +28,22 @@ def length_term(index: int, measured: MeasuredMotion, noise: float) -> PairTerm:
 
 
 def full_term(
-    index: int, measured: MeasuredMotion, seconds: float, trust: RotationTrust
+    index: int,
+    measured: MeasuredMotion,
+    seconds: float,
+    trust: RotationTrust,
+    surprise: np.ndarray,
 ) -> PairTerm:
     """Rotation, and the direction of the translation, each by what it has been worth lately."""
     T = without_bias(measured.T_earlier_later, trust.bias * seconds)
     root = np.zeros((6, 6))
-    rotation_variance = trust.rotation_variance + measured.extrapolation_variance
+    rotation_variance = trust.rotation_variance + surprise
+    rotation_variance = rotation_variance + measured.extrapolation_variance
     root[3:, 3:] = np.diag(1.0 / np.sqrt(rotation_variance))
     length = measured.length
     if length > _SHORT:
         along = T[:3, :3].T @ T[:3, 3] / length
-        sideways = length * np.sqrt(trust.direction_variance.mean()) + _LENGTH_FLOOR
+        sideways = length * np.sqrt(trust.direction_variance.mean()) + 1e-4
         root[:3, :3] = (np.eye(3) - np.outer(along, along)) / sideways
     return PairTerm(index - 1, index, T, root=root)
 

@@ -10,10 +10,12 @@ import numpy as np
 
 _MEMORY = 60  # motions
 _FEWEST = 8
-_ROTATION_FLOOR = 1e-4  # rad a motion: no wheel is better
-_DIRECTION_FLOOR = 2e-3  # share of the length, sideways
+_ROTATION_FLOOR = 3e-5  # rad a motion
+_DIRECTION_FLOOR = 5e-4  # share of the length, sideways
 _BIAS_FLOOR = 5e-3  # rad/s: an apparent bias below may be the calibration's
 _BIAS_SIGNIFICANCE = 4.0  # standard deviations
+_BENEFIT_OF_DOUBT = 4.0  # on the image's variance: a good odometer is better than the image
+_SURPRISE = 3.0  # standard deviations
 _START_ROTATION = 5e-3  # rad, before there are statistics
 _START_DIRECTION = 0.05
 
@@ -31,7 +33,7 @@ class RotationTrust:
     def observe(
         self, rotation: np.ndarray, direction: np.ndarray | None, seconds: float,
         rotation_variance: np.ndarray, direction_variance: np.ndarray,
-    ) -> None:  # fmt: skip
+    ) -> np.ndarray:  # fmt: skip
         """Take one disagreement, odometer minus image.
 
         Args:
@@ -40,13 +42,20 @@ class RotationTrust:
             seconds: Duration of the motion.
             rotation_variance: ``(3,)`` of the image's rotation.
             direction_variance: ``(2,)`` of the image's direction.
+
+        Returns:
+            ``(3,)`` rad^2, variance to add to this one rotation: of a single disagreement that
+            the statistics do not explain.
         """
+        left = rotation - self.bias * seconds
+        expected = self.rotation_variance + rotation_variance
         self._rates.append(rotation / seconds)
         self._turns.append(rotation - self.bias * seconds)
         self._excess.append(rotation_variance)
         if direction is not None:
             self._directions.append(direction)
             self._direction_excess.append(direction_variance)
+        return np.where(left**2 > _SURPRISE**2 * expected, left**2, 0.0)
 
     @property
     def bias(self) -> np.ndarray:
@@ -80,7 +89,8 @@ def _excess(
     if len(disagreements) < _FEWEST:
         return np.full(size, start**2)
     observed = (1.4826 * np.median(np.abs(np.array(disagreements)), axis=0)) ** 2
-    return np.maximum(observed - np.median(np.array(explained), axis=0), floor**2)
+    image = _BENEFIT_OF_DOUBT * np.median(np.array(explained), axis=0)
+    return np.maximum(observed - image, floor**2)
 
 
 class LengthTrust:
@@ -92,11 +102,11 @@ class LengthTrust:
 
     def __init__(
         self,
-        drift: float = 0.004,
+        drift: float = 0.006,
         noise: float = 0.015,
-        gate: float = 3.5,
+        gate: float = 5.0,
         start: float = 0.03,
-        patience: int = 30,
+        patience: int = 15,
     ) -> None:
         """Begin with landmarks that were scaled by the odometer.
 

@@ -30,6 +30,7 @@ class WindowFrame:
     measured: MeasuredMotion | None = None  # the same by the odometer
     is_settled: bool = False  # the odometer's final measurement has been taken
     trusts_length: bool = True
+    surprise: np.ndarray | None = None  # (3,) rad^2, extra variance of the measured rotation
 
 
 class SlidingWindow:
@@ -160,4 +161,6 @@ class SlidingWindow:
             cross = full[:6, 6:12]
             covariance = covariance - cross - cross.T + full[6:12, 6:12]
         to_camera = np.kron(np.eye(2), refined.poses[-1][:3, :3].T)
-        return to_camera @ covariance @ to_camera.T
+        length = float(np.linalg.norm(refined.poses[-1][:3, 3] - refined.poses[-2][:3, 3]))
+        floor = [self._options.translation_floor * length + 1e-4, self._options.rotation_floor]
+        return to_camera @ covariance @ to_camera.T + np.diag(np.repeat(floor, 3) ** 2)

@@ -160,6 +160,7 @@ class VisualOdometer:
             reason = "the motion is not determined by the tracks"
             return self._fall_back(window, earlier_ns, measured, network, intrinsics, reason)
         T = invert(window.published) @ window.newest.pose
+        self.inc = window.pair_motion(len(window.frames)-1)
         self._remember(window, T)
         return self._result(window, earlier_ns, T, covariance, agrees, network, intrinsics)
 
@@ -264,7 +265,7 @@ class VisualOdometer:
                 measured[:3, 3] / length - seen[:3, 3] / visual_length
             )
             direction = direction[:2]
-        self._rotation_trust.observe(
+        frame.surprise = self._rotation_trust.observe(
             rotation, direction, seconds, variance[3:], variance[:2] / max(length, 1e-3) ** 2
         )
         velocities = self._odometer.velocities
@@ -290,7 +291,10 @@ class VisualOdometer:
                 terms.append(length_term(index, frame.measured, self._options.length_noise))
             if self._mode == "fused":
                 seconds = (frame.stamp_ns - before.stamp_ns) * 1e-9
-                terms.append(full_term(index, frame.measured, seconds, self._rotation_trust))
+                surprise = np.zeros(3) if frame.surprise is None else frame.surprise
+                terms.append(
+                    full_term(index, frame.measured, seconds, self._rotation_trust, surprise)
+                )
         if network is not None and self._mode == "fused" and len(window.frames) > 1:
             terms.append(network_term(len(window.frames) - 1, network))
         return terms
