@@ -76,7 +76,7 @@ def refine(window: Window, iterations: int = 2) -> Refined:
         rho = np.clip(rho - system.inverse_depth_step(step), -0.05, 5.0)
         for number in range(window.free):
             _move(poses[len(poses) - 1 - number], step[6 * number : 6 * number + 6])
-    system = _Linearised.at(window, poses, rho)
+    # as linearised before the last step, which is small by then
     covariance = np.linalg.inv(system.reduced)
     variance = system.inverse_depth_variance(covariance)
     return Refined(poses, rho, covariance, variance, system.distances, system.noise)
@@ -114,19 +114,34 @@ class _Linearised:
         noise = _noise_of(distances)
         used = max(window.noise, noise)
         root = np.sqrt(_robust_weights(distances / used)) / (used * window.inflation)
-        root = root[..., None]
-        count, frames = distances.shape
+        root = root[..., None]  # (N, F - 1, 1)
+        newest = by_pose[0] * root[..., None]
+        last = distances.shape[1]
+        older = [
+            block * root[:, last - number : last - number + 1, :, None]
+            for number, block in enumerate(by_pose[1:], 1)
+        ]
+        residuals = np.nan_to_num(residuals) * root
+        by_depth = by_depth * root
         size = 6 * window.free
-        rows = np.empty((count, frames, 2, size + 1))
-        np.multiply(by_pose, root[..., None], out=rows[..., :size])
-        rows[..., size] = np.nan_to_num(residuals) * root
-        rows = rows.reshape(count, 2 * frames, size + 1)
-        by_depth = (by_depth * root).reshape(count, 1, 2 * frames)
-        own = (by_depth[:, 0] ** 2).sum(1) + _WEAK_INFORMATION
-        cross = (by_depth @ rows)[:, 0]
-        flat = rows.reshape(-1, size + 1)
-        joint = flat.T @ flat - cross.T @ (cross / own[:, None])
-        reduced, gradient = joint[:size, :size].copy(), joint[:size, size].copy()
+        joint = np.empty((size, size + 1))
+        cross = np.empty((len(rho), size + 1))
+        joint[:6, :6] = newest.reshape(-1, 6).T @ newest.reshape(-1, 6)
+        joint[:6, size] = newest.reshape(-1, 6).T @ residuals.ravel()
+        cross[:, :6] = np.einsum("nfk,nfkp->np", by_depth, newest)
+        cross[:, size] = (by_depth * residuals).sum((1, 2))
+        joint[6:, 6:size] = 0.0
+        for number, block in enumerate(older, 1):
+            place, frame = slice(6 * number, 6 * number + 6), last - number
+            flat = block.reshape(-1, 6)
+            joint[place, place] = flat.T @ flat
+            joint[:6, place] = newest[:, frame].reshape(-1, 6).T @ flat
+            joint[place, :6] = joint[:6, place].T
+            joint[place, size] = flat.T @ residuals[:, frame].ravel()
+            cross[:, place] = np.einsum("nk,nkp->np", by_depth[:, frame], block[:, 0])
+        own = (by_depth**2).sum((1, 2)) + _WEAK_INFORMATION
+        joint -= cross[:, :size].T @ (cross / own[:, None])
+        reduced, gradient = joint[:, :size].copy(), joint[:, size].copy()
         for term in window.terms:
             _add_term(reduced, gradient, poses, term)
         return cls(reduced, gradient, own, cross, distances, noise)
@@ -143,8 +158,13 @@ class _Linearised:
 
 def _derivatives(
     window: Window, poses: np.ndarray, rho: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Residuals ``(N, F - 1, 2)`` pixels, by inverse depths and by free poses ``(.., 6V)``."""
+) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """Residuals ``(N, F - 1, 2)`` pixels and their derivatives.
+
+    Returns:
+        The residuals, the derivatives by each inverse depth, and those by the free poses: of all
+        residuals ``(N, F - 1, 2, 6)`` by the newest, of its own ``(N, 1, 2, 6)`` by every other.
+    """
     rotations, centres = poses[:, :3, :3], poses[:, :3, 3]
     count, frames = window.rays.shape[:2]
     newest = frames - 1
@@ -163,14 +183,16 @@ def _derivatives(
     rows = axes[:, :2] - uv[..., None] * axes[:, 2:]
     rows *= scale[..., None, None]
     by_depth = (rows @ relative[:, :, None])[..., 0]
-    by_pose = np.zeros((count, newest, 2, 6 * window.free))
-    by_pose[..., :3] = rho[:, None, None, None] * rows
-    by_pose[..., 3:6] = _cross(bearing[:, None, None], rows)
+    by_newest = np.empty((count, newest, 2, 6))
+    by_newest[..., :3] = rho[:, None, None, None] * rows
+    by_newest[..., 3:] = _cross(bearing[:, None, None], rows)
+    by_pose = [by_newest]
     for number in range(1, window.free):
-        frame = newest - number
-        place = 6 * number
-        by_pose[:, frame, :, place : place + 3] = -rho[:, None, None] * rows[:, frame]
-        by_pose[:, frame, :, place + 3 : place + 6] = -_cross(turned[:, frame, None], rows[:, frame])
+        frame = slice(newest - number, newest - number + 1)
+        block = np.empty((count, 1, 2, 6))
+        block[..., :3] = -rho[:, None, None, None] * rows[:, frame]
+        block[..., 3:] = -_cross(turned[:, frame, None], rows[:, frame])
+        by_pose.append(block)
     return residuals, by_depth, by_pose
 
 

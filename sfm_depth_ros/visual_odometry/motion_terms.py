@@ -32,13 +32,14 @@ def full_term(
     measured: MeasuredMotion,
     seconds: float,
     trust: RotationTrust,
-    surprise: np.ndarray,
+    surprise: np.ndarray | None,
 ) -> PairTerm:
     """Rotation, and the direction of the translation, each by what it has been worth lately."""
     T = without_bias(measured.T_earlier_later, trust.bias * seconds)
     root = np.zeros((6, 6))
-    rotation_variance = trust.rotation_variance + surprise
-    rotation_variance = rotation_variance + measured.extrapolation_variance
+    rotation_variance = trust.rotation_variance + measured.extrapolation_variance
+    if surprise is not None:
+        rotation_variance = rotation_variance + surprise
     root[3:, 3:] = np.diag(1.0 / np.sqrt(rotation_variance))
     length = measured.length
     if length > _SHORT:

@@ -10,6 +10,7 @@ import numpy as np
 
 _MEMORY = 60  # motions
 _FEWEST = 8
+_EVERY = 4  # motions between two evaluations, once there are many
 _ROTATION_FLOOR = 3e-5  # rad a motion
 _DIRECTION_FLOOR = 5e-4  # share of the length, sideways
 _BIAS_FLOOR = 5e-3  # rad/s: an apparent bias below may be the calibration's
@@ -29,6 +30,10 @@ class RotationTrust:
         self._directions: deque[np.ndarray] = deque(maxlen=_MEMORY)
         self._excess: deque[np.ndarray] = deque(maxlen=_MEMORY)
         self._direction_excess: deque[np.ndarray] = deque(maxlen=_MEMORY)
+        self._count = 0
+        self.bias = np.zeros(3)  # rad/s that the odometer reports too much; 0 = not significant
+        self.rotation_variance = np.full(3, _START_ROTATION**2)  # rad^2 a motion, without bias
+        self.direction_variance = np.full(2, _START_DIRECTION**2)  # shares of the length squared
 
     def observe(
         self, rotation: np.ndarray, direction: np.ndarray | None, seconds: float,
@@ -55,11 +60,21 @@ class RotationTrust:
         if direction is not None:
             self._directions.append(direction)
             self._direction_excess.append(direction_variance)
+        self._count += 1
+        if self._count < 3 * _FEWEST or self._count % _EVERY == 0:
+            self._update()
         return np.where(left**2 > _SURPRISE**2 * expected, left**2, 0.0)
 
-    @property
-    def bias(self) -> np.ndarray:
-        """Rotation rate that the odometer reports too much, ``(3,)`` rad/s; 0 = not significant."""
+    def _update(self) -> None:
+        self.bias = self._significant_bias()
+        self.rotation_variance = _excess(
+            self._turns, self._excess, 3, _START_ROTATION, _ROTATION_FLOOR
+        )
+        self.direction_variance = _excess(
+            self._directions, self._direction_excess, 2, _START_DIRECTION, _DIRECTION_FLOOR
+        )
+
+    def _significant_bias(self) -> np.ndarray:
         if len(self._rates) < _FEWEST:
             return np.zeros(3)
         rates = np.array(self._rates)
@@ -67,18 +82,6 @@ class RotationTrust:
         spread = 1.4826 * np.median(np.abs(rates - centre), axis=0)
         bound = np.maximum(_BIAS_SIGNIFICANCE * 1.25 * spread / np.sqrt(len(rates)), _BIAS_FLOOR)
         return np.where(np.abs(centre) > bound, centre, 0.0)
-
-    @property
-    def rotation_variance(self) -> np.ndarray:
-        """Variance of the odometer's rotation after its bias, ``(3,)`` rad^2 a motion."""
-        return _excess(self._turns, self._excess, 3, _START_ROTATION, _ROTATION_FLOOR)
-
-    @property
-    def direction_variance(self) -> np.ndarray:
-        """Variance of the odometer's direction, ``(2,)`` shares of the length squared."""
-        return _excess(
-            self._directions, self._direction_excess, 2, _START_DIRECTION, _DIRECTION_FLOOR
-        )
 
 
 def _excess(

@@ -43,7 +43,7 @@ def fit_pose(
     prior: PosePrior,
     focal: float,
     noise: float,
-    iterations: int = 5,
+    iterations: int = 3,
 ) -> PoseFit:
     """Robust Gauss-Newton over one pose.
 
@@ -83,8 +83,8 @@ def fit_pose(
         jacobian = np.empty((len(rays), 2, 6))
         jacobian[..., :3] = -inverse_depth[:, None, None] * rows
         jacobian[..., 3:] = _cross(rows, direction[:, None])
-        by_along = (line[:, :1] * jacobian[:, 0] + line[:, 1:] * jacobian[:, 1])
-        by_across = (line[:, :1] * jacobian[:, 1] - line[:, 1:] * jacobian[:, 0])
+        by_along = line[:, :1] * jacobian[:, 0] + line[:, 1:] * jacobian[:, 1]
+        by_across = line[:, :1] * jacobian[:, 1] - line[:, 1:] * jacobian[:, 0]
         by_along *= (weight / sigma_along)[:, None]
         by_across *= (weight / noise)[:, None]
         normal = by_along.T @ by_along + by_across.T @ by_across + np.diag(prior.information)

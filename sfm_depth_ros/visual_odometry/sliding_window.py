@@ -9,8 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sfm_depth_ros.geometry.frames import invert
-from sfm_depth_ros.visual_odometry.bundle import PairTerm, Refined, Window, refine, view_information
+from sfm_depth_ros.geometry.frames import invert, rotation_vector
+from sfm_depth_ros.visual_odometry.bundle import (
+    PairTerm,
+    Refined,
+    Window,
+    refine,
+    view_information,
+)
 from sfm_depth_ros.visual_odometry.odometer_input import MeasuredMotion
 from sfm_depth_ros.visual_odometry.options import OdometerOptions
 from sfm_depth_ros.visual_odometry.pose_fit import PoseFit
@@ -61,9 +67,23 @@ class SlidingWindow:
         """Factor on the noise: neighbouring tracks err together, the more the faster they move."""
         return 1.0 + self._options.inflation_by_flow * self.flow
 
-    def pair_motion(self, index: int) -> np.ndarray:
-        """``(4, 4)`` motion from the frame before ``index`` to it."""
-        return invert(self.frames[index - 1].pose) @ self.frames[index].pose
+    def newest_rate(self) -> np.ndarray:
+        """Newest motion a second, ``(6,)`` translation (m/s) and rotation (rad/s)."""
+        before, newest = self.frames[-2], self.frames[-1]
+        motion = invert(before.pose) @ newest.pose
+        turn = rotation_vector(motion[:3, :3])
+        seconds = (newest.stamp_ns - before.stamp_ns) * 1e-9
+        return np.concatenate([motion[:3, 3], turn]) / seconds
+
+    def select(self, found: np.ndarray, flow: np.ndarray) -> None:
+        """Keep the tracks that reach the next image.
+
+        Args:
+            found: ``(N,)`` whether each does.
+            flow: ``(M, 2)`` pixels that those moved.
+        """
+        self.tracks = self.tracks.selected(found)
+        self.flow = float(np.median(np.hypot(flow[:, 0], flow[:, 1]))) if len(flow) else 0.0
 
     def append(
         self, stamp_ns: int, fit: PoseFit, pixels: np.ndarray, rays: np.ndarray
@@ -128,10 +148,10 @@ class SlidingWindow:
         self.tracks = self.tracks.rescaled(factor)
 
     def restart(self, stamp_ns: int) -> None:
-        """Keep the tracks in the newest image, forget poses and inverse depths."""
+        """Begin anew with one frame and no tracks."""
         self.frames = [WindowFrame(stamp_ns, np.eye(4))]
         self.published = np.eye(4)
-        self.tracks = self.tracks.forgotten()
+        self.tracks = TrackTable.empty()
 
     def _drop(self, index: int) -> None:
         del self.frames[index]

@@ -77,7 +77,9 @@ class TrackTable:
         squares = ((pixels[:, None] - self.pixels[known][None]) ** 2).sum(-1)
         return np.maximum(self.inverse_depth[known][squares.argmin(1)], _SMALLEST)
 
-    def moved(self, T_earlier_later: np.ndarray, pixels: np.ndarray, rays: np.ndarray) -> TrackTable:
+    def moved(
+        self, T_earlier_later: np.ndarray, pixels: np.ndarray, rays: np.ndarray
+    ) -> TrackTable:
         """The same tracks in the next frame, whose observations they get.
 
         Args:
@@ -111,20 +113,6 @@ class TrackTable:
     ) -> TrackTable:
         """The same tracks with other inverse depths, ``(N,)`` each."""
         return replace(self, inverse_depth=inverse_depth, variance=variance, strikes=strikes)
-
-    def forgotten(self) -> TrackTable:
-        """The same tracks as if seen for the first time."""
-        count = len(self)
-        return replace(
-            self,
-            rays=self.rays[:, -1:],
-            inverse_depth=np.full(count, _START_INVERSE_DEPTH),
-            variance=np.full(count, _START_STD**2),
-            old_inverse_depth=np.zeros(count),
-            old_information=np.zeros(count),
-            age=np.ones(count, np.int64),
-            strikes=np.zeros(count, np.int64),
-        )
 
     def rescaled(self, factor: float) -> TrackTable:
         """The same tracks where every metre becomes ``factor`` metres."""

@@ -67,7 +67,7 @@ def test_covariance_shrinks_with_the_noise_squared() -> None:
     covariances = [
         fit_pose(
             _bearings(views.rays[:, 0]), views.inverse_depth[:, 0], np.zeros(120),
-            views.rays[:, 1], PosePrior(np.eye(4), np.zeros(6)), FOCAL, noise,
+            views.rays[:, 1], PosePrior(views.motion(1), np.zeros(6)), FOCAL, noise,
         ).covariance
         for noise in (0.1, 0.2)
     ]  # fmt: skip
