@@ -258,5 +258,6 @@ def view_information(window: Window, index: int) -> tuple[np.ndarray, np.ndarray
     square = (slope**2).sum(1)
     agrees = is_seen & (np.hypot(residual[:, 0], residual[:, 1]) < 3 * window.noise)
     step = (slope * residual).sum(1) / np.maximum(square, 1e-12)
-    information = np.where(agrees, square / window.noise**2, 0.0)
+    noise = window.noise * window.inflation
+    information = np.where(agrees, square / noise**2, 0.0)
     return window.inverse_depth - step, information

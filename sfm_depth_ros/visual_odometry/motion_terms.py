@@ -13,6 +13,7 @@ from sfm_depth_ros.visual_odometry.odometer_trust import RotationTrust
 from sfm_depth_ros.visual_odometry.odometry_step import MotionPrior
 
 _LENGTH_FLOOR = 0.001  # metres
+_DIRECTION_FLOOR = 1e-4  # metres
 _SHORT = 0.03  # metres: below, a motion has no direction worth measuring
 
 
@@ -44,8 +45,9 @@ def full_term(
     length = measured.length
     if length > _SHORT:
         along = T[:3, :3].T @ T[:3, 3] / length
-        sideways = length * np.sqrt(trust.direction_variance.mean()) + 1e-4
-        root[:3, :3] = (np.eye(3) - np.outer(along, along)) / sideways
+        shares = np.append(trust.direction_variance, trust.direction_variance.max())
+        sideways = length * np.sqrt(shares) + _DIRECTION_FLOOR
+        root[:3, :3] = (np.eye(3) - np.outer(along, along)) / sideways[:, None]
     return PairTerm(index - 1, index, T, root=root)
 
 

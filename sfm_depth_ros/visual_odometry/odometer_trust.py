@@ -15,8 +15,8 @@ _ROTATION_FLOOR = 3e-5  # rad a motion
 _DIRECTION_FLOOR = 5e-4  # share of the length, sideways
 _BIAS_FLOOR = 5e-3  # rad/s: an apparent bias below may be the calibration's
 _BIAS_SIGNIFICANCE = 4.0  # standard deviations
-_BENEFIT_OF_DOUBT = 4.0  # on the image's variance: a good odometer is better than the image
-_SURPRISE = 3.0  # standard deviations
+_BENEFIT_OF_DOUBT = 6.0  # on the image's variance: a good odometer is better than the image
+_SURPRISE = 5.0  # standard deviations
 _START_ROTATION = 5e-3  # rad, before there are statistics
 _START_DIRECTION = 0.05
 

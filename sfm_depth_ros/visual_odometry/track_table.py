@@ -11,6 +11,7 @@ import numpy as np
 _START_STD = 0.3  # 1/m, of a track that was seen once
 _START_INVERSE_DEPTH = 0.05  # 1/m, where no neighbour is known
 _SMALLEST = 1e-4  # 1/m
+_MEMORY = 0.8  # of what old views know, a frame: a track wanders over its surface
 _NEAREST_Z = 1e-3  # of a direction after the motion: behind the camera below
 
 
@@ -104,7 +105,7 @@ class TrackTable:
             inverse_depth=np.maximum(inverse_depth, _SMALLEST),
             variance=self.variance * slope**2,
             old_inverse_depth=old,
-            old_information=self.old_information / np.maximum(old_slope, 1e-6) ** 2,
+            old_information=_MEMORY * self.old_information / np.maximum(old_slope, 1e-6) ** 2,
             age=self.age + 1,
         )
 
