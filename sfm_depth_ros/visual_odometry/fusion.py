@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from sfm_depth_ros.data.velocity import VelocityBuffer
@@ -21,6 +23,9 @@ from sfm_depth_ros.visual_odometry.odometry_step import MotionPrior, TimeOffset
 from sfm_depth_ros.visual_odometry.options import OdometerOptions
 from sfm_depth_ros.visual_odometry.sliding_window import SlidingWindow, WindowFrame
 from sfm_depth_ros.visual_odometry.time_offset import TimeOffsetEstimator
+
+_CERTAIN_OFFSET_S = 0.01  # standard deviation of a time offset that is corrected
+_LEAST_OFFSET_S = 0.015  # smaller ones are not
 
 
 class Fusion:
@@ -129,6 +134,17 @@ class Fusion:
             self._time_offset.observe(
                 before.stamp_ns, frame.stamp_ns, rotation, self._odometer.velocities
             )
+            self._apply_time_offset()
+
+    def _apply_time_offset(self) -> None:
+        """Read the odometer at shifted times, once the shift is certain."""
+        offset = self._time_offset.estimate
+        if offset is None or offset.std > _CERTAIN_OFFSET_S:
+            return
+        if abs(offset.seconds) > _LEAST_OFFSET_S + 3 * offset.std:
+            self._odometer.late_ns = round(offset.seconds * 1e9)
+        elif self._odometer.late_ns and abs(offset.seconds) < _LEAST_OFFSET_S:
+            self._odometer.late_ns = 0
 
     def _judge_length(self, window: SlidingWindow, frame: WindowFrame) -> None:
         if frame.measured is None or frame.seen is None:
@@ -137,7 +153,19 @@ class Fusion:
         seen_length = float(np.linalg.norm(frame.seen.T_earlier_later[:3, 3]))
         if min(length, seen_length) < self._options.least_length:
             return
-        correction = self.length_trust.update(float(np.log(length / seen_length)))
+        innovation = float(np.log(length / seen_length))
+        correction = self.length_trust.update(innovation, self._scale_residual(window))
         frame.trusts_length = correction is not None
         if correction is not None:
             window.rescale(float(np.exp(correction)))
+
+    def _scale_residual(self, window: SlidingWindow) -> float:
+        """log(measured / refined length) over the window's motions but the newest."""
+        measured = refined = 0.0
+        for before, frame in pairwise(window.frames[:-1]):
+            if frame.measured is not None and frame.trusts_length and frame.is_settled:
+                measured += frame.measured.length
+                refined += float(np.linalg.norm(frame.pose[:3, 3] - before.pose[:3, 3]))
+        if min(measured, refined) < self._options.least_length:
+            return 0.0
+        return float(np.log(measured / refined))

@@ -10,6 +10,7 @@ import numpy as np
 
 _MEMORY = 60  # motions
 _FEWEST = 8
+_FEWEST_FOR_BIAS = 10
 _EVERY = 4  # motions between two evaluations, once there are many
 _ROTATION_FLOOR = 3e-5  # rad a motion
 _DIRECTION_FLOOR = 5e-4  # share of the length, sideways
@@ -17,8 +18,8 @@ _BIAS_FLOOR = 5e-3  # rad/s: an apparent bias below may be the calibration's
 _BIAS_SIGNIFICANCE = 4.0  # standard deviations
 _BENEFIT_OF_DOUBT = 6.0  # on the image's variance: a good odometer is better than the image
 _SURPRISE = 5.0  # standard deviations
-_START_ROTATION = 5e-3  # rad, before there are statistics
-_START_DIRECTION = 0.05
+_START_ROTATION = 1e-3  # rad, before there are statistics
+_START_DIRECTION = 0.01
 
 
 class RotationTrust:
@@ -75,7 +76,7 @@ class RotationTrust:
         )
 
     def _significant_bias(self) -> np.ndarray:
-        if len(self._rates) < _FEWEST:
+        if len(self._rates) < _FEWEST_FOR_BIAS:
             return np.zeros(3)
         rates = np.array(self._rates)
         centre = np.median(rates, axis=0)
@@ -145,15 +146,25 @@ class LengthTrust:
         """Standard deviation of an innovation, relative."""
         if len(self._spread) < _FEWEST:
             return self._noise
-        return float(max(1.4826 * np.median(np.abs(self._spread)), 0.004))
+        return float(max(1.4826 * np.median(np.abs(np.array(self._spread) - self._usual)), 0.004))
+
+    @property
+    def _usual(self) -> float:
+        """Median of the innovations that were believed."""
+        return float(np.median(self._spread)) if len(self._spread) >= _FEWEST else 0.0
 
     def coast(self) -> None:
         """One motion without a measured length."""
         self._variance += self._drift**2
         self._recent.clear()
 
-    def update(self, innovation: float) -> float | None:
-        """Take log(measured / visual length) of one motion.
+    def update(self, innovation: float, residual: float) -> float | None:
+        """Take one measured length.
+
+        Args:
+            innovation: log(measured / visual length) of the newest motion, before refinement:
+                independent of the odometer, but a little short where inverse depths are noisy.
+            residual: The same of the refined motions before it, which is unbiased.
 
         Returns:
             The logarithm of the factor by which the landmarks' metres are to be corrected; None
@@ -161,11 +172,12 @@ class LengthTrust:
         """
         self._variance += self._drift**2
         self._recent.append(innovation)
-        noise = self.noise
-        mean = float(np.mean(self._recent))
+        noise, usual = self.noise, self._usual
+        mean = float(np.mean(self._recent)) - usual
         mean_sigma = np.sqrt(self._variance + noise**2 / len(self._recent))
         single_sigma = np.sqrt(self._variance + noise**2)
-        if abs(mean) > self._gate * mean_sigma or abs(innovation) > self._gate * single_sigma:
+        is_gross = abs(mean) > self._gate * mean_sigma
+        if is_gross or abs(innovation - usual) > self._gate * single_sigma:
             self._rejected += 1
             if self._rejected < self._patience:
                 return None
@@ -176,4 +188,4 @@ class LengthTrust:
         self._spread.append(innovation)
         gain = self._variance / (self._variance + noise**2)
         self._variance *= 1.0 - gain
-        return gain * innovation
+        return gain * residual

@@ -50,7 +50,7 @@ def test_a_single_disagreement_is_weighed_by_itself() -> None:
 def test_scale_follows_the_odometer() -> None:
     trust, scale = LengthTrust(), 0.03
     for _ in range(40):
-        correction = trust.update(scale)
+        correction = trust.update(scale, scale)
         assert correction is not None
         scale -= correction
     assert abs(scale) < 0.003
@@ -61,8 +61,8 @@ def test_a_gross_slip_is_not_taken_at_once_and_not_refused_for_ever() -> None:
     trust = LengthTrust(patience=15)
     rng = np.random.default_rng(0)
     for _ in range(40):
-        trust.update(float(rng.normal(0, 0.01)))
-    corrections = [trust.update(0.3) for _ in range(15)]
+        trust.update(float(rng.normal(0, 0.01)), 0.0)
+    corrections = [trust.update(0.3, 0.3) for _ in range(15)]
     assert corrections[:14] == [None] * 14
     assert corrections[14] == pytest.approx(0.3, abs=0.01)
 
@@ -70,7 +70,7 @@ def test_a_gross_slip_is_not_taken_at_once_and_not_refused_for_ever() -> None:
 def test_uncertainty_grows_without_measurements() -> None:
     trust = LengthTrust(drift=0.006)
     for _ in range(60):
-        trust.update(0.0)
+        trust.update(0.0, 0.0)
     settled = trust.deviation
     for _ in range(20):
         trust.coast()

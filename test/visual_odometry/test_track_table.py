@@ -12,9 +12,7 @@ from sfm_depth_ros.visual_odometry.track_table import TrackTable
 def _table() -> TrackTable:
     views = make_views(3)
     table = TrackTable.empty().with_corners(7, np.zeros((120, 2), np.float32), views.rays[:, 0])
-    known = table.updated(
-        views.inverse_depth[:, 0], 1e-6 * np.ones(120), np.zeros(120, np.int64)
-    )
+    known = table.updated(views.inverse_depth[:, 0], 1e-6 * np.ones(120), np.zeros(120, np.int64))
     return known.with_old_view(views.inverse_depth[:, 0], 1e4 * np.ones(120))
 
 
