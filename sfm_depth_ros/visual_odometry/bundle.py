@@ -20,6 +20,7 @@ from sfm_depth_ros.geometry.frames import (
     rotation_vector,
 )
 
+_ANNEALED = 4.0  # times the expected noise: the most that a poor start may widen it
 _CAUCHY = 2.0  # standard deviations at which an observation has half its weight
 _WEAK_INFORMATION = 1e-3  # m^2, of an inverse depth that nothing determines
 _SMALLEST_Z = 1e-3  # of a point's direction in a view: behind the camera below
@@ -112,7 +113,7 @@ class _Linearised:
         residuals, by_depth, by_pose = _derivatives(window, poses, rho)
         distances = np.hypot(residuals[..., 0], residuals[..., 1])
         noise = _noise_of(distances)
-        used = max(window.noise, noise)
+        used = min(max(window.noise, noise), _ANNEALED * window.noise)
         root = np.sqrt(_robust_weights(distances / used)) / (used * window.inflation)
         root = root[..., None]  # (N, F - 1, 1)
         newest = by_pose[0] * root[..., None]

@@ -154,7 +154,12 @@ class Fusion:
         if min(length, seen_length) < self._options.least_length:
             return
         innovation = float(np.log(length / seen_length))
-        correction = self.length_trust.update(innovation, self._scale_residual(window))
+        along = frame.seen.T_earlier_later[:3, 3] / seen_length
+        variance = along @ frame.seen.covariance[:3, :3] @ along
+        variance *= (window.inflation / seen_length) ** 2
+        correction = self.length_trust.update(
+            innovation, self._scale_residual(window), float(variance)
+        )
         frame.trusts_length = correction is not None
         if correction is not None:
             window.rescale(float(np.exp(correction)))

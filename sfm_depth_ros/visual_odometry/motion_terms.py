@@ -21,8 +21,10 @@ def length_term(index: int, measured: MeasuredMotion, noise: float) -> PairTerm:
     """The length alone, of the motion that ends at frame ``index``."""
     if measured.length < _SHORT:
         # a length near zero has no derivative: the translation itself is near zero
+        sigma = 0.5 * measured.length + 2 * _LENGTH_FLOOR
+        sigma = np.hypot(sigma, np.sqrt(measured.extrapolation_variance))
         root = np.zeros((6, 6))
-        np.fill_diagonal(root[:3, :3], 1.0 / (measured.length + 3 * _LENGTH_FLOOR))
+        np.fill_diagonal(root[:3, :3], 1.0 / sigma)
         return PairTerm(index - 1, index, np.eye(4), root=root)
     variance = (noise * measured.length + _LENGTH_FLOOR) ** 2 + measured.extrapolation_variance
     return PairTerm(index - 1, index, measured.T_earlier_later, length_information=1.0 / variance)

@@ -19,6 +19,8 @@ _BIAS_SIGNIFICANCE = 4.0  # standard deviations
 _BENEFIT_OF_DOUBT = 6.0  # on the image's variance: a good odometer is better than the image
 _SURPRISE = 5.0  # standard deviations
 _START_ROTATION = 1e-3  # rad, before there are statistics
+# In traffic and far from everything, landmarks drift by more than wheels slip.
+_LEAST_CONTRADICTION = 0.2  # relative length, below which the odometer is believed
 _START_DIRECTION = 0.01
 
 
@@ -127,7 +129,7 @@ class LengthTrust:
         self._noise = noise
         self._patience = patience
         self._rejected = 0
-        self._recent: deque[float] = deque(maxlen=5)
+        self._recent: deque[float] = deque(maxlen=3)
         self._spread: deque[float] = deque(maxlen=_MEMORY)
 
     def restart(self) -> None:
@@ -158,13 +160,16 @@ class LengthTrust:
         self._variance += self._drift**2
         self._recent.clear()
 
-    def update(self, innovation: float, residual: float) -> float | None:
+    def update(
+        self, innovation: float, residual: float, seen_variance: float = 0.0
+    ) -> float | None:
         """Take one measured length.
 
         Args:
             innovation: log(measured / visual length) of the newest motion, before refinement:
                 independent of the odometer, but a little short where inverse depths are noisy.
             residual: The same of the refined motions before it, which is unbiased.
+            seen_variance: Of the logarithm of the visual length.
 
         Returns:
             The logarithm of the factor by which the landmarks' metres are to be corrected; None
@@ -174,10 +179,9 @@ class LengthTrust:
         self._recent.append(innovation)
         noise, usual = self.noise, self._usual
         mean = float(np.mean(self._recent)) - usual
-        mean_sigma = np.sqrt(self._variance + noise**2 / len(self._recent))
-        single_sigma = np.sqrt(self._variance + noise**2)
-        is_gross = abs(mean) > self._gate * mean_sigma
-        if is_gross or abs(innovation - usual) > self._gate * single_sigma:
+        allowed = self._gate * np.sqrt(self._variance + noise**2 + seen_variance)
+        worst = max(abs(mean), abs(innovation - usual))
+        if worst > max(allowed, _LEAST_CONTRADICTION):
             self._rejected += 1
             if self._rejected < self._patience:
                 return None

@@ -104,15 +104,21 @@ class SlidingWindow:
         return agrees
 
     def shorten(self, focal: float) -> None:
-        """Drop a frame where there are too many: one without parallax first, else the oldest."""
-        if len(self.frames) <= 2:
+        """Drop a frame where there are too many: one without parallax first, else the oldest.
+
+        The newest frames stay: tracks that begin there have no other views.
+        """
+        if len(self.frames) <= self._options.frames:
             return
-        # the frame before the newest, where it is hardly away from the one before it
-        length = np.linalg.norm(self.frames[-2].pose[:3, 3] - self.frames[-3].pose[:3, 3])
-        nearness = np.median(self.tracks.inverse_depth) if len(self.tracks) else 0.0
-        if focal * length * nearness < self._options.parallax_pixels:
-            self._join(len(self.frames) - 2)
-        elif len(self.frames) > self._options.frames:
+        places = np.array([frame.pose[:3, 3] for frame in self.frames[: -self._options.free]])
+        steps = np.linalg.norm(np.diff(places, axis=0), axis=1)
+        nearness = float(np.median(self.tracks.inverse_depth)) if len(self.tracks) else 0.0
+        if focal * steps.min() * nearness < self._options.parallax_pixels:
+            index = int(steps.argmin()) + 1
+            self._drop(index)
+            # what was measured up to the next frame no longer fits its pair
+            self.frames[index].seen = self.frames[index].measured = None
+        else:
             inverse_depth, information = view_information(self._window((), focal), 0)
             self.tracks = self.tracks.with_old_view(inverse_depth, information)
             self._drop(0)
@@ -137,7 +143,9 @@ class SlidingWindow:
         self.tracks = self.tracks.updated(
             np.maximum(refined.inverse_depth, 1e-4), variance, self.tracks.strikes
         )
-        self.noise = 0.9 * self.noise + 0.1 * max(refined.noise, 0.5 * self._options.pixel_noise)
+        floor = self._options.pixel_noise
+        # a ceiling: tracks on moving things must not make room for more of them
+        self.noise = 0.9 * self.noise + 0.1 * min(max(refined.noise, 0.5 * floor), 1.5 * floor)
         return self._motion_covariance(refined)
 
     def rescale(self, factor: float) -> None:
@@ -156,12 +164,6 @@ class SlidingWindow:
     def _drop(self, index: int) -> None:
         del self.frames[index]
         self.tracks = self.tracks.without_frame(index)
-
-    def _join(self, index: int) -> None:
-        """Drop a frame inside; what was measured up to it and after it no longer fits a pair."""
-        after = self.frames[index + 1]
-        self._drop(index)
-        after.seen, after.measured, after.is_settled = None, None, after.is_settled
 
     def _window(self, terms: Sequence[PairTerm], focal: float) -> Window:
         tracks = self.tracks

@@ -15,6 +15,7 @@ import numpy as np
 
 _WINDOW = (15, 15)  # pixels compared around a corner
 _MARGIN = 8  # pixels at the border where no corner may lie
+_NEIGHBOURS = np.ones((3, 3), np.uint8)
 _STEPS_FINE = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 20, 0.01)
 _STEPS_BACK = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 5, 0.03)
 _RELATIVE_QUALITY = 0.003  # of the strongest corner in the image
@@ -109,7 +110,7 @@ def _corner_response(
     begin, end = max(left - 4, 0), min(right + 4, grey.shape[1])
     response = cv2.cornerMinEigenVal(grey[:, begin:end], 5)
     threshold = max(_ABSOLUTE_QUALITY, _RELATIVE_QUALITY * float(response.max()))
-    response[(response < cv2.dilate(response, None)) | (response < threshold)] = 0
+    response[(response < cv2.dilate(response, _NEIGHBOURS)) | (response < threshold)] = 0
     if valid is not None:
         inside = cv2.erode(valid[:, begin:end].astype(np.uint8), np.ones(_WINDOW, np.uint8))
         response[inside == 0] = 0

@@ -149,6 +149,9 @@ class VisualOdometer:
             covariance = window.refine(terms, focal_length(image.intrinsics))
         except (NoMotionError, np.linalg.LinAlgError) as reason:
             return self._fall_back(window, image, str(reason))
+        if image.measured is not None and image.measured.length < self._options.least_length:
+            # late corrections of the path must not look like motion of a robot at rest
+            window.published = window.frames[-2].pose.copy()
         T_earlier_later = invert(window.published) @ window.newest.pose
         window.published = window.newest.pose.copy()
         self._rate = window.newest_rate()

@@ -14,7 +14,7 @@ DIRECTION = np.full(2, 0.01**2)
 def _observe(trust: RotationTrust, offset: float, noise: float, count: int = 60) -> None:
     rng = np.random.default_rng(0)
     for _ in range(count):
-        rotation = rng.normal(0, noise, 3) + [0, offset, 0]
+        rotation = rng.normal(0, noise, 3) + np.array([0, offset, 0])
         trust.observe(rotation, rng.normal(0, 0.01, 2), 0.1, IMAGE, DIRECTION)
 
 
