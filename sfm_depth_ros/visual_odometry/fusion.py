@@ -151,7 +151,7 @@ class Fusion:
             return
         length = frame.measured.length
         seen_length = float(np.linalg.norm(frame.seen.T_earlier_later[:3, 3]))
-        if min(length, seen_length) < self._options.least_length:
+        if min(length, seen_length) < self._options.least_judged:
             return
         innovation = float(np.log(length / seen_length))
         along = frame.seen.T_earlier_later[:3, 3] / seen_length
@@ -171,6 +171,6 @@ class Fusion:
             if frame.measured is not None and frame.trusts_length and frame.is_settled:
                 measured += frame.measured.length
                 refined += float(np.linalg.norm(frame.pose[:3, 3] - before.pose[:3, 3]))
-        if min(measured, refined) < self._options.least_length:
+        if min(measured, refined) < self._options.least_judged:
             return 0.0
         return float(np.log(measured / refined))

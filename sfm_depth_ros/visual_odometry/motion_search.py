@@ -30,6 +30,10 @@ class NoMotionError(Exception):
     """The image does not give the motion; the message is the remark."""
 
 
+class NoParallaxError(NoMotionError):
+    """The first two images are too near each other: a later one will do."""
+
+
 def focal_length(intrinsics: Intrinsics) -> float:
     """One focal length for both axes, pixels."""
     return 0.5 * (intrinsics.fx + intrinsics.fy)
@@ -120,13 +124,14 @@ def find_first_motion(
         options: Of the estimator.
 
     Raises:
-        NoMotionError: There are too few tracks, no length, or no parallax.
+        NoMotionError: There are too few tracks, or no length.
+        NoParallaxError: The motion is too short; the window is to be kept.
     """
     _check_count(rays, options)
     if length is None:
         raise NoMotionError("no odometer: the length of the motion is unknown")
-    if length < options.least_length:
-        raise NoMotionError("the motion is too short to triangulate")
+    if length < options.least_length or _parallax(window, rays, intrinsics) < options.least_flow:
+        raise NoParallaxError("waiting for parallax: the motion is too short to triangulate")
     found = epipolar_pose(window.tracks.rays[:, -1], rays, focal_length(intrinsics))
     if found is None or found[1] < options.least_agreement:
         raise NoMotionError("no epipolar geometry fits the tracks")
@@ -142,6 +147,15 @@ def scaled(T: np.ndarray, length: float) -> np.ndarray:
     motion = T.copy()
     motion[:3, 3] *= length / max(float(np.linalg.norm(T[:3, 3])), 1e-9)
     return motion
+
+
+def _parallax(window: SlidingWindow, rays: np.ndarray, intrinsics: Intrinsics) -> float:
+    """Median flow that no rotation explains, pixels."""
+    bearings, nothing = window.tracks.bearings, np.zeros(len(rays))
+    prior = PosePrior(np.eye(4), np.repeat([1.0, 1e-6], 3))
+    # all points at infinity: only the rotation is fitted, and a deviation is one pixel
+    fit = fit_pose(bearings, nothing, nothing, rays, prior, focal_length(intrinsics), 1.0)
+    return float(np.median(fit.deviations))
 
 
 def _check_count(rays: np.ndarray, options: OdometerOptions) -> None:

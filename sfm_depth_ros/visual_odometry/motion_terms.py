@@ -14,7 +14,7 @@ from sfm_depth_ros.visual_odometry.odometry_step import MotionPrior
 
 _LENGTH_FLOOR = 0.001  # metres
 _DIRECTION_FLOOR = 1e-4  # metres
-_SHORT = 0.03  # metres: below, a motion has no direction worth measuring
+_SHORT = 0.004  # metres: below, a motion has no direction worth measuring
 
 
 def length_term(index: int, measured: MeasuredMotion, noise: float) -> PairTerm:

@@ -23,6 +23,8 @@ class OdometerOptions:
     still_pixels: float = 0.35  # flow of a standing camera, at most
     parallax_pixels: float = 2.0  # between two frames that are kept in the window
     least_length: float = 0.02  # metres, below which a motion triangulates nothing
+    least_flow: float = 1.0  # pixels of parallax, the same
+    least_judged: float = 0.005  # metres, below which lengths are not compared
     length_noise: float = 0.007  # of the odometer's length, relative
     pixel_noise: float = 0.2  # of a track, floor: neighbours err together
     inflation_by_flow: float = 0.6  # 1/pixel: errors of neighbours, see SlidingWindow.inflation

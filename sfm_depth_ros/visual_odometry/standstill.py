@@ -11,7 +11,7 @@ from sfm_depth_ros.visual_odometry.options import OdometerOptions
 
 _FEWEST = 15
 _CERTAIN_PIXELS = 0.12  # flow that no moving camera has
-_LEAST_MOTION = 0.01  # metres: an odometer that moved so far contradicts a still image
+_LEAST_MOTION = 0.003  # metres: an odometer that moved so far contradicts a still image
 _ROTATION = 5e-3  # rad, the same; the flow itself shows less
 
 

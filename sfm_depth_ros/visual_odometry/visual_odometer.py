@@ -16,6 +16,7 @@ from sfm_depth_ros.visual_odometry.fusion import Fusion
 from sfm_depth_ros.visual_odometry.landmarks import Landmarks
 from sfm_depth_ros.visual_odometry.motion_search import (
     NoMotionError,
+    NoParallaxError,
     constant_velocity,
     find_first_motion,
     find_motion,
@@ -86,6 +87,7 @@ class VisualOdometer:
         self._stamp_ns = 0
         self._rate: np.ndarray | None = None  # (6,) newest motion a second: translation, rotation
         self._has_depth = False
+        self._keeps_image = False  # the next image is compared with the same one again
 
     def advance(
         self,
@@ -122,8 +124,9 @@ class VisualOdometer:
         measured = self._fusion.measured(window.newest.stamp_ns, stamp_ns)
         image = _Image(grey, stamp_ns, intrinsics, self._stamp_ns, measured, network)
         self._stamp_ns = stamp_ns
+        self._keeps_image = False
         step = self._step(window, image)
-        if step.source != sources.STANDING:
+        if not self._keeps_image:
             self._grey = grey
             self._add_corners(window, grey, valid, everywhere=not len(window.tracks))
         return step
@@ -147,8 +150,12 @@ class VisualOdometer:
             agrees = self._append(window, fit, pixels, image)
             terms = self._fusion.terms(window, image.network)
             covariance = window.refine(terms, focal_length(image.intrinsics))
+        except NoParallaxError as reason:
+            return self._wait_for_parallax(window, image, str(reason))
         except (NoMotionError, np.linalg.LinAlgError) as reason:
-            return self._fall_back(window, image, str(reason))
+            self._has_depth, self._rate = False, None
+            window.restart(image.stamp_ns)
+            return self._fall_back(image, image.measured, len(found), str(reason))
         if image.measured is not None and image.measured.length < self._options.least_length:
             # late corrections of the path must not look like motion of a robot at rest
             window.published = window.frames[-2].pose.copy()
@@ -197,6 +204,7 @@ class VisualOdometer:
 
     def _stand(self, window: SlidingWindow, image: _Image, remark: str) -> OdometryStep:
         """No motion at all: the window keeps its newest image, so that creeping adds up."""
+        self._keeps_image = True
         if image.measured is None or image.measured.length < 0.003 or remark:
             window.newest.stamp_ns = image.stamp_ns
         self._rate = np.zeros(6)
@@ -209,13 +217,23 @@ class VisualOdometer:
             sources.STANDING, landmarks, counts, remarks, "", self._fusion.time_offset,
         )  # fmt: skip
 
-    def _fall_back(self, window: SlidingWindow, image: _Image, reason: str) -> OdometryStep:
-        """The next source's motion; poses and inverse depths begin anew."""
-        tracked = len(window.tracks)
-        self._has_depth, self._rate = False, None
-        window.restart(image.stamp_ns)
+    def _wait_for_parallax(
+        self, window: SlidingWindow, image: _Image, reason: str
+    ) -> OdometryStep:
+        """Another source's motion, while tracks go on from the window's only image."""
+        measured = self._fusion.measured(image.earlier_ns, image.stamp_ns)
+        step = self._fall_back(image, measured, len(window.tracks), reason)
+        if step.T_earlier_later is not None:
+            window.published = window.published @ step.T_earlier_later
+        self._keeps_image = True
+        return step
+
+    def _fall_back(
+        self, image: _Image, measured: MeasuredMotion | None, tracked: int, reason: str
+    ) -> OdometryStep:
+        """The next source's motion."""
         T, covariance, source, length_source = None, None, sources.NONE, ""
-        measured, network = image.measured, image.network
+        network = image.network
         if measured is not None and (self._fusion.uses_rotation or network is None):
             T, source, length_source = measured.T_earlier_later, sources.ODOMETER, "odometer"
             sigma = _FALLBACK_SHARE * measured.length + _FALLBACK_FLOOR

@@ -304,3 +304,16 @@ def test_wrong_image_size_and_mode_are_refused() -> None:
         VisualOdometer(None, "orb")
     with pytest.raises(ValueError, match="uint8"):
         VisualOdometer(None).advance(np.zeros((4, 4), np.uint8), 0, CAMERA)
+
+
+def test_a_slow_robot_waits_for_parallax_and_then_moves_right() -> None:
+    """15 mm an image: what the odometer gave meanwhile is not counted twice."""
+    drive = _drive(24, 0.15, 0.0)
+    odometer = VisualOdometer(drive.velocities, "visual")
+    steps = _advance_all(odometer, drive)
+    travelled = np.eye(4)
+    for step in steps[1:]:
+        assert step.T_earlier_later is not None
+        travelled = travelled @ step.T_earlier_later
+    assert travelled[2, 3] == pytest.approx(0.015 * 23, rel=0.1)
+    assert np.linalg.norm(travelled[:2, 3]) < 0.03
