@@ -71,8 +71,10 @@ def fit_pose(
         residual = focal * (uv - rays)
         rows = (R.T[:2] - uv[:, :, None] * R.T[2]) * (focal / z)[:, None, None]  # (N, 2, 3)
         slope = -(rows @ t)  # (N, 2) pixels per 1/m, along the epipolar line
-        steepness = np.sqrt((slope**2).sum(1)) + 1e-12
-        line = slope / steepness[:, None]
+        steepness = np.sqrt((slope**2).sum(1))
+        # without translation there is no epipolar line, and any direction serves
+        slope[steepness < 1e-9] = (1e-9, 0.0)
+        line = slope / np.maximum(steepness, 1e-9)[:, None]
         along = (residual * line).sum(1)
         across = residual[:, 1] * line[:, 0] - residual[:, 0] * line[:, 1]
         sigma_along = np.sqrt(noise**2 + variance * steepness**2)

@@ -96,3 +96,16 @@ def test_triangulation_is_exact() -> None:
         _bearings(views.rays[:, 0]), views.rays[:, 1], views.motion(1), np.full(120, 0.05), 10
     )
     np.testing.assert_allclose(found, views.inverse_depth[:, 0], rtol=1e-4)
+
+
+def test_without_translation_the_rotation_is_found_all_the_same() -> None:
+    """A start at no motion and points at infinity have no epipolar lines."""
+    views = make_views(2)
+    turned = views.rays[:, 0].copy()
+    bearings = _bearings(turned)
+    local = bearings @ views.motion(1)[:3, :3]
+    held = PosePrior(np.eye(4), np.array([1e6, 1e6, 1e6, 0, 0, 0]))
+    fit = fit_pose(
+        bearings, np.zeros(120), np.zeros(120), local[:, :2] / local[:, 2:], held, FOCAL, 0.2
+    )
+    np.testing.assert_allclose(fit.T_earlier_later[:3, :3], views.motion(1)[:3, :3], atol=1e-5)
