@@ -12,6 +12,7 @@ from sfm_depth_ros.visual_odometry.options import OdometerOptions
 _FEWEST = 15
 _CERTAIN_PIXELS = 0.12  # flow that no moving camera has
 _LEAST_MOTION = 0.003  # metres: an odometer that moved so far contradicts a still image
+_NOISE_AT_REST = 0.012  # metres an image that an odometer may report of a robot at rest
 _ROTATION = 5e-3  # rad, the same; the flow itself shows less
 
 
@@ -38,6 +39,8 @@ def is_standing(
     if measured.length < _LEAST_MOTION and turned < _ROTATION:
         # things that pass in front may cover most of the image
         return still > 0.3, ""
+    if measured.length < _NOISE_AT_REST and still > 0.5:
+        return True, ""
     if np.mean(distance < _CERTAIN_PIXELS) > 0.7:
         return True, "the odometer moves, the image does not (wheel spin?)"
     return False, ""

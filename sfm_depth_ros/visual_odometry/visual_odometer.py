@@ -270,6 +270,7 @@ class VisualOdometer:
         return OdometryStep(
             image.earlier_ns, image.stamp_ns, T_earlier_later, covariance, source, landmarks,
             counts, tuple(self._remarks(window)), length_source, self._fusion.time_offset,
+            None if frame.seen is None else frame.seen.T_earlier_later,
         )  # fmt: skip
 
     def _remarks(self, window: SlidingWindow) -> list[str]:
