@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from sfm_depth_ros.data.velocity import VelocityBuffer
 from sfm_depth_ros.geometry.frames import rotation_vector
+from sfm_depth_ros.snippets.velocity import VelocityBuffer
 from sfm_depth_ros.visual_odometry.bundle import PairTerm
 from sfm_depth_ros.visual_odometry.motion_terms import (
     full_term,

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sfm_depth_ros.data.velocity import VelocityBuffer
 from sfm_depth_ros.errors import VelocityGapError
 from sfm_depth_ros.geometry.frames import invert, twist_to_transform
+from sfm_depth_ros.snippets.velocity import VelocityBuffer
 
 _LONGEST_EXTRAPOLATION_S = 0.35
 _ACCELERATION = 2.0  # m/s^2 and rad/s^2 that an extrapolation may miss, one standard deviation

@@ -39,7 +39,7 @@ def is_standing(
     if measured.length < _LEAST_MOTION and turned < _ROTATION:
         # things that pass in front may cover most of the image
         return still > 0.3, ""
-    if measured.length < _NOISE_AT_REST and still > 0.5:
+    if measured.length < _NOISE_AT_REST and turned < _ROTATION and still > 0.5:
         return True, ""
     if np.mean(distance < _CERTAIN_PIXELS) > 0.7:
         return True, "the odometer moves, the image does not (wheel spin?)"

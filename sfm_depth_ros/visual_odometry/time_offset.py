@@ -12,8 +12,8 @@ from collections import deque
 
 import numpy as np
 
-from sfm_depth_ros.data.velocity import VelocityBuffer
 from sfm_depth_ros.errors import VelocityGapError
+from sfm_depth_ros.snippets.velocity import VelocityBuffer
 from sfm_depth_ros.visual_odometry.odometry_step import TimeOffset
 
 _GRID_NS = 20_000_000

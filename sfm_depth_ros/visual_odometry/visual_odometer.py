@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sfm_depth_ros.data.velocity import VelocityBuffer
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.geometry.frames import invert
+from sfm_depth_ros.snippets.velocity import VelocityBuffer
 from sfm_depth_ros.visual_odometry import odometry_step as sources
 from sfm_depth_ros.visual_odometry.fusion import Fusion
 from sfm_depth_ros.visual_odometry.landmarks import Landmarks
@@ -138,6 +138,8 @@ class VisualOdometer:
         if self._has_depth:
             guess = predicted_pixels(window.tracks, predicted, image.intrinsics)
         before = window.tracks.pixels
+        # standing or waiting, the window's newest image is older than the published motion
+        unpublished = invert(window.published) @ window.newest.pose
         pixels, found = self._tracker.follow(self._grey, image.grey, before, guess)
         flow = pixels[found] - before[found]
         stands, remark = is_standing(flow, image.measured, self._options)
@@ -155,7 +157,11 @@ class VisualOdometer:
         except (NoMotionError, np.linalg.LinAlgError) as reason:
             self._has_depth, self._rate = False, None
             window.restart(image.stamp_ns)
-            return self._fall_back(image, image.measured, len(found), str(reason))
+            measured = None
+            if image.measured is not None:
+                motion = unpublished @ image.measured.T_earlier_later
+                measured = MeasuredMotion(motion, image.measured.extrapolated_s)
+            return self._fall_back(image, measured, len(found), str(reason))
         if image.measured is not None and image.measured.length < self._options.least_length:
             # late corrections of the path must not look like motion of a robot at rest
             window.published = window.frames[-2].pose.copy()

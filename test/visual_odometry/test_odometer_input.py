@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from exact_drive import base_to_camera
 
-from sfm_depth_ros.data.sample import Velocity
-from sfm_depth_ros.data.velocity import VelocityBuffer
 from sfm_depth_ros.geometry.frames import invert, twist_to_transform
+from sfm_depth_ros.snippets.values import Velocity
+from sfm_depth_ros.snippets.velocity import VelocityBuffer
 from sfm_depth_ros.visual_odometry.odometer_input import OdometerInput
 
 TWIST = np.array([5.0, 0.0, 0.0]), np.array([0.0, 0.0, 0.3])

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from exact_drive import base_to_camera
 
-from sfm_depth_ros.data.sample import Velocity
-from sfm_depth_ros.data.velocity import VelocityBuffer
+from sfm_depth_ros.snippets.values import Velocity
+from sfm_depth_ros.snippets.velocity import VelocityBuffer
 from sfm_depth_ros.visual_odometry.time_offset import TimeOffsetEstimator
 
 SECONDS = 14.0

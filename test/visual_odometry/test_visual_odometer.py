@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from exact_drive import CAMERA, PERIOD_NS, Drive, base_to_camera, make_drive
 
-from sfm_depth_ros.data.sample import Velocity
-from sfm_depth_ros.data.velocity import VelocityBuffer
 from sfm_depth_ros.geometry.frames import rotation_vector
+from sfm_depth_ros.snippets.values import Velocity
+from sfm_depth_ros.snippets.velocity import VelocityBuffer
 from sfm_depth_ros.visual_odometry.odometry_step import MotionPrior, OdometryStep
 from sfm_depth_ros.visual_odometry.visual_odometer import VisualOdometer
 
