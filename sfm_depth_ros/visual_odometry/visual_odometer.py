@@ -35,6 +35,7 @@ from sfm_depth_ros.visual_odometry.tracker import PointTracker
 MODES = ("visual", "fused", "network")
 _LANDMARK_AGE = 3  # images
 _LANDMARK_STD = 0.5  # of the inverse depth, relative: above, the depth is not known
+_LEFT_WAITING = 0.6  # share of tracks that must be left while waiting for parallax
 _STRIKES = 4  # of a track, at which it is dropped
 _STANDING_COVARIANCE = np.diag([1e-3**2] * 3 + [1e-4**2] * 3)
 _FALLBACK_SHARE, _FALLBACK_FLOOR = 0.1, 0.005  # of an odometer's length that is not confirmed
@@ -87,6 +88,7 @@ class VisualOdometer:
         self._stamp_ns = 0
         self._rate: np.ndarray | None = None  # (6,) newest motion a second: translation, rotation
         self._has_depth = False
+        self._first_tracks = 0  # tracks of the first image of a window
         self._keeps_image = False  # the next image is compared with the same one again
 
     def advance(
@@ -231,7 +233,9 @@ class VisualOdometer:
         step = self._fall_back(image, measured, len(window.tracks), reason)
         if step.T_earlier_later is not None:
             window.published = window.published @ step.T_earlier_later
-        self._keeps_image = True
+        self._keeps_image = len(window.tracks) > _LEFT_WAITING * self._first_tracks
+        if not self._keeps_image:  # turned away from where it began
+            window.restart(image.stamp_ns)
         return step
 
     def _fall_back(
@@ -340,3 +344,5 @@ class VisualOdometer:
         rays = rays_of(new, self._intrinsics)
         window.tracks = window.tracks.with_corners(self._next_id, new, rays)
         self._next_id += len(new)
+        if not self._has_depth:
+            self._first_tracks = len(window.tracks)
