@@ -10,7 +10,6 @@ learning).
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +18,7 @@ from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.visual_odometry.anchor_points import AnchorPoints
 from sfm_depth_ros.visual_odometry.correction_field import CorrectionField, FieldPoints
 from sfm_depth_ros.visual_odometry.correction_filter import CorrectionFilter
-from sfm_depth_ros.visual_odometry.depth_correction import MIN_INVERSE_DEPTH, DepthCorrection
+from sfm_depth_ros.visual_odometry.depth_correction import DepthCorrection
 from sfm_depth_ros.visual_odometry.landmarks import Landmarks
 
 MODES = ("off", "scale", "local")
@@ -113,8 +112,5 @@ class DepthAnchor:
             points.relative_std**2 + points.output_spread**2,
         )
         nodes, _ = self._field.fit(seen)
-        log_depth = -np.log(inverse)
-        change, variance = self._field.read(nodes, log_depth)
-        nearest = np.float32(math.log(MIN_INVERSE_DEPTH))
-        log_inverse = np.maximum(-log_depth - change, nearest)
-        return np.exp(log_inverse), variance
+        change, variance = self._field.read(nodes, -np.log(inverse))
+        return inverse * np.exp(-change), variance

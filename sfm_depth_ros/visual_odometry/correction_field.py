@@ -112,16 +112,16 @@ class CorrectionField:
         np.clip(depth, 0.0, planes - 1.001, out=depth)
         plane = np.floor(depth)
         between = depth - plane
-        # planes one below the other; each node holds its own values and those one plane deeper
-        here = np.stack((nodes.correction, nodes.variance), axis=-1)
-        deeper = np.concatenate((here[1:], here[-1:]))
-        image = np.concatenate((here, deeper), axis=-1).reshape(planes * rows, columns, 4)
+        # planes one below the other; each node holds its own value and that one plane deeper
+        deeper = np.concatenate((nodes.correction[1:], nodes.correction[-1:]))
+        image = np.stack((nodes.correction, deeper), axis=-1).reshape(planes * rows, columns, 2)
         plane *= rows
         plane += self._rows
-        near_0, near_1, far_0, far_1 = cv2.split(
-            cv2.remap(image, self._columns, plane, cv2.INTER_LINEAR)
-        )
-        return near_0 + between * (far_0 - near_0), near_1 + between * (far_1 - near_1)
+        pair = cv2.remap(image, self._columns, plane, cv2.INTER_LINEAR)
+        near, far = pair[..., 0], pair[..., 1]
+        variance = nodes.variance.reshape(planes * rows, columns)
+        uncertain = cv2.remap(variance, self._columns, plane, cv2.INTER_LINEAR)
+        return near + between * (far - near), uncertain
 
     def _place(self, points: FieldPoints) -> np.ndarray:
         """``(3, N)`` (depth, row, column) of the points in cells of the finest grid."""
@@ -174,21 +174,21 @@ def _sum(index: np.ndarray, values: np.ndarray, shape: tuple[int, ...]) -> np.nd
 
 def _blurred(nodes: np.ndarray) -> np.ndarray:
     """Binomial filter (1, 2, 1) / 4 along every axis; nothing comes in from outside."""
-    for axis in range(nodes.ndim):
-        moved = np.moveaxis(nodes, axis, 0)
-        blurred = 0.5 * moved
-        blurred[1:] += 0.25 * moved[:-1]
-        blurred[:-1] += 0.25 * moved[1:]
-        nodes = np.moveaxis(blurred, 0, axis)
+    for _ in range(3):
+        nodes = nodes.transpose(1, 2, 0)  # every axis comes last once
+        blurred = 0.5 * nodes
+        blurred[..., 1:] += 0.25 * nodes[..., :-1]
+        blurred[..., :-1] += 0.25 * nodes[..., 1:]
+        nodes = blurred
     return nodes
 
 
 def _twice_as_fine(nodes: np.ndarray) -> np.ndarray:
     """Linear interpolation halfway between the nodes of every axis."""
-    for axis in range(nodes.ndim):
-        moved = np.moveaxis(nodes, axis, 0)
-        finer = np.empty((2 * len(moved) - 1, *moved.shape[1:]), nodes.dtype)
-        finer[::2] = moved
-        finer[1::2] = 0.5 * (moved[1:] + moved[:-1])
-        nodes = np.moveaxis(finer, 0, axis)
+    for _ in range(3):
+        nodes = nodes.transpose(1, 2, 0)  # every axis comes last once
+        finer = np.empty((*nodes.shape[:2], 2 * nodes.shape[2] - 1), nodes.dtype)
+        finer[..., ::2] = nodes
+        finer[..., 1::2] = 0.5 * (nodes[..., 1:] + nodes[..., :-1])
+        nodes = finer
     return nodes
