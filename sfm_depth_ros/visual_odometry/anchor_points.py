@@ -27,6 +27,7 @@ class AnchorPoints:
     output_spread: np.ndarray
     inverse_depth: np.ndarray  # (N,) float64, of the landmarks, 1/m
     relative_std: np.ndarray  # (N,) float64, standard deviation of the inverse depth over itself
+    ids: np.ndarray  # (N,) int64, number of the track
 
     def __len__(self) -> int:
         return len(self.output)
@@ -45,7 +46,7 @@ class AnchorPoints:
         inside = (columns >= 0) & (rows >= 0) & (columns <= width - 1) & (rows <= height - 1)
         inside &= np.isfinite(landmarks.inverse_depth_std) & (landmarks.inverse_depth > 0)
         if not inside.any():
-            return cls(*(np.zeros(0) for _ in range(6)))
+            return cls(*(np.zeros(0) for _ in range(6)), np.zeros(0, np.int64))
         columns, rows, seen = columns[inside], rows[inside], landmarks.selected(inside)
         lowest, highest = cv2.erode(output, _NEIGHBOURS), cv2.dilate(output, _NEIGHBOURS)
         at = np.rint(rows).astype(int), np.rint(columns).astype(int)
@@ -61,6 +62,7 @@ class AnchorPoints:
             spread,
             seen.inverse_depth[known],
             seen.relative_std[known],
+            seen.ids[known],
         )
 
 

@@ -80,6 +80,7 @@ class CorrectionField:
         place = self._place(points)
         certainty = 1.0 / (points.variance + _SMALLEST_STD**2)
         left = points.residual.copy()
+        elsewhere = _spread(left) if len(points) else _FIELD_STD
         correction = np.zeros(self._cells + 1)
         for level in range(_LEVELS):
             if level:
@@ -94,7 +95,8 @@ class CorrectionField:
             left -= np.sum(share * step.ravel()[index], axis=0)
             correction += step
             if level == 1:
-                variance = self._variance(index, share, weights, left, evidence)
+                square = _sum(index, share * (weights * np.minimum(left**2, 1.0)), evidence.shape)
+                variance = _variance(square, evidence, elsewhere)
         return _Nodes(correction.astype(np.float32), _twice_as_fine(variance)), left
 
     def read(self, nodes: _Nodes, log_depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -130,28 +132,26 @@ class CorrectionField:
         columns = (points.columns + 0.5) / self._pixel_cell
         return np.stack((depth, rows, columns))
 
-    def _variance(
-        self,
-        index: np.ndarray,
-        share: np.ndarray,
-        weights: np.ndarray,
-        left: np.ndarray,
-        evidence: np.ndarray,
-    ) -> np.ndarray:
-        """Variance of the corrected log depth at the middle level's nodes, float32.
 
-        What the prior leaves after so much evidence, and what the landmarks there still differ.
-        """
-        square = _sum(index, share * (weights * np.minimum(left**2, 1.0)), evidence.shape)
-        prior = 1.0 / _FIELD_STD**2
-        unexplained = (square + _SMALLEST_SPREAD**2 * prior) / (evidence + prior)
-        return (unexplained + 1.0 / (evidence + prior)).astype(np.float32)
+def _variance(square: np.ndarray, evidence: np.ndarray, elsewhere: float) -> np.ndarray:
+    """Variance of the corrected log depth at the nodes, float32.
+
+    What the prior leaves open after so much evidence, and how much landmarks differ: there, or in
+    the whole image where there are none.
+    """
+    prior = 1.0 / _FIELD_STD**2
+    unexplained = (square + elsewhere**2 * prior) / (evidence + prior)
+    return np.asarray(unexplained + 1.0 / (evidence + prior), np.float32)
+
+
+def _spread(residuals: np.ndarray) -> float:
+    return max(_NORMAL_MAD * float(np.median(np.abs(residuals))), _SMALLEST_SPREAD)
 
 
 def _robust_weights(residuals: np.ndarray) -> np.ndarray:
     if not len(residuals):
         return residuals
-    spread = max(_NORMAL_MAD * float(np.median(np.abs(residuals))), _SMALLEST_SPREAD)
+    spread = _spread(residuals)
     return np.asarray(1.0 / (1.0 + (residuals / (_TUNING * spread)) ** 2) ** 2)
 
 

@@ -15,7 +15,7 @@ from sfm_depth_ros.visual_odometry.depth_correction import (
     fit_factor,
 )
 
-_GATE = 4.0  # standard deviations beyond which a measurement is not believed
+_GATE = 3.0  # standard deviations beyond which a measurement is not believed
 _PATIENCE_S = 20.0  # longer than a wheel slips; what stays so far off is a new scale
 _CORRELATION_S = 1.0  # landmarks live about as long; within it they measure the same again
 _OWN_STD = 0.5  # a metric network's own scale error, relative: what the filter fades to
@@ -75,12 +75,14 @@ class CorrectionFilter:
         self.remark = ""
         if self._is_known and not is_moving:
             return self.correction
+        before = self._covariance
         self._predict(seconds)
         measured = fit_affine(points) if self._is_affine else fit_factor(points)
         if measured is None or measured.covariance is None:
             self.remark = "no depth correction: too few landmarks"
             return self.correction
-        self._update(measured, seconds)
+        if not self._update(measured, seconds):
+            self._covariance = before  # time spent in doubt makes nothing more plausible
         return self.correction
 
     def _predict(self, seconds: float) -> None:
@@ -93,12 +95,13 @@ class CorrectionFilter:
             self._mean = self._mean * keep
             self._covariance = self._covariance * keep
 
-    def _update(self, measured: DepthCorrection, seconds: float) -> None:
+    def _update(self, measured: DepthCorrection, seconds: float) -> bool:
+        """Take a measurement; False where it is left out."""
         value = np.array((math.log(measured.inverse_factor), measured.inverse_shift))
         noise = measured.covariance * max(1.0, _CORRELATION_S / max(seconds, 1e-3))
         if not self._is_known and (self._is_affine or not self._is_metric):
             self._begin(value, noise)
-            return
+            return True
         size = 2 if self._is_affine else 1
         innovation = (value - self._mean)[:size]
         spread = (self._covariance + noise)[:size, :size]
@@ -110,12 +113,14 @@ class CorrectionFilter:
             )
             if self._outside_s > _PATIENCE_S:
                 self._begin(value, noise)
-            return
+                return True
+            return False
         self._outside_s = 0.0
         self._is_known = True
         gain = self._covariance[:size, :size] @ np.linalg.inv(spread)
         self._mean[:size] += gain @ innovation
         self._covariance[:size, :size] -= gain @ self._covariance[:size, :size]
+        return True
 
     def _begin(self, value: np.ndarray, noise: np.ndarray) -> None:
         self._mean, self._covariance = value.copy(), noise.copy()
