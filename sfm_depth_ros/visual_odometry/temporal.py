@@ -35,7 +35,7 @@ def log_depth_change(
     """
     transform = T_earlier_later.astype(np.float32)
     rays = _rays(intrinsics) @ transform[:3, :3].T
-    with np.errstate(invalid="ignore", over="ignore"):
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         points = rays * depth[..., None] + transform[:3, 3]
         predicted = np.where(points[..., 2] > 0, points[..., 2], np.float32(np.nan))
         columns = points[..., 0] / predicted * np.float32(intrinsics.fx)

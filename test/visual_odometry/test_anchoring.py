@@ -22,7 +22,9 @@ def slanted_depth() -> np.ndarray:
     return np.repeat((1 / inverse)[:, None], CAMERA.width, axis=1)
 
 
-def landmarks_on(depth: np.ndarray, count: int = 300, seed: int = 0, std: float = 0.02) -> Landmarks:
+def landmarks_on(
+    depth: np.ndarray, count: int = 300, seed: int = 0, std: float = 0.02
+) -> Landmarks:
     """Exact landmarks of a depth image at random pixels, in the tracking image twice its size."""
     rng = np.random.default_rng(seed)
     rows, columns = rng.integers(2, 94, count), rng.integers(2, 318, count)
