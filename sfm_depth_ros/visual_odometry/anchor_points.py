@@ -46,7 +46,8 @@ class AnchorPoints:
         inside = (columns >= 0) & (rows >= 0) & (columns <= width - 1) & (rows <= height - 1)
         inside &= np.isfinite(landmarks.inverse_depth_std) & (landmarks.inverse_depth > 0)
         if not inside.any():
-            return cls(*(np.zeros(0) for _ in range(6)), np.zeros(0, np.int64))
+            nothing = np.zeros(0)
+            return cls(nothing, nothing, nothing, nothing, nothing, nothing, np.zeros(0, np.int64))
         columns, rows, seen = columns[inside], rows[inside], landmarks.selected(inside)
         lowest, highest = cv2.erode(output, _NEIGHBOURS), cv2.dilate(output, _NEIGHBOURS)
         at = np.rint(rows).astype(int), np.rint(columns).astype(int)

@@ -78,7 +78,7 @@ class CorrectionFilter:
         before = self._covariance
         self._predict(seconds)
         measured = fit_affine(points) if self._is_affine else fit_factor(points)
-        if measured is None or measured.covariance is None:
+        if measured is None:
             self.remark = "no depth correction: too few landmarks"
             return self.correction
         if not self._update(measured, seconds):

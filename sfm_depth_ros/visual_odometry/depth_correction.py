@@ -10,7 +10,7 @@ depth (Ranftl et al., TPAMI 2020).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -26,14 +26,14 @@ _POINTS_PER_SAMPLE = 4  # neighbouring landmarks share the network's error
 _MOST_SAMPLES = 30
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DepthCorrection:
     """``1 / depth = inverse_factor * output + inverse_shift``."""
 
     inverse_factor: float = 1.0
     inverse_shift: float = 0.0  # 1/m
-    # (2, 2) of (log inverse_factor, inverse_shift); a shift that is not estimated has none
-    covariance: np.ndarray | None = None
+    # (2, 2) of (log inverse_factor, inverse_shift); 0 for what is not estimated
+    covariance: np.ndarray = field(default_factory=lambda: np.zeros((2, 2)))
 
     @property
     def depth_factor(self) -> float:
@@ -42,8 +42,8 @@ class DepthCorrection:
 
     @property
     def relative_std(self) -> float:
-        """Standard deviation of the factor over itself; NaN where it is not known."""
-        return math.nan if self.covariance is None else math.sqrt(self.covariance[0, 0])
+        """Standard deviation of the factor over itself."""
+        return math.sqrt(self.covariance[0, 0])
 
     def inverse_depth(self, output: np.ndarray) -> np.ndarray:
         """Corrected inverse depth in 1/m, at least ``MIN_INVERSE_DEPTH``."""
