@@ -80,7 +80,6 @@ class CorrectionField:
         place = self._place(points)
         certainty = 1.0 / (points.variance + _SMALLEST_STD**2)
         left = points.residual.copy()
-        elsewhere = _spread(left) if len(points) else _FIELD_STD
         correction = np.zeros(self._cells + 1)
         for level in range(_LEVELS):
             if level:
@@ -96,7 +95,7 @@ class CorrectionField:
             correction += step
             if level == 1:
                 square = _sum(index, share * (weights * np.minimum(left**2, 1.0)), evidence.shape)
-                variance = _variance(square, evidence, elsewhere)
+                variance = _variance(square, evidence)
         return _Nodes(correction.astype(np.float32), _twice_as_fine(variance)), left
 
     def read(self, nodes: _Nodes, log_depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -133,25 +132,20 @@ class CorrectionField:
         return np.stack((depth, rows, columns))
 
 
-def _variance(square: np.ndarray, evidence: np.ndarray, elsewhere: float) -> np.ndarray:
+def _variance(square: np.ndarray, evidence: np.ndarray) -> np.ndarray:
     """Variance of the corrected log depth at the nodes, float32.
 
-    What the prior leaves open after so much evidence, and how much landmarks differ: there, or in
-    the whole image where there are none.
+    What the prior leaves open after so much evidence, and how much landmarks there still differ.
     """
     prior = 1.0 / _FIELD_STD**2
-    unexplained = (square + elsewhere**2 * prior) / (evidence + prior)
+    unexplained = (square + _SMALLEST_SPREAD**2 * prior) / (evidence + prior)
     return np.asarray(unexplained + 1.0 / (evidence + prior), np.float32)
-
-
-def _spread(residuals: np.ndarray) -> float:
-    return max(_NORMAL_MAD * float(np.median(np.abs(residuals))), _SMALLEST_SPREAD)
 
 
 def _robust_weights(residuals: np.ndarray) -> np.ndarray:
     if not len(residuals):
         return residuals
-    spread = _spread(residuals)
+    spread = max(_NORMAL_MAD * float(np.median(np.abs(residuals))), _SMALLEST_SPREAD)
     return np.asarray(1.0 / (1.0 + (residuals / (_TUNING * spread)) ** 2) ** 2)
 
 
