@@ -19,6 +19,8 @@ from itertools import product
 import cv2
 import numpy as np
 
+from sfm_depth_ros.visual_odometry.depth_correction import robust_spread
+
 _LEVELS = 3
 _COARSE_CELLS = 5  # cells of the coarsest grid over the image's width
 _COARSE_LOG_DEPTH = 1.0
@@ -27,7 +29,6 @@ _FIELD_STD = 0.3  # of a network's error in log depth at each level: the prior
 _SMALLEST_STD = 0.05  # of a landmark's residual: below it the network's pixels are not worth more
 _TUNING = 3.0  # residuals of so many spreads weigh a quarter
 _SMALLEST_SPREAD = 0.15
-_NORMAL_MAD = 1.4826
 _CORNERS = np.array(tuple(product((0, 1), repeat=3)))  # of a cell: (depth, row, column)
 
 
@@ -113,16 +114,19 @@ class CorrectionField:
         np.clip(depth, 0.0, planes - 1.001, out=depth)
         plane = np.floor(depth)
         between = depth - plane
-        # planes one below the other; each node holds its own value and that one plane deeper
-        deeper = np.concatenate((nodes.correction[1:], nodes.correction[-1:]))
-        image = np.stack((nodes.correction, deeper), axis=-1).reshape(planes * rows, columns, 2)
         plane *= rows
         plane += self._rows
-        pair = cv2.remap(image, self._columns, plane, cv2.INTER_LINEAR)
-        near, far = pair[..., 0], pair[..., 1]
-        variance = nodes.variance.reshape(planes * rows, columns)
-        uncertain = cv2.remap(variance, self._columns, plane, cv2.INTER_LINEAR)
-        return near + between * (far - near), uncertain
+        correction = nodes.correction
+        deeper = np.concatenate((correction[1:], correction[-1:]))
+        near, far, variance = (
+            # planes one below the other
+            cv2.remap(values.reshape(-1, columns), self._columns, plane, cv2.INTER_LINEAR)
+            for values in (correction, deeper, nodes.variance)
+        )
+        far -= near
+        far *= between
+        near += far
+        return near, variance
 
     def _place(self, points: FieldPoints) -> np.ndarray:
         """``(3, N)`` (depth, row, column) of the points in cells of the finest grid."""
@@ -145,7 +149,7 @@ def _variance(square: np.ndarray, evidence: np.ndarray) -> np.ndarray:
 def _robust_weights(residuals: np.ndarray) -> np.ndarray:
     if not len(residuals):
         return residuals
-    spread = max(_NORMAL_MAD * float(np.median(np.abs(residuals))), _SMALLEST_SPREAD)
+    spread = max(robust_spread(residuals), _SMALLEST_SPREAD)
     return np.asarray(1.0 / (1.0 + (residuals / (_TUNING * spread)) ** 2) ** 2)
 
 

@@ -21,7 +21,7 @@ MIN_POINTS = 10
 _MODEL_STD = 0.1  # relative error of a good network's depth at one pixel
 _NORMAL_MAD = 1.4826
 _TUNING = 2.5  # residuals of so many standard deviations weigh a quarter
-_STEPS = 5
+_STEPS = 4
 _POINTS_PER_SAMPLE = 4  # neighbouring landmarks share the network's error
 _MOST_SAMPLES = 30
 
@@ -123,9 +123,15 @@ def fit_affine(points: AnchorPoints) -> DepthCorrection | None:
     )
 
 
+def robust_spread(residuals: np.ndarray) -> float:
+    """Standard deviation of a normal sample with the same median size, of ``(N > 0,)`` values."""
+    middle = len(residuals) // 2
+    return _NORMAL_MAD * float(np.partition(np.abs(residuals), middle)[middle])
+
+
 def _weights(residuals: np.ndarray, variance: np.ndarray) -> np.ndarray:
     """Certainty of each point (1 for the most certain) times its Geman-McClure weight."""
-    spread = _NORMAL_MAD * float(np.median(np.abs(residuals)))
+    spread = robust_spread(residuals)
     limit = _TUNING**2 * (spread**2 + variance)
     return np.asarray(variance.min() / variance / (1.0 + residuals**2 / limit) ** 2)
 
