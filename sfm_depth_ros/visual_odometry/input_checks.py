@@ -21,9 +21,14 @@ MIN_SECONDS = 3.0  # of driving that a verdict rests on
 _MIN_LENGTH = 0.02  # metres between two images below which no direction is compared
 _STRAIGHT = 0.01  # radians between two images: less is straight ahead
 _MIN_PAIRS = 10
-_TURNING = 0.004  # radians between two images from which a turn is compared
-_MIN_TURN = 0.15  # radians turned in all
-_DEGREES = math.degrees(1.0)
+_CHUNK_S = 1.0  # rotations are summed over so long, in which a turn outgrows vision's noise
+_TURNING = 0.02  # radians in a chunk from which it is compared
+_STEADY_TURN = 0.1  # the same beyond which a chunk's quotient has no more weight
+_MIN_CHUNKS = 3
+_DOMINANCE = 3.0  # of turns about one axis over those about the two others, squared
+_MIN_TURN = 0.1  # radians turned in all, for a sign, an axis or a unit
+_MIN_TURN_FOCAL = 0.3  # the same for a factor near one
+_IMPLAUSIBLE_TURN, _IMPLAUSIBLE_FACTOR = 1.0, 10.0  # radians in all; over what is seen
 _UNIT_FACTORS = {"km/h": 3.6, "mph": 2.23694, "cm/s": 100.0, "mm/s": 1000.0}
 _UNIT_TOLERANCE = 0.4  # in the logarithm, for the network, whose own scale may be so far off
 _LONE_FACTOR, _LONE_TOLERANCE = 3.0, 0.3  # a network alone is believed about large factors only
@@ -62,8 +67,9 @@ class InputFault:
 
 @dataclass(frozen=True, eq=False)
 class _Window:
-    """Rotation vectors and translations in the axes of the base, ``(N, 3)`` each."""
+    """Pairs in the axes of the base: rotation vectors and translations, ``(N, 3)`` each."""
 
+    seconds: np.ndarray  # (N,)
     seen_rotation: np.ndarray
     seen_direction: np.ndarray  # of the camera, unit length
     measured_rotation: np.ndarray
@@ -90,12 +96,15 @@ def find_input_faults(
     if sum(pair.seconds for pair in seen) < MIN_SECONDS or len(seen) < _MIN_PAIRS:
         return ()
     window = _window(seen, T_base_camera)
-    faults = [
+    faults: dict[str, InputFault] = {}
+    for fault in (
         _rotation_fault(window),
         _direction_fault(window),
         _unit_fault(witnesses or ScaleWitnesses()),
-    ]
-    return tuple(fault for fault in faults if fault is not None)
+    ):
+        if fault is not None:
+            faults.setdefault(fault.kind, fault)
+    return tuple(faults.values())
 
 
 def _window(pairs: Sequence[MotionPair], T_base_camera: np.ndarray) -> _Window:
@@ -116,19 +125,28 @@ def _window(pairs: Sequence[MotionPair], T_base_camera: np.ndarray) -> _Window:
         )
         for column, value in zip(columns, row, strict=True):
             column.append(value)
-    return _Window(*(np.array(column) for column in columns))
+    seconds = np.array([pair.seconds for pair in pairs])
+    return _Window(seconds, *(np.array(column) for column in columns))
 
 
 def _rotation_fault(window: _Window) -> InputFault | None:
     """Compare the odometer's rotation with the seen one, axis by axis."""
-    angle = np.linalg.norm(window.seen_rotation, axis=1)
+    seen, measured = _summed(window.seconds, window.seen_rotation, window.measured_rotation)
+    angle = np.linalg.norm(seen, axis=1)
+    far = float(np.linalg.norm(measured, axis=1).sum())
+    if far > _IMPLAUSIBLE_TURN and far > _IMPLAUSIBLE_FACTOR * angle.sum():
+        return _degrees_fault(far / max(float(angle.sum()), 1e-3))
     turning = angle > _TURNING
-    if np.count_nonzero(turning) < _MIN_PAIRS or angle[turning].sum() < _MIN_TURN:
+    if np.count_nonzero(turning) < _MIN_CHUNKS or angle[turning].sum() < _MIN_TURN:
         return None
-    seen, measured = window.seen_rotation[turning], window.measured_rotation[turning]
+    seen, measured = seen[turning], measured[turning]
     yaw = seen[:, 2]
-    if np.sum(yaw**2) < 0.5 * np.sum(seen**2):  # through this mounting, turns are no yaw
-        return _tilted_fault(seen, measured)
+    energy = np.sum(np.minimum(np.abs(seen), _STEADY_TURN) ** 2, axis=0)
+    axis = int(np.argmax(energy))
+    if energy[axis] < _DOMINANCE * (energy.sum() - energy[axis]):
+        return None  # shaking and noise as much as turning
+    if axis != 2:  # through this mounting, turns are no yaw
+        return _tilted_fault(axis, measured)
     slopes = [_slope(measured[:, axis], yaw) for axis in range(3)]
     axis = int(np.argmax(np.abs(slopes)))
     slope = slopes[axis]
@@ -143,19 +161,14 @@ def _rotation_fault(window: _Window) -> InputFault | None:
             f"the odometer turns about {_AXIS_NAMES[axis]} where the images turn about z (up): "
             "publish the yaw rate as twist.twist.angular.z, in child_frame_id (REP 103)",
         )
-    if abs(abs(slope) / _DEGREES - 1.0) < 0.4:
-        return InputFault(
-            "yaw_degrees",
-            f"the odometer turns {abs(slope):.0f} times as fast as the images: its angular "
-            "velocity is in degrees per second; publish rad/s (REP 103)",
-        )
     if slope < 0:
         return InputFault(
             "yaw_sign",
             "the odometer turns the other way than the images: angular.z must be positive to the "
             "left (REP 103)",
         )
-    if abs(math.log(slope)) > math.log(1.0 + _FOCAL_TOLERANCE):
+    is_enough = np.abs(yaw).sum() > _MIN_TURN_FOCAL
+    if is_enough and abs(math.log(slope)) > math.log(1.0 + _FOCAL_TOLERANCE):
         return InputFault(
             "focal",
             f"the images turn {1 / slope:.2f} times as far as the odometer: camera_info does not "
@@ -165,12 +178,29 @@ def _rotation_fault(window: _Window) -> InputFault | None:
     return None
 
 
-def _tilted_fault(seen: np.ndarray, measured: np.ndarray) -> InputFault | None:
+def _summed(seconds: np.ndarray, *rotations: np.ndarray) -> list[np.ndarray]:
+    """Rotation vectors over chunks of time: their median times their number, against outliers."""
+    chunk = (np.cumsum(seconds) / _CHUNK_S).astype(int)
+    starts = np.flatnonzero(np.diff(chunk, prepend=-1))[1:]
+    return [
+        np.array([len(part) * np.median(part, axis=0) for part in np.split(vectors, starts)])
+        for vectors in rotations
+    ]
+
+
+def _degrees_fault(factor: float) -> InputFault:
+    return InputFault(
+        "yaw_degrees",
+        f"the odometer turns {factor:.0f} times as fast as the images: its angular velocity is "
+        "probably in degrees per second; publish rad/s (REP 103)",
+    )
+
+
+def _tilted_fault(axis: int, measured: np.ndarray) -> InputFault | None:
     """The seen turns are not about the base's z axis, as a robot's on a floor are."""
     yaws = np.sum(measured[:, 2] ** 2) > 0.5 * np.sum(measured**2)
     if not yaws:
         return None
-    axis = int(np.argmax(np.sum(seen**2, axis=0)))
     return InputFault(
         "extrinsics",
         f"through the mounting the images turn about {_AXIS_NAMES[axis]} of the base, not about "
@@ -180,8 +210,8 @@ def _tilted_fault(seen: np.ndarray, measured: np.ndarray) -> InputFault | None:
 
 
 def _slope(measured: np.ndarray, seen: np.ndarray) -> float:
-    """Robust slope through the origin: median of the quotients, weighted by the turn."""
-    quotient, weight = measured / seen, np.abs(seen)
+    """Robust slope through the origin: weighted median of the quotients."""
+    quotient, weight = measured / seen, np.minimum(np.abs(seen), _STEADY_TURN)
     order = np.argsort(quotient)
     share = np.cumsum(weight[order])
     return float(quotient[order][np.searchsorted(share, 0.5 * share[-1])])
