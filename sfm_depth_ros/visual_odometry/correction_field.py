@@ -123,10 +123,7 @@ class CorrectionField:
             cv2.remap(values.reshape(-1, columns), self._columns, plane, cv2.INTER_LINEAR)
             for values in (correction, deeper, nodes.variance)
         )
-        far -= near
-        far *= between
-        near += far
-        return near, variance
+        return near + between * (far - near), variance
 
     def _place(self, points: FieldPoints) -> np.ndarray:
         """``(3, N)`` (depth, row, column) of the points in cells of the finest grid."""

@@ -4,7 +4,8 @@
 
 Corners crowd where texture is, while the ratio is that of all pixels: each landmark weighs as much
 as the area that it stands for. The interval is a delete-a-group jackknife over tracks (Kott 2001),
-so that a track that is seen in many images counts once.
+so that a track that is seen in many images counts once. Wheels that slip lengthen every landmark's
+depth and the camera's height above the floor alike: the height shows the slip, and takes it out.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sfm_depth_ros.visual_odometry.anchor_points import AnchorPoints
+from sfm_depth_ros.visual_odometry.depth_correction import robust_spread
 
 WINDOW_S = 60.0
 _BLOCK_S = 1.0  # images of so long are one sample of the window
@@ -28,6 +30,7 @@ _STUDENT_90 = 2.015  # two-sided 90 %, _GROUPS - 1 degrees of freedom
 _SYSTEMATIC = 0.005  # relative: the odometer's own scale, pixels that never hold a landmark
 # share of the blocks' own change that landmarks and all pixels do not have in common
 _UNSEEN = 0.5
+_STEADY_FLOOR = 0.1  # relative; a floor that varies more is none
 _TUNING = 2.0  # blocks of so many spreads from the middle weigh a quarter
 _SMALLEST_SPREAD = 0.03
 _NORMAL_MAD = 1.4826
@@ -48,12 +51,13 @@ class ScaleEstimate:
 class _Sample:
     stamp_ns: int
     log_ratios: np.ndarray  # (1 + groups,) of all landmarks, and without each group
+    log_height: float  # of the camera above the floor, NaN where no floor is seen
 
 
 class LandmarkScaleMonitor:
     """Remembers the ratio of each image, and summarises the newest ones robustly.
 
-    Seconds in which the ratio is far from the others (wheels that slip) hardly count.
+    Seconds in which the ratio is far from the others hardly count.
 
     Args:
         window_s: Driven seconds that count.
@@ -67,20 +71,29 @@ class LandmarkScaleMonitor:
         """Forget everything (another model, a jump in time)."""
         self._samples.clear()
 
-    def add(self, stamp_ns: int, points: AnchorPoints, width: int) -> None:
+    def add(
+        self,
+        stamp_ns: int,
+        points: AnchorPoints,
+        width: int,
+        floor_height: float | None = None,
+    ) -> None:
         """Take the landmarks of one image in which the camera moves.
 
         Args:
             stamp_ns: Of the image.
             points: Landmarks beside the network's inverse output in 1/m.
             width: Of the network's image, pixels.
+            floor_height: Metres of the camera above the floor by the same landmarks (see
+                ``ground_of_landmarks``); a few a second are enough.
         """
         ratios = _image_ratios(points, width)
         if ratios is None:
             return
         if self._samples and stamp_ns < self._samples[-1].stamp_ns:
             self.clear()
-        self._samples.append(_Sample(stamp_ns, ratios))
+        height = math.nan if floor_height is None else math.log(floor_height)
+        self._samples.append(_Sample(stamp_ns, ratios, height))
         while stamp_ns - self._samples[0].stamp_ns > self._window_ns:
             self._samples.popleft()
 
@@ -106,9 +119,24 @@ class LandmarkScaleMonitor:
             return np.zeros((0, 1 + _GROUPS))
         stamps = np.array([sample.stamp_ns for sample in self._samples])
         ratios = np.array([sample.log_ratios for sample in self._samples])
+        heights = np.array([sample.log_height for sample in self._samples])
         block = ((stamps - stamps[0]) / (_BLOCK_S * 1e9)).astype(int)
-        starts = np.flatnonzero(np.diff(block, prepend=-1))
-        return np.array([np.median(part, axis=0) for part in np.split(ratios, starts[1:])])
+        starts = np.flatnonzero(np.diff(block, prepend=-1))[1:]
+        medians = np.array([np.median(part, axis=0) for part in np.split(ratios, starts)])
+        return medians + _slip(np.split(heights, starts))[:, None]
+
+
+def _slip(heights: list[np.ndarray]) -> np.ndarray:
+    """Log of the odometer's length over its usual one in each block, by the floor; 0 = unknown."""
+    seen = [part[np.isfinite(part)] for part in heights]
+    known = np.array([len(part) > 0 for part in seen])
+    slip = np.zeros(len(seen))
+    if np.count_nonzero(known) < _MIN_BLOCKS:
+        return slip
+    slip[known] = [np.median(part) for part in seen if len(part)]
+    slip[known] -= np.median(slip[known])
+    is_steady = robust_spread(slip[known]) < _STEADY_FLOOR
+    return slip if is_steady else np.zeros(len(seen))
 
 
 def _image_ratios(points: AnchorPoints, width: int) -> np.ndarray | None:
