@@ -12,6 +12,7 @@ import numpy as np
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.visual_odometry.landmarks import Landmarks
 
+_CELLS_ACROSS = 10
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
 
 
@@ -28,9 +29,17 @@ class AnchorPoints:
     inverse_depth: np.ndarray  # (N,) float64, of the landmarks, 1/m
     relative_std: np.ndarray  # (N,) float64, standard deviation of the inverse depth over itself
     ids: np.ndarray  # (N,) int64, number of the track
+    # (N,) int64, square cell of the image (ten across) that each lies in: corners crowd where
+    # texture is, while depth is that of all pixels, so the points of one cell share its weight
+    cells: np.ndarray
 
     def __len__(self) -> int:
         return len(self.output)
+
+    @property
+    def area(self) -> np.ndarray:
+        """Share of a cell that each point stands for, ``(N,)``."""
+        return np.asarray(1.0 / np.bincount(self.cells)[self.cells])
 
     @classmethod
     def of(cls, landmarks: Landmarks, output: np.ndarray, intrinsics: Intrinsics) -> AnchorPoints:
@@ -47,7 +56,8 @@ class AnchorPoints:
         inside &= np.isfinite(landmarks.inverse_depth_std) & (landmarks.inverse_depth > 0)
         if not inside.any():
             nothing = np.zeros(0)
-            return cls(nothing, nothing, nothing, nothing, nothing, nothing, np.zeros(0, np.int64))
+            integers = np.zeros(0, np.int64)
+            return cls(nothing, nothing, nothing, nothing, nothing, nothing, integers, integers)
         columns, rows, seen = columns[inside], rows[inside], landmarks.selected(inside)
         lowest, highest = cv2.erode(output, _NEIGHBOURS), cv2.dilate(output, _NEIGHBOURS)
         at = np.rint(rows).astype(int), np.rint(columns).astype(int)
@@ -64,7 +74,15 @@ class AnchorPoints:
             seen.inverse_depth[known],
             seen.relative_std[known],
             seen.ids[known],
+            image_cells(columns[known], rows[known], width),
         )
+
+
+def image_cells(columns: np.ndarray, rows: np.ndarray, width: int) -> np.ndarray:
+    """Cell of each point of an image ``width`` pixels wide, ``(N,)`` int64."""
+    size = width / _CELLS_ACROSS
+    column = np.clip(columns / size, 0, _CELLS_ACROSS - 1).astype(np.int64)
+    return np.asarray((rows / size).astype(np.int64) * _CELLS_ACROSS + column)
 
 
 def _network_pixels(landmarks: Landmarks, to: Intrinsics) -> tuple[np.ndarray, np.ndarray]:

@@ -22,8 +22,7 @@ _MODEL_STD = 0.1  # relative error of a good network's depth at one pixel
 _NORMAL_MAD = 1.4826
 _TUNING = 2.5  # residuals of so many standard deviations weigh a quarter
 _STEPS = 4
-_POINTS_PER_SAMPLE = 4  # neighbouring landmarks share the network's error
-_MOST_SAMPLES = 30
+_CELLS_PER_SAMPLE = 2.0  # neighbouring cells share the network's error
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +65,7 @@ def fit_factor(points: AnchorPoints) -> DepthCorrection | None:
     """Robust factor between the network's output and the landmarks of one image.
 
     Iteratively reweighted mean of the logarithms with Geman-McClure weights, begun at their
-    median, so that up to nearly half of the landmarks may be wrong.
+    median, so that nearly half of the area that landmarks stand for may be wrong.
 
     Returns:
         The factor with its variance, or None with fewer than ``MIN_POINTS`` points.
@@ -75,12 +74,13 @@ def fit_factor(points: AnchorPoints) -> DepthCorrection | None:
         return None
     offset = np.log(points.inverse_depth) - np.log(points.output)
     variance = points.relative_std**2 + points.output_spread**2 + _MODEL_STD**2
-    middle = float(np.median(offset))
+    area = points.area
+    middle = weighted_median(offset, area)
     for _ in range(_STEPS):
-        weights = _weights(offset - middle, variance)
+        weights = area * _weights(offset - middle, variance)
         middle = float(weights @ offset / weights.sum())
     spread = weights @ (offset - middle) ** 2 / weights.sum()
-    log_variance = float(spread + _MODEL_STD**2) / _samples(weights)
+    log_variance = float(spread + _MODEL_STD**2) / _samples(weights, points.cells)
     return DepthCorrection(math.exp(middle), 0.0, np.diag((log_variance, 0.0)))
 
 
@@ -100,27 +100,35 @@ def fit_affine(points: AnchorPoints) -> DepthCorrection | None:
     unit = float(np.median(points.output))
     design = np.stack((points.output / unit, np.ones(len(points))), axis=1)
     solution = np.array((start.inverse_factor * unit, 0.0))
+    area = points.area
     relative = points.relative_std**2 + points.output_spread**2 + _MODEL_STD**2
     for _ in range(2 * _STEPS):
         fitted = np.maximum(design @ solution, MIN_INVERSE_DEPTH)
         scale = np.maximum(fitted, 0.5 * points.inverse_depth)
         residuals = (points.inverse_depth - fitted) / scale
         rows = design / scale[:, None]
-        weighted = rows * _weights(residuals, relative)[:, None]
+        weighted = rows * (area * _weights(residuals, relative))[:, None]
         normal = weighted.T @ rows
         if np.linalg.cond(normal) > 1e8:
             return None
         solution = np.linalg.solve(normal, weighted.T @ (points.inverse_depth / scale))
     if solution[0] <= 0:
         return None
-    weights = _weights(residuals, relative)
+    weights = area * _weights(residuals, relative)
     spread = float(weights @ residuals**2 / weights.sum()) + _MODEL_STD**2
-    share = weights.sum() / _samples(weights)
+    share = weights.sum() / _samples(weights, points.cells)
     covariance = np.linalg.inv((rows * weights[:, None]).T @ rows) * spread * share
     to_log = np.diag((1.0 / solution[0], 1.0))
     return DepthCorrection(
         float(solution[0] / unit), float(solution[1]), to_log @ covariance @ to_log
     )
+
+
+def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
+    """Value that half of the weight lies below."""
+    order = np.argsort(values)
+    share = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(share, 0.5 * share[-1])])
 
 
 def robust_spread(residuals: np.ndarray) -> float:
@@ -136,7 +144,8 @@ def _weights(residuals: np.ndarray, variance: np.ndarray) -> np.ndarray:
     return np.asarray(variance.min() / variance / (1.0 + residuals**2 / limit) ** 2)
 
 
-def _samples(weights: np.ndarray) -> float:
-    """Number of independent samples that the points are worth."""
-    effective = weights.sum() ** 2 / np.sum(weights**2)
-    return float(np.clip(effective / _POINTS_PER_SAMPLE, 1.0, _MOST_SAMPLES))
+def _samples(weights: np.ndarray, cells: np.ndarray) -> float:
+    """Number of independent samples that the points are worth: of cells, two of which share."""
+    by_cell = np.bincount(cells, weights)
+    effective = by_cell.sum() ** 2 / np.sum(by_cell**2)
+    return max(float(effective) / _CELLS_PER_SAMPLE, 1.0)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sfm_depth_ros.geometry.frames import invert, rotation_vector
+from sfm_depth_ros.visual_odometry.depth_correction import weighted_median
 
 MIN_SECONDS = 3.0  # of driving that a verdict rests on
 _MIN_LENGTH = 0.02  # metres between two images below which no direction is compared
@@ -211,10 +212,7 @@ def _tilted_fault(axis: int, measured: np.ndarray) -> InputFault | None:
 
 def _slope(measured: np.ndarray, seen: np.ndarray) -> float:
     """Robust slope through the origin: weighted median of the quotients."""
-    quotient, weight = measured / seen, np.minimum(np.abs(seen), _STEADY_TURN)
-    order = np.argsort(quotient)
-    share = np.cumsum(weight[order])
-    return float(quotient[order][np.searchsorted(share, 0.5 * share[-1])])
+    return weighted_median(measured / seen, np.minimum(np.abs(seen), _STEADY_TURN))
 
 
 def _direction_fault(window: _Window) -> InputFault | None:

@@ -17,12 +17,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from sfm_depth_ros.visual_odometry.anchor_points import AnchorPoints
-from sfm_depth_ros.visual_odometry.depth_correction import robust_spread
+from sfm_depth_ros.visual_odometry.depth_correction import robust_spread, weighted_median
 
 WINDOW_S = 60.0
 _BLOCK_S = 1.0  # images of so long are one sample of the window
 _MIN_BLOCKS = 3
-_CELLS_ACROSS = 10  # of the image's width; landmarks of one cell share its area
 _MIN_CELLS = 8
 _MAX_RELATIVE_STD = 0.3  # of a landmark's inverse depth
 _GROUPS = 6
@@ -75,7 +74,6 @@ class LandmarkScaleMonitor:
         self,
         stamp_ns: int,
         points: AnchorPoints,
-        width: int,
         floor_height: float | None = None,
     ) -> None:
         """Take the landmarks of one image in which the camera moves.
@@ -83,11 +81,10 @@ class LandmarkScaleMonitor:
         Args:
             stamp_ns: Of the image.
             points: Landmarks beside the network's inverse output in 1/m.
-            width: Of the network's image, pixels.
             floor_height: Metres of the camera above the floor by the same landmarks (see
                 ``ground_of_landmarks``); a few a second are enough.
         """
-        ratios = _image_ratios(points, width)
+        ratios = _image_ratios(points)
         if ratios is None:
             return
         if self._samples and stamp_ns < self._samples[-1].stamp_ns:
@@ -139,30 +136,22 @@ def _slip(heights: list[np.ndarray]) -> np.ndarray:
     return slip if is_steady else np.zeros(len(seen))
 
 
-def _image_ratios(points: AnchorPoints, width: int) -> np.ndarray | None:
+def _image_ratios(points: AnchorPoints) -> np.ndarray | None:
     """Log ratio of one image by all landmarks, and without each group of tracks."""
     certain = points.relative_std < _MAX_RELATIVE_STD
-    if np.count_nonzero(certain) < _MIN_CELLS:
-        return None
-    size = width / _CELLS_ACROSS
-    columns, rows = (points.columns[certain] / size).astype(int), points.rows[certain] / size
-    cells = rows.astype(int) * _CELLS_ACROSS * 2 + columns
-    log_ratio = np.log(points.inverse_depth[certain] / points.output[certain])
-    order = np.argsort(log_ratio)
-    cells, log_ratio, group = cells[order], log_ratio[order], points.ids[certain][order] % _GROUPS
+    cells, group = points.cells[certain], points.ids[certain] % _GROUPS
     if len(np.unique(cells)) < _MIN_CELLS:
         return None
+    log_ratio = np.log(points.inverse_depth[certain] / points.output[certain])
     chosen = [np.ones(len(cells), bool), *(group != number for number in range(_GROUPS))]
     if not all(mask.any() for mask in chosen):
         return None
     return np.array([_area_median(log_ratio[mask], cells[mask]) for mask in chosen])
 
 
-def _area_median(ordered: np.ndarray, cells: np.ndarray) -> float:
-    """Median of ordered values, each weighing the share of its cell."""
-    weights = 1.0 / np.bincount(cells)[cells]
-    share = np.cumsum(weights)
-    return float(ordered[np.searchsorted(share, 0.5 * share[-1])])
+def _area_median(values: np.ndarray, cells: np.ndarray) -> float:
+    """Median of values that share the weight of their cell."""
+    return weighted_median(values, 1.0 / np.bincount(cells)[cells])
 
 
 def _robust_mean(blocks: np.ndarray) -> np.ndarray:

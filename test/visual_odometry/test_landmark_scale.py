@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pytest
 
-from sfm_depth_ros.visual_odometry.anchor_points import AnchorPoints
+from sfm_depth_ros.visual_odometry.anchor_points import AnchorPoints, image_cells
 from sfm_depth_ros.visual_odometry.landmark_scale import LandmarkScaleMonitor
 
 WIDTH = 320
@@ -23,7 +23,9 @@ def points(ratio: float, seed: int, noise: float = 0.0, count: int = 200) -> Anc
     output = inverse / (ratio * np.exp(rng.normal(0.0, noise, count)))
     columns, rows = rng.uniform(0, 319, count), rng.uniform(0, 95, count)
     ids = rng.integers(0, 10_000, count)
-    return AnchorPoints(columns, rows, output, np.zeros(count), inverse, np.full(count, 0.05), ids)
+    cells = image_cells(columns, rows, WIDTH)
+    certain, even = np.full(count, 0.05), np.zeros(count)
+    return AnchorPoints(columns, rows, output, even, inverse, certain, ids, cells)
 
 
 def fed(ratios: list[float], noise: float = 0.0, window_s: float = 60.0) -> LandmarkScaleMonitor:
@@ -32,7 +34,7 @@ def fed(ratios: list[float], noise: float = 0.0, window_s: float = 60.0) -> Land
     for second, ratio in enumerate(ratios):
         for image in range(10):
             stamp = second * SECOND + image * SECOND // 10
-            monitor.add(stamp, points(ratio, 10 * second + image, noise), WIDTH)
+            monitor.add(stamp, points(ratio, 10 * second + image, noise))
     return monitor
 
 
@@ -51,7 +53,7 @@ def test_ninety_per_cent_interval_holds_the_truth() -> None:
         monitor = LandmarkScaleMonitor()
         for image in range(60):
             seen = points(0.8, 1000 * trial + image, noise=0.3)
-            monitor.add(image * SECOND // 10, seen, WIDTH)
+            monitor.add(image * SECOND // 10, seen)
         estimate = monitor.estimate
         assert estimate is not None
         inside.append(estimate.low < 0.8 < estimate.high)
@@ -67,7 +69,7 @@ def with_slip(factor: float, usual: list[float]) -> LandmarkScaleMonitor:
         for image in range(10):
             height = 1.1 * slip * math.exp(rng.normal(0, 0.02)) if image % 3 == 0 else None
             seen = points(ratio / slip, 10 * second + image)
-            monitor.add(second * SECOND + image * SECOND // 10, seen, WIDTH, height)
+            monitor.add(second * SECOND + image * SECOND // 10, seen, height)
     return monitor
 
 
@@ -84,7 +86,7 @@ def test_a_lasting_change_of_height_is_believed() -> None:
     """The floor only takes out what differs from the usual: a constant error stays visible."""
     monitor = LandmarkScaleMonitor()
     for image in range(200):
-        monitor.add(image * SECOND // 10, points(0.5, image), WIDTH, floor_height=2.2)
+        monitor.add(image * SECOND // 10, points(0.5, image), floor_height=2.2)
     assert monitor.estimate is not None
     assert monitor.estimate.ratio == pytest.approx(0.5, rel=1e-6)
 
@@ -93,7 +95,7 @@ def test_a_floor_that_varies_is_left_out() -> None:
     monitor = LandmarkScaleMonitor()
     rng = np.random.default_rng(0)
     for image in range(200):
-        monitor.add(image * SECOND // 10, points(1.0, image), WIDTH, float(rng.uniform(0.5, 5)))
+        monitor.add(image * SECOND // 10, points(1.0, image), float(rng.uniform(0.5, 5)))
     assert monitor.estimate is not None
     assert monitor.estimate.ratio == pytest.approx(1.0, rel=1e-6)
 
@@ -101,18 +103,21 @@ def test_a_floor_that_varies_is_left_out() -> None:
 def test_each_part_of_the_image_weighs_its_area() -> None:
     """A textured corner holds nine tenths of the landmarks, another ratio, and 1 % of the area."""
     even, crowd = points(1.0, 1, count=300), points(1.0, 2, count=2700)
+    columns = np.concatenate((even.columns, crowd.columns / 10))
+    rows = np.concatenate((even.rows, crowd.rows / 10))
     joined = AnchorPoints(
-        np.concatenate((even.columns, crowd.columns / 10)),
-        np.concatenate((even.rows, crowd.rows / 10)),
+        columns,
+        rows,
         np.concatenate((even.output, crowd.output / 2)),
         np.zeros(3000),
         np.concatenate((even.inverse_depth, crowd.inverse_depth)),
         np.full(3000, 0.05),
         np.arange(3000),
+        image_cells(columns, rows, WIDTH),
     )
     monitor = LandmarkScaleMonitor()
     for image in range(50):
-        monitor.add(image * SECOND // 10, joined, WIDTH)
+        monitor.add(image * SECOND // 10, joined)
     assert monitor.estimate is not None
     assert monitor.estimate.ratio == pytest.approx(1.0, abs=0.01)
 
@@ -128,7 +133,7 @@ def test_only_the_window_counts_and_clear_forgets() -> None:
 def test_too_few_landmarks_or_seconds_say_nothing() -> None:
     monitor = LandmarkScaleMonitor()
     for image in range(100):
-        monitor.add(image * SECOND // 10, points(1.0, image, count=5), WIDTH)
+        monitor.add(image * SECOND // 10, points(1.0, image, count=5))
     assert monitor.estimate is None
     assert fed([1.0, 1.0]).estimate is None
 
@@ -136,6 +141,6 @@ def test_too_few_landmarks_or_seconds_say_nothing() -> None:
 def test_a_jump_back_in_time_begins_anew() -> None:
     monitor = fed([2.0] * 20)
     for image in range(50):
-        monitor.add(image * SECOND // 10, points(1.0, image), WIDTH)
+        monitor.add(image * SECOND // 10, points(1.0, image))
     assert monitor.estimate is not None
     assert monitor.estimate.ratio == pytest.approx(1.0, rel=1e-6)
