@@ -27,7 +27,7 @@ _COARSE_LOG_DEPTH = 1.0
 _NEAREST, _FARTHEST = 0.3, 200.0  # metres, ends of the grid; depth beyond is read at its end
 _FIELD_STD = 0.3  # of a network's error in log depth at each level: the prior
 _SMALLEST_STD = 0.05  # of a landmark's residual: below it the network's pixels are not worth more
-_TUNING = 3.0  # residuals of so many spreads weigh a quarter
+_TUNING = 2.5  # residuals of so many spreads weigh a quarter
 _SMALLEST_SPREAD = 0.15
 _CORNERS = np.array(tuple(product((0, 1), repeat=3)))  # of a cell: (depth, row, column)
 
