@@ -86,16 +86,26 @@ class DepthAnchor:
         """
         known = output > 0  # NaN is not
         output = np.where(known, output, np.float32(0))
+        if self._mode == "off":
+            return self._result(output, known, DepthCorrection(), None, 0)
         points = AnchorPoints.of(landmarks, output, intrinsics)
-        correction = DepthCorrection()
-        if self._mode != "off":
-            correction = self._filter.advance(points, seconds, is_moving)
-        inverse = correction.inverse_depth(output)
-        log_variance = None
+        correction = self._filter.advance(points, seconds, is_moving)
+        inverse, log_variance = correction.inverse_depth(output), None
         if self._mode == "local":
             inverse, log_variance = self._locally(inverse, correction, points)
-        depth = np.where(known, 1.0 / inverse, np.float32(np.nan))
-        return AnchoredDepth(depth, correction, log_variance, len(points), self._filter.remark)
+        return self._result(inverse, known, correction, log_variance, len(points))
+
+    def _result(
+        self,
+        inverse: np.ndarray,
+        known: np.ndarray,
+        correction: DepthCorrection,
+        log_variance: np.ndarray | None,
+        points: int,
+    ) -> AnchoredDepth:
+        with np.errstate(divide="ignore"):
+            depth = np.where(known, 1.0 / inverse, np.float32(np.nan))
+        return AnchoredDepth(depth, correction, log_variance, points, self._filter.remark)
 
     def _locally(
         self, inverse: np.ndarray, correction: DepthCorrection, points: AnchorPoints

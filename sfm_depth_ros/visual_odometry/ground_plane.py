@@ -13,7 +13,7 @@ from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.visual_odometry.landmarks import Landmarks
 
 _STEEPEST = math.tan(math.radians(3.0))  # below the horizon; flatter rays meet the floor too far
-_CANDIDATES = 60
+_CANDIDATES = 30
 _BAND = 0.08  # relative height within which points are of one floor
 _MAX_TILT = math.tan(math.radians(15.0))
 _MIN_POINTS = 12
