@@ -28,7 +28,7 @@ _STEADY_TURN = 0.1  # the same beyond which a chunk's quotient has no more weigh
 _MIN_CHUNKS = 3
 _DOMINANCE = 3.0  # of turns about one axis over those about the two others, squared
 _MIN_TURN = 0.1  # radians turned in all, for a sign, an axis or a unit
-_MIN_TURN_FOCAL = 0.3  # the same for a factor near one
+_MIN_TURN_FOCAL = 0.15  # the same for a factor near one
 _IMPLAUSIBLE_TURN, _IMPLAUSIBLE_FACTOR = 1.0, 10.0  # radians in all; over what is seen
 _UNIT_FACTORS = {"km/h": 3.6, "mph": 2.23694, "cm/s": 100.0, "mm/s": 1000.0}
 _UNIT_TOLERANCE = 0.4  # in the logarithm, for the network, whose own scale may be so far off
@@ -36,7 +36,7 @@ _LONE_FACTOR, _LONE_TOLERANCE = 3.0, 0.3  # a network alone is believed about la
 _HEIGHT_TOLERANCE = 0.2  # the same for the height above the floor
 _CONTRADICTION = math.radians(10.0)  # between directions of travel; less is a mount's tolerance
 _AXIS_NAMES = ("x (forward)", "y (left)", "z (up)")
-_FOCAL_TOLERANCE = 0.15
+_FOCAL_TOLERANCE = 0.2
 
 
 @dataclass(frozen=True, eq=False)
