@@ -78,13 +78,13 @@ class DepthAnchor:
 
         Args:
             output: ``(h, w)`` float32 inverse output of the network (1 / depth of a metric
-                network), > 0; NaN where it has none.
+                network), 0 infinitely far; NaN where it has none.
             intrinsics: Camera of ``output``.
             landmarks: Of the same image.
             seconds: Time since the image before.
             is_moving: Whether the camera has moved since then.
         """
-        known = output > 0  # NaN is not
+        known = np.isfinite(output) & (output >= 0)
         output = np.where(known, output, np.float32(0))
         if self._mode == "off":
             return self._result(output, known, DepthCorrection(), None, 0)

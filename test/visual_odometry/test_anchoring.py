@@ -147,6 +147,32 @@ def test_invalid_pixels_stay_invalid_and_touch_nothing() -> None:
     assert abs_rel(result.depth[:, 45:], truth[:, 45:]) < 0.01
 
 
+@pytest.mark.parametrize("mode", ["off", "scale", "local"])
+def test_sky_at_infinity_stays_far(mode: str) -> None:
+    """Inverse output 0, as affine networks have it: beyond every range, not a wall and not NaN."""
+    truth = slanted_depth()
+    output = 1 / (1.3 * truth)
+    output[:8] = 0.0
+    anchor = DepthAnchor(mode)
+    for _ in range(30):
+        depth = anchor.anchor(output, CAMERA, landmarks_on(truth), SECONDS).depth
+    assert (depth[:8] > 1000).all()
+    assert np.isfinite(depth[10:]).all()
+
+
+def test_an_infinite_output_is_invalid() -> None:
+    truth = slanted_depth()
+    output = 1 / truth
+    output[40:60, 40:60] = np.inf
+    anchor = DepthAnchor("local")
+    for _ in range(30):
+        depth = anchor.anchor(output, CAMERA, landmarks_on(truth), SECONDS).depth
+    assert np.isnan(depth[40:60, 40:60]).all()
+    assert np.count_nonzero(np.isnan(depth)) == 400
+    known = np.isfinite(depth)
+    assert abs_rel(depth[known], truth[known]) < 0.01
+
+
 def test_a_moving_things_landmarks_hardly_bend_what_is_around() -> None:
     """A car of 40x30 pixels whose landmarks all lie twice as far as it is."""
     truth = slanted_depth()
