@@ -26,6 +26,7 @@ _COARSE_CELLS = 5  # cells of the coarsest grid over the image's width
 _COARSE_LOG_DEPTH = 1.0
 _NEAREST, _FARTHEST = 0.3, 200.0  # metres, ends of the grid; depth beyond is read at its end
 _FIELD_STD = 0.3  # of a network's error in log depth at each level: the prior
+_WORST_NETWORK_STD = 0.6  # of log depth, in a place unlike anything learnt
 _SMALLEST_STD = 0.05  # of a landmark's residual: below it the network's pixels are not worth more
 _TUNING = 2.5  # residuals of so many spreads weigh a quarter
 _SMALLEST_SPREAD = 0.15
@@ -79,8 +80,8 @@ class CorrectionField:
             The field's nodes, and ``(N,)`` residuals that it leaves.
         """
         place = self._place(points)
-        certainty = 1.0 / (points.variance + _SMALLEST_STD**2)
         left = points.residual.copy()
+        certainty = 1.0 / (points.variance + _SMALLEST_STD**2 + _excess(left))
         correction = np.zeros(self._cells + 1)
         for level in range(_LEVELS):
             if level:
@@ -141,6 +142,13 @@ def _variance(square: np.ndarray, evidence: np.ndarray) -> np.ndarray:
     prior = 1.0 / _FIELD_STD**2
     unexplained = (square + _SMALLEST_SPREAD**2 * prior) / (evidence + prior)
     return np.asarray(unexplained + 1.0 / (evidence + prior), np.float32)
+
+
+def _excess(residuals: np.ndarray) -> float:
+    """Variance beyond that of a network: landmarks that differ so much are wrong themselves."""
+    return (
+        max(robust_spread(residuals) ** 2 - _WORST_NETWORK_STD**2, 0.0) if len(residuals) else 0.0
+    )
 
 
 def _robust_weights(residuals: np.ndarray) -> np.ndarray:

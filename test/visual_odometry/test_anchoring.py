@@ -188,6 +188,18 @@ def test_a_moving_things_landmarks_hardly_bend_what_is_around() -> None:
     assert abs_rel(result.depth[away], truth[away]) < 0.02
 
 
+def test_landmarks_that_contradict_each_other_are_hardly_followed() -> None:
+    """Depths of noise, a factor of e^1.5 wide, beside a network that is right."""
+    truth = slanted_depth()
+    seen = landmarks_on(truth, 300)
+    noise = np.exp(np.random.default_rng(3).normal(0, 1.5, 300))
+    inverse = seen.inverse_depth * noise
+    wild = Landmarks(0, TRACKING, seen.pixels, inverse, 0.02 * inverse, seen.age, seen.ids)
+    factor = anchored("scale", truth, wild).correction.depth_factor
+    result = anchored("local", truth, wild)
+    assert abs_rel(result.depth, factor * truth) < 0.25
+
+
 def test_a_jump_of_all_landmarks_is_held_and_then_taken() -> None:
     """Wheels that slip for 10 s leave the factor; a lasting change becomes the new one."""
     truth = slanted_depth()
