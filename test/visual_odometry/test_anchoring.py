@@ -197,7 +197,7 @@ def test_landmarks_that_contradict_each_other_are_hardly_followed() -> None:
     wild = Landmarks(0, TRACKING, seen.pixels, inverse, 0.02 * inverse, seen.age, seen.ids)
     factor = anchored("scale", truth, wild).correction.depth_factor
     result = anchored("local", truth, wild)
-    assert abs_rel(result.depth, factor * truth) < 0.25
+    assert abs_rel(result.depth, factor * truth) < 0.1  # 0.37 if they were
 
 
 def test_a_jump_of_all_landmarks_is_held_and_then_taken() -> None:
