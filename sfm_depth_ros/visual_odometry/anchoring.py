@@ -16,7 +16,11 @@ import numpy as np
 
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.visual_odometry.anchor_points import AnchorPoints
-from sfm_depth_ros.visual_odometry.correction_field import CorrectionField, FieldPoints
+from sfm_depth_ros.visual_odometry.correction_field import (
+    CorrectionField,
+    FieldNodes,
+    FieldPoints,
+)
 from sfm_depth_ros.visual_odometry.correction_filter import CorrectionFilter
 from sfm_depth_ros.visual_odometry.depth_correction import DepthCorrection
 from sfm_depth_ros.visual_odometry.landmarks import Landmarks
@@ -55,6 +59,7 @@ class DepthAnchor:
         self._mode = mode
         self._filter = CorrectionFilter(output == "affine", output == "metric")
         self._field: CorrectionField | None = None
+        self._nodes: FieldNodes | None = None  # of the last image that moved
         self._shape = (0, 0)
 
     @property
@@ -65,6 +70,7 @@ class DepthAnchor:
     def clear(self) -> None:
         """Forget the correction (another model, a jump in time)."""
         self._filter.clear()
+        self._nodes = None
 
     def anchor(
         self,
@@ -82,7 +88,8 @@ class DepthAnchor:
             intrinsics: Camera of ``output``.
             landmarks: Of the same image.
             seconds: Time since the image before.
-            is_moving: Whether the camera has moved since then.
+            is_moving: Whether the camera has moved since then; while it stands, landmarks have
+                nothing new to show, and both corrections are kept as they are.
         """
         known = np.isfinite(output) & (output >= 0)
         output = np.where(known, output, np.float32(0))
@@ -92,7 +99,7 @@ class DepthAnchor:
         correction = self._filter.advance(points, seconds, is_moving)
         inverse, log_variance = correction.inverse_depth(output), None
         if self._mode == "local":
-            inverse, log_variance = self._locally(inverse, correction, points)
+            inverse, log_variance = self._locally(inverse, correction, points, is_moving)
         return self._result(inverse, known, correction, log_variance, len(points))
 
     def _result(
@@ -108,19 +115,25 @@ class DepthAnchor:
         return AnchoredDepth(depth, correction, log_variance, points, self._filter.remark)
 
     def _locally(
-        self, inverse: np.ndarray, correction: DepthCorrection, points: AnchorPoints
+        self,
+        inverse: np.ndarray,
+        correction: DepthCorrection,
+        points: AnchorPoints,
+        is_moving: bool,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Inverse depth after the local field, and the variance of its logarithm."""
         if self._field is None or inverse.shape != self._shape:
             self._field, self._shape = CorrectionField(*inverse.shape), inverse.shape
-        predicted = correction.inverse_depth(points.output)
-        seen = FieldPoints(
-            points.columns,
-            points.rows,
-            -np.log(predicted),
-            np.log(predicted / points.inverse_depth),
-            points.relative_std**2 + points.output_spread**2,
-        )
-        nodes, _ = self._field.fit(seen)
-        change, variance = self._field.read(nodes, -np.log(inverse))
+            self._nodes = None
+        if self._nodes is None or is_moving:
+            predicted = correction.inverse_depth(points.output)
+            seen = FieldPoints(
+                points.columns,
+                points.rows,
+                -np.log(predicted),
+                np.log(predicted / points.inverse_depth),
+                points.relative_std**2 + points.output_spread**2,
+            )
+            self._nodes = self._field.fit(seen)
+        change, variance = self._field.read(self._nodes, -np.log(inverse))
         return inverse * np.exp(-change), variance

@@ -48,7 +48,7 @@ class FieldPoints:
 
 
 @dataclass(frozen=True, eq=False)
-class _Nodes:
+class FieldNodes:
     """Corrections and their variance on the finest grid, ``(depth, row, column)`` float32."""
 
     correction: np.ndarray
@@ -73,12 +73,8 @@ class CorrectionField:
         rows = (np.arange(height, dtype=np.float32) + 0.5) / np.float32(self._pixel_cell)
         self._columns, self._rows = np.meshgrid(columns, rows)
 
-    def fit(self, points: FieldPoints) -> tuple[_Nodes, np.ndarray]:
-        """Fit the landmarks of one image.
-
-        Returns:
-            The field's nodes, and ``(N,)`` residuals that it leaves.
-        """
+    def fit(self, points: FieldPoints) -> FieldNodes:
+        """Fit the landmarks of one image."""
         place = self._place(points)
         left = points.residual.copy()
         certainty = 1.0 / (points.variance + _SMALLEST_STD**2 + _excess(left))
@@ -98,9 +94,9 @@ class CorrectionField:
             if level == 1:
                 square = _sum(index, share * (weights * np.minimum(left**2, 1.0)), evidence.shape)
                 variance = _variance(square, evidence)
-        return _Nodes(correction.astype(np.float32), _twice_as_fine(variance)), left
+        return FieldNodes(correction.astype(np.float32), _twice_as_fine(variance))
 
-    def read(self, nodes: _Nodes, log_depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, nodes: FieldNodes, log_depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The field at every pixel.
 
         Args:

@@ -229,6 +229,19 @@ def test_standing_keeps_the_correction() -> None:
     assert anchor.correction.inverse_factor == before.inverse_factor
 
 
+def test_standing_keeps_the_field_when_landmarks_vanish_or_drift() -> None:
+    """Bit for bit: depth does not swim while nothing moves."""
+    truth = slanted_depth()
+    network = truth.copy()
+    network[:, :160] *= 1.4
+    anchor = DepthAnchor("local")
+    for _ in range(30):
+        moving = anchor.anchor(1 / network, CAMERA, landmarks_on(truth, 600), SECONDS)
+    for seen in (Landmarks.none(0, TRACKING), landmarks_on(1.5 * truth, 600)):
+        still = anchor.anchor(1 / network, CAMERA, seen, SECONDS, is_moving=False)
+        np.testing.assert_array_equal(still.depth, moving.depth)
+
+
 def test_affine_output_gets_its_factor_and_shift() -> None:
     """1 / depth = A output + B with A = 0.002, B = 0.01 1/m, and two per cent of noise."""
     truth = slanted_depth()
