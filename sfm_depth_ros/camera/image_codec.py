@@ -54,6 +54,16 @@ _DECODERS: dict[str, tuple[type, int, Decoder]] = {
     **{f"{name}16": (np.uint16, 1, _to_8_bit(_converted(code))) for name, code in _BAYER.items()},
 }
 
+# encoding of a written image -> (sample type, samples per pixel)
+_MESSAGE_PIXELS: dict[str, tuple[np.dtype[Any], int]] = {
+    "rgb8": (np.dtype("u1"), 3),
+    "bgr8": (np.dtype("u1"), 3),
+    "mono8": (np.dtype("u1"), 1),
+    "16UC1": (np.dtype("<u2"), 1),
+    "32FC1": (np.dtype("<f4"), 1),
+}
+_MOST_MILLIMETRES = 65535
+
 
 def decode_image(
     encoding: str, data: Any, height: int, width: int, step: int, is_bigendian: bool = False
@@ -186,9 +196,48 @@ def encode_png(image: np.ndarray) -> bytes:
 
 
 def encode_depth(depth: np.ndarray) -> bytes:
-    """Compress ``(H, W)`` metres to a PNG of 16-bit millimetres; 0 = unknown or beyond 65.5 m."""
-    known = np.isfinite(depth) & (depth > 0) & (depth < 65.535)
-    return encode_png(np.where(known, np.round(depth * 1000.0), 0).astype(np.uint16))
+    """Compress ``(H, W)`` metres to a PNG of 16-bit millimetres, see ``depth_pixels``."""
+    return encode_png(depth_pixels(depth, "16UC1"))
+
+
+def depth_pixels(depth: np.ndarray, encoding: str) -> np.ndarray:
+    """Pixels of a depth image (REP 118).
+
+    Args:
+        depth: ``(H, W)`` float32 metres; NaN invalid, +Inf beyond range.
+        encoding: ``32FC1``: metres as they are; ``16UC1``: millimetres, 0 where unknown or
+            beyond 65.535 m.
+
+    Returns:
+        ``(H, W)`` of the encoding's type.
+
+    Raises:
+        ValueError: Another encoding.
+    """
+    if encoding not in ("32FC1", "16UC1"):
+        raise ValueError(f"encoding: expected '32FC1' or '16UC1', got {encoding!r}")
+    if encoding == "16UC1":
+        with np.errstate(invalid="ignore"):
+            millimetres = np.rint(depth * np.float32(1e3))
+            is_known = (millimetres > 0) & (millimetres <= _MOST_MILLIMETRES)
+        depth = np.where(is_known, millimetres, np.float32(0))
+    return depth.astype(_MESSAGE_PIXELS[encoding][0], copy=False)
+
+
+def message_pixels(pixels: np.ndarray, encoding: str) -> np.ndarray:
+    """An array as ``sensor_msgs/Image`` holds it: contiguous, of the encoding's type.
+
+    Args:
+        pixels: ``(H, W)`` or ``(H, W, C)``.
+        encoding: rgb8, bgr8, mono8, 16UC1 or 32FC1.
+
+    Raises:
+        ValueError: The shape does not fit the encoding, or it is another one.
+    """
+    kind, channels = _MESSAGE_PIXELS.get(encoding, (np.dtype("u1"), 0))
+    if channels != (pixels.shape[2] if pixels.ndim == 3 else 1):
+        raise ValueError(f"an array of shape {pixels.shape} is no {encoding} image")
+    return np.ascontiguousarray(pixels.astype(kind, copy=False))
 
 
 def _pixels(
