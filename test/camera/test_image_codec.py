@@ -13,6 +13,7 @@ from sfm_depth_ros.camera.image_codec import (
     decode_compressed_depth,
     decode_depth,
     decode_image,
+    depth_pixels,
     encode_depth,
     encode_jpeg,
     encode_png,
@@ -141,6 +142,14 @@ def test_depth_is_metres_with_zero_for_unknown():
     np.testing.assert_allclose(decode_depth("16UC1", millimetres.tobytes(), 1, 2, 4), [[1.5, 0]])
     with pytest.raises(DataError, match="rgb8"):
         decode_depth("rgb8", bytes(6), 1, 2, 6)
+
+
+def test_millimetres_have_one_bound_raw_and_compressed():
+    depth = np.array([[0.0004, 0.0006, 65.5354, 65.5356, np.inf, np.nan, -1.0]], np.float32)
+    pixels = depth_pixels(depth, "16UC1")
+    assert pixels.tolist() == [[0, 1, 65535, 0, 0, 0, 0]]
+    decoded = decode_compressed_depth("16UC1; png", encode_depth(depth))
+    np.testing.assert_array_equal(decoded, decode_depth("16UC1", pixels.tobytes(), 1, 7, 14))
 
 
 @pytest.mark.parametrize(("format", "header"), [("16UC1; png", 0), ("16UC1; compressedDepth", 12)])
