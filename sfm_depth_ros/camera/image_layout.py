@@ -11,9 +11,9 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from sfm_depth_ros.camera.lanczos import lanczos
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.geometry.camera import Intrinsics
+from sfm_depth_ros.optional import require
 
 MAX_CUT_SHARE = 1 / 8
 
@@ -62,6 +62,8 @@ class ImageLayout:
                 f"model.json asks for the filter {resize_filter!r}, expected "
                 f"{' or '.join(FILTERS)}; update sfm_depth_ros"
             )
+        if resize_filter == "lanczos":
+            require("PIL.Image")  # absent, it is named before the first image
         if input_width < multiple or input_width % multiple:
             raise ValueError(f"input_width: expected a multiple of {multiple}, got {input_width}")
         left, top, right, bottom = _cropped_area(area, crop)
@@ -190,6 +192,20 @@ def area_average(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         half = image.shape[1] // 2, image.shape[0] // 2
         image = cv2.resize(image, half, interpolation=cv2.INTER_AREA)
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def lanczos(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Scale an image by Pillow's antialiased Lanczos, the filter that imported models learnt with.
+
+    Args:
+        image: ``(H, W, 3)`` uint8.
+        size: (width, height) wanted.
+
+    Returns:
+        ``(height, width, 3)`` uint8, a copy.
+    """
+    pillow = require("PIL.Image")
+    return np.array(pillow.fromarray(image).resize(size, pillow.Resampling.LANCZOS))
 
 
 FILTERS = {"area": area_average, "lanczos": lanczos}
