@@ -203,7 +203,7 @@ def test_a_robot_without_torch_imports_what_it_runs() -> None:
         if not _needs_torch(module) and (has_ros or _room(module) not in ROS_ROOMS)
     ]  # fmt: skip
     expected = {
-        "geometry.camera", "geometry.frames", "camera.distortion", "snippets.velocity",
+        "geometry.camera", "geometry.frames", "camera.rectification", "snippets.velocity",
         "model_folder.folder", "engines.factory", "estimation.depth_estimator",
     }  # fmt: skip
     assert {f"sfm_depth_ros.{name}" for name in expected} <= set(modules)

@@ -7,12 +7,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from sfm_depth_ros.camera.camera_model import CameraModel
+from sfm_depth_ros.messages import (
+    camera_info_to_model,
+    depth_to_metres,
+    image_to_rgb,
+    mask_to_labels,
+    pose_of,
+    stamp_to_ns,
+    velocity_frame,
+    velocity_of,
+)
 from sfm_depth_ros.snippets.values import Velocity
 
 
@@ -118,3 +130,85 @@ Event = (
     | RightCameraInfoEvent
     | CompanionEvent
 )
+
+
+_Parser = Callable[[int, str, Any], Iterator[Event]]
+
+
+def message_events(role: str, time_ns: int, topic: str, message: Any) -> Iterator[Event]:
+    """Events of one message.
+
+    Args:
+        role: What the topic is for: a field's name of BagTopics.
+        time_ns: Bag time in nanoseconds.
+        topic: Topic name.
+        message: The message, with the fields of its ROS type.
+
+    Raises:
+        DataError: The message's content is impossible.
+    """
+    return _PARSERS[role][1](time_ns, topic, message)
+
+
+def event_kind(role: str) -> type:
+    """Class of the events that a role's messages give."""
+    return _PARSERS[role][0]
+
+
+def _image(time_ns: int, topic: str, message: Any) -> Iterator[Event]:
+    header = message.header
+    encoding = message.format if hasattr(message, "format") else message.encoding
+    decode = partial(image_to_rgb, message)
+    stamp_ns = stamp_to_ns(header.stamp)
+    yield ImageEvent(time_ns, stamp_ns, header.frame_id, topic, encoding, decode)
+
+
+def _depth_truth(time_ns: int, topic: str, message: Any) -> Iterator[Event]:
+    stamp_ns = stamp_to_ns(message.header.stamp)
+    yield DepthTruthEvent(time_ns, stamp_ns, partial(depth_to_metres, message))
+
+
+def _companion(role: str, decode: Callable[[Any], np.ndarray]) -> _Parser:
+    def parse(time_ns: int, topic: str, message: Any) -> Iterator[Event]:
+        stamp_ns = stamp_to_ns(message.header.stamp)
+        yield CompanionEvent(time_ns, stamp_ns, role, partial(decode, message))
+
+    return parse
+
+
+def _camera_info(time_ns: int, topic: str, message: Any) -> Iterator[Event]:
+    yield CameraInfoEvent(time_ns, camera_info_to_model(message))
+
+
+def _right_camera_info(time_ns: int, topic: str, message: Any) -> Iterator[Event]:
+    yield RightCameraInfoEvent(time_ns, camera_info_to_model(message))
+
+
+def _velocity(time_ns: int, topic: str, message: Any) -> Iterator[Event]:
+    yield VelocityEvent(time_ns, velocity_of(message), velocity_frame(message))
+
+
+def _transforms(time_ns: int, topic: str, message: Any) -> Iterator[Event]:
+    for stamped in message.transforms:
+        T = pose_of(stamped.transform)
+        yield TransformEvent(time_ns, stamped.header.frame_id, stamped.child_frame_id, T)
+
+
+def _pose_truth(time_ns: int, topic: str, message: Any) -> Iterator[Event]:
+    stamp_ns = stamp_to_ns(message.header.stamp)
+    yield PoseTruthEvent(time_ns, stamp_ns, pose_of(message.pose.pose))
+
+
+_PARSERS: dict[str, tuple[type, _Parser]] = {
+    "image": (ImageEvent, _image),
+    "camera_info": (CameraInfoEvent, _camera_info),
+    "velocity": (VelocityEvent, _velocity),
+    "tf_static": (TransformEvent, _transforms),
+    "depth_truth": (DepthTruthEvent, _depth_truth),
+    "pose_truth": (PoseTruthEvent, _pose_truth),
+    "right_image": (CompanionEvent, _companion("right_image", image_to_rgb)),
+    "right_camera_info": (RightCameraInfoEvent, _right_camera_info),
+    "sparse_depth": (CompanionEvent, _companion("sparse_depth", depth_to_metres)),
+    "instance_mask": (CompanionEvent, _companion("instance_mask", mask_to_labels)),
+}
+ROLES = tuple(_PARSERS)

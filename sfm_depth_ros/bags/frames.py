@@ -21,15 +21,12 @@ from sfm_depth_ros.bags.events import (
 from sfm_depth_ros.bags.reader import BagReader
 from sfm_depth_ros.bags.rig import BagRig, read_rig
 from sfm_depth_ros.bags.selection import BagSelection
-from sfm_depth_ros.bags.snippet_truth import TruthMemory
 from sfm_depth_ros.bags.topics import BagTopics, require_topics
 from sfm_depth_ros.camera.camera_model import CameraModel
-from sfm_depth_ros.camera.camera_truth import CameraTruth
 from sfm_depth_ros.camera.companions import CompanionPreparer, Matched, StampMatcher
-from sfm_depth_ros.camera.preprocessing import Preprocessor
+from sfm_depth_ros.camera.preprocessing import CameraTruth, Preprocessor
 from sfm_depth_ros.errors import DataError
-from sfm_depth_ros.snippets.builder import SnippetBuilder
-from sfm_depth_ros.snippets.values import Frame, Snippet
+from sfm_depth_ros.snippets.values import Frame
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
 
 MAX_DELAY = 4  # images that may come between an image and what belongs to it
@@ -219,35 +216,6 @@ def read_frames(
         chosen = reader.topics
     preprocessor = Preprocessor(rig.camera, input_width, crop, resize_filter=resize_filter)
     return BagFrames(selection, rig, preprocessor, count, chosen, camera is None, companions)
-
-
-def read_snippets(
-    frames: BagFrames,
-    min_displacement: float,
-    max_displacement: float,
-    max_image_gap_s: float,
-    with_truth: bool = False,
-) -> Iterator[Snippet]:
-    """Snippets of a bag, by the same builder that serves the live trainer.
-
-    Args:
-        frames: The bag; read with ``needs_velocity``.
-        min_displacement: Camera translation in metres between neighbours, at least.
-        max_displacement: The same, at most.
-        max_image_gap_s: Seconds between neighbours, at most.
-        with_truth: Whether they get the bag's true depth and motion, where it has them.
-    """
-    builder = SnippetBuilder(
-        frames.velocities, min_displacement, max_displacement, max_image_gap_s
-    )
-    frames.refused = builder.counts
-    truths = TruthMemory(frames.rig)
-    for bag_frame in frames:
-        if with_truth:
-            truths.remember(bag_frame.frame.stamp_ns, bag_frame.depth)
-        for snippet in builder.add(bag_frame.frame):
-            yield truths.attach(snippet) if with_truth else snippet
-    _logger.info("%s: refused frames %s", frames.path, builder.counts)
 
 
 def _count_images(reader: BagReader, selection: BagSelection) -> int:

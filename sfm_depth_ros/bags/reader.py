@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sfm_depth_ros.bags.events import Event
-from sfm_depth_ros.bags.message_events import ROLES, event_kind, message_events
+from sfm_depth_ros.bags.events import ROLES, Event, event_kind, message_events
 from sfm_depth_ros.bags.topics import BagTopics, choose_topics
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.optional import require

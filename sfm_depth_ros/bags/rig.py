@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +17,93 @@ from sfm_depth_ros.bags.events import (
     TransformEvent,
     VelocityEvent,
 )
-from sfm_depth_ros.bags.pose_track import PoseTrack
 from sfm_depth_ros.bags.reader import BagReader
-from sfm_depth_ros.bags.static_transforms import StaticTransforms
 from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.errors import DataError
-from sfm_depth_ros.geometry.frames import R_BASE_OPTICAL
+from sfm_depth_ros.geometry.frames import R_BASE_OPTICAL, invert, rotation_matrix, rotation_vector
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
+
+
+class StaticTransforms:
+    """Fixed transforms by frame names; the last word on a pair counts."""
+
+    def __init__(self) -> None:
+        self._neighbours: dict[str, dict[str, np.ndarray]] = {}
+
+    def __len__(self) -> int:
+        return len(self._neighbours)
+
+    @property
+    def frames(self) -> list[str]:
+        """All names seen, sorted."""
+        return sorted(self._neighbours)
+
+    def add(self, parent: str, child: str, T_parent_child: np.ndarray) -> None:
+        """Take one transform, ``(4, 4)`` metres; a leading slash (tf of ROS 1) is dropped."""
+        parent, child = parent.lstrip("/"), child.lstrip("/")
+        self._neighbours.setdefault(parent, {})[child] = T_parent_child
+        self._neighbours.setdefault(child, {})[parent] = invert(T_parent_child)
+
+    def lookup(self, target: str, source: str) -> np.ndarray:
+        """``T_target_source`` ``(4, 4)``: the pose of ``source`` in ``target``.
+
+        Raises:
+            DataError: No chain joins the two; the message names the frames that were seen.
+        """
+        target, source = target.lstrip("/"), source.lstrip("/")
+        found = {target: np.eye(4)}
+        queue = deque([target])
+        while queue and source not in found:
+            here = queue.popleft()
+            for there, T_here_there in self._neighbours.get(here, {}).items():
+                if there not in found:
+                    found[there] = found[here] @ T_here_there
+                    queue.append(there)
+        if source not in found:
+            seen = ", ".join(self.frames) or "none"
+            raise DataError(
+                f"no chain of static transforms from {target!r} to {source!r} (frames seen: "
+                f"{seen}): publish it on /tf_static, or give base_to_camera"
+            )
+        return found[source]
+
+
+MAX_GAP_S = 0.5
+
+
+class PoseTrack:
+    """Poses of one body in one world frame."""
+
+    def __init__(self, poses: dict[int, np.ndarray]) -> None:
+        """Take ``(4, 4)`` poses by their stamp in nanoseconds."""
+        self._stamps = sorted(poses)
+        self._poses = poses
+
+    def __len__(self) -> int:
+        return len(self._stamps)
+
+    def at(self, stamp_ns: int) -> np.ndarray | None:
+        """``T_world_body`` ``(4, 4)``, or None outside the track and in its gaps."""
+        if stamp_ns in self._poses:
+            return self._poses[stamp_ns]
+        place = bisect_left(self._stamps, stamp_ns)
+        if place == 0 or place == len(self._stamps):
+            return None
+        before, after = self._stamps[place - 1], self._stamps[place]
+        if after - before > MAX_GAP_S * 1e9:
+            return None
+        share = (stamp_ns - before) / (after - before)
+        return _between(self._poses[before], self._poses[after], share)
+
+
+def _between(a: np.ndarray, b: np.ndarray, share: float) -> np.ndarray:
+    """Straight line for the position, shortest turn for the orientation."""
+    answer = np.eye(4)
+    turn = rotation_vector(a[:3, :3].T @ b[:3, :3])
+    answer[:3, :3] = a[:3, :3] @ rotation_matrix(share * turn)
+    answer[:3, 3] = (1 - share) * a[:3, 3] + share * b[:3, 3]
+    return answer
+
 
 DEFAULT_BASE_FRAME = "base_link"
 

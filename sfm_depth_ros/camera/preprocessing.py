@@ -11,17 +11,35 @@ by two or more and alias.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from sfm_depth_ros.camera.camera_model import CameraModel
-from sfm_depth_ros.camera.camera_truth import CameraTruth
 from sfm_depth_ros.camera.image_layout import ImageLayout
 from sfm_depth_ros.camera.rectification import Rectification
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.snippets.values import Frame
+
+
+@dataclass(frozen=True, eq=False)
+class CameraTruth:
+    """True depth of a rectified image, any size."""
+
+    depth: np.ndarray  # `(H, W)` float32 metres along the rectified optical axis, 0 = unknown
+    # `(W,)` float64 where each column's centre lies in the network's image; may lie outside of
+    # what the network sees
+    columns: np.ndarray
+    rows: np.ndarray  # `(H,)` float64 the same for each row
+
+    @classmethod
+    def at_network_size(cls, depth: np.ndarray) -> CameraTruth:
+        """Truth ``(h, w)`` in metres that has the network image's own pixels."""
+        height, width = depth.shape
+        return cls(depth, np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64))
+
 
 __all__ = ["CameraModel", "Preprocessor"]
 

@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _camera(options: argparse.Namespace, image: np.ndarray) -> CameraModel:
-    from sfm_depth_ros.camera.camera_info_file import read_camera_info_file
+    from sfm_depth_ros.camera.camera_model import read_camera_info_file
     from sfm_depth_ros.camera.preprocessing import CameraModel
     from sfm_depth_ros.geometry.camera import Intrinsics
 

@@ -14,8 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sfm_depth_ros.bags.selection import BagSelection
-from sfm_depth_ros.bags.weighted_bag import WeightedBag
+from sfm_depth_ros.bags.selection import BagSelection, WeightedBag
 from sfm_depth_ros.cli.output_paths import output_file, sole_writer
 from sfm_depth_ros.cli.progress_bar import ProgressBar
 from sfm_depth_ros.cli.recipe_file import recipe_file

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sfm_depth_ros.bags.events import ImageEvent
-from sfm_depth_ros.bags.message_events import message_events
+from sfm_depth_ros.bags.events import ImageEvent, message_events
 from sfm_depth_ros.bags.reader import BagReader, RawMessage
 from sfm_depth_ros.bags.rig import BagRig, read_rig
 from sfm_depth_ros.bags.topics import require_topics

@@ -17,8 +17,7 @@ from rclpy.node import Node
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from sfm_depth_ros.camera.camera_info_file import read_camera_info_file
-from sfm_depth_ros.camera.camera_model import CameraModel
+from sfm_depth_ros.camera.camera_model import CameraModel, read_camera_info_file
 from sfm_depth_ros.config.schema import NodeConfig
 from sfm_depth_ros.ros import qos
 from sfm_depth_ros.ros.complaints import Complaints

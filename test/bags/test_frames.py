@@ -16,9 +16,10 @@ from bags.small_bag import (
 
 pytest.importorskip("rosbags")
 
-from sfm_depth_ros.bags.frames import read_frames, read_snippets
+from sfm_depth_ros.bags.frames import read_frames
 from sfm_depth_ros.bags.reader import BagReader
 from sfm_depth_ros.bags.rig import read_rig
+from sfm_depth_ros.bags.snippets import read_snippets
 from sfm_depth_ros.bags.topics import BagTopics
 from sfm_depth_ros.bags.writer import BagWriter
 from sfm_depth_ros.camera.camera_model import CameraModel

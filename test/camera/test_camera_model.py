@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sfm_depth_ros.camera.camera_info_file import read_camera_info_file
-from sfm_depth_ros.camera.camera_model import CameraModel
+from sfm_depth_ros.camera.camera_model import CameraModel, read_camera_info_file
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.geometry.camera import Intrinsics
 

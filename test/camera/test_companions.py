@@ -23,7 +23,8 @@ from bags.small_bag import (
 
 pytest.importorskip("rosbags")
 
-from sfm_depth_ros.bags.frames import BagFrame, read_frames, read_snippets
+from sfm_depth_ros.bags.frames import BagFrame, read_frames
+from sfm_depth_ros.bags.snippets import read_snippets
 from sfm_depth_ros.bags.topics import choose_topics
 from sfm_depth_ros.bags.writer import BagWriter
 from sfm_depth_ros.camera.camera_model import CameraModel

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from sfm_depth_ros.bags.frames import BagFrames, read_frames, read_snippets
+from sfm_depth_ros.bags.frames import BagFrames, read_frames
 from sfm_depth_ros.bags.selection import BagSelection
-from sfm_depth_ros.bags.teachers import taught
+from sfm_depth_ros.bags.snippets import read_snippets, taught
 from sfm_depth_ros.config.extra_inputs import SPARSE_DEPTH
 from sfm_depth_ros.config.schema import NodeConfig, OfflineTrainingConfig
 from sfm_depth_ros.errors import DataError

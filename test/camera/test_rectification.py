@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sfm_depth_ros.camera.distortion import undistort_map
+from sfm_depth_ros.camera.rectification import undistort_map
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.geometry.frames import rotation_matrix
 
