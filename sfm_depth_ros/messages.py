@@ -8,6 +8,7 @@ rosbags have in common; neither library is imported here.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -26,12 +27,31 @@ from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.geometry.frames import matrix_to_pose, pose_to_matrix
 from sfm_depth_ros.snippets.values import Velocity
 
+# A serialised message begins with four bytes on its format; a leading header's stamp comes next.
+STAMP_BEGIN, STAMP_END = 4, 12
 _PLUMB_BOB_COEFFICIENTS = 5
 
 
 def stamp_to_ns(stamp: Any) -> int:
     """Nanoseconds of a ``builtin_interfaces/Time``."""
     return int(stamp.sec) * 10**9 + int(stamp.nanosec)
+
+
+def serialised_stamp(cdr: bytes) -> int:
+    """Nanoseconds of a serialised message that begins with a header.
+
+    Raises:
+        DataError: The message is shorter than a stamp.
+    """
+    if len(cdr) < STAMP_END:
+        raise DataError(f"a message of {len(cdr)} bytes has no stamp: it is damaged")
+    seconds, nanoseconds = struct.unpack_from(stamp_layout(cdr), cdr, STAMP_BEGIN)
+    return int(seconds * 10**9 + nanoseconds)
+
+
+def stamp_layout(cdr: bytes) -> str:
+    """``struct`` format of a serialised message's stamp, in its byte order."""
+    return ("<" if cdr[1] & 1 else ">") + "iI"
 
 
 def image_to_rgb(message: Any) -> np.ndarray:

@@ -212,19 +212,17 @@ def read_frames(
         roles += [] if camera is not None else ["camera_info"]
         require_topics(reader.topics, reader.recorded, *roles)
         rig = read_rig(reader, max_velocity_gap_s, camera, base_to_camera)
-        count = _count_images(reader, selection)
+        count = _count_images(rig, selection)
         chosen = reader.topics
     preprocessor = Preprocessor(rig.camera, input_width, crop, resize_filter=resize_filter)
     return BagFrames(selection, rig, preprocessor, count, chosen, camera is None, companions)
 
 
-def _count_images(reader: BagReader, selection: BagSelection) -> int:
-    """How many images the part has; a part beyond the bag's end is refused."""
-    if selection.is_whole:
-        return reader.message_count(reader.topics.image)
-    stamps = [e.stamp_ns for e in reader.events(ImageEvent) if isinstance(e, ImageEvent)]
+def _count_images(rig: BagRig, selection: BagSelection) -> int:
+    """Images of the part; a part beyond the bag's end is refused."""
+    stamps = rig.image_stamps.tolist()
     count = sum(selection.contains(stamp, stamps[0]) for stamp in stamps)
-    if not count:
+    if not (count or selection.is_whole):
         last = (stamps[-1] - stamps[0]) * 1e-9 if stamps else 0.0
         raise DataError(
             f"{selection.name} holds no image: the bag's images end after {last:.1f} s; choose "

@@ -149,7 +149,17 @@ class BagReader:
         if not roles:
             return
         for raw in self.raw_messages(*roles):
-            try:
-                yield from message_events(roles[raw.topic], raw.time_ns, raw.topic, raw.message)
-            except DataError as error:
-                _logger.warning("%s at %d ns left out: %s", raw.topic, raw.time_ns, error)
+            yield from self.parse(raw, roles[raw.topic])
+
+    def parse(self, raw: RawMessage, role: str) -> list[Event]:
+        """Typed events of one message; none, and a line in the log, where it is damaged.
+
+        Args:
+            raw: The message.
+            role: Role of its topic.
+        """
+        try:
+            return list(message_events(role, raw.time_ns, raw.topic, raw.message))
+        except DataError as error:
+            _logger.warning("%s at %d ns left out: %s", raw.topic, raw.time_ns, error)
+            return []

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from sfm_depth_ros.bags.events import (
     CameraInfoEvent,
+    Event,
     ImageEvent,
     PoseTruthEvent,
     TransformEvent,
@@ -21,6 +22,7 @@ from sfm_depth_ros.bags.reader import BagReader
 from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.geometry.frames import R_BASE_OPTICAL, invert, rotation_matrix, rotation_vector
+from sfm_depth_ros.messages import serialised_stamp
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
 
 
@@ -106,6 +108,7 @@ def _between(a: np.ndarray, b: np.ndarray, share: float) -> np.ndarray:
 
 
 DEFAULT_BASE_FRAME = "base_link"
+_ROLES = ("image", "camera_info", "velocity", "tf_static", "pose_truth")
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +120,7 @@ class BagRig:
     T_base_camera: np.ndarray  # `(4, 4)` pose of the optical frame in the base, metres
     velocities: VelocityBuffer  # All velocities of the bag
     poses: PoseTrack  # True poses of the base
+    image_stamps: np.ndarray  # `(N,)` int64 nanoseconds of all images, in bag order
 
 
 def read_rig(
@@ -137,54 +141,74 @@ def read_rig(
     Raises:
         DataError: No calibration, or no chain of transforms from the base to the camera.
     """
-    camera = camera or _first_camera(reader)
-    velocities, base_frame = _read_velocities(reader)
+    found = _survey(reader, needs_camera=camera is None)
+    camera = camera or found.camera
+    if camera is None:
+        raise DataError(
+            f"{reader.path} has no usable camera_info: record it, or give camera_info_file"
+        )
+    named = [event.frame_id for event in found.velocities if event.frame_id]
+    base_frame = named[0] if named else DEFAULT_BASE_FRAME
     if base_to_camera is None:
-        base_to_camera = _find_extrinsics(reader, camera, base_frame)
+        optical_frame = found.optical_frame or camera.frame_id
+        is_measured = bool(reader.topics.velocity or reader.topics.pose_truth)
+        base_to_camera = _extrinsics(found.transforms, base_frame, optical_frame, is_measured)
     buffer = VelocityBuffer(base_to_camera, max_gap_s, horizon_s=float("inf"))
-    for event in velocities:
+    for event in found.velocities:
         buffer.add(event.velocity)
-    poses = {
-        event.stamp_ns: event.T_world_base
-        for event in reader.events(PoseTruthEvent)
-        if isinstance(event, PoseTruthEvent)
-    }
-    return BagRig(camera, base_frame, base_to_camera, buffer, PoseTrack(poses))
+    stamps = np.array(found.image_stamps, np.int64)
+    return BagRig(camera, base_frame, base_to_camera, buffer, PoseTrack(found.poses), stamps)
 
 
-def _first_camera(reader: BagReader) -> CameraModel:
-    for event in reader.events(CameraInfoEvent):
+@dataclass
+class _Survey:
+    """Everything of a bag but its images' pixels."""
+
+    camera: CameraModel | None = None  # The first calibration
+    optical_frame: str = ""  # Frame of the first image
+    image_stamps: list[int] = field(default_factory=list)  # Nanoseconds, in bag order
+    velocities: list[VelocityEvent] = field(default_factory=list)
+    transforms: StaticTransforms = field(default_factory=StaticTransforms)
+    poses: dict[int, np.ndarray] = field(default_factory=dict)  # `T_world_base` by stamp
+
+    def add(self, event: Event) -> None:
+        """Take what the event adds."""
         if isinstance(event, CameraInfoEvent):
-            return event.camera
-    raise DataError(
-        f"{reader.path} has no usable camera_info: record it, or give camera_info_file"
-    )
+            self.camera = self.camera or event.camera
+        elif isinstance(event, VelocityEvent):
+            self.velocities.append(event)
+        elif isinstance(event, TransformEvent):
+            self.transforms.add(event.parent, event.child, event.T_parent_child)
+        elif isinstance(event, PoseTruthEvent):
+            self.poses[event.stamp_ns] = event.T_world_base
+        elif isinstance(event, ImageEvent):
+            self.optical_frame = event.frame_id
 
 
-def _read_velocities(reader: BagReader) -> tuple[list[VelocityEvent], str]:
-    """All velocities and the frame they are given in."""
-    events = [e for e in reader.events(VelocityEvent) if isinstance(e, VelocityEvent)]
-    named = [event.frame_id for event in events if event.frame_id]
-    return events, named[0] if named else DEFAULT_BASE_FRAME
+def _survey(reader: BagReader, needs_camera: bool) -> _Survey:
+    """Read a bag once; of the images, which are most of its bytes, the stamps alone."""
+    found = _Survey()
+    roles = {getattr(reader.topics, role): role for role in _ROLES}
+    roles.pop("", None)
+    for raw in reader.raw_messages(*roles):
+        role = roles[raw.topic]
+        if role == "image":
+            found.image_stamps.append(serialised_stamp(raw.cdr))
+        is_known = (role == "image" and found.optical_frame) or (
+            role == "camera_info" and (found.camera or not needs_camera)
+        )
+        for event in [] if is_known else reader.parse(raw, role):
+            found.add(event)
+    return found
 
 
-def _find_extrinsics(reader: BagReader, camera: CameraModel, base_frame: str) -> np.ndarray:
-    optical_frame = _optical_frame(reader, camera)
-    transforms = StaticTransforms()
-    for event in reader.events(TransformEvent):
-        if isinstance(event, TransformEvent):
-            transforms.add(event.parent, event.child, event.T_parent_child)
-    if not (reader.topics.velocity or reader.topics.pose_truth) and not len(transforms):
+def _extrinsics(
+    transforms: StaticTransforms, base_frame: str, optical_frame: str, is_measured: bool
+) -> np.ndarray:
+    """``T_base_camera`` by the bag's static transforms."""
+    if not is_measured and not len(transforms):
         # nothing is measured in the base: any place of the camera serves
         T_base_camera = np.eye(4)
         T_base_camera[:3, :3] = R_BASE_OPTICAL
         return T_base_camera
     return transforms.lookup(base_frame, optical_frame)
-
-
-def _optical_frame(reader: BagReader, camera: CameraModel) -> str:
-    for event in reader.events(ImageEvent):
-        if isinstance(event, ImageEvent) and event.frame_id:
-            return event.frame_id
-        break
-    return camera.frame_id
