@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from sfm_depth_ros.camera.camera_model import CameraModel
+from sfm_depth_ros.camera.camera_model import CameraModel, is_rectified_topic
 from sfm_depth_ros.camera.image_codec import (
     decode_compressed,
     decode_compressed_depth,
@@ -94,8 +94,13 @@ def _raw_fields(message: Any) -> tuple[str, Any, int, int, int, bool]:
     return (message.encoding, message.data, *size, bool(message.is_bigendian))
 
 
-def camera_info_to_model(message: Any) -> CameraModel:
-    """Calibration of the image as the driver sends it, binning and region of interest included.
+def camera_info_to_model(message: Any, image_topic: str = "") -> CameraModel:
+    """Calibration of the image as it is sent, binning and region of interest included.
+
+    Args:
+        message: ``CameraInfo``.
+        image_topic: Topic of the images; under the name ``image_rect`` they are rectified, while
+            K and D are still the raw image's.
 
     Raises:
         DataError: A size or focal length is not positive, or R is not a rotation.
@@ -108,7 +113,7 @@ def camera_info_to_model(message: Any) -> CameraModel:
     for matrix in (K, P):
         matrix[:2, 2] -= origin * (matrix[0, 0] != 0)
         matrix[:2] /= binning[:, None]
-    return CameraModel.from_matrices(
+    camera = CameraModel.from_matrices(
         K,
         int((roi.width or message.width) / binning[0]),
         int((roi.height or message.height) / binning[1]),
@@ -118,6 +123,7 @@ def camera_info_to_model(message: Any) -> CameraModel:
         P=P,
         frame_id=message.header.frame_id,
     )
+    return camera.of_rectified_stream() if is_rectified_topic(image_topic) else camera
 
 
 def velocity_of(message: Any) -> Velocity:

@@ -35,7 +35,6 @@ class ImageEvent:
     time_ns: int
     stamp_ns: int
     frame_id: str
-    topic: str
     encoding: str
     decoder: Callable[[], np.ndarray] = field(repr=False, compare=False)
 
@@ -135,19 +134,19 @@ Event = (
 _Parser = Callable[[int, str, Any], Iterator[Event]]
 
 
-def message_events(role: str, time_ns: int, topic: str, message: Any) -> Iterator[Event]:
+def message_events(role: str, time_ns: int, image_topic: str, message: Any) -> Iterator[Event]:
     """Events of one message.
 
     Args:
-        role: What the topic is for: a field's name of BagTopics.
+        role: Role of the topic: a field's name of BagTopics.
         time_ns: Bag time in nanoseconds.
-        topic: Topic name.
+        image_topic: Topic of the images that a calibration belongs to.
         message: The message, with the fields of its ROS type.
 
     Raises:
         DataError: The message's content is impossible.
     """
-    return _PARSERS[role][1](time_ns, topic, message)
+    return _PARSERS[role][1](time_ns, image_topic, message)
 
 
 def event_kind(role: str) -> type:
@@ -155,46 +154,46 @@ def event_kind(role: str) -> type:
     return _PARSERS[role][0]
 
 
-def _image(time_ns: int, topic: str, message: Any) -> Iterator[Event]:
+def _image(time_ns: int, image_topic: str, message: Any) -> Iterator[Event]:
     header = message.header
     encoding = message.format if hasattr(message, "format") else message.encoding
     decode = partial(image_to_rgb, message)
     stamp_ns = stamp_to_ns(header.stamp)
-    yield ImageEvent(time_ns, stamp_ns, header.frame_id, topic, encoding, decode)
+    yield ImageEvent(time_ns, stamp_ns, header.frame_id, encoding, decode)
 
 
-def _depth_truth(time_ns: int, topic: str, message: Any) -> Iterator[Event]:
+def _depth_truth(time_ns: int, image_topic: str, message: Any) -> Iterator[Event]:
     stamp_ns = stamp_to_ns(message.header.stamp)
     yield DepthTruthEvent(time_ns, stamp_ns, partial(depth_to_metres, message))
 
 
 def _companion(role: str, decode: Callable[[Any], np.ndarray]) -> _Parser:
-    def parse(time_ns: int, topic: str, message: Any) -> Iterator[Event]:
+    def parse(time_ns: int, image_topic: str, message: Any) -> Iterator[Event]:
         stamp_ns = stamp_to_ns(message.header.stamp)
         yield CompanionEvent(time_ns, stamp_ns, role, partial(decode, message))
 
     return parse
 
 
-def _camera_info(time_ns: int, topic: str, message: Any) -> Iterator[Event]:
-    yield CameraInfoEvent(time_ns, camera_info_to_model(message))
+def _camera_info(time_ns: int, image_topic: str, message: Any) -> Iterator[Event]:
+    yield CameraInfoEvent(time_ns, camera_info_to_model(message, image_topic))
 
 
-def _right_camera_info(time_ns: int, topic: str, message: Any) -> Iterator[Event]:
-    yield RightCameraInfoEvent(time_ns, camera_info_to_model(message))
+def _right_camera_info(time_ns: int, image_topic: str, message: Any) -> Iterator[Event]:
+    yield RightCameraInfoEvent(time_ns, camera_info_to_model(message, image_topic))
 
 
-def _velocity(time_ns: int, topic: str, message: Any) -> Iterator[Event]:
+def _velocity(time_ns: int, image_topic: str, message: Any) -> Iterator[Event]:
     yield VelocityEvent(time_ns, velocity_of(message), velocity_frame(message))
 
 
-def _transforms(time_ns: int, topic: str, message: Any) -> Iterator[Event]:
+def _transforms(time_ns: int, image_topic: str, message: Any) -> Iterator[Event]:
     for stamped in message.transforms:
         T = pose_of(stamped.transform)
         yield TransformEvent(time_ns, stamped.header.frame_id, stamped.child_frame_id, T)
 
 
-def _pose_truth(time_ns: int, topic: str, message: Any) -> Iterator[Event]:
+def _pose_truth(time_ns: int, image_topic: str, message: Any) -> Iterator[Event]:
     stamp_ns = stamp_to_ns(message.header.stamp)
     yield PoseTruthEvent(time_ns, stamp_ns, pose_of(message.pose.pose))
 

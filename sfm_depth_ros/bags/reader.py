@@ -158,8 +158,10 @@ class BagReader:
             raw: The message.
             role: Role of its topic.
         """
+        topics = self._topics
+        image_topic = topics.right_image if role == "right_camera_info" else topics.image
         try:
-            return list(message_events(role, raw.time_ns, raw.topic, raw.message))
+            return list(message_events(role, raw.time_ns, image_topic, raw.message))
         except DataError as error:
             _logger.warning("%s at %d ns left out: %s", raw.topic, raw.time_ns, error)
             return []

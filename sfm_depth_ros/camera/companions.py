@@ -119,7 +119,7 @@ class CompanionPreparer:
         """The last one where its cameras are still the same, else a new one."""
         if last is not None and last.preprocessor is preprocessor:
             before = last.right
-            if before is right or (before and right and right.is_same(before)):
+            if before is right or (before and right and right.is_equal(before)):
                 return last
         return cls(preprocessor, right)
 

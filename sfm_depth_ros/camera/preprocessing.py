@@ -136,7 +136,7 @@ class Preprocessor:
 
     def for_camera(self, camera: CameraModel) -> Preprocessor:
         """This one where the calibration is the same, else a new one for the new calibration."""
-        return self if camera.is_same(self.camera) else Preprocessor(camera, *self._arguments)
+        return self if camera.is_equal(self.camera) else Preprocessor(camera, *self._arguments)
 
     def for_width(self, width: int) -> Preprocessor:
         """This one for a network's image of another width, or the widest that the camera has."""

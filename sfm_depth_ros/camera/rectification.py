@@ -8,12 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sfm_depth_ros.camera.camera_model import CameraModel
+from sfm_depth_ros.camera.camera_model import FISHEYE_MODELS, CameraModel
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.geometry.camera import Intrinsics
 
 _RADII = 4096  # samples of the lens curve when looking for the radius where it folds back
-FISHEYE_MODELS = ("equidistant", "fisheye")  # two names of one model (Kannala and Brandt 2006)
 # Model -> number of coefficients that it may have (Brown 1966, with a rational radial part).
 _COEFFICIENTS: dict[str, tuple[int, ...]] = {
     "plumb_bob": (0, 4, 5),

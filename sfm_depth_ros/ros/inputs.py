@@ -139,7 +139,7 @@ class Inputs:
 
     def _on_camera(self, message: CameraInfo) -> None:
         try:
-            self._set_camera(camera_info_to_model(message))
+            self._set_camera(camera_info_to_model(message, self._subscriptions[0].topic_name))
             self._complaints.clear("camera_info")
         except Exception as error:  # a bad message must not end the executor
             self._complaints.add("camera_info", error)
