@@ -16,13 +16,12 @@ import numpy as np
 
 from sfm_depth_ros.camera.camera_model import CameraModel, is_rectified_topic
 from sfm_depth_ros.camera.image_codec import (
-    decode_compressed,
-    decode_compressed_depth,
     decode_depth,
     decode_image,
     decode_labels,
     message_pixels,
 )
+from sfm_depth_ros.camera.image_files import decode_compressed, decode_compressed_depth
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.geometry.frames import matrix_to_pose, pose_to_matrix
 from sfm_depth_ros.snippets.values import Velocity

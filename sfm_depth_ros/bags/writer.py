@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sfm_depth_ros.camera.camera_model import CameraModel
-from sfm_depth_ros.camera.image_codec import encode_depth
+from sfm_depth_ros.camera.image_files import encode_depth
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.messages import MessageBuilder
 from sfm_depth_ros.optional import require

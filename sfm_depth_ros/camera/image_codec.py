@@ -95,24 +95,6 @@ def decode_image(
     return decoder(_pixels(encoding, data, height, width, step, is_bigendian, sample, samples))
 
 
-def decode_compressed(format: str, data: Any) -> np.ndarray:
-    """Decode a JPEG or PNG (``sensor_msgs/CompressedImage``).
-
-    Args:
-        format: The message's format, for the error message; the bytes say what they are.
-        data: The file's bytes.
-
-    Returns:
-        ``(H, W, 3)`` uint8, RGB. An orientation in the file's EXIF is ignored: intrinsics belong
-        to the pixels as they are.
-
-    Raises:
-        DataError: The bytes are no whole image.
-    """
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    return cv2.cvtColor(_imdecode(format, data, flags), cv2.COLOR_BGR2RGB)
-
-
 def decode_depth(
     encoding: str, data: Any, height: int, width: int, step: int, is_bigendian: bool = False
 ) -> np.ndarray:
@@ -167,37 +149,6 @@ def decode_labels(
         labels = _pixels(*fields, np.uint16, 1)
         return np.where(labels > 0, (labels.astype(np.int64) - 1) % 255 + 1, 0).astype(np.uint8)
     raise DataError(f"an instance mask has encoding {encoding!r}: publish it as mono8 or 16UC1")
-
-
-def decode_compressed_depth(format: str, data: Any) -> np.ndarray:
-    """Decode a PNG of 16-bit millimetres (``"16UC1; png"``, ``"16UC1; compressedDepth png"``).
-
-    Returns:
-        ``(H, W)`` float32 metres, 0 where unknown.
-    """
-    if "16UC1" not in format:
-        raise DataError(f"compressed depth of format {format!r} is not known; expected 16UC1; png")
-    # compressed_depth_image_transport puts a header of 12 bytes before the file
-    body = memoryview(data)[12:] if "compressedDepth" in format else data
-    millimetres = _imdecode(format, body, cv2.IMREAD_UNCHANGED)
-    if millimetres.dtype != np.uint16 or millimetres.ndim != 2:
-        raise DataError(f"compressed depth {format!r} is no single channel of 16 bit")
-    return millimetres.astype(np.float32) * np.float32(1e-3)
-
-
-def encode_jpeg(image: np.ndarray, quality: int = 95) -> bytes:
-    """Compress ``(H, W, 3)`` uint8 RGB."""
-    return _imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-
-
-def encode_png(image: np.ndarray) -> bytes:
-    """Compress ``(H, W, 3)`` uint8 RGB, or ``(H, W)`` uint8 or uint16, without loss."""
-    return _imencode(".png", image[..., ::-1] if image.ndim == 3 else image, [])
-
-
-def encode_depth(depth: np.ndarray) -> bytes:
-    """Compress ``(H, W)`` metres to a PNG of 16-bit millimetres, see ``depth_pixels``."""
-    return encode_png(depth_pixels(depth, "16UC1"))
 
 
 def depth_pixels(depth: np.ndarray, encoding: str) -> np.ndarray:
@@ -277,21 +228,3 @@ def _pixels(
             .astype(sample, copy=False)
         )
     return rows if samples == 1 else rows.reshape(height, width, samples)
-
-
-def _imdecode(format: str, data: Any, flags: int) -> np.ndarray:
-    buffer = np.frombuffer(data, np.uint8)
-    image = cv2.imdecode(buffer, flags) if buffer.size else None
-    if image is None:
-        raise DataError(
-            f"compressed image of format {format!r} and {buffer.size} bytes cannot be decoded; "
-            "expected a whole JPEG or PNG"
-        )
-    return image
-
-
-def _imencode(suffix: str, image: np.ndarray, parameters: list[int]) -> bytes:
-    done, buffer = cv2.imencode(suffix, np.ascontiguousarray(image), parameters)
-    if not done:
-        raise ValueError(f"cannot encode an array of {image.shape} {image.dtype} as {suffix}")
-    return buffer.tobytes()

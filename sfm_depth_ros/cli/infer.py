@@ -100,7 +100,7 @@ def _check_names(images: list[Path]) -> None:
 
 
 def _read(path: Path) -> np.ndarray:
-    from sfm_depth_ros.camera.image_codec import decode_compressed
+    from sfm_depth_ros.camera.image_files import decode_compressed
 
     try:
         return decode_compressed(path.suffix.lstrip("."), path.read_bytes())
@@ -115,7 +115,7 @@ def _read(path: Path) -> np.ndarray:
 def _write(folder: Path, name: str, result: DepthResult) -> None:
     import numpy as np
 
-    from sfm_depth_ros.camera.image_codec import encode_depth, encode_png
+    from sfm_depth_ros.camera.image_files import encode_depth, encode_png
     from sfm_depth_ros.estimation.depth_views import depth_to_color
 
     array = io.BytesIO()

@@ -8,12 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from sfm_depth_ros.camera.image_codec import (
+from sfm_depth_ros.camera.image_codec import decode_depth, decode_image, depth_pixels
+from sfm_depth_ros.camera.image_files import (
     decode_compressed,
     decode_compressed_depth,
-    decode_depth,
-    decode_image,
-    depth_pixels,
     encode_depth,
     encode_jpeg,
     encode_png,

@@ -17,7 +17,7 @@ from geometry_msgs.msg import TwistStamped, TwistWithCovarianceStamped
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from sfm_depth_ros.camera.image_codec import encode_jpeg
+from sfm_depth_ros.camera.image_files import encode_jpeg
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.estimation.depth_views import POINT_TYPE
 from sfm_depth_ros.geometry.camera import Intrinsics
