@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from sfm_depth_ros.camera.camera_model import CameraModel, is_rectified_topic
+from sfm_depth_ros.camera.camera_model import MAX_PIXELS, CameraModel, is_rectified_topic
 from sfm_depth_ros.camera.image_codec import (
+    WHITE_LEVEL,
     decode_depth,
     decode_image,
     decode_labels,
@@ -53,17 +54,24 @@ def stamp_layout(cdr: bytes) -> str:
     return ("<" if cdr[1] & 1 else ">") + "iI"
 
 
-def image_to_rgb(message: Any) -> np.ndarray:
+def image_to_rgb(
+    message: Any, white_level: int = WHITE_LEVEL, max_pixels: int = MAX_PIXELS
+) -> np.ndarray:
     """Pixels of an ``Image`` or ``CompressedImage``, ``(H, W, 3)`` uint8 RGB.
 
     rgb8 is a view of the message's data.
+
+    Args:
+        message: The image.
+        white_level: Value of white in 16-bit encodings, 4095 of a camera with 12 bits.
+        max_pixels: Largest compressed image that is decoded.
 
     Raises:
         DataError: The encoding is unknown, or the data does not fit the message's other fields.
     """
     if hasattr(message, "format"):
-        return decode_compressed(message.format, message.data)
-    return decode_image(*_raw_fields(message))
+        return decode_compressed(message.format, message.data, max_pixels)
+    return decode_image(*_raw_fields(message), white_level)
 
 
 def depth_to_metres(message: Any) -> np.ndarray:

@@ -17,14 +17,12 @@ import numpy as np
 from sfm_depth_ros.errors import DataError
 
 Decoder = Callable[[np.ndarray], np.ndarray]
+WHITE_LEVEL = 65535  # value of white in 16-bit images
+NEARLY_BLACK = 32  # an image without a brighter channel shows nothing
 
 
 def _converted(code: int) -> Decoder:
     return lambda image: cv2.cvtColor(image, code)
-
-
-def _to_8_bit(decoder: Decoder) -> Decoder:
-    return lambda image: decoder(cv2.convertScaleAbs(image, alpha=255.0 / 65535.0))
 
 
 # OpenCV names a Bayer pattern by its second row, ROS by its first: RGGB is OpenCV's "BG".
@@ -45,13 +43,13 @@ _DECODERS: dict[str, tuple[type, int, Decoder]] = {
     "8UC3": (np.uint8, 3, _converted(cv2.COLOR_BGR2RGB)),
     "mono8": (np.uint8, 1, _GREY),
     "8UC1": (np.uint8, 1, _GREY),
-    "mono16": (np.uint16, 1, _to_8_bit(_GREY)),
+    "mono16": (np.uint16, 1, _GREY),
     "yuv422": (np.uint8, 2, _converted(cv2.COLOR_YUV2RGB_UYVY)),
     "uyvy": (np.uint8, 2, _converted(cv2.COLOR_YUV2RGB_UYVY)),
     "yuv422_yuy2": (np.uint8, 2, _converted(cv2.COLOR_YUV2RGB_YUYV)),
     "yuyv": (np.uint8, 2, _converted(cv2.COLOR_YUV2RGB_YUYV)),
     **{f"{name}8": (np.uint8, 1, _converted(code)) for name, code in _BAYER.items()},
-    **{f"{name}16": (np.uint16, 1, _to_8_bit(_converted(code))) for name, code in _BAYER.items()},
+    **{f"{name}16": (np.uint16, 1, _converted(code)) for name, code in _BAYER.items()},
 }
 
 # encoding of a written image -> (sample type, samples per pixel)
@@ -66,11 +64,17 @@ _MOST_MILLIMETRES = 65535
 
 
 def decode_image(
-    encoding: str, data: Any, height: int, width: int, step: int, is_bigendian: bool = False
+    encoding: str,
+    data: Any,
+    height: int,
+    width: int,
+    step: int,
+    is_bigendian: bool = False,
+    white_level: int = WHITE_LEVEL,
 ) -> np.ndarray:
     """Decode an uncompressed image.
 
-    rgb8 is not copied: the answer is then a view of ``data`` and as writable as that.
+    rgb8 is not copied: the result is then a view of ``data`` and as writable as that.
 
     Args:
         encoding: Name of the encoding, for example ``"bgr8"``.
@@ -79,6 +83,7 @@ def decode_image(
         width: Columns.
         step: Bytes of a row.
         is_bigendian: Whether samples of two bytes have the high one first.
+        white_level: Value of white in 16-bit encodings: 4095 of a camera with 12 bits.
 
     Returns:
         ``(height, width, 3)`` uint8, RGB.
@@ -92,7 +97,42 @@ def decode_image(
             f"one of: {', '.join(sorted(_DECODERS))}"
         )
     sample, samples, decoder = _DECODERS[encoding]
-    return decoder(_pixels(encoding, data, height, width, step, is_bigendian, sample, samples))
+    pixels = _pixels(encoding, data, height, width, step, is_bigendian, sample, samples)
+    if sample is np.uint16:
+        pixels = cv2.convertScaleAbs(pixels, alpha=255.0 / white_level)
+    try:
+        return decoder(pixels)
+    except cv2.error as error:
+        raise DataError(
+            f"{encoding} image of {width}x{height} cannot be decoded: its size does not fit the "
+            "encoding (colours shared by two columns need an even width)"
+        ) from error
+
+
+def debayered(mosaic: np.ndarray, pattern: str) -> np.ndarray:
+    """RGB of a Bayer mosaic.
+
+    Args:
+        mosaic: ``(H, W)`` uint8 or uint16.
+        pattern: Encoding, for example ``"bayer_rggb8"``.
+
+    Returns:
+        ``(H, W, 3)`` uint8.
+    """
+    height, width = mosaic.shape
+    encoding = f"{pattern.rstrip('0123456789')}{8 * mosaic.itemsize}"
+    return decode_image(encoding, mosaic.data, height, width, mosaic.strides[0])
+
+
+def darkness(image: np.ndarray, encoding: str) -> str:
+    """Remark on an image ``(H, W, 3)`` uint8 that shows nearly nothing; "" = it is bright."""
+    brightest = int(image.max())
+    if brightest >= NEARLY_BLACK:
+        return ""
+    remedy = "look at the exposure and at the lens cap"
+    if "16" in encoding:
+        remedy += ", and set white_level where the camera has fewer than 16 bits (12 bits: 4095)"
+    return f"nearly black: the brightest of 255 levels is {brightest} ({encoding}); {remedy}"
 
 
 def decode_depth(

@@ -4,34 +4,48 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import cv2
 import numpy as np
 
-from sfm_depth_ros.camera.image_codec import depth_pixels
+from sfm_depth_ros.camera.camera_model import MAX_PIXELS
+from sfm_depth_ros.camera.image_codec import debayered, depth_pixels
 from sfm_depth_ros.errors import DataError
 
 
-def decode_compressed(format: str, data: Any) -> np.ndarray:
+def decode_compressed(
+    format: str, data: Any, max_pixels: int = MAX_PIXELS, is_upright: bool = False
+) -> np.ndarray:
     """Decode a JPEG or PNG (``sensor_msgs/CompressedImage``).
 
     Args:
-        format: The message's format, for the error message; the bytes say what they are.
+        format: The message's format; its first word tells a Bayer mosaic from a grey image.
         data: The file's bytes.
+        max_pixels: Largest image that is decoded; its header tells its size.
+        is_upright: Whether to rotate as the file's EXIF demands. The intrinsics of a calibrated
+            camera belong to the pixels as they are.
 
     Returns:
-        ``(H, W, 3)`` uint8, RGB. An orientation in the file's EXIF is ignored: intrinsics belong
-        to the pixels as they are.
+        ``(H, W, 3)`` uint8, RGB.
 
     Raises:
-        DataError: The bytes are no whole image.
+        DataError: The bytes are no whole image, or it is too large.
     """
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    return cv2.cvtColor(_imdecode(format, data, flags), cv2.COLOR_BGR2RGB)
+    encoding = format.partition(";")[0].strip()
+    flags = cv2.IMREAD_COLOR
+    if encoding.startswith("bayer_"):
+        flags = cv2.IMREAD_UNCHANGED
+    if not is_upright:
+        flags |= cv2.IMREAD_IGNORE_ORIENTATION
+    image = _imdecode(format, data, flags, max_pixels)
+    if image.ndim == 2:
+        return debayered(image, encoding)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def decode_compressed_depth(format: str, data: Any) -> np.ndarray:
+def decode_compressed_depth(format: str, data: Any, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Decode a PNG of 16-bit millimetres (``"16UC1; png"``, ``"16UC1; compressedDepth png"``).
 
     Returns:
@@ -41,7 +55,7 @@ def decode_compressed_depth(format: str, data: Any) -> np.ndarray:
         raise DataError(f"compressed depth of format {format!r} is not known; expected 16UC1; png")
     # compressed_depth_image_transport puts a header of 12 bytes before the file
     body = memoryview(data)[12:] if "compressedDepth" in format else data
-    millimetres = _imdecode(format, body, cv2.IMREAD_UNCHANGED)
+    millimetres = _imdecode(format, body, cv2.IMREAD_UNCHANGED, max_pixels)
     if millimetres.dtype != np.uint16 or millimetres.ndim != 2:
         raise DataError(f"compressed depth {format!r} is no single channel of 16 bit")
     return millimetres.astype(np.float32) * np.float32(1e-3)
@@ -62,8 +76,14 @@ def encode_depth(depth: np.ndarray) -> bytes:
     return encode_png(depth_pixels(depth, "16UC1"))
 
 
-def _imdecode(format: str, data: Any, flags: int) -> np.ndarray:
+def _imdecode(format: str, data: Any, flags: int, max_pixels: int) -> np.ndarray:
     buffer = np.frombuffer(data, np.uint8)
+    width, height = image_size(buffer)
+    if width * height > max_pixels:
+        raise DataError(
+            f"compressed image of format {format!r} is {width}x{height}, expected at most "
+            f"{max_pixels} pixels: check its publisher"
+        )
     image = cv2.imdecode(buffer, flags) if buffer.size else None
     if image is None:
         raise DataError(
@@ -71,6 +91,25 @@ def _imdecode(format: str, data: Any, flags: int) -> np.ndarray:
             "expected a whole JPEG or PNG"
         )
     return image
+
+
+def image_size(data: np.ndarray) -> tuple[int, int]:
+    """Width and height in the header of a JPEG or PNG, ``(N,)`` uint8; (0, 0) = neither.
+
+    Source: PNG (ISO 15948) IHDR; JPEG (ITU-T T.81) frame headers SOF0 to SOF15.
+    """
+    start = data[:24].tobytes()
+    if start.startswith(b"\x89PNG\r\n\x1a\n") and len(start) == 24:
+        width, height = struct.unpack(">II", start[16:])
+        return width, height
+    place = 2 if start.startswith(b"\xff\xd8") else data.size
+    while place + 9 <= data.size and data[place] == 0xFF:
+        marker, length = int(data[place + 1]), int(data[place + 2]) << 8 | int(data[place + 3])
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack(">HH", data[place + 5 : place + 9].tobytes())
+            return width, height
+        place += 1 if marker == 0xFF else 2 + length  # 0xFF: fill bytes before a marker
+    return 0, 0
 
 
 def _imencode(suffix: str, image: np.ndarray, parameters: list[int]) -> bytes:

@@ -19,8 +19,8 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, Poi
 from std_msgs.msg import Header
 
 from sfm_depth_ros import messages, optional
-from sfm_depth_ros.camera.camera_model import CameraModel
-from sfm_depth_ros.camera.image_codec import decode_image, depth_pixels
+from sfm_depth_ros.camera.camera_model import MAX_PIXELS, CameraModel
+from sfm_depth_ros.camera.image_codec import WHITE_LEVEL, decode_image, depth_pixels
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.messages import (
@@ -64,17 +64,21 @@ def intrinsics_to_camera_info(intrinsics: Intrinsics, header: Header) -> CameraI
     return _BUILDER.camera_info(CameraModel.from_intrinsics(intrinsics), header)
 
 
-def image_to_rgb(message: Image | CompressedImage) -> np.ndarray:
+def image_to_rgb(
+    message: Image | CompressedImage,
+    white_level: int = WHITE_LEVEL,
+    max_pixels: int = MAX_PIXELS,
+) -> np.ndarray:
     """Pixels of a raw or compressed image, ``(H, W, 3)`` uint8 RGB.
 
     rgb8 is a view of the message. Encodings that the package does not know go through
-    ``cv_bridge`` where that is installed and works.
+    ``cv_bridge`` where that is installed and works. For the limits see ``messages``.
 
     Raises:
         DataError: The encoding is unknown, or the data does not fit the message's other fields.
     """
     try:
-        return messages.image_to_rgb(message)
+        return messages.image_to_rgb(message, white_level, max_pixels)
     except DataError as error:
         is_raw = isinstance(message, Image)
         if not (is_raw and _is_unknown(message.encoding) and optional.is_available("cv_bridge")):
