@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What comes out of a bag, typed; images are decoded only when asked for.
+"""Typed events of a bag; images are decoded on demand.
 
 ``time_ns`` is bag time (when it was recorded), ``stamp_ns`` the header's.
 """
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from sfm_depth_ros.camera.camera_model import CameraModel
+from sfm_depth_ros.camera.image_codec import WHITE_LEVEL
 from sfm_depth_ros.messages import (
     camera_info_to_model,
     depth_to_metres,
@@ -36,11 +37,11 @@ class ImageEvent:
     stamp_ns: int
     frame_id: str
     encoding: str
-    decoder: Callable[[], np.ndarray] = field(repr=False, compare=False)
+    decoder: Callable[[int], np.ndarray] = field(repr=False, compare=False)
 
-    def decode(self) -> np.ndarray:
+    def decode(self, white_level: int = WHITE_LEVEL) -> np.ndarray:
         """``(H, W, 3)`` uint8, RGB; raises DataError where the message is damaged."""
-        return self.decoder()
+        return self.decoder(white_level)
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class RightCameraInfoEvent:
 
 @dataclass(frozen=True)
 class CompanionEvent:
-    """What another sensor saw at the moment of the image with the same stamp.
+    """Data of another sensor at the moment of the image with the same stamp.
 
     ``role`` is ``right_image`` (``(H, W, 3)`` uint8, RGB), ``sparse_depth`` (``(H, W)`` float32
     metres, 0 = unknown) or ``instance_mask`` (``(H, W)`` uint8, 0 = static).
@@ -106,7 +107,7 @@ class CompanionEvent:
     decoder: Callable[[], np.ndarray] = field(repr=False, compare=False)
 
     def decode(self) -> np.ndarray:
-        """What it saw; raises DataError where the message is damaged."""
+        """The data; raises DataError where the message is damaged."""
         return self.decoder()
 
 

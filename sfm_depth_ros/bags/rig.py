@@ -1,15 +1,18 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a bag says of the robot itself: camera, where it sits, velocities, true poses."""
+"""Rig of a bag: camera and its pose on the robot, velocities, true poses, clock."""
 
 from __future__ import annotations
 
+import dataclasses
+import logging
 from bisect import bisect_left
 from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from sfm_depth_ros.bags.clock import StampClock
 from sfm_depth_ros.bags.events import (
     CameraInfoEvent,
     Event,
@@ -18,16 +21,19 @@ from sfm_depth_ros.bags.events import (
     TransformEvent,
     VelocityEvent,
 )
+from sfm_depth_ros.bags.options import BagOptions
 from sfm_depth_ros.bags.reader import BagReader
 from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.geometry.frames import R_BASE_OPTICAL, invert, rotation_matrix, rotation_vector
-from sfm_depth_ros.messages import serialised_stamp
+from sfm_depth_ros.messages import STAMP_END, serialised_stamp
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
+
+_logger = logging.getLogger(__name__)
 
 
 class StaticTransforms:
-    """Fixed transforms by frame names; the last word on a pair counts."""
+    """Tree of ``/tf_static`` by frame names; the newest transform of a pair counts."""
 
     def __init__(self) -> None:
         self._neighbours: dict[str, dict[str, np.ndarray]] = {}
@@ -65,12 +71,13 @@ class StaticTransforms:
             seen = ", ".join(self.frames) or "none"
             raise DataError(
                 f"no chain of static transforms from {target!r} to {source!r} (frames seen: "
-                f"{seen}): publish it on /tf_static, or give base_to_camera"
+                f"{seen}): record /tf_static, name the frames by options, or give the camera's "
+                "pose in the base, base_to_camera"
             )
         return found[source]
 
 
-MAX_GAP_S = 0.5
+MAX_GAP_S = 0.5  # between two poses that are interpolated
 
 
 class PoseTrack:
@@ -99,12 +106,12 @@ class PoseTrack:
 
 
 def _between(a: np.ndarray, b: np.ndarray, share: float) -> np.ndarray:
-    """Straight line for the position, shortest turn for the orientation."""
-    answer = np.eye(4)
-    turn = rotation_vector(a[:3, :3].T @ b[:3, :3])
-    answer[:3, :3] = a[:3, :3] @ rotation_matrix(share * turn)
-    answer[:3, 3] = (1 - share) * a[:3, 3] + share * b[:3, 3]
-    return answer
+    """Straight line for the position, shortest rotation for the orientation."""
+    pose = np.eye(4)
+    rotation = rotation_vector(a[:3, :3].T @ b[:3, :3])
+    pose[:3, :3] = a[:3, :3] @ rotation_matrix(share * rotation)
+    pose[:3, 3] = (1 - share) * a[:3, 3] + share * b[:3, 3]
+    return pose
 
 
 DEFAULT_BASE_FRAME = "base_link"
@@ -118,58 +125,55 @@ class BagRig:
     camera: CameraModel  # The first calibration
     base_frame: str  # Frame in which velocities and true poses are given
     T_base_camera: np.ndarray  # `(4, 4)` pose of the optical frame in the base, metres
-    velocities: VelocityBuffer  # All velocities of the bag
-    poses: PoseTrack  # True poses of the base
-    image_stamps: np.ndarray  # `(N,)` int64 nanoseconds of all images, in bag order
+    velocities: VelocityBuffer  # All velocities of the bag, on the continued clock
+    poses: PoseTrack  # True poses of the base, on the continued clock
+    image_stamps: np.ndarray  # `(N,)` int64 nanoseconds of all images, in bag order, likewise
+    clock: StampClock  # Continues stamps of the bag
 
 
-def read_rig(
-    reader: BagReader,
-    max_gap_s: float,
-    camera: CameraModel | None = None,
-    base_to_camera: np.ndarray | None = None,
-) -> BagRig:
-    """Read everything but the images.
+def read_rig(reader: BagReader, max_gap_s: float, options: BagOptions | None = None) -> BagRig:
+    """Read everything but the images' pixels, in one pass.
 
     Args:
         reader: The bag.
         max_gap_s: Longest time in seconds between two velocities that is interpolated.
-        camera: Calibration to use instead of the bag's.
-        base_to_camera: ``(4, 4)`` pose of the optical frame in the base to use instead of the
-            bag's ``/tf_static``.
+        options: Values that replace what the bag holds or lacks.
 
     Raises:
-        DataError: No calibration, or no chain of transforms from the base to the camera.
+        DataError: No calibration, stamps that do not move, or no chain of transforms from the
+            base to the camera.
     """
-    found = _survey(reader, needs_camera=camera is None)
-    camera = camera or found.camera
-    if camera is None:
+    options = options or BagOptions()
+    found = _survey(reader, options.camera)
+    if found.camera is None:
         raise DataError(
             f"{reader.path} has no usable camera_info: record it, or give camera_info_file"
         )
     named = [event.frame_id for event in found.velocities if event.frame_id]
-    base_frame = named[0] if named else DEFAULT_BASE_FRAME
-    if base_to_camera is None:
-        optical_frame = found.optical_frame or camera.frame_id
+    base_frame = options.base_frame or (named[0] if named else DEFAULT_BASE_FRAME)
+    T_base_camera = options.T_base_camera
+    if T_base_camera is None:
+        optical_frame = options.camera_frame or found.optical_frame or found.camera.frame_id
         is_measured = bool(reader.topics.velocity or reader.topics.pose_truth)
-        base_to_camera = _extrinsics(found.transforms, base_frame, optical_frame, is_measured)
-    buffer = VelocityBuffer(base_to_camera, max_gap_s, horizon_s=float("inf"))
-    for event in found.velocities:
-        buffer.add(event.velocity)
-    stamps = np.array(found.image_stamps, np.int64)
-    return BagRig(camera, base_frame, base_to_camera, buffer, PoseTrack(found.poses), stamps)
+        T_base_camera = _extrinsics(found.transforms, base_frame, optical_frame, is_measured)
+    return BagRig(
+        found.camera, base_frame, T_base_camera,
+        found.velocity_buffer(T_base_camera, max_gap_s), found.pose_track(),
+        found.continued_stamps(reader.topics.image), found.clock,
+    )  # fmt: skip
 
 
 @dataclass
 class _Survey:
     """Everything of a bag but its images' pixels."""
 
-    camera: CameraModel | None = None  # The first calibration
+    camera: CameraModel | None  # The first calibration
     optical_frame: str = ""  # Frame of the first image
-    image_stamps: list[int] = field(default_factory=list)  # Nanoseconds, in bag order
+    images: list[tuple[int, int]] = field(default_factory=list)  # Bag time and stamp
     velocities: list[VelocityEvent] = field(default_factory=list)
     transforms: StaticTransforms = field(default_factory=StaticTransforms)
-    poses: dict[int, np.ndarray] = field(default_factory=dict)  # `T_world_base` by stamp
+    poses: list[PoseTruthEvent] = field(default_factory=list)
+    clock: StampClock = field(default_factory=StampClock)
 
     def add(self, event: Event) -> None:
         """Take what the event adds."""
@@ -177,25 +181,66 @@ class _Survey:
             self.camera = self.camera or event.camera
         elif isinstance(event, VelocityEvent):
             self.velocities.append(event)
+            self.clock.watch("velocity", event.time_ns, event.velocity.stamp_ns)
         elif isinstance(event, TransformEvent):
             self.transforms.add(event.parent, event.child, event.T_parent_child)
         elif isinstance(event, PoseTruthEvent):
-            self.poses[event.stamp_ns] = event.T_world_base
+            self.poses.append(event)
         elif isinstance(event, ImageEvent):
             self.optical_frame = event.frame_id
 
+    def add_image(self, time_ns: int, stamp_ns: int) -> None:
+        """Take an image's stamp."""
+        self.images.append((time_ns, stamp_ns))
+        self.clock.watch("image", time_ns, stamp_ns)
 
-def _survey(reader: BagReader, needs_camera: bool) -> _Survey:
+    def velocity_buffer(self, T_base_camera: np.ndarray, max_gap_s: float) -> VelocityBuffer:
+        """The velocities on the continued clock."""
+        buffer = VelocityBuffer(T_base_camera, max_gap_s, horizon_s=float("inf"))
+        for event in self.velocities:
+            stamp_ns = self.clock.continued(event.time_ns, event.velocity.stamp_ns)
+            buffer.add(dataclasses.replace(event.velocity, stamp_ns=stamp_ns))
+        if len(buffer) < 2 <= len(self.velocities):
+            raise _unstamped("velocities", len(self.velocities), buffer.newest)
+        return buffer
+
+    def pose_track(self) -> PoseTrack:
+        """The true poses on the continued clock."""
+        continued = self.clock.continued
+        return PoseTrack({continued(p.time_ns, p.stamp_ns): p.T_world_base for p in self.poses})
+
+    def continued_stamps(self, topic: str) -> np.ndarray:
+        """Stamps of the images on the continued clock, ``(N,)`` int64."""
+        stamps = np.array([self.clock.continued(*image) for image in self.images], np.int64)
+        if len(stamps) > 1 and (stamps == stamps[0]).all():
+            raise _unstamped(topic, len(stamps), int(stamps[0]))
+        if self.clock.stretches > 1:
+            _logger.warning(
+                "the clock was set back in mid-recording: %d stretches are taken one after the "
+                "other",
+                self.clock.stretches,
+            )
+        return stamps
+
+
+def _unstamped(name: str, count: int, stamp: object) -> DataError:
+    return DataError(
+        f"all {count} messages of {name} have the same stamp ({stamp}): their publisher does not "
+        "fill header.stamp; mend it there and record again"
+    )
+
+
+def _survey(reader: BagReader, camera: CameraModel | None) -> _Survey:
     """Read a bag once; of the images, which are most of its bytes, the stamps alone."""
-    found = _Survey()
+    found = _Survey(camera)
     roles = {getattr(reader.topics, role): role for role in _ROLES}
     roles.pop("", None)
     for raw in reader.raw_messages(*roles):
         role = roles[raw.topic]
-        if role == "image":
-            found.image_stamps.append(serialised_stamp(raw.cdr))
+        if role == "image" and len(raw.cdr) >= STAMP_END:
+            found.add_image(raw.time_ns, serialised_stamp(raw.cdr))
         is_known = (role == "image" and found.optical_frame) or (
-            role == "camera_info" and (found.camera or not needs_camera)
+            role == "camera_info" and found.camera
         )
         for event in [] if is_known else reader.parse(raw, role):
             found.add(event)

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import cv2
 import numpy as np
 
 from sfm_depth_ros.camera.camera_model import CameraModel
@@ -42,6 +43,8 @@ class CameraTruth:
 
 
 __all__ = ["CameraModel", "Preprocessor"]
+
+_SAME_ASPECT = 0.02  # relative difference of the factors in both directions
 
 
 class Preprocessor:
@@ -144,6 +147,18 @@ class Preprocessor:
         width = min(width, self.columns) // multiple * multiple
         return Preprocessor(self.camera, width, crop, multiple, resize_filter)
 
+    def enlarged_depth(self, depth: np.ndarray) -> np.ndarray:
+        """True depth ``(H, W)`` of the camera's view at the camera's size.
+
+        A truth that is smaller by one factor in both directions is enlarged without blending; any
+        other one is returned as it is.
+        """
+        width, height = self.camera.width, self.camera.height
+        factors = width / depth.shape[1], height / depth.shape[0]
+        if min(factors) > 1.0 and abs(factors[0] / factors[1] - 1.0) < _SAME_ASPECT:
+            return cv2.resize(depth, (width, height), interpolation=cv2.INTER_NEAREST)
+        return depth
+
     def resize_depth(self, depth: np.ndarray) -> np.ndarray:
         """Bring true depth to the network's image, without blending neighbours.
 
@@ -205,6 +220,6 @@ class Preprocessor:
         height, width = image.shape[:2]
         if (width, height) != (self.camera.width, self.camera.height):
             raise DataError(
-                f"{name} is {width}x{height} but camera_info says {self.camera.width}x"
+                f"{name} is {width}x{height} but camera_info is for {self.camera.width}x"
                 f"{self.camera.height}: publish the camera_info of exactly this image"
             )

@@ -108,7 +108,6 @@ def entries(cache: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("options", "messages"),
     [
-        ({"size_changes": True, "with_info": False}, ["128x64", "64x32", "camera_info"]),
         ({"speed": None}, ["velocity", "record the missing"]),
         ({"speed": 0.0}, ["no snippet", "39 standing", "must move"]),
         ({"frames": 2}, ["no snippet", "too few"]),
@@ -122,6 +121,15 @@ def test_bags_that_cannot_teach(tmp_path, train, cache, options, messages) -> No
     assert entries(cache) == []
     assert not (tmp_path / "model").exists()
     assert not (tmp_path / "model.training").exists()
+
+
+def test_images_of_another_size_than_their_camera_info_are_left_out(
+    tmp_path, train, cache, caplog
+) -> None:
+    path = write_bag(tmp_path / "bag", size_changes=True, with_info=False)
+    assert train(path, "--set", "training.validation_share=0")[0] == 0
+    assert "image is 128x64 but camera_info is for 64x32" in caplog.text
+    assert "could not be used: image 20" in caplog.text
 
 
 def test_a_size_that_changes_with_its_camera_info_is_learnt_from(tmp_path, train, cache) -> None:
