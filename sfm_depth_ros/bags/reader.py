@@ -104,6 +104,19 @@ class BagReader:
         """Bag time of the first message in nanoseconds."""
         return min((int(span.start_time) for span in self._spans()), default=0)
 
+    @property
+    def latched(self) -> frozenset[str]:
+        """Topics whose publisher kept its last messages for late subscribers (transient local)."""
+        return frozenset(
+            c.topic
+            for reader in self._readers
+            for c in reader.connections
+            if any(
+                qos.durability.name == "TRANSIENT_LOCAL"
+                for qos in getattr(c.ext, "offered_qos_profiles", None) or []
+            )
+        )
+
     def message_count(self, topic: str) -> int:
         """Messages recorded of one topic."""
         return sum(c.msgcount for r in self._readers for c in r.connections if c.topic == topic)

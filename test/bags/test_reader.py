@@ -116,6 +116,8 @@ def test_depth_in_metres_and_copied_messages(tmp_path):
 def test_static_transforms_are_offered_to_late_joiners(tmp_path):
     path = write_small_bag(tmp_path / "bag", frames=1)
     assert "durability: transient_local" in (path / "metadata.yaml").read_text()
+    with BagReader(path) as reader:
+        assert reader.latched == {"/tf_static"}
 
 
 def test_a_single_storage_file_can_be_read(tmp_path):

@@ -50,6 +50,7 @@ def write_bag(
     speed: float | None = 2.0,
     size_changes: bool = False,
     with_info: bool = True,
+    image_period_s: float = 0.1,
 ) -> Path:
     """A straight drive of 10 images a second."""
     rng = np.random.default_rng(0)
@@ -57,7 +58,7 @@ def write_bag(
     with BagWriter(path) as bag:
         bag.write_static_transform(START, "base_link", "camera", np.eye(4))
         for index in range(frames):
-            stamp = START + index * SECOND // 10
+            stamp = START + round(index * image_period_s * SECOND)
             is_large = size_changes and index >= frames // 2
             if speed is not None:
                 bag.write_odometry(Velocity(stamp, np.array([speed, 0, 0]), np.zeros(3)))
@@ -110,6 +111,7 @@ def entries(cache: Path) -> list[str]:
     [
         ({"speed": None}, ["velocity", "record the missing"]),
         ({"speed": 0.0}, ["no snippet", "39 standing", "must move"]),
+        ({"image_period_s": 1.0}, ["39 image_gap", "max_image_gap"]),
         ({"frames": 2}, ["no snippet", "too few"]),
     ],
 )

@@ -17,6 +17,7 @@ from sfm_depth_ros.config.extra_inputs import SPARSE_DEPTH
 from sfm_depth_ros.config.schema import NodeConfig, OfflineTrainingConfig
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.snippets.cache_store import CacheStore
+from sfm_depth_ros.snippets.refusals import main_refusal
 from sfm_depth_ros.snippets.snippet_cache import (
     FORMAT_VERSION,
     CacheShape,
@@ -108,6 +109,6 @@ def _nothing_found(frames: BagFrames) -> str:
     reasons = ", ".join(f"{count} {why}" for why, count in frames.refused.items() if count)
     return (
         f"{frames.selection.name}: no snippet to train on among {len(frames)} images "
-        f"(refused: {reasons or 'none, there are too few'}); the camera must move, and "
-        "odometry must cover the images"
+        f"(refused: {reasons or 'none, there are too few'}); "
+        f"{main_refusal(frames.refused) or 'record a longer drive'}"
     )
