@@ -203,7 +203,7 @@ class BagFrames:
             return None, None
 
     def _count(self, kind: str, stamp_ns: int, reason: object) -> None:
-        """Count a message that cannot be used; the log tells the first of a kind."""
+        """Count a message that cannot be used; the first of a kind is logged."""
         self.problems[kind] += 1
         if self.problems[kind] == 1:
             _logger.warning("%s at %d ns: %s", kind, stamp_ns, reason)

@@ -122,7 +122,7 @@ class BagReader:
         return sum(c.msgcount for r in self._readers for c in r.connections if c.topic == topic)
 
     def _files(self) -> list[Any]:
-        """Storage files: what metadata.yaml tells of them may be wrong after a crash."""
+        """Storage files, whose own counts hold where metadata.yaml is wrong after a crash."""
         return [
             file
             for reader in self._readers
@@ -182,7 +182,7 @@ class BagReader:
             _logger.warning("%s: %d messages of %s left out", self.path, count, topic)
 
     def parse(self, raw: RawMessage, role: str) -> list[Event]:
-        """Typed events of one message; none where it is damaged, which the log tells once a topic.
+        """Typed events of one message; none where it is damaged (logged once a topic).
 
         Args:
             raw: The message.

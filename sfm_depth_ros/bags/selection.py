@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""``BAG@START-END``: a bag, or the part of it between two times, in one word."""
+"""``BAG[@START-END][=WEIGHT]``: a bag, or a part of it, and its weight in a mixture."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class BagSelection:
 
     @property
     def name(self) -> str:
-        """What people call it: the bag's name with the part, as it can be typed again."""
+        """The bag's name with the part, as it can be typed again."""
         bag = self.path.name or str(self.path)
         if self.is_whole:
             return bag

@@ -35,7 +35,7 @@ def read_snippets(
         min_displacement: Camera translation in metres between neighbours, at least.
         max_displacement: The same, at most.
         max_image_gap_s: Seconds between neighbours, at most.
-        with_truth: Whether they get the bag's true depth and motion, where it has them.
+        with_truth: Add the bag's true depth and motion, where it has them.
     """
     builder = SnippetBuilder(
         frames.velocities, min_displacement, max_displacement, max_image_gap_s
@@ -51,7 +51,7 @@ def read_snippets(
 
 
 class TruthMemory:
-    """Remembers the true depth of the newest frames until they are targets of snippets.
+    """True depth of the newest frames, kept until they are targets of snippets.
 
     Args:
         rig: Extrinsics and true poses of the bag.
@@ -88,9 +88,9 @@ _logger = logging.getLogger(__name__)
 
 
 def taught(snippets: Iterable[Snippet], frames: BagFrames, teacher: str) -> Iterator[Snippet]:
-    """The snippets with what a teacher knows of their targets as ``sparse_depth``.
+    """The snippets with depth labels of their targets as ``sparse_depth``.
 
-    What a sensor measured stays where the teacher has no answer (stereo), or wins (tracks).
+    A sensor's depth stays where stereo has none, and wins over tracks.
 
     Args:
         snippets: Snippets of ``frames``.

@@ -40,7 +40,7 @@ class BagTopics:
     right_image: str = ""  # Images of a second camera at the same moments
     right_camera_info: str = ""  # Its calibration, with the baseline in P
     sparse_depth: str = ""  # Measured depth in the camera's image (lidar, stereo)
-    instance_mask: str = ""  # Which moving thing each pixel belongs to
+    instance_mask: str = ""  # Labels of moving things
 
 
 def choose_topics(recorded: Mapping[str, str], wanted: BagTopics | None = None) -> BagTopics:
@@ -112,7 +112,7 @@ def _choose(
 
 
 def _camera_info_of(image: str, recorded: Mapping[str, str]) -> str:
-    """The calibration beside the image (``<camera>/camera_info``), else the only one."""
+    """``camera_info`` in the image's namespace, else the only one."""
     infos = [name for name, kind in recorded.items() if kind in CAMERA_INFO_TYPES]
     camera = image.removesuffix("/compressed").rpartition("/")[0]
     if f"{camera}/camera_info" in infos:

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Writes rosbag2 folders (mcap or sqlite3) that ``ros2 bag`` reads; needs no ROS."""
+"""Writing of rosbag2 folders (mcap or sqlite3) without ROS, through rosbags."""
 
 from __future__ import annotations
 

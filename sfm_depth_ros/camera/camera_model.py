@@ -145,7 +145,8 @@ class CameraModel:
 def is_rectified_topic(topic: str) -> bool:
     """Whether an image topic holds rectified images by the names of ``image_proc``.
 
-    The ``camera_info`` beside ``image_rect`` is the raw image's: the rectified pixels are P's.
+    ``camera_info`` in the namespace of ``image_rect`` describes the raw image by K and D, the
+    rectified one by P.
     """
     *_, name = (word for word in topic.split("/") if word not in TRANSPORTS)
     return name.startswith("image_rect")
@@ -181,7 +182,7 @@ def read_camera_info_file(path: str | Path, frame_id: str = "") -> CameraModel:
         path: File with image_width, image_height, camera_matrix, distortion_model,
             distortion_coefficients, rectification_matrix and projection_matrix; the last two may
             be missing. ``~`` is the home folder.
-        frame_id: Name of the optical frame; the file knows none.
+        frame_id: Name of the optical frame, which the file does not hold.
 
     Raises:
         DataError: The file is missing, no YAML, or lacks a field.

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Image encodings and compressed images to ``(H, W, 3)`` uint8 RGB, and back to bytes.
+"""Image encodings to ``(H, W, 3)`` uint8 RGB, to depth and to labels, and back.
 
 Names of encodings are those of ``sensor_msgs/image_encodings``. Buffers may be anything with the
 buffer protocol: bytes, ``array.array``, memoryview, ndarray.

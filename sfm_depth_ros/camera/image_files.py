@@ -21,9 +21,9 @@ def decode_compressed(
     """Decode a JPEG or PNG (``sensor_msgs/CompressedImage``).
 
     Args:
-        format: The message's format; its first word tells a Bayer mosaic from a grey image.
+        format: The message's format; its first word is the encoding, such as a Bayer mosaic's.
         data: The file's bytes.
-        max_pixels: Largest image that is decoded; its header tells its size.
+        max_pixels: Largest image that is decoded, by the size in its header.
         is_upright: Whether to rotate as the file's EXIF demands. The intrinsics of a calibrated
             camera belong to the pixels as they are.
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From the camera's image to the network's: rectify, crop, scale uniformly; and depth back.
+"""Mapping of the camera's image to the network's (rectify, crop, scale), and of depth back.
 
 One filter for shrinking, area averaging, in training, export and live; imported models may ask
 for the one that they were trained with. A distorted image is rectified and scaled in one linear
@@ -65,7 +65,7 @@ class Preprocessor:
             input_width: Width of the network's image in pixels, a multiple of ``multiple``.
             crop: Shares of the rectified image cut off [top, bottom, left, right].
             multiple: What width and height must be multiples of.
-            resize_filter: ``"area"``, or ``"lanczos"`` for models that were trained so.
+            resize_filter: ``"area"``, or ``"lanczos"`` for models that were trained with it.
 
         Raises:
             DataError: The image is smaller than the network needs.
@@ -89,7 +89,7 @@ class Preprocessor:
 
     @property
     def input_intrinsics(self) -> Intrinsics:
-        """Pinhole of the rectified image at the camera's size: of ``to_input``'s answer."""
+        """Pinhole of the rectified image at the camera's size: of ``to_input``'s result."""
         return self.camera.rectified
 
     @property

@@ -1,6 +1,10 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Undistort, rotate and scale an image in one remap, and say which pixels have a source."""
+"""Undistortion, rotation and scaling of an image in one remap, with a mask of sourced pixels.
+
+The maps are OpenCV's (``calib3d``), which extrapolate: they come back into the image where a lens
+polynomial folds, and from behind the camera. Such pixels are marked as unseen.
+"""
 
 from __future__ import annotations
 
@@ -165,7 +169,7 @@ class Rectification:
         return cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
     def sample_depth(self, depth: np.ndarray) -> np.ndarray:
-        """Nearest depth of ``(H, W)`` metres, turned to the rectified axis; 0 = unknown."""
+        """Nearest depth of ``(H, W)`` metres, along the rectified axis; 0 = unknown."""
         sampled = self.sample(depth) * self._axis_factor()
         known = np.isfinite(sampled) & (sampled > 0)
         return np.where(known, sampled, 0).astype(np.float32)

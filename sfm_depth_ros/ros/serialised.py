@@ -62,7 +62,7 @@ class RepeatedMessage:
 
         Args:
             header: Its header.
-            like: What the rest of it depends on; where that is as before, ``make`` is not asked.
+            like: What the rest of it depends on; where that is as before, ``make`` is not called.
             make: Makes it; its first field is a header, its last one ``data`` as bytes, if given.
             data: Contents of its last field, of the same size as long as ``like`` is the same.
         """
@@ -95,7 +95,7 @@ class SerialisedPublisher:
 
     @property
     def subscribers(self) -> int:
-        """How many subscriptions are matched."""
+        """Number of matched subscriptions."""
         return int(self._publisher.get_subscription_count())
 
     def publish(self, cdr: bytes, offset_ns: int = 0) -> None:

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What other sensors saw comes with the image of the same moment, in the same geometry."""
+"""Companions come with the image of the same moment, in the same geometry."""
 
 from __future__ import annotations
 

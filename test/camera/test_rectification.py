@@ -29,7 +29,7 @@ FOCAL = 1000.0
 
 
 def distorted(points: np.ndarray, model: str, coefficients: list[float]) -> np.ndarray:
-    """Where the lens puts rays ``(N, 2)`` that lie on the grid of a thousandth, in [0, 0.6]."""
+    """Distorted rays ``(N, 2)``; the given ones are multiples of 0.001 in [0, 0.6]."""
     K = np.diag([FOCAL, FOCAL, 1.0])
     columns, rows = undistort_map(K, coefficients, model, None, None, (9999, 9999), (601, 601))
     x, y = np.rint(np.asarray(points) * FOCAL).astype(int).T
