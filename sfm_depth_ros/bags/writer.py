@@ -13,7 +13,7 @@ import numpy as np
 from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.camera.image_files import encode_depth
 from sfm_depth_ros.errors import DataError
-from sfm_depth_ros.messages import MessageBuilder
+from sfm_depth_ros.message_builder import MessageBuilder
 from sfm_depth_ros.optional import require
 from sfm_depth_ros.snippets.values import Velocity
 

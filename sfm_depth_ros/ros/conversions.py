@@ -23,6 +23,7 @@ from sfm_depth_ros.camera.camera_model import MAX_PIXELS, CameraModel
 from sfm_depth_ros.camera.image_codec import WHITE_LEVEL, decode_image, depth_pixels
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.geometry.camera import Intrinsics
+from sfm_depth_ros.message_builder import MessageBuilder
 from sfm_depth_ros.messages import (
     camera_info_to_model,
     stamp_to_ns,
@@ -51,7 +52,7 @@ def _as_array(values: np.ndarray) -> array.array[Any]:
     return packed
 
 
-_BUILDER = messages.MessageBuilder(_message_class, _as_array)
+_BUILDER = MessageBuilder(_message_class, _as_array)
 header_at = _BUILDER.header
 ns_to_stamp = _BUILDER.time
 array_to_image = _BUILDER.image
