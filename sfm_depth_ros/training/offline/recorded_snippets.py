@@ -66,7 +66,9 @@ def recorded_caches(
         "companions": companions,
         "teacher": teacher,
         "gates": [gates.min_displacement, gates.max_displacement, gates.max_image_gap],
-        "code": code_hash("bags", "camera", "geometry", "snippets", "visual_odometry"),
+        "code": code_hash(
+            "bags", "camera", "geometry", "snippets", "visual_odometry", "messages.py"
+        ),
     }
     folder = store.entry(bag.name, content, partial(_fill, frames, gates, teacher))
     return [read_cache(path) for path in sorted(folder.iterdir())]
