@@ -240,7 +240,7 @@ def read_frames(
         bag: The rosbag2, or a part of it (``PATH@START-END`` in seconds).
         input_width: Width of the network's image in pixels, a multiple of 32.
         crop: Shares of the rectified image cut off [top, bottom, left, right].
-        options: Values that replace what the bag holds or lacks.
+        options: Values that replace what the bag holds or lacks; None = the selection's.
         max_velocity_gap_s: Longest time in seconds between two velocities that is interpolated.
         needs_velocity: Refuse a bag without an odometer.
         companions: Companions of the frames, where the bag has them: right_image, sparse_depth,
@@ -251,7 +251,7 @@ def read_frames(
         DataError: The bag lacks something; the message names what it has and the remedy.
     """
     selection = bag if isinstance(bag, BagSelection) else BagSelection.parse(bag)
-    options = options or BagOptions()
+    options = options or selection.options or BagOptions()
     with BagReader(selection.path, options.topics) as reader:
         roles = ["image", *(["velocity"] if needs_velocity else [])]
         roles += [] if options.camera is not None else ["camera_info"]

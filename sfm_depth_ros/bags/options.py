@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 
 import numpy as np
 
@@ -26,3 +26,17 @@ class BagOptions:
     camera_frame: str = ""  # Optical frame of the images; "" = as the messages name it
     white_level: int = WHITE_LEVEL  # Value of white in 16-bit images: 4095 of a 12-bit camera
     truth_tolerance_s: float = 0.002  # Seconds between an image and its true depth, at most
+
+    def content(self) -> list[object]:
+        """Everything that decides on frames, as plain values that can be compared and hashed."""
+        camera, T = self.camera, self.T_base_camera
+        optics: list[object] = []
+        if camera is not None:
+            optics = [m.tolist() for m in (camera.K, camera.D, camera.R, camera.P)]
+            optics += [camera.model, camera.width, camera.height, camera.frame_id]
+        return [
+            *astuple(self.topics),
+            optics,
+            [] if T is None else T.tolist(),
+            self.base_frame, self.camera_frame, self.white_level, self.truth_tolerance_s,
+        ]  # fmt: skip

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from sfm_depth_ros.bags.options import BagOptions
 from sfm_depth_ros.errors import DataError
 
 _NUMBER = r"\d+(?:\.\d*)?|\.\d+"
@@ -26,6 +27,7 @@ class BagSelection:
     start_s: float = 0.0  # Seconds after the first image where the part begins
     # Seconds after the first image where the part ends; inf = to the bag's end
     end_s: float = math.inf
+    options: BagOptions | None = None  # Values that replace what the bag holds or lacks
 
     @classmethod
     def parse(cls, text: str | Path) -> BagSelection:

@@ -62,6 +62,7 @@ def recorded_caches(
         "format": FORMAT_VERSION,
         "bag": bag_content_hash(bag.path),
         "part_s": [bag.start_s, bag.end_s],
+        "options": bag.options.content() if bag.options else [],
         "width": frames.preprocessor.size[0],
         "companions": companions,
         "teacher": teacher,
