@@ -213,7 +213,7 @@ class BagFrames:
             self.problems["depth_truth without image"] = count
             _logger.warning(
                 "%d true depths belong to no image: the nearest stamps are %.1f ms apart, "
-                "truth_tolerance_s allows %.1f ms",
+                "--truth-tolerance allows %.1f ms",
                 count,
                 matcher.offsets_ns[_TRUTH] * 1e-6,
                 self._options.truth_tolerance_s * 1e3,

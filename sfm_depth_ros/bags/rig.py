@@ -71,8 +71,8 @@ class StaticTransforms:
             seen = ", ".join(self.frames) or "none"
             raise DataError(
                 f"no chain of static transforms from {target!r} to {source!r} (frames seen: "
-                f"{seen}): record /tf_static, name the frames by options, or give the camera's "
-                "pose in the base, base_to_camera"
+                f"{seen}): record /tf_static, name frames by --base-frame and --camera-frame, or "
+                "give the camera's pose: --base-to-camera (base_to_camera of the nodes)"
             )
         return found[source]
 
@@ -147,7 +147,7 @@ def read_rig(reader: BagReader, max_gap_s: float, options: BagOptions | None = N
     found = _survey(reader, options.camera)
     if found.camera is None:
         raise DataError(
-            f"{reader.path} has no usable camera_info: record it, or give camera_info_file"
+            f"{reader.path} has no usable camera_info: record it, or give --camera-info-file"
         )
     named = [event.frame_id for event in found.velocities if event.frame_id]
     base_frame = options.base_frame or (named[0] if named else DEFAULT_BASE_FRAME)

@@ -131,7 +131,9 @@ def darkness(image: np.ndarray, encoding: str) -> str:
         return ""
     remedy = "look at the exposure and at the lens cap"
     if "16" in encoding:
-        remedy += ", and set white_level where the camera has fewer than 16 bits (12 bits: 4095)"
+        remedy += (
+            ", and give --white-level where the camera has fewer than 16 bits (12 bits: 4095)"
+        )
     return f"nearly black: the brightest of 255 levels is {brightest} ({encoding}); {remedy}"
 
 

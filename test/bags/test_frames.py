@@ -137,7 +137,7 @@ def moved(stamp: int) -> Velocity:
 def test_a_given_pose_replaces_static_transforms_and_frames_can_be_named(tmp_path):
     path = write_small_bag(tmp_path / "bag", without=["tf_static"])
     T = base_to_mast() @ mast_to_optical()
-    with pytest.raises(DataError, match="base_to_camera"):
+    with pytest.raises(DataError, match="--base-to-camera"):
         read_frames(path, 64)
     frames = read_frames(path, 64, options=BagOptions(T_base_camera=T))
     np.testing.assert_array_equal(frames.rig.T_base_camera, T)
@@ -319,6 +319,6 @@ def test_twelve_bits_are_remarked_on_and_scaled_by_option(tmp_path, caplog):
         bag.write_serialized(raw.topic, raw.type_name, START, cdr)
     frames = read_frames(tmp_path / "mono16", 64)
     assert next(iter(frames)).frame.image.max() < 32
-    assert "white_level" in caplog.text
+    assert "--white-level" in caplog.text
     frames = read_frames(tmp_path / "mono16", 64, options=BagOptions(white_level=255 * 16))
     np.testing.assert_array_equal(next(iter(frames)).frame.image[..., 0], grey)

@@ -173,8 +173,8 @@ def test_twelve_bits_are_scaled_by_their_white_and_else_remarked_on():
     np.testing.assert_array_equal(decoded, np.dstack([grey.astype(np.uint8)] * 3))
     assert darkness(decoded, "mono16") == ""
     dark = decode_image("mono16", data, 6, 8, 16)
-    assert "white_level" in darkness(dark, "mono16")
-    assert "exposure" in darkness(dark, "mono8") and "white_level" not in darkness(dark, "mono8")
+    assert "--white-level" in darkness(dark, "mono16")
+    assert "exposure" in darkness(dark, "mono8") and "white" not in darkness(dark, "mono8")
 
 
 @pytest.mark.parametrize("encoding", ["yuv422", "yuyv"])
