@@ -22,6 +22,15 @@ _TOPICS = {
     "truth": ("depth_truth", "true depth"),
     "truth-poses": ("pose_truth", "true poses of the base, as Odometry"),
 }
+_TEXTS = (
+    ("camera-info-file", "FILE", "calibration YAML instead of the camera_info"),
+    ("base-frame", "FRAME", "frame of the velocities"),
+    ("camera-frame", "FRAME", "optical frame of the images"),
+)
+_NUMBERS = (
+    ("white-level", 65535, "value of white in 16-bit images, 4095 of a 12-bit camera"),
+    ("truth-tolerance", 0.002, "seconds between an image and its true depth, at most"),
+)
 
 
 def add_bag_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,9 +40,8 @@ def add_bag_arguments(parser: argparse.ArgumentParser) -> None:
         group.add_argument(
             f"--{option}", dest=f"bag_{role}", default="", metavar="TOPIC", help=f"topic of {text}"
         )
-    group.add_argument(
-        "--camera-info-file", metavar="FILE", help="calibration YAML instead of the camera_info"
-    )
+    for option, metavar, text in _TEXTS:
+        group.add_argument(f"--{option}", default="", metavar=metavar, help=text)
     group.add_argument(
         "--base-to-camera",
         type=float,
@@ -41,23 +49,11 @@ def add_bag_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("X", "Y", "Z", "QX", "QY", "QZ", "QW"),
         help="pose of the optical frame in the base instead of /tf_static, metres",
     )
-    group.add_argument("--base-frame", default="", metavar="FRAME", help="frame of the velocities")
-    group.add_argument(
-        "--camera-frame", default="", metavar="FRAME", help="optical frame of the images"
-    )
-    group.add_argument(
-        "--white-level",
-        type=int,
-        default=65535,
-        help="value of white in 16-bit images, 4095 of a 12-bit camera (default: %(default)d)",
-    )
-    group.add_argument(
-        "--truth-tolerance",
-        type=float,
-        default=0.002,
-        metavar="S",
-        help="seconds between an image and its true depth, at most (default: %(default)g)",
-    )
+    for option, default, text in _NUMBERS:
+        help_text = f"{text} (default: %(default)g)"
+        group.add_argument(
+            f"--{option}", type=type(default), default=default, metavar="N", help=help_text
+        )
 
 
 def bag_options(options: argparse.Namespace) -> BagOptions | None:

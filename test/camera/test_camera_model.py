@@ -36,8 +36,8 @@ def test_zero_r_and_p_count_as_not_given():
 
 
 def test_lens_rotation_and_projection_each_make_it_distorted():
-    turned = [0.0, -1, 0, 1, 0, 0, 0, 0, 1]
-    for given in ({"D": [0.1, 0, 0, 0, 0]}, {"R": turned}, {"P": np.eye(4)[:3] * 300}):
+    rotated = [0.0, -1, 0, 1, 0, 0, 0, 0, 1]
+    for given in ({"D": [0.1, 0, 0, 0, 0]}, {"R": rotated}, {"P": np.eye(4)[:3] * 300}):
         given = {"P": [300, 0, 90, 0, 0, 300, 40, 0, 0, 0, 1, 0]} if "P" in given else given
         assert CameraModel.from_matrices(K, 200, 100, **given).is_distorted
 

@@ -51,7 +51,7 @@ def labels(index: int) -> np.ndarray:
 
 
 def write_bag(path: Path, frames: int = 6) -> Path:
-    """A drive with everything; companions are written before or after their image in turn."""
+    """A drive with everything; companions are written before or after their image."""
     with BagWriter(path) as bag:
         bag.write_static_transform(START, "base_link", "mast", base_to_mast())
         bag.write_static_transform(START, "mast", "optical", mast_to_optical())

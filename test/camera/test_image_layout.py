@@ -35,14 +35,14 @@ def kernel(x: float) -> float:
 def line(values: np.ndarray, count: int) -> np.ndarray:
     """Scale the first axis by the definition, rounded to bytes."""
     ratio = len(values) / count
-    answer = []
+    scaled = []
     for i in range(count):
         centre = (i + 0.5) * ratio
         weights = [kernel((j + 0.5 - centre) / max(ratio, 1.0)) for j in range(len(values))]
-        answer.append(
+        scaled.append(
             sum(w * v for w, v in zip(weights, values.astype(float), strict=True)) / sum(weights)
         )
-    return np.clip(np.rint(answer), 0, 255)
+    return np.clip(np.rint(scaled), 0, 255)
 
 
 @pytest.mark.parametrize(("height", "width", "size"), [
