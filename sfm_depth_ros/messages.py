@@ -161,9 +161,12 @@ def pose_of(message: Any) -> np.ndarray:
     position = message.position if is_pose else message.translation
     q = message.orientation if is_pose else message.rotation
     try:
-        return pose_to_matrix([*_xyz(position), q.x, q.y, q.z, q.w])
+        T = pose_to_matrix([*_xyz(position), q.x, q.y, q.z, q.w])
     except ValueError as error:
         raise DataError(f"a pose is impossible: {error}; check its publisher") from error
+    if not np.isfinite(T).all():
+        raise DataError("a position holds NaN or infinity: check its publisher")
+    return T
 
 
 def _xyz(vector: Any) -> np.ndarray:

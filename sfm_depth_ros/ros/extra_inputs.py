@@ -82,7 +82,8 @@ class ExtraInputs:
 
     def _on_camera(self, message: CameraInfo) -> None:
         try:
-            self._receiver.set_right_camera(camera_info_to_model(message))
+            images = self._subscriptions[self.roles.index(RIGHT_IMAGE)].topic_name
+            self._receiver.set_right_camera(camera_info_to_model(message, images))
             self._complaints.clear("right/camera_info")
         except Exception as error:  # a bad message must not end the executor
             self._complaints.add("right/camera_info", error)
