@@ -38,11 +38,13 @@ ARROWS = {
     "geometry": GROUND,
     "snippets": {"geometry"} | GROUND,
     "camera": {"geometry", "snippets"} | GROUND,
+    "messages": VALUES,
+    "message_builder": VALUES,
     "losses": {"geometry", "snippets"} | GROUND,
     "networks": {"geometry"} | GROUND,
     "networks.published": {"networks"} | GROUND,
     "visual_odometry": VALUES,
-    "bags": {"visual_odometry"} | VALUES,
+    "bags": {"messages", "message_builder", "visual_odometry"} | VALUES,
     "world": {"bags"} | VALUES,
     "engines.graphs": {"networks"} | GROUND,
     "model_folder": {"networks", "engines.graphs"} | GROUND,
@@ -202,7 +204,7 @@ def test_a_robot_without_torch_imports_what_it_runs() -> None:
         if not _needs_torch(module) and (has_ros or _room(module) not in ROS_ROOMS)
     ]  # fmt: skip
     expected = {
-        "geometry.camera", "geometry.frames", "camera.distortion", "snippets.velocity",
+        "geometry.camera", "geometry.frames", "camera.rectification", "snippets.velocity",
         "model_folder.folder", "engines.factory", "estimation.depth_estimator",
     }  # fmt: skip
     assert {f"sfm_depth_ros.{name}" for name in expected} <= set(modules)

@@ -87,4 +87,4 @@ def test_a_copy_is_the_same_content_and_another_drive_is_not(tmp_path: Path) -> 
 
 
 def test_code_is_part_of_the_content() -> None:
-    assert code_hash("data") != code_hash("geometry") != code_hash("data", "geometry")
+    assert code_hash("bags") != code_hash("geometry") != code_hash("bags", "geometry")

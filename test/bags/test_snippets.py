@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from exact_drive import make_drive, write_bag
 
-from sfm_depth_ros.bags.frames import read_frames, read_snippets
-from sfm_depth_ros.bags.teachers import taught
+from sfm_depth_ros.bags.frames import read_frames
+from sfm_depth_ros.bags.snippets import read_snippets, taught
 
 GATES = (0.05, 5.0, 0.5)
 

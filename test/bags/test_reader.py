@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import contextlib
+import re
 import sqlite3
 from pathlib import Path
 
@@ -13,6 +15,7 @@ pytest.importorskip("rosbags")
 
 from sfm_depth_ros.bags.events import (
     CameraInfoEvent,
+    CompanionEvent,
     DepthTruthEvent,
     ImageEvent,
     PoseTruthEvent,
@@ -23,6 +26,7 @@ from sfm_depth_ros.bags.reader import BagReader
 from sfm_depth_ros.bags.topics import BagTopics, choose_topics, require_topics
 from sfm_depth_ros.bags.writer import BagWriter
 from sfm_depth_ros.errors import DataError
+from sfm_depth_ros.snippets.values import Velocity
 
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 INFO, ODOMETRY = "sensor_msgs/msg/CameraInfo", "nav_msgs/msg/Odometry"
@@ -112,6 +116,8 @@ def test_depth_in_metres_and_copied_messages(tmp_path):
 def test_static_transforms_are_offered_to_late_joiners(tmp_path):
     path = write_small_bag(tmp_path / "bag", frames=1)
     assert "durability: transient_local" in (path / "metadata.yaml").read_text()
+    with BagReader(path) as reader:
+        assert reader.latched == {"/tf_static"}
 
 
 def test_a_single_storage_file_can_be_read(tmp_path):
@@ -219,3 +225,112 @@ def test_a_damaged_message_is_left_out(tmp_path, caplog):
     with BagReader(tmp_path / "bag") as reader:
         assert [event.time_ns for event in reader.events()] == [START + 1]
     assert "left out" in caplog.text
+
+
+def test_topics_without_messages_have_no_role(tmp_path):
+    path = write_small_bag(tmp_path / "bag", frames=3)
+    with BagWriter(tmp_path / "empty") as bag:
+        bag.write_image(START, image(0), "optical", topic="/a_camera/image_raw")
+    with BagReader(tmp_path / "empty") as reader:
+        (kept,) = reader.raw_messages()
+    assert kept.topic == "/a_camera/image_raw"
+    with sqlite3_copy(path, tmp_path / "both") as database:
+        database.execute(
+            "INSERT INTO topics SELECT 99, '/a_camera/image_raw', type, serialization_format, "
+            "offered_qos_profiles, type_description_hash FROM topics WHERE name LIKE '%image_raw'"
+        )
+    with BagReader(tmp_path / "both.db3") as reader:
+        assert reader.topics.image == "/camera/image_raw"
+        assert "/a_camera/image_raw" not in reader.recorded
+    with pytest.raises(DataError, match="no message on '/a_camera/image_raw'"):
+        BagReader(tmp_path / "both.db3", BagTopics(image="/a_camera/image_raw"))
+
+
+@contextlib.contextmanager
+def sqlite3_copy(path: Path, name: Path):
+    """The small bag as a single sqlite3 file to change."""
+    with BagReader(path) as reader, BagWriter(name, "sqlite3") as copy:
+        for raw in reader.raw_messages():
+            copy.write_serialized(raw.topic, raw.type_name, raw.time_ns, raw.cdr)
+    file = next(name.glob("*.db3"))
+    with sqlite3.connect(file) as database:
+        yield database
+    file.rename(name.with_suffix(".db3"))
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_the_files_count_and_not_what_metadata_claims(tmp_path, storage):
+    path = write_small_bag(tmp_path / "bag", storage)
+    metadata = path / "metadata.yaml"
+    text = re.sub(
+        r"(?m)^(  duration:\n    nanoseconds:) \d+", r"\1 100000000", metadata.read_text()
+    )
+    assert text != metadata.read_text()
+    metadata.write_text(text)
+    with BagReader(path) as reader:
+        assert reader.duration_s == pytest.approx(2.95)
+        assert reader.start_ns == START - SECOND
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_a_storage_identifier_that_is_missing_follows_from_the_file(tmp_path, storage):
+    path = write_small_bag(tmp_path / "bag", storage)
+    metadata = path / "metadata.yaml"
+    text = metadata.read_text()
+    metadata.write_text(text.replace(f"storage_identifier: {storage}", "storage_identifier: ''"))
+    assert metadata.read_text() != text
+    with BagReader(path) as reader:
+        assert len(list(reader.events(ImageEvent))) == 10
+    metadata.unlink()
+    with BagReader(path) as reader:
+        assert len(list(reader.events(ImageEvent))) == 10
+
+
+def test_a_recording_that_was_cut_off_names_the_command_that_mends_it(tmp_path, caplog):
+    path = write_small_bag(tmp_path / "bag")
+    file = next(path.glob("*.mcap"))
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=rf"mcap recover {re.escape(str(file))} -o mended\.mcap"):
+        BagReader(path)
+    (path / "another.mcap").write_bytes(whole)
+    with BagReader(path) as reader:
+        assert len(list(reader.events(ImageEvent))) == 10
+    assert "mcap recover" in caplog.text
+
+
+def test_many_bad_messages_are_two_lines_in_the_log(tmp_path, caplog):
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.write_image(START, image(0), "optical")
+        for index in range(50):
+            velocity = Velocity(START + index, np.full(3, np.nan), np.zeros(3))
+            bag.write_odometry(velocity)
+    with BagReader(tmp_path / "bag") as reader:
+        assert len(list(reader.events())) == 1
+    assert [r.getMessage().count("left out") for r in caplog.records] == [1, 1]
+    assert "50 messages of /odom left out" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        (["/depth_cam/rgb/image_raw", "/depth_cam/depth/image_raw"], "/depth_cam/rgb/image_raw"),
+        (["/depth_camera/depth/image_raw", "/depth_camera/image_raw"], "/depth_camera/image_raw"),
+        (["/camera/aligned_depth_to_color/image_raw"], ""),
+        (["/ground_truth/rgb/image_raw"], ""),
+        (
+            ["/oak/depth/image/compressed", "/oak/rgb/image/compressed"],
+            "/oak/rgb/image/compressed",
+        ),
+    ],
+)
+def test_colour_cameras_of_depth_sensors(names, chosen):
+    assert choose_topics(dict.fromkeys(names, IMAGE)).image == chosen
+
+
+def test_one_topic_may_have_several_roles(tmp_path):
+    path = write_small_bag(tmp_path / "bag", frames=2)
+    topics = BagTopics(sparse_depth="/ground_truth/depth")
+    with BagReader(path, topics) as reader:
+        kinds = [type(event) for event in reader.events(DepthTruthEvent, CompanionEvent)]
+    assert kinds == [DepthTruthEvent, CompanionEvent]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sfm_depth_ros.bags.static_transforms import StaticTransforms
+from sfm_depth_ros.bags.rig import PoseTrack, StaticTransforms
 from sfm_depth_ros.errors import DataError
-from sfm_depth_ros.geometry.frames import pose_to_matrix
+from sfm_depth_ros.geometry.frames import pose_to_matrix, rotation_matrix, rotation_vector
 
 BASE_MAST = pose_to_matrix([1, 0, 0.5, 0, 0, np.sin(0.3), np.cos(0.3)])
 MAST_CAMERA = pose_to_matrix([0, 0.1, 0.2, 0.1, 0, 0, np.sqrt(0.99)])
@@ -37,3 +37,19 @@ def test_a_missing_chain_names_the_frames():
         _tree().lookup("base_link", "lidar")
     with pytest.raises(DataError, match=r"none.*base_to_camera"):
         StaticTransforms().lookup("base_link", "optical")
+
+
+def test_poses_are_interpolated_between_neighbours_only():
+    poses = {stamp: np.eye(4) for stamp in (0, 100_000_000, 2_000_000_000)}
+    poses[100_000_000][:3, 3] = 1, 2, 3
+    poses[100_000_000][:3, :3] = rotation_matrix([0, 0, 3.0])
+    track = PoseTrack(poses)
+    assert track.at(0) is poses[0]
+    between = track.at(25_000_000)
+    assert between is not None
+    np.testing.assert_allclose(between[:3, 3], [0.25, 0.5, 0.75])
+    np.testing.assert_allclose(rotation_vector(between[:3, :3]), [0, 0, 0.75], atol=1e-9)
+    assert track.at(-1) is None
+    assert track.at(1_000_000_000) is None  # a gap of 1.9 s
+    assert track.at(3_000_000_000) is None
+    assert PoseTrack({}).at(0) is None
