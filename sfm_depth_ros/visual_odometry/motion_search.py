@@ -22,6 +22,7 @@ from sfm_depth_ros.visual_odometry.track_table import TrackTable
 _LENGTH_SHARE, _LENGTH_FLOOR = 0.3, 0.02  # standard deviation of a predicted translation: metres
 _ROTATION = 0.03  # rad, of a predicted rotation
 _GOOD_SHARE = 0.6  # of the tracks: below, the epipolar geometry is tried as well
+_SAME_WORLD = 0.5  # cosine between the epipolar and the expected direction, at least
 _FIRST_STD = 0.05  # 1/m, of inverse depths after the first two views
 _NEAREST_Z = 0.05
 
@@ -108,18 +109,20 @@ def find_motion(
 def find_first_motion(
     window: SlidingWindow,
     rays: np.ndarray,
-    length: float | None,
+    expected: np.ndarray | None,
     intrinsics: Intrinsics,
     options: OdometerOptions,
 ) -> PoseFit:
     """Motion between the first two images, which gives the tracks inverse depths.
 
-    Direction and rotation come from epipolar geometry, the length from elsewhere.
+    Direction and rotation come from epipolar geometry, the length from elsewhere. A direction
+    that contradicts the expected one by far is that of something large that moves: then the
+    search begins at the expected motion.
 
     Args:
         window: Its tracks are those that reach the second image.
         rays: ``(N, 2)`` x/z, y/z of them in the second image.
-        length: Metres; None = unknown.
+        expected: ``(4, 4)`` motion in metres of the odometer or the network; None = unknown.
         intrinsics: Of both images.
         options: Of the estimator.
 
@@ -128,14 +131,17 @@ def find_first_motion(
         NoParallaxError: The motion is too short; the window is to be kept.
     """
     _check_count(rays, options)
-    if length is None:
+    if expected is None:
         raise NoMotionError("no odometer: the length of the motion is unknown")
+    length = float(np.linalg.norm(expected[:3, 3]))
     if length < options.least_length or _parallax(window, rays, intrinsics) < options.least_flow:
         raise NoParallaxError("waiting for parallax: the motion is too short to triangulate")
     found = epipolar_pose(window.tracks.rays[:, -1], rays, focal_length(intrinsics))
     if found is None or found[1] < options.least_agreement:
         raise NoMotionError("no epipolar geometry fits the tracks")
     start = scaled(found[0], length)
+    if start[:3, 3] @ expected[:3, 3] < _SAME_WORLD * length**2:
+        start = expected
     tracks = window.tracks
     depth = triangulate(tracks.bearings, rays, start, tracks.inverse_depth)
     window.tracks = tracks.updated(depth, np.full(len(tracks), _FIRST_STD**2), tracks.strikes)

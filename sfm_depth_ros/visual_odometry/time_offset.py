@@ -60,26 +60,28 @@ class TimeOffsetEstimator:
         """
         about_up = velocities.T_base_camera[2, :3] @ rotation
         self._seen.append((earlier_ns, later_ns, float(about_up)))
-        self._sample(velocities, earlier_ns)
+        self._sample(velocities, earlier_ns, later_ns)
         self._since += 1
         if self._since >= _EVERY and len(self._seen) >= _FEWEST:
             self._since = 0
             found = self._search()
             self._estimate = found if found is not None else self._estimate
 
-    def _sample(self, velocities: VelocityBuffer, earlier_ns: int) -> None:
+    def _sample(self, velocities: VelocityBuffer, earlier_ns: int, later_ns: int) -> None:
         """Read the yaw rate on a regular grid, as far as it is known."""
         newest = velocities.newest
         if newest is None:
             return
         longest_ns = int(_LONGEST_S * 1e9)
+        # a recording's odometry may be known to its end already
+        end = min(newest.stamp_ns, later_ns + longest_ns)
         begin = self._grid_ns[-1] + _GRID_NS if self._grid_ns else earlier_ns - longest_ns
-        if newest.stamp_ns - begin > 4 * longest_ns:  # a gap: begin behind it
+        if earlier_ns - begin > 4 * longest_ns:  # a gap: begin behind it
             self._grid_ns.clear()
             self._rates.clear()
             self._seen.clear()
-            begin = newest.stamp_ns - longest_ns
-        for stamp in range(begin, newest.stamp_ns + 1, _GRID_NS):
+            begin = earlier_ns - longest_ns
+        for stamp in range(begin, end + 1, _GRID_NS):
             try:
                 rate = float(velocities.at(stamp).angular[2])
             except VelocityGapError:

@@ -187,12 +187,10 @@ class VisualOdometer:
     ) -> PoseFit:
         if self._has_depth:
             return find_motion(window, rays, predicted, image.intrinsics, self._options)
-        length = None
+        expected = None if image.network is None else image.network.T_earlier_later
         if image.measured is not None:
-            length = image.measured.length
-        elif image.network is not None:
-            length = float(np.linalg.norm(image.network.T_earlier_later[:3, 3]))
-        return find_first_motion(window, rays, length, image.intrinsics, self._options)
+            expected = image.measured.T_earlier_later
+        return find_first_motion(window, rays, expected, image.intrinsics, self._options)
 
     def _append(
         self, window: SlidingWindow, fit: PoseFit, pixels: np.ndarray, image: _Image

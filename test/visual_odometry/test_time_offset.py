@@ -63,3 +63,17 @@ def test_clear_forgets() -> None:
     estimator = _estimate(0.08)
     estimator.clear()
     assert estimator.estimate is None
+
+
+def test_a_recording_whose_odometry_is_known_to_its_end() -> None:
+    buffer = VelocityBuffer(base_to_camera(), max_gap_s=0.3)
+    for t in np.arange(0.0, SECONDS + 2, 0.05):
+        angular = np.array([0.0, 0.0, _yaw_rate(t)])
+        buffer.add(Velocity(round((t + 0.08 + 1) * 1e9), np.zeros(3), angular))
+    estimator = TimeOffsetEstimator()
+    for later in np.arange(0.1, SECONDS, 0.1):
+        rotation = base_to_camera()[:3, :3].T @ [0.0, 0.0, _yaw(later) - _yaw(later - 0.1)]
+        stamps = round((later - 0.1 + 1) * 1e9), round((later + 1) * 1e9)
+        estimator.observe(*stamps, rotation, buffer)
+    assert estimator.estimate is not None
+    assert estimator.estimate.seconds == pytest.approx(0.08, abs=0.015)
