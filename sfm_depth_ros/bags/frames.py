@@ -233,6 +233,7 @@ def read_frames(
     needs_velocity: bool = False,
     companions: Collection[str] = (),
     resize_filter: str = "area",
+    tracking_width: int = 0,
 ) -> BagFrames:
     """Open a bag for iteration.
 
@@ -246,6 +247,7 @@ def read_frames(
         companions: Companions of the frames, where the bag has them: right_image, sparse_depth,
             instance_mask.
         resize_filter: Filter that scales images, see Preprocessor.
+        tracking_width: Width of the tracking images that frames carry, 0 = none.
 
     Raises:
         DataError: The bag lacks something; the message names what it has and the remedy.
@@ -258,7 +260,13 @@ def read_frames(
         require_topics(reader.topics, reader.recorded, *roles)
         rig = read_rig(reader, max_velocity_gap_s, options)
         chosen = reader.topics
-    preprocessor = Preprocessor(rig.camera, input_width, crop, resize_filter=resize_filter)
+    preprocessor = Preprocessor(
+        rig.camera,
+        input_width,
+        crop,
+        resize_filter=resize_filter,
+        tracking_width=tracking_width,
+    )
     return BagFrames(selection, rig, preprocessor, chosen, options, companions)
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.camera.image_layout import ImageLayout
 from sfm_depth_ros.camera.rectification import Rectification
+from sfm_depth_ros.camera.tracking_view import TrackingView
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.snippets.values import Frame
@@ -57,6 +58,7 @@ class Preprocessor:
         crop: Sequence[float] = (0.0, 0.0, 0.0, 0.0),
         multiple: int = 32,
         resize_filter: str = "area",
+        tracking_width: int = 0,
     ) -> None:
         """Lay out the network's image for this camera.
 
@@ -66,12 +68,14 @@ class Preprocessor:
             crop: Shares of the rectified image cut off [top, bottom, left, right].
             multiple: What width and height must be multiples of.
             resize_filter: ``"area"``, or ``"lanczos"`` for models that were trained with it.
+            tracking_width: Width of the tracking image that frames carry, 0 = none.
 
         Raises:
             DataError: The image is smaller than the network needs.
         """
         self.camera = camera
-        self._arguments = (input_width, tuple(crop), multiple, resize_filter)
+        self._arguments = (input_width, tuple(crop), multiple, resize_filter, tracking_width)
+        self._tracking = TrackingView(camera, tracking_width) if tracking_width else None
         self._rectification: Rectification | None = None
         area = (0, 0, camera.width, camera.height)
         if camera.is_distorted:
@@ -135,7 +139,9 @@ class Preprocessor:
     def frame(self, image: np.ndarray, stamp_ns: int, frame_id: str = "") -> Frame:
         """The same as a Frame; ``frame_id`` falls back to the calibration's."""
         small, valid = self(image)
-        return Frame(stamp_ns, small, self.intrinsics, valid, frame_id or self.camera.frame_id)
+        tracking = self._tracking(image) if self._tracking else None
+        name = frame_id or self.camera.frame_id
+        return Frame(stamp_ns, small, self.intrinsics, valid, name, tracking)
 
     def for_camera(self, camera: CameraModel) -> Preprocessor:
         """This one where the calibration is the same, else a new one for the new calibration."""
@@ -143,9 +149,8 @@ class Preprocessor:
 
     def for_width(self, width: int) -> Preprocessor:
         """This one for a network's image of another width, or the widest that the camera has."""
-        _, crop, multiple, resize_filter = self._arguments
-        width = min(width, self.columns) // multiple * multiple
-        return Preprocessor(self.camera, width, crop, multiple, resize_filter)
+        width = min(width, self.columns) // self._arguments[2] * self._arguments[2]
+        return Preprocessor(self.camera, width, *self._arguments[1:])
 
     def enlarged_depth(self, depth: np.ndarray) -> np.ndarray:
         """True depth ``(H, W)`` of the camera's view at the camera's size.

@@ -23,6 +23,15 @@ class Velocity:
     angular: np.ndarray  # `(3,)` rad/s about the same axes
 
 
+@dataclass(frozen=True, eq=False)
+class TrackingImage:
+    """One image as corners are followed in it: rectified, grey, at the tracking width."""
+
+    grey: np.ndarray  # `(H, W)` uint8
+    intrinsics: Intrinsics  # Camera of exactly this image
+    valid: np.ndarray | None = None  # `(H, W)` bool, False where there is no source; None = all
+
+
 @dataclass(frozen=True)
 class Frame:
     """One image as the networks see it: rectified, at the network's size."""
@@ -34,6 +43,7 @@ class Frame:
     # every pixel has one
     valid: np.ndarray | None = None
     frame_id: str = ""  # Name of the camera's optical frame
+    tracking: TrackingImage | None = None  # The same image for visual odometry
     # `(H, W, 3)` uint8, RGB, of a second camera, rectified to the same intrinsics
     right: np.ndarray | None = None
     # `(4, 4)` float32 this camera's frame to the second one's, metres
