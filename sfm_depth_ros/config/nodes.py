@@ -152,10 +152,32 @@ class DepthNodeConfig(NodeConfig):
     )
     odom_frame: str = option("odom_visual", "frame_id of ego_motion/odom")
     publish_tf: bool = option(False, "broadcast odom_frame -> base_frame on /tf (needs tf2)")
+    ego_motion: str = option(
+        "fused",
+        "source of ego_motion/odom: corners in the images with only the length from the odometer, "
+        "the same with the odometer's rotation as one measurement among others, or the pose "
+        "network",
+        choices=("visual", "fused", "network"),
+    )
+    anchoring: str = option(
+        "local",
+        "depth held to landmarks: not at all, by one factor (factor and shift where the network "
+        "is affine-invariant), or by a smooth local field as well",
+        choices=("off", "scale", "local"),
+        dynamic=True,
+    )
+    tracking_width: int = option(
+        640,
+        "width in pixels of the image that corners are followed in; 0 = no visual odometry, no "
+        "landmarks and no anchoring",
+        minimum=0,
+        maximum=4096,
+    )
     apply_scale: str = option(
         "monitor",
-        "scale monitor: off, or measured and reported in the diagnostics",
-        choices=("off", "monitor"),
+        "scale of depth against landmarks: off, measured and reported in the diagnostics, or "
+        "corrected by a factor even where anchoring is off",
+        choices=("off", "monitor", "correct"),
         dynamic=True,
     )
     points_stride: int = option(

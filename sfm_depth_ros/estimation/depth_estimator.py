@@ -12,6 +12,7 @@ import numpy as np
 from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.engines.factory import create_engine as create_engine_for
+from sfm_depth_ros.estimation.anchored_depth import AnchoredDepth
 from sfm_depth_ros.estimation.depth_result import DepthResult, finish
 from sfm_depth_ros.estimation.model_session import ModelSession
 from sfm_depth_ros.estimation.motion_estimator import MotionEstimator, OnMotion
@@ -26,8 +27,8 @@ class DepthEstimator:
     """Estimates depth and ego-motion of one camera's images, one after the other.
 
     Every method may be called from any thread; a swap of models waits for the current frame.
-    ``config`` may be replaced at any time: it counts from the next image, and for the engines
-    from the next ``prepare``.
+    ``config`` and ``wants_confidence`` may be replaced at any time: they count from the next
+    image, and for the engines from the next ``prepare``.
     """
 
     def __init__(
@@ -36,19 +37,21 @@ class DepthEstimator:
         camera: CameraModel,
         config: DepthNodeConfig,
         create_engine: CreateEngine = create_engine_for,
+        always_network: bool = False,
     ) -> None:
-        """Load a model for a camera.
+        """Load a model for a camera; ``always_network`` runs its pose network on every pair.
 
         Raises:
-            DataError: The camera's image is too small for the network.
-            EngineError: No engine reproduces the model's check frames.
+            SfmDepthError: As :meth:`prepare`.
         """
         self.config, self.camera = config, camera
         self._create_engine = create_engine
         self._lock = threading.Lock()
         prepared = prepare_model(folder, camera, config, create_engine)
         self._session = ModelSession(prepared, own_core=config.engine_threads == 1)
-        self._motion = MotionEstimator()
+        self._motion = MotionEstimator(always_network)
+        self._anchoring = AnchoredDepth()
+        self.wants_confidence = False
 
     def estimate(
         self,
@@ -65,8 +68,7 @@ class DepthEstimator:
             stamp_ns: Time of exposure in nanoseconds.
             frame_id: Name of the optical frame.
             velocities: The odometer's memory, for the scale and the covariance.
-            on_motion: Called with the ego-motion as soon as it is known, in another thread and
-                before this returns, as a rule while depth is still being computed.
+            on_motion: Called with the ego-motion in another thread, before depth is known.
 
         Raises:
             DataError: The image has another size than the camera.
@@ -86,11 +88,12 @@ class DepthEstimator:
             pair = self._motion.pair(frame, self.config.max_image_gap)
             move = partial(self._motion.estimate, pair, velocities, self.config, on_motion)
             output = self._session.run(frame, pair.follows, move)
+            anchored = self._anchoring.apply(frame, output, self.config, self.wants_confidence)
             self._motion.remember(frame, output.depth)
-            return finish(frame, output, self._session.model, self.config)
+            return finish(frame, output, anchored, self._session.model, self.config)
 
     def frame(self, image: np.ndarray, stamp_ns: int, frame_id: str = "") -> Frame:
-        """Rectify, crop and scale an image; may run beside an estimate, for the next image.
+        """Rectify, crop and scale an image; may run concurrently with an estimate.
 
         Raises:
             DataError: The image has another size than the camera.
@@ -133,12 +136,14 @@ class DepthEstimator:
         with self._lock:
             old = self._session.swap(prepared)
             self._motion.forget_model(keep_frame=self._session.keeps_images(old))
+            self._anchoring.forget_model("metric")
         old.close(keep=prepared)  # takes 20 ms, for which no image has to wait
 
     def reset(self) -> None:
         """Forget the image before and the pairs that wait (time jumped); the model stays."""
         with self._lock:
             self._motion.reset()
+            self._anchoring.reset()
 
     def close(self) -> None:
         """Free the engines."""

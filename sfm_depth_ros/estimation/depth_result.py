@@ -10,6 +10,7 @@ import numpy as np
 
 from sfm_depth_ros.camera.image_codec import depth_pixels
 from sfm_depth_ros.config.schema import DepthNodeConfig
+from sfm_depth_ros.estimation.anchored_depth import AnchoredOutput
 from sfm_depth_ros.estimation.depth_views import depth_to_points
 from sfm_depth_ros.estimation.model_session import SessionOutput
 from sfm_depth_ros.estimation.motion_estimator import MotionOutput
@@ -17,7 +18,10 @@ from sfm_depth_ros.estimation.prepared_model import PreparedModel
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.snippets.values import Frame
 from sfm_depth_ros.visual_odometry.alignment import DepthScale
+from sfm_depth_ros.visual_odometry.depth_correction import DepthCorrection
 from sfm_depth_ros.visual_odometry.ego_motion import EgoMotion
+from sfm_depth_ros.visual_odometry.landmark_scale import ScaleEstimate
+from sfm_depth_ros.visual_odometry.odometry_step import OdometryStep
 
 
 @dataclass(frozen=True)
@@ -32,14 +36,19 @@ class DepthResult:
     intrinsics: Intrinsics  # Pinhole of `depth`
     frame: Frame  # The network's image with its camera
     frame_depth: np.ndarray  # `(h, w)` float32, `depth` at the network's size
+    network_depth: np.ndarray  # `(h, w)` float32, the same before anchoring
     # Motion of the camera since the image before, or None where there is no pair
     ego_motion: EgoMotion | None
-    # Depth's own scale against the odometer, of the newest pair that velocities cover (the pair
-    # before this one, as a rule), or None
-    depth_scale: DepthScale | None
+    # The network's own depth against the odometer: over the last minute by landmarks, or of the
+    # newest pair where there is no tracking image
+    depth_scale: ScaleEstimate | DepthScale | None
     # Predicted over measured translation of the same pair, or None
     translation_ratio: float | None
     model_id: str  # Model that estimated it
+    correction: DepthCorrection  # Global part of the anchoring
+    confidence: np.ndarray | None = None  # `(h, w)` float32 in [0, 1], where asked for
+    step: OdometryStep | None = None  # Visual odometry: landmarks, source, counts
+    T_network: np.ndarray | None = None  # `(4, 4)` motion by the pose network, where it ran
     # Duration of every stage in milliseconds, and `total`
     timings_ms: dict[str, float] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()  # Why there is no ego-motion or no scale, for diagnostics
@@ -66,6 +75,7 @@ class DepthResult:
 def finish(
     frame: Frame,
     output: SessionOutput[MotionOutput],
+    anchored: AnchoredOutput,
     model: PreparedModel,
     config: DepthNodeConfig,
 ) -> DepthResult:
@@ -74,19 +84,18 @@ def finish(
     Args:
         frame: The network's image.
         output: What the networks estimated of it.
+        anchored: Its depth held to landmarks.
         model: The model that did.
         config: ``min_depth``, ``max_depth`` and ``output_size``.
     """
-    depth, intrinsics = (
-        in_range(output.depth, config.min_depth, config.max_depth),
-        frame.intrinsics,
-    )
-    published = depth
+    depth = in_range(anchored.depth, config.min_depth, config.max_depth)
+    published, intrinsics = depth, frame.intrinsics
     if config.output_size == "input":
         published = model.preprocessor.to_input(depth)
         intrinsics = model.preprocessor.input_intrinsics
     output.clock.lap("output")
-    scale = output.motion.scale
+    motion = output.motion
+    pair_scale = motion.scale
     return DepthResult(
         stamp_ns=frame.stamp_ns,
         frame_id=frame.frame_id,
@@ -94,12 +103,17 @@ def finish(
         intrinsics=intrinsics,
         frame=frame,
         frame_depth=depth,
-        ego_motion=output.motion.ego_motion,
-        depth_scale=scale.depth if scale else None,
-        translation_ratio=scale.translation_ratio if scale else None,
+        network_depth=in_range(output.depth, config.min_depth, config.max_depth),
+        ego_motion=motion.ego_motion,
+        depth_scale=anchored.scale or (pair_scale.depth if pair_scale else None),
+        translation_ratio=pair_scale.translation_ratio if pair_scale else None,
         model_id=model.model_id,
+        correction=anchored.correction,
+        confidence=anchored.confidence,
+        step=motion.step,
+        T_network=motion.T_network,
         timings_ms=output.clock.timings_ms,
-        remarks=(*output.motion.remarks, *model.remarks),
+        remarks=tuple(filter(None, (*motion.remarks, anchored.remark, *model.remarks))),
     )
 
 

@@ -18,6 +18,7 @@ from sfm_depth_ros.estimation.stage_clock import StageClock
 from sfm_depth_ros.snippets.values import Frame
 
 Motion = TypeVar("Motion")
+PoseNetwork = Callable[[], "np.ndarray | None"]  # runs it on the newest images
 
 
 @dataclass(frozen=True)
@@ -58,15 +59,16 @@ class ModelSession:
             )
 
     def run(
-        self, frame: Frame, follows: bool, estimate_motion: Callable[[np.ndarray | None], Motion]
+        self, frame: Frame, follows: bool, estimate_motion: Callable[[PoseNetwork], Motion]
     ) -> SessionOutput[Motion]:
         """Run both networks on the newest images.
 
         Args:
             frame: The newest image.
             follows: Whether it makes a pair with the image before.
-            estimate_motion: Called concurrently with the depth network, with the pose network's
-                ``T_earlier_later`` ``(4, 4)``, or None while it has too few images.
+            estimate_motion: Called concurrently with the depth network, with a function that
+                runs the pose network: ``T_earlier_later`` ``(4, 4)``, or None while it has too
+                few images.
 
         Raises:
             EngineError: An engine failed or its output is not finite.
@@ -113,13 +115,16 @@ class ModelSession:
         self,
         frame: Frame,
         stack: np.ndarray,
-        estimate_motion: Callable[[np.ndarray | None], Motion],
+        estimate_motion: Callable[[PoseNetwork], Motion],
     ) -> Motion:
-        T_earlier_later = None
-        if self._tensor.is_full:
-            T_earlier_later = self.model.motion(stack, frame.intrinsics.fx)
+        def pose_network() -> np.ndarray | None:
+            if not self._tensor.is_full:
+                return None
+            return self.model.motion(stack, frame.intrinsics.fx)
+
+        motion = estimate_motion(pose_network)
         self._tensor.make_room()
-        return estimate_motion(T_earlier_later)
+        return motion
 
 
 def _empty_tensor(model: PreparedModel) -> ImageTensor:

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Ego-motion of the newest pair, with a covariance, and both scales against the odometer."""
+"""Ego-motion of the newest pair: by corners in the images first, by the pose network where not."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from sfm_depth_ros.config.schema import DepthNodeConfig
+from sfm_depth_ros.estimation.model_session import PoseNetwork
 from sfm_depth_ros.snippets.values import Frame
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
 from sfm_depth_ros.visual_odometry.ego_motion import EgoMotion, MotionUncertainty
+from sfm_depth_ros.visual_odometry.odometry_step import NETWORK, NONE, MotionPrior, OdometryStep
 from sfm_depth_ros.visual_odometry.scale import ScaleMonitor
 from sfm_depth_ros.visual_odometry.scale_gauge import ImagePair, PairScale, ScaleGauge
+from sfm_depth_ros.visual_odometry.visual_odometer import VisualOdometer
 
 OnMotion = Callable[[EgoMotion], None]
 
@@ -47,14 +50,28 @@ class MotionOutput:
 
     ego_motion: EgoMotion | None  # motion of the camera since the image before
     scale: PairScale | None  # scales of the newest pair that velocities cover
-    remarks: tuple[str, ...] = ()  # reasons why either is missing
+    step: OdometryStep | None = None  # landmarks and visual motion; None without tracking image
+    T_network: np.ndarray | None = None  # `(4, 4)` by the pose network where it ran
+    remarks: tuple[str, ...] = ()  # reasons why something is missing
 
 
 class MotionEstimator:
-    """Turns the pose network's motion into ego-motion and measures it against the odometer."""
+    """Estimates the camera's motion and measures it against the odometer.
 
-    def __init__(self) -> None:
+    Corners give motion wherever they can be followed and something gives its length. The pose
+    network runs where ``ego_motion`` is ``network``, where there is no odometer, and after images
+    in which vision failed.
+
+    Args:
+        always_network: Whether to run the pose network on every pair (evaluation).
+    """
+
+    def __init__(self, always_network: bool = False) -> None:
         self.scale = ScaleMonitor()
+        self._always_network = always_network
+        self._odometer: VisualOdometer | None = None
+        self._odometer_of: tuple[int, str] = (0, "")
+        self._vision_failed = True
         self._previous: EstimatedFrame | None = None
         self._gauge = ScaleGauge()
         self._uncertainty = MotionUncertainty()
@@ -87,33 +104,91 @@ class MotionEstimator:
         velocities: VelocityBuffer | None,
         config: DepthNodeConfig,
         on_motion: OnMotion | None,
-        T_earlier_later: np.ndarray | None,
+        pose_network: PoseNetwork,
     ) -> MotionOutput:
         """Estimate the motion of a pair.
 
         Args:
             pair: The newest image and the one before.
             velocities: The odometer's memory.
-            config: ``apply_scale`` and ``min_displacement``.
+            config: ``ego_motion``, ``apply_scale`` and ``min_displacement``.
             on_motion: Called with the ego-motion.
-            T_earlier_later: ``(4, 4)`` motion by the pose network, metres, or None.
+            pose_network: Runs the pose network on the newest images.
         """
-        scale = self._measure(pair, T_earlier_later, velocities, config)
-        motion, remark = None, pair.why_alone
-        if pair.earlier is not None and T_earlier_later is None:
-            remark = "no ego-motion: the pose network needs two images before this one"
-        elif pair.earlier is not None and T_earlier_later is not None:
-            stamps = pair.earlier.frame.stamp_ns, pair.later.stamp_ns
-            covariance = self._uncertainty.covariance(T_earlier_later)
-            motion = EgoMotion(*stamps, T_earlier_later, covariance)
+        T_network = None
+        if pair.follows and self._needs_network(pair.later, velocities, config):
+            T_network = pose_network()
+        has_odometer = velocities is not None and len(velocities) > 0
+        is_prior = config.ego_motion == "network" or not has_odometer
+        prior = T_network if is_prior else None  # its length is worse than an odometer's
+        step = self._advance(pair.later, velocities, config.ego_motion, prior)
+        motion, remark = self._motion(pair, step, T_network)
+        scale = self._measure(pair, motion, velocities, config, with_depth=step is None)
         if motion is not None and on_motion is not None:
             on_motion(motion)
-        return MotionOutput(motion, scale, tuple(filter(None, (remark, self._gauge.remark))))
+        remarks = (remark, self._gauge.remark, *(step.remarks if step else ()))
+        return MotionOutput(motion, scale, step, T_network, tuple(filter(None, remarks)))
+
+    def _needs_network(
+        self, frame: Frame, velocities: VelocityBuffer | None, config: DepthNodeConfig
+    ) -> bool:
+        if self._always_network or config.ego_motion == "network" or frame.tracking is None:
+            return True
+        return self._vision_failed or velocities is None or not len(velocities)
+
+    def _advance(
+        self,
+        frame: Frame,
+        velocities: VelocityBuffer | None,
+        mode: str,
+        T_network: np.ndarray | None,
+    ) -> OdometryStep | None:
+        """Follow the corners into the newest image."""
+        tracking = frame.tracking
+        if tracking is None:
+            return None
+        if self._odometer is None or self._odometer_of != (id(velocities), mode):
+            self._odometer, self._odometer_of = (
+                VisualOdometer(velocities, mode),
+                (
+                    id(velocities),
+                    mode,
+                ),
+            )
+        prior = None
+        if T_network is not None:
+            prior = MotionPrior(T_network, self._uncertainty.covariance(T_network))
+        step = self._odometer.advance(
+            tracking.grey,
+            frame.stamp_ns,
+            tracking.intrinsics,
+            valid=tracking.valid,
+            network=prior,
+        )
+        self._vision_failed = step.source in (NETWORK, NONE) or step.length_source == NETWORK
+        return step
+
+    def _motion(
+        self, pair: Pair, step: OdometryStep | None, T_network: np.ndarray | None
+    ) -> tuple[EgoMotion | None, str]:
+        """The motion that is published, or None and the reason."""
+        if pair.earlier is None:
+            return None, pair.why_alone
+        stamps = pair.earlier.frame.stamp_ns, pair.later.stamp_ns
+        if step is not None and step.T_earlier_later is not None and step.earlier_ns == stamps[0]:
+            assert step.covariance is not None  # both or none
+            return EgoMotion(*stamps, step.T_earlier_later, step.covariance), ""
+        if T_network is None:
+            return None, "no ego-motion: the pose network needs two images before this one"
+        covariance = self._uncertainty.covariance(T_network)
+        return EgoMotion(*stamps, T_network, covariance), ""
 
     def reset(self) -> None:
         """Forget the image before and the pairs that wait for velocities (time jumped)."""
         self._previous = None
         self._gauge.clear()
+        if self._odometer is not None:
+            self._odometer.reset()
 
     def forget_model(self, keep_frame: bool) -> None:
         """Forget what was measured of a model, and the image before unless it still fits."""
@@ -126,17 +201,19 @@ class MotionEstimator:
     def _measure(
         self,
         pair: Pair,
-        T_earlier_later: np.ndarray | None,
+        motion: EgoMotion | None,
         velocities: VelocityBuffer | None,
         config: DepthNodeConfig,
+        with_depth: bool,
     ) -> PairScale | None:
         """Scales of the newest pair that the velocities cover, as a rule the one before this."""
         if velocities is None or config.apply_scale == "off":
             self._gauge.clear()
             return None
         earlier = pair.earlier
-        if earlier and earlier.depth is not None and T_earlier_later is not None:
-            self._gauge.add(ImagePair(earlier.frame, pair.later, earlier.depth, T_earlier_later))
+        if earlier and earlier.depth is not None and motion is not None:
+            depth = earlier.depth if with_depth else None
+            self._gauge.add(ImagePair(earlier.frame, pair.later, depth, motion.T_earlier_later))
         scale = self._gauge.measure(velocities, config.min_displacement)
         if scale:
             self._uncertainty.observe(scale.pair.T_earlier_later, scale.T_measured)

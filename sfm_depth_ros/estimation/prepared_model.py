@@ -116,7 +116,13 @@ def prepare_model(
         EngineError: No engine runs the model as it should.
     """
     width = config.input_width or folder.width
-    preprocessor = Preprocessor(camera, width, config.crop, resize_filter=folder.resize_filter)
+    preprocessor = Preprocessor(
+        camera,
+        width,
+        config.crop,
+        resize_filter=folder.resize_filter,
+        tracking_width=config.tracking_width,
+    )
     options = {
         "name": config.engine,
         "precision": config.precision,

@@ -62,3 +62,13 @@ class OdometryStep:
     length_source: str = ""  # odometer, extrapolated, landmarks, network or "" where unknown
     time_offset: TimeOffset | None = None  # None until turns have shown it
     T_by_image: np.ndarray | None = None  # (4, 4) motion by the image alone, before any fusion
+
+    @property
+    def seconds(self) -> float:
+        """Time since the image before; 0 for the first."""
+        return 0.0 if self.earlier_ns is None else (self.later_ns - self.earlier_ns) * 1e-9
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether the camera is known to have moved since then."""
+        return self.source not in (STANDING, NONE)

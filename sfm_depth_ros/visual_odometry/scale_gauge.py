@@ -22,7 +22,8 @@ class ImagePair:
 
     earlier: Frame  # The earlier frame
     later: Frame  # The later frame, of the same camera
-    depth: np.ndarray  # `(H, W)` predicted depth of the earlier frame, metres; NaN = not known
+    # `(H, W)` predicted depth of the earlier frame, metres, NaN = unknown; None = not compared
+    depth: np.ndarray | None
     T_earlier_later: np.ndarray  # `(4, 4)` predicted motion of the camera
 
 
@@ -88,6 +89,8 @@ class ScaleGauge:
             self.remark = f"no scale: moved {measured.length:.3f} m < min_displacement"
             return PairScale(pair, T_measured, None, None)
         predicted_length = float(np.linalg.norm(pair.T_earlier_later[:3, 3]))
+        if pair.depth is None:
+            return PairScale(pair, T_measured, None, predicted_length / measured.length)
         depth = measure_depth_scale(
             _grey(pair.earlier), _grey(pair.later), pair.depth, pair.earlier.intrinsics, T_measured
         )

@@ -32,7 +32,7 @@ from sfm_depth_ros.visual_odometry.ego_motion import EgoMotion
 
 
 def _estimator(folder: OracleFolder, **options: object) -> DepthEstimator:
-    config = DepthNodeConfig(**options)
+    config = DepthNodeConfig(**{"tracking_width": 0, **options})  # the networks alone
     return DepthEstimator(
         folder, CameraModel.from_intrinsics(CAMERA), config, create_oracle_engine
     )

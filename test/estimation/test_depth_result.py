@@ -10,6 +10,7 @@ import pytest
 from sfm_depth_ros.estimation.depth_result import DepthResult
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.snippets.values import Frame
+from sfm_depth_ros.visual_odometry.depth_correction import DepthCorrection
 
 CAMERA = Intrinsics(10.0, 10.0, 1.0, 0.5, 3, 2)
 
@@ -17,7 +18,20 @@ CAMERA = Intrinsics(10.0, 10.0, 1.0, 0.5, 3, 2)
 def _result(depth: list[list[float]]) -> DepthResult:
     metres = np.array(depth, np.float32)
     frame = Frame(5, np.full((2, 3, 3), 9, np.uint8), CAMERA, None, "camera")
-    return DepthResult(5, "camera", metres, CAMERA, frame, metres, None, None, None, "id")
+    return DepthResult(
+        stamp_ns=5,
+        frame_id="camera",
+        depth=metres,
+        intrinsics=CAMERA,
+        frame=frame,
+        frame_depth=metres,
+        network_depth=metres,
+        ego_motion=None,
+        depth_scale=None,
+        translation_ratio=None,
+        model_id="id",
+        correction=DepthCorrection(),
+    )
 
 
 def test_millimetres_know_no_infinity() -> None:

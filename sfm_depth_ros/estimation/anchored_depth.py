@@ -1,0 +1,105 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Depth of the network held to metres by landmarks, its confidence, and the scale monitor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sfm_depth_ros.config.schema import DepthNodeConfig
+from sfm_depth_ros.estimation.model_session import SessionOutput
+from sfm_depth_ros.estimation.motion_estimator import MotionOutput
+from sfm_depth_ros.snippets.values import Frame
+from sfm_depth_ros.visual_odometry.anchor_points import AnchorPoints
+from sfm_depth_ros.visual_odometry.anchoring import DepthAnchor
+from sfm_depth_ros.visual_odometry.confidence import DepthConfidence
+from sfm_depth_ros.visual_odometry.depth_correction import DepthCorrection
+from sfm_depth_ros.visual_odometry.landmark_scale import LandmarkScaleMonitor, ScaleEstimate
+
+
+@dataclass(frozen=True, eq=False)
+class AnchoredOutput:
+    """Depth of one image after anchoring."""
+
+    depth: np.ndarray  # `(h, w)` float32 metres, NaN where the network has none
+    correction: DepthCorrection  # the global part that was applied; identity without anchoring
+    confidence: np.ndarray | None = None  # `(h, w)` float32 in [0, 1]; None unless asked for
+    scale: ScaleEstimate | None = None  # the network's own depth against the landmarks
+    remark: str = ""  # reason for a lesser correction
+
+
+class AnchoredDepth:
+    """Anchors the depth of one camera, image by image.
+
+    Args:
+        output: Unit of the network's output: ``metric``, ``up_to_scale`` or ``affine``.
+    """
+
+    def __init__(self, output: str = "metric") -> None:
+        self._output = output
+        self._mode = ""
+        self._anchor = DepthAnchor("off", output)
+        self._confidence = DepthConfidence()
+        self._scale = LandmarkScaleMonitor()
+
+    def apply(
+        self,
+        frame: Frame,
+        output: SessionOutput[MotionOutput],
+        config: DepthNodeConfig,
+        wants_confidence: bool,
+    ) -> AnchoredOutput:
+        """Anchor the depth of the next image.
+
+        Args:
+            frame: The network's image.
+            output: The network's depth, and the landmarks of the same image.
+            config: ``anchoring`` and ``apply_scale``.
+            wants_confidence: Whether to compute the confidence.
+        """
+        depth, step = output.depth, output.motion.step
+        if step is None:  # no tracking image: no landmarks either
+            return AnchoredOutput(depth, DepthCorrection())
+        with np.errstate(divide="ignore"):
+            inverse = np.float32(1) / depth
+        landmarks = step.landmarks
+        if step.is_moving and config.apply_scale != "off":
+            known = np.where(inverse > 0, inverse, np.float32(0))
+            points = AnchorPoints.of(landmarks, known, frame.intrinsics)
+            self._scale.add(frame.stamp_ns, points, frame.intrinsics.width)
+        mode = _mode(config)
+        anchored = self._anchor_for(mode).anchor(
+            inverse, frame.intrinsics, landmarks, step.seconds, step.is_moving
+        )
+        confidence = None
+        if wants_confidence:
+            confidence = self._confidence.assess(
+                anchored.depth, anchored.log_variance, frame.intrinsics, step.T_earlier_later
+            )
+        scale = self._scale.estimate if config.apply_scale != "off" else None
+        held = depth if mode == "off" else anchored.depth
+        return AnchoredOutput(held, anchored.correction, confidence, scale, anchored.remark)
+
+    def reset(self) -> None:
+        """Forget the image before (time jumped); correction and scale stay."""
+        self._confidence.clear()
+
+    def forget_model(self, output: str) -> None:
+        """Begin anew for another model."""
+        self._output, self._mode = output, ""
+        self._confidence.clear()
+        self._scale.clear()
+
+    def _anchor_for(self, mode: str) -> DepthAnchor:
+        if mode != self._mode:
+            self._mode, self._anchor = mode, DepthAnchor(mode, self._output)
+        return self._anchor
+
+
+def _mode(config: DepthNodeConfig) -> str:
+    """Anchoring that is in force: ``apply_scale: correct`` applies at least the factor."""
+    if config.anchoring == "off" and config.apply_scale == "correct":
+        return "scale"
+    return config.anchoring

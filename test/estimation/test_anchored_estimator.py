@@ -1,0 +1,106 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Depth and motion of wrong networks, put right by corners and the odometer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from exact_drive import CAMERA, Drive, create_oracle_engine, make_drive, oracle
+
+from sfm_depth_ros.camera.preprocessing import CameraModel
+from sfm_depth_ros.config.schema import DepthNodeConfig
+from sfm_depth_ros.estimation.depth_estimator import DepthEstimator
+from sfm_depth_ros.estimation.depth_result import DepthResult
+
+NEAR = 40.0  # metres: beyond, the drive's corners hardly move
+
+
+@pytest.fixture(scope="module")
+def long_drive() -> Drive:
+    return make_drive(30, speed=8.0, yaw_rate=0.1)
+
+
+def _run(
+    drive: Drive, depth_factor: float, motion_factor: float = 1.0, **options: object
+) -> tuple[DepthEstimator, list[DepthResult]]:
+    estimator = DepthEstimator(
+        oracle(drive, depth_factor, motion_factor),
+        CameraModel.from_intrinsics(CAMERA),
+        DepthNodeConfig(**options),
+        create_oracle_engine,
+    )
+    estimator.wants_confidence = True
+    results = [
+        estimator.estimate(frame.image, frame.stamp_ns, "camera", drive.velocities)
+        for frame in drive.frames
+    ]
+    return estimator, results
+
+
+def _ratio(depth: np.ndarray, truth: np.ndarray) -> float:
+    near = (truth < NEAR) & np.isfinite(depth)
+    return float(np.median(depth[near] / truth[near]))
+
+
+@pytest.mark.parametrize("anchoring", ["scale", "local"])
+def test_landmarks_give_depth_its_metres(long_drive: Drive, anchoring: str) -> None:
+    _, results = _run(long_drive, 1.4, anchoring=anchoring)
+    newest, truth = results[-1], long_drive.depths[-1]
+    assert _ratio(newest.network_depth, truth) == pytest.approx(1.4, rel=1e-3)
+    assert _ratio(newest.frame_depth, truth) == pytest.approx(1.0, abs=0.07)
+    assert newest.correction.depth_factor == pytest.approx(1 / 1.4, rel=0.07)
+
+
+def test_without_anchoring_depth_is_the_networks(long_drive: Drive) -> None:
+    _, results = _run(long_drive, 1.4, anchoring="off")
+    np.testing.assert_array_equal(results[-1].frame_depth, results[-1].network_depth)
+
+
+def test_a_scale_correction_needs_no_anchoring(long_drive: Drive) -> None:
+    _, results = _run(long_drive, 1.4, anchoring="off", apply_scale="correct")
+    assert _ratio(results[-1].frame_depth, long_drive.depths[-1]) == pytest.approx(1.0, abs=0.07)
+
+
+def test_the_monitor_has_the_networks_scale_in_its_interval(long_drive: Drive) -> None:
+    _, results = _run(long_drive, 1.3, anchoring="off")
+    scale = results[-1].depth_scale
+    assert scale is not None
+    assert scale.ratio == pytest.approx(1.3, rel=0.05)
+
+
+@pytest.mark.parametrize("mode", ["visual", "fused"])
+def test_motion_is_the_images_and_not_a_wrong_networks(long_drive: Drive, mode: str) -> None:
+    _, results = _run(long_drive, 1.0, 0.5, ego_motion=mode)
+    for index, result in enumerate(results[5:], 5):
+        assert result.ego_motion is not None
+        true = long_drive.motion(index)
+        moved = result.ego_motion.T_earlier_later[:3, 3]
+        np.testing.assert_allclose(moved, true[:3, 3], atol=0.03)
+        assert result.T_network is None, "the pose network need not run"
+
+
+def test_the_networks_motion_is_published_where_it_is_wanted(long_drive: Drive) -> None:
+    _, results = _run(long_drive, 1.0, 0.5, ego_motion="network")
+    motion = results[-1].ego_motion
+    assert motion is not None
+    assert motion.length == pytest.approx(0.5 * 0.8, rel=0.02)
+
+
+def test_confidence_is_a_share_and_lower_where_depth_is_unknown(long_drive: Drive) -> None:
+    _, results = _run(long_drive, 1.0)
+    confidence = results[-1].confidence
+    assert confidence is not None
+    assert confidence.dtype == np.float32
+    assert ((confidence >= 0) & (confidence <= 1)).all()
+    assert (confidence[~np.isfinite(results[-1].network_depth)] < 0.5).all()
+
+
+def test_a_reset_drops_the_landmarks(long_drive: Drive) -> None:
+    estimator, results = _run(long_drive, 1.0)
+    assert results[-1].step is not None and len(results[-1].step.landmarks) > 30
+    estimator.reset()
+    frame = long_drive.frames[-1]
+    after = estimator.estimate(frame.image, frame.stamp_ns + 10**8, "camera")
+    assert after.step is not None and len(after.step.landmarks) == 0
+    assert after.ego_motion is None
