@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,20 +18,9 @@ from sfm_depth_ros.evaluation.depth_errors import (
     depth_scale_ratio,
 )
 from sfm_depth_ros.evaluation.matching import DepthProtocol, MatchedDepth, match_depth
-from sfm_depth_ros.evaluation.trajectory import SegmentErrors, join_segments, segment_errors
-from sfm_depth_ros.geometry.frames import invert
-from sfm_depth_ros.visual_odometry.ego_motion import EgoMotion
-
-
-@dataclass
-class DrivenPath:
-    """A stretch without a break: predicted and true poses of the same images."""
-
-    stamps_ns: list[int] = field(default_factory=list)  # Stamps of the images
-    # `(4, 4)` poses of the camera where its first one is the origin
-    predicted: list[np.ndarray] = field(default_factory=list)
-    # `(4, 4)` true `T_world_camera`; empty where there is no truth
-    truth: list[np.ndarray] = field(default_factory=list)
+from sfm_depth_ros.evaluation.motion_rows import MotionRows
+from sfm_depth_ros.visual_odometry.confidence import error_share_of_least_confident
+from sfm_depth_ros.visual_odometry.temporal import log_depth_change, relative_difference
 
 
 @dataclass
@@ -69,17 +58,19 @@ class DriveEvaluation:
 
     protocol: DepthProtocol  # How depth is judged
     min_displacement: float  # Measured camera translation below which a pair has no ratio, metres
-    depth: DepthRows = field(default_factory=DepthRows)  # Depth errors of every frame with truth
+    depth: DepthRows = field(default_factory=DepthRows)  # Errors of the network alone
+    anchored: DepthRows = field(default_factory=DepthRows)  # Errors of depth held to landmarks
     # Depth's scale as the monitor measured it, without truth
     monitored_ratios: list[float] = field(default_factory=list)
-    # `translation_scale_ratio` of every pair that moved
-    translation_ratios: list[float] = field(default_factory=list)
-    # Stamps of those pairs' later images
-    translation_stamps_ns: list[int] = field(default_factory=list)
-    # Predicted minus measured speed of every pair, m/s
-    speed_errors: list[float] = field(default_factory=list)
-    paths: list[DrivenPath] = field(default_factory=list)  # Stretches of the trajectory
+    motion: MotionRows = field(default_factory=MotionRows)  # Ego-motion as published
+    # Ego-motion by each source
+    motion_by_source: dict[str, MotionRows] = field(default_factory=dict)
+    # Relative difference of successive published depths, warped
+    temporal: list[float] = field(default_factory=list)
+    # Share of the squared error on the 20 % least confident pixels, of every frame with truth
+    confidence_shares: list[float] = field(default_factory=list)
     frames: int = 0  # Number of results
+    _earlier: DepthResult | None = field(default=None, repr=False)
 
     def add(
         self,
@@ -87,6 +78,7 @@ class DriveEvaluation:
         truth: CameraTruth | None,
         T_world_camera: np.ndarray | None,
         measured_length: float | None,
+        motions: Mapping[str, np.ndarray | None] | None = None,
     ) -> MatchedDepth | None:
         """Compare one result.
 
@@ -96,6 +88,7 @@ class DriveEvaluation:
                 None.
             T_world_camera: ``(4, 4)`` true pose, or None.
             measured_length: Measured camera translation since the image before, metres, or None.
+            motions: ``T_earlier_later`` ``(4, 4)`` or None by source.
 
         Returns:
             The points that were compared, or None without any.
@@ -103,60 +96,68 @@ class DriveEvaluation:
         self.frames += 1
         if result.depth_scale is not None:
             self.monitored_ratios.append(result.depth_scale.ratio)
-        if result.ego_motion is not None and measured_length is not None:
-            self._add_length(result.ego_motion, measured_length)
-        self._add_pose(result, T_world_camera)
+        self._add_motion(result, T_world_camera, measured_length, motions or {})
+        self._add_temporal(result)
         if truth is None:
             return None
-        matched = match_depth(result.frame_depth, truth, self.protocol)
+        matched = match_depth(result.network_depth, truth, self.protocol)
+        if result.step is not None:
+            anchored = match_depth(result.frame_depth, truth, self.protocol)
+            self.anchored.add(result.stamp_ns, anchored, self.protocol)
         return matched if self.depth.add(result.stamp_ns, matched, self.protocol) else None
 
-    def segments(self, translation_factor: float = 1.0) -> SegmentErrors:
-        """KITTI's segment errors where the truth is known.
+    def add_confidence(self, result: DepthResult, true_depth: np.ndarray | None) -> None:
+        """Compare confidence with the error of the published depth.
 
         Args:
-            translation_factor: Multiplies every predicted translation first.
+            result: Output of the model.
+            true_depth: ``(h, w)`` metres at the network's size, 0 = unknown; None without truth.
         """
-        return join_segments(
-            [
-                segment_errors(scaled_path(path.predicted, translation_factor), path.truth)
-                for path in self.paths
-                if path.truth
-            ]
+        if result.confidence is None or true_depth is None:
+            return
+        low, high = self.protocol.min_depth, self.protocol.max_depth
+        with np.errstate(invalid="ignore"):
+            known = (true_depth >= low) & (true_depth <= high) & (result.frame_depth > 0)
+        error = np.clip(result.frame_depth[known], low, high) - true_depth[known]
+        share = error_share_of_least_confident(result.confidence[known], error)
+        if share is not None:
+            self.confidence_shares.append(share)
+
+    def _add_motion(
+        self,
+        result: DepthResult,
+        T_world_camera: np.ndarray | None,
+        measured_length: float | None,
+        motions: Mapping[str, np.ndarray | None],
+    ) -> None:
+        published = result.ego_motion
+        T_published = None if published is None else published.T_earlier_later
+        self.motion.add(result.stamp_ns, T_published, T_world_camera)
+        if published is not None and measured_length is not None:
+            self.motion.compare_length(
+                published.later_ns,
+                published.length,
+                measured_length,
+                published.seconds,
+                self.min_displacement,
+            )
+        for name, T_earlier_later in motions.items():
+            rows = self.motion_by_source.setdefault(name, MotionRows())
+            rows.add(result.stamp_ns, T_earlier_later, T_world_camera)
+
+    def _add_temporal(self, result: DepthResult) -> None:
+        """Warp the published depth before into this one."""
+        earlier, self._earlier = self._earlier, result
+        if earlier is None or result.ego_motion is None:
+            return
+        if earlier.frame_depth.shape != result.frame_depth.shape:
+            return
+        change = log_depth_change(
+            result.frame_depth,
+            earlier.frame_depth,
+            result.frame.intrinsics,
+            result.ego_motion.T_earlier_later,
         )
-
-    def _add_length(self, motion: EgoMotion, measured: float) -> None:
-        self.speed_errors.append((motion.length - measured) / motion.seconds)
-        if measured >= self.min_displacement:
-            self.translation_ratios.append(motion.length / measured)
-            self.translation_stamps_ns.append(motion.later_ns)
-
-    def _add_pose(self, result: DepthResult, T_world_camera: np.ndarray | None) -> None:
-        motion, has_truth = result.ego_motion, T_world_camera is not None
-        if motion is None or not self.paths or bool(self.paths[-1].truth) != has_truth:
-            self.paths.append(DrivenPath())
-        path = self.paths[-1]
-        last = path.predicted[-1] if path.predicted else None
-        pose = np.eye(4) if last is None or motion is None else last @ motion.T_earlier_later
-        path.stamps_ns.append(result.stamp_ns)
-        path.predicted.append(pose)
-        if T_world_camera is not None:
-            path.truth.append(T_world_camera)
-
-
-def scaled_path(poses: Sequence[np.ndarray], factor: float) -> list[np.ndarray]:
-    """The path with every translation multiplied; rotations stay.
-
-    Args:
-        poses: Each ``(4, 4)``, metres.
-        factor: What translations from the first pose on are multiplied by.
-    """
-    if factor == 1.0:
-        return list(poses)
-    first = invert(poses[0])
-    scaled = []
-    for pose in poses:
-        pose = first @ pose
-        pose[:3, 3] *= factor
-        scaled.append(pose)
-    return scaled
+        difference = relative_difference(change)
+        if difference is not None:
+            self.temporal.append(difference)

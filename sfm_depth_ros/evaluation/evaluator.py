@@ -27,6 +27,7 @@ from sfm_depth_ros.estimation.prepared_model import CreateEngine
 from sfm_depth_ros.evaluation.drive_evaluation import DriveEvaluation
 from sfm_depth_ros.evaluation.flip_engine import with_flip
 from sfm_depth_ros.evaluation.matching import DepthProtocol, MatchedDepth
+from sfm_depth_ros.evaluation.motion_rows import MotionSources
 from sfm_depth_ros.geometry.frames import invert
 from sfm_depth_ros.model_folder.folder import ModelFolder
 from sfm_depth_ros.snippets.values import Frame
@@ -83,6 +84,7 @@ class Evaluator:
             self.config.crop,
             max_velocity_gap_s=self.config.max_velocity_gap,
             resize_filter=self.folder.resize_filter,
+            tracking_width=self.config.tracking_width,
         )
 
     def evaluate_frames(
@@ -103,6 +105,7 @@ class Evaluator:
         evaluation = DriveEvaluation(self.protocol, self.config.min_displacement)
         total = len(frames) if isinstance(frames, Sized) else 0
         estimator: DepthEstimator | None = None
+        sources = MotionSources(velocities)
         previous: BagFrame | None = None
         try:
             for given in frames:
@@ -110,7 +113,9 @@ class Evaluator:
                 result = estimator.estimate_frame(given.frame, velocities)
                 length = _measured_length(previous, given, velocities)
                 truth = _truth(given, self.protocol)
-                matched = evaluation.add(result, truth, given.T_world_camera, length)
+                motions = sources.motions(given.frame, result)
+                matched = evaluation.add(result, truth, given.T_world_camera, length, motions)
+                evaluation.add_confidence(result, given.depth)
                 previous = given
                 if self.on_frame:
                     self.on_frame(
@@ -138,7 +143,9 @@ class Evaluator:
         create_engine = self.create_engine
         if self.protocol.flip:
             create_engine = with_flip(create_engine)
-        return DepthEstimator(self.folder, camera, bare, create_engine)
+        estimator = DepthEstimator(self.folder, camera, bare, create_engine, always_network=True)
+        estimator.wants_confidence = True
+        return estimator
 
 
 def _truth(given: BagFrame, protocol: DepthProtocol) -> CameraTruth | None:

@@ -12,6 +12,7 @@ import numpy as np
 from sfm_depth_ros.evaluation.depth_errors import join_distances, mean_errors
 from sfm_depth_ros.evaluation.drive_evaluation import DepthRows, DriveEvaluation
 from sfm_depth_ros.evaluation.matching import DepthProtocol
+from sfm_depth_ros.evaluation.motion_rows import MOTION_SOURCES, MotionRows
 from sfm_depth_ros.evaluation.trajectory import join_segments, path_distances
 from sfm_depth_ros.visual_odometry.scale import RobustSummary, summarize
 
@@ -32,12 +33,28 @@ def report_of(
 
 def summarize_drives(drives: Sequence[DriveEvaluation]) -> dict[str, Any]:
     """The report of ``sfm-depth eval`` over all frames of some drives."""
+    anchored = depth_report([drive.anchored for drive in drives])
     return {
         "frames": sum(drive.frames for drive in drives),
         **depth_report([drive.depth for drive in drives]),
+        **{name.replace("depth", "depth_anchored", 1): rows for name, rows in anchored.items()},
         "depth_scale_monitor": _pooled(drive.monitored_ratios for drive in drives),
-        "translation_scale_ratio": _pooled(drive.translation_ratios for drive in drives),
-        "ego_motion": _ego_motion(drives),
+        "translation_scale_ratio": _pooled(drive.motion.translation_ratios for drive in drives),
+        "ego_motion": ego_motion_report([drive.motion for drive in drives]),
+        **{
+            f"ego_motion_{name}": ego_motion_report(
+                [
+                    drive.motion_by_source[name]
+                    for drive in drives
+                    if name in drive.motion_by_source
+                ]
+            )
+            for name in MOTION_SOURCES
+        },
+        "temporal": {"relative_difference": _median(drive.temporal for drive in drives)},
+        "confidence": {
+            "least_20_percent_error_share": _mean(drive.confidence_shares for drive in drives)
+        },
     }
 
 
@@ -51,28 +68,39 @@ def depth_report(parts: Sequence[DepthRows]) -> dict[str, Any]:
     }
 
 
-def _ego_motion(drives: Sequence[DriveEvaluation]) -> dict[str, Any]:
-    segments = join_segments([drive.segments() for drive in drives])
-    ratio = summarize(ratio for drive in drives for ratio in drive.translation_ratios)
+def ego_motion_report(rows: Sequence[MotionRows]) -> dict[str, Any]:
+    """Errors of ego-motion by one source over some drives."""
+    segments = join_segments([row.segments() for row in rows])
+    ratio = summarize(ratio for row in rows for ratio in row.translation_ratios)
     factor = 1.0 / ratio.median if ratio and ratio.median > 0 else 1.0
-    scaled = join_segments([drive.segments(factor) for drive in drives])
-    errors = [error for drive in drives for error in drive.speed_errors]
+    scaled = join_segments([row.segments(factor) for row in rows])
+    errors = [error for row in rows for error in row.speed_errors]
     return {
         "translation_error_percent": segments.translation_error_percent,
         "rotation_error_deg_per_100m": segments.rotation_error_deg_per_100m,
         "translation_error_percent_scaled": scaled.translation_error_percent,
         "segments": len(segments.lengths),
         "by_length": segments.by_length(),
-        "true_path_m": _true_path(drives),
+        "true_path_m": _true_path(rows),
         "speed_rmse_mps": float(np.sqrt(np.mean(np.square(errors)))) if errors else None,
         "frames": len(errors),
     }
 
 
-def _true_path(drives: Sequence[DriveEvaluation]) -> float | None:
+def _true_path(rows: Sequence[MotionRows]) -> float | None:
     """Metres of all stretches whose truth is known."""
-    lengths = [path_distances(p.truth)[-1] for drive in drives for p in drive.paths if p.truth]
+    lengths = [path_distances(p.truth)[-1] for row in rows for p in row.paths if p.truth]
     return float(sum(lengths)) if lengths else None
+
+
+def _median(parts: Iterable[Sequence[float]]) -> float | None:
+    values = [value for part in parts for value in part]
+    return float(np.median(values)) if values else None
+
+
+def _mean(parts: Iterable[Sequence[float]]) -> float | None:
+    values = [value for part in parts for value in part]
+    return float(np.mean(values)) if values else None
 
 
 def _pooled(parts: Iterable[Sequence[float]]) -> dict[str, float | int] | None:

@@ -29,7 +29,7 @@ from sfm_depth_ros.evaluation.flip_engine import FlipEngine
 from sfm_depth_ros.evaluation.matching import DepthProtocol
 from sfm_depth_ros.evaluation.report import report_of, summarize_drives
 
-CONFIG = DepthNodeConfig()
+CONFIG = DepthNodeConfig(ego_motion="network")
 
 
 def _evaluator(folder: OracleFolder, **options: object) -> Evaluator:
@@ -94,7 +94,7 @@ def test_without_truth_there_is_null(straight: Drive) -> None:
 def test_a_gap_in_time_breaks_the_path(straight: Drive) -> None:
     frames = _frames(straight)
     drive = _evaluator(oracle(straight)).evaluate_frames([*frames[:10], *frames[30:]])
-    assert [len(path.stamps_ns) for path in drive.paths] == [10, 15]
+    assert [len(path.stamps_ns) for path in drive.motion.paths] == [10, 15]
 
 
 def test_a_bag_gives_the_same_numbers(tmp_path: Path, straight: Drive) -> None:

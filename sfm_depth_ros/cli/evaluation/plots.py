@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from sfm_depth_ros.evaluation.drive_evaluation import DriveEvaluation, DrivenPath, scaled_path
+from sfm_depth_ros.evaluation.drive_evaluation import DriveEvaluation
+from sfm_depth_ros.evaluation.motion_rows import DrivenPath, scaled_path
 from sfm_depth_ros.geometry.frames import invert
 from sfm_depth_ros.optional import require
 
@@ -21,7 +22,7 @@ _GOAL = 0.03  # half height of the band around a ratio of 1
 
 def scale_plot(drive: DriveEvaluation) -> str:
     """Both scale ratios over time, and depth's error below; empty without either."""
-    depth, motion = drive.depth, drive.translation_stamps_ns
+    depth, motion = drive.depth, drive.motion.stamps_ns
     if not depth.stamps_ns and not motion:
         return ""
     start = min([*depth.stamps_ns[:1], *motion[:1]])
@@ -45,7 +46,7 @@ def scale_plot(drive: DriveEvaluation) -> str:
 
 def path_plot(drive: DriveEvaluation) -> str:
     """The longest stretch from above, predicted beside true; empty where nothing moved."""
-    paths = [path for path in drive.paths if len(path.stamps_ns) > 1]
+    paths = [path for path in drive.motion.paths if len(path.stamps_ns) > 1]
     if not paths:
         return ""
     path = max(paths, key=lambda path: (bool(path.truth), len(path.stamps_ns)))
@@ -99,9 +100,9 @@ def distance_plot(rows: Sequence[dict[str, Any]]) -> str:
 def _draw_ratios(axis: Any, drive: DriveEvaluation, start: int) -> None:
     axis.axhspan(1 - _GOAL, 1 + _GOAL, color="#e9ecef")
     axis.axhline(1.0, color=_TRUTH, lw=0.8)
-    everything = [*drive.depth.ratios, *drive.translation_ratios]
+    everything = [*drive.depth.ratios, *drive.motion.translation_ratios]
     for stamps, ratios, colour, label in (
-        (drive.translation_stamps_ns, drive.translation_ratios, _MOTION, "translation"),
+        (drive.motion.stamps_ns, drive.motion.translation_ratios, _MOTION, "translation"),
         (drive.depth.stamps_ns, drive.depth.ratios, _DEPTH, "depth"),
     ):
         if ratios:

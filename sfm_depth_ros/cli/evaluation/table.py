@@ -8,8 +8,19 @@ from typing import Any
 
 DEPTH_COLUMNS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "a1", "a2", "a3")
 RATIOS = ("depth_scale_ratio", "depth_scale_monitor", "translation_scale_ratio")
-_ROWS = (("depth", "unscaled"), ("depth_median_scaled", "median scaled"))
-_LABEL = 13
+_ROWS = (
+    ("depth", "network"),
+    ("depth_median_scaled", "network, median scaled"),
+    ("depth_anchored", "anchored"),
+    ("depth_anchored_median_scaled", "anchored, median scaled"),
+)
+_MOTIONS = (
+    ("ego_motion", "as published"),
+    ("ego_motion_network", "network"),
+    ("ego_motion_visual", "visual"),
+    ("ego_motion_fused", "fused"),
+)
+_LABEL = 23
 
 
 def table(report: dict[str, Any]) -> list[str]:
@@ -25,7 +36,9 @@ def table(report: dict[str, Any]) -> list[str]:
     lines.append(f"{'depth':{width + _LABEL + 1}} {header} frames   points")
     for name, part in parts.items():
         lines += [
-            f"{name:{width}} {label:{_LABEL}} {_depth_row(part[row])}" for row, label in _ROWS
+            f"{name:{width}} {label:{_LABEL}} {_depth_row(part[row])}"
+            for row, label in _ROWS
+            if part.get(row) or row == "depth"
         ]
         if stereo := part.get("stereo_baseline"):
             share = f", {100 * stereo['coverage']:.0f} % of the truth" if stereo["depth"] else ""
@@ -35,8 +48,27 @@ def table(report: dict[str, Any]) -> list[str]:
     for name, part in parts.items():
         lines += [f"{name:{width}} {row:24} {_ratio(part[row])}" for row in RATIOS]
     lines += ["", "ego-motion"]
-    lines += [f"{name:{width}} {_motion_row(part['ego_motion'])}" for name, part in parts.items()]
-    return lines
+    for name, part in parts.items():
+        lines += [
+            f"{name:{width}} {label:{_LABEL}} {_motion_row(part[row])}"
+            for row, label in _MOTIONS
+            if row == "ego_motion" or (row in part and part[row]["segments"])
+        ]
+    return [*lines, *_consistency(parts, width)]
+
+
+def _consistency(parts: dict[str, dict[str, Any]], width: int) -> list[str]:
+    """Swimming of the published depth, and worth of its confidence."""
+    lines = []
+    for name, part in parts.items():
+        if (swim := part["temporal"]["relative_difference"]) is not None:
+            lines.append(f"{name:{width}} successive depths differ by {100 * swim:.1f} %")
+        if (share := part["confidence"]["least_20_percent_error_share"]) is not None:
+            lines.append(
+                f"{name:{width}} the 20 % least confident pixels carry {100 * share:.0f} % of the "
+                "squared error"
+            )
+    return ["", *lines] if lines else []
 
 
 def parts_of(report: dict[str, Any]) -> dict[str, dict[str, Any]]:

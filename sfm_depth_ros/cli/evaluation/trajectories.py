@@ -24,7 +24,7 @@ def write_trajectories(folder: Path, drives: dict[str, DriveEvaluation]) -> None
     folder.mkdir(parents=True, exist_ok=True)
     for name, drive in drives.items():
         stem = re.sub(r"[^\w.-]+", "_", name)
-        for index, path in enumerate(drive.paths):
+        for index, path in enumerate(drive.motion.paths):
             for kind, poses in (("predicted", path.predicted), ("truth", path.truth)):
                 if poses:
                     _write(folder / f"{stem}_{index}_{kind}", path.stamps_ns, poses)
