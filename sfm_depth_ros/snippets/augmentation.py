@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -94,20 +95,8 @@ def flip_batch(batch: SnippetBatch) -> SnippetBatch:
     and a motion T becomes S T S with S = diag(-1, 1, 1, 1). A second camera on the right thereby
     becomes one on the left, as ``T_right_target`` then says: no exchange of the images is needed.
     """
-    return dataclasses.replace(
-        batch,
-        target=batch.target.flip(-1),
-        sources=batch.sources.flip(-1),
-        K=flip_intrinsics(batch.K, batch.target.shape[-1]),
-        valid=_mirror(batch.valid),
-        depth=_mirror(batch.depth),
-        T_source_target=_mirror_motion(batch.T_source_target),
-        T_measured=_mirror_motion(batch.T_measured),
-        right=_mirror(batch.right),
-        T_right_target=_mirror_motion(batch.T_right_target),
-        sparse_depth=_mirror(batch.sparse_depth),
-        instances=_mirror(batch.instances),
-    )
+    mirrored = batch.by_kind(lambda kind, part: _MIRRORS[kind.mirror](part))
+    return dataclasses.replace(mirrored, K=flip_intrinsics(batch.K, batch.target.shape[-1]))
 
 
 def random_flip(batch: SnippetBatch, generator: torch.Generator) -> SnippetBatch:
@@ -116,12 +105,13 @@ def random_flip(batch: SnippetBatch, generator: torch.Generator) -> SnippetBatch
     return flip_batch(batch) if is_mirrored else batch
 
 
-def _mirror(image: Tensor | None) -> Tensor | None:
-    return None if image is None else image.flip(-1)
-
-
-def _mirror_motion(T: Tensor | None) -> Tensor | None:
-    if T is None:
-        return None
+def _mirror_motion(T: Tensor) -> Tensor:
     mirror = torch.tensor([-1.0, 1.0, 1.0, 1.0]).to(T)
     return T * mirror[:, None] * mirror
+
+
+_MIRRORS: dict[str, Callable[[Tensor], Tensor]] = {
+    "columns": lambda image: image.flip(-1),
+    "motion": _mirror_motion,
+    "": lambda same: same,
+}

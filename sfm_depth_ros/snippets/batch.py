@@ -12,34 +12,33 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sfm_depth_ros.snippets.values import Snippet
+from sfm_depth_ros.snippets.values import IMAGE, PARTS, Kind, Part, Snippet
+
+IN_BATCHES = {name: part for name, part in PARTS.items() if name != "stamps_ns"}
 
 
 @dataclass(frozen=True)
 class SnippetBatch:
-    """Several snippets of one image size, as float tensors."""
+    """Several snippets of one image size, as float tensors.
+
+    Parts are those of :class:`Snippet`; what a batch has no part of is None, and where one
+    snippet lacks what another has, its rows are unknown.
+    """
 
     target: Tensor  # `(B, 3, H, W)` in [0, 1], RGB
-    sources: Tensor  # `(B, 2, 3, H, W)` in [0, 1], RGB, ordered (earlier, later)
+    sources: Tensor  # `(B, S, 3, H, W)` in [0, 1], RGB, ordered (earlier, later)
     K: Tensor  # `(B, 3, 3)` intrinsics in pixels of these images
-    # `(B, 2)` measured camera translation in metres between the target and each source; NaN where
-    # unknown
+    # `(B, S)` measured camera translation in metres between target and source; NaN = unknown
     displacements: Tensor
-    valid: Tensor | None = None  # `(B, 1, H, W)` bool, or None where every pixel is valid
-    # `(B, 1, H, W)` true depth in metres (0 or inf = unknown), or None
-    depth: Tensor | None = None
-    # `(B, 2, 4, 4)` true motion (NaN = unknown for that snippet), or None
-    T_source_target: Tensor | None = None
-    # `(B, 2, 4, 4)` the same as the odometer measured it, likewise
-    T_measured: Tensor | None = None
-    # `(B, 3, H, W)` in [0, 1], RGB, of a second camera with the same K, or None
-    right: Tensor | None = None
-    # `(B, 4, 4)` target's frame to the second camera's, metres (NaN = that snippet has no second
-    # image), or None
+    valid: Tensor | None = None  # `(B, 1, H, W)` bool, False = no source (padding, undistortion)
+    depth: Tensor | None = None  # `(B, 1, H, W)` true depth in metres (0 or inf = unknown)
+    T_source_target: Tensor | None = None  # `(B, S, 4, 4)` true motion (NaN = unknown)
+    T_measured: Tensor | None = None  # `(B, S, 4, 4)` the same by the odometer (NaN = unknown)
+    right: Tensor | None = None  # `(B, 3, H, W)` in [0, 1], RGB, of a second camera with this K
+    # `(B, 4, 4)` target's frame to the second camera's, metres (NaN = no second image)
     T_right_target: Tensor | None = None
-    sparse_depth: Tensor | None = None  # `(B, 1, H, W)` measured metres (0 = unknown), or None
-    # `(B, 3, H, W)` uint8 of (target, earlier, later), 0 = static, or None
-    instances: Tensor | None = None
+    sparse_depth: Tensor | None = None  # `(B, 1, H, W)` measured metres (0 = unknown)
+    instances: Tensor | None = None  # `(B, 1 + S, H, W)` uint8 of target and sources, 0 = static
 
     def __len__(self) -> int:
         """Return the number of snippets."""
@@ -57,10 +56,25 @@ class SnippetBatch:
         """Return the snippets of ``rows`` as a batch that shares memory with this one."""
         return self._mapped(lambda tensor: tensor[rows])
 
+    def contiguous(self) -> SnippetBatch:
+        """The same batch with its images plane by plane in memory, as the objective reads them."""
+        return dataclasses.replace(
+            self, target=self.target.contiguous(), sources=self.sources.contiguous()
+        )
+
+    def by_kind(self, change: Callable[[Kind, Tensor], Tensor]) -> SnippetBatch:
+        """The batch with every known part changed according to its kind; K stays."""
+        known = {name: getattr(self, name) for name in IN_BATCHES}
+        changed = {
+            name: change(IN_BATCHES[name].kind, value)
+            for name, value in known.items()
+            if value is not None
+        }
+        return dataclasses.replace(self, **changed)
+
     def _mapped(self, function: Callable[[Tensor], Tensor]) -> SnippetBatch:
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        mapped = {name: function(v) for name, v in values.items() if v is not None}
-        return dataclasses.replace(self, **mapped)
+        mapped = self.by_kind(lambda _, tensor: function(tensor))
+        return dataclasses.replace(mapped, K=function(self.K))
 
 
 def collate(snippets: Sequence[Snippet]) -> SnippetBatch:
@@ -76,25 +90,14 @@ def collate(snippets: Sequence[Snippet]) -> SnippetBatch:
     sizes = {snippet.target.shape[:2] for snippet in snippets}
     if len(sizes) != 1:
         raise ValueError(f"expected snippets of one image size, got {sorted(sizes)}")
-    height, width = sizes.pop()
-    unknown_depth = np.zeros((height, width), np.float32)
-    everywhere = np.ones((height, width), bool)
-    no_motion = np.full((2, 4, 4), np.nan, np.float32)
-    no_image = np.zeros((height, width, 3), np.uint8)
-    right = _stack_optional([s.right for s in snippets], no_image)
+    K = np.stack([snippet.intrinsics.matrix for snippet in snippets])
+    parts = {
+        name: _stacked(part, [getattr(snippet, name) for snippet in snippets])
+        for name, part in IN_BATCHES.items()
+    }
     return SnippetBatch(
-        target=images_to_tensor(np.stack([s.target for s in snippets])),
-        sources=images_to_tensor(np.stack([s.sources for s in snippets])),
-        K=_stack([s.intrinsics.matrix for s in snippets]),
-        displacements=_stack([s.displacements for s in snippets]),
-        valid=_planes([s.valid for s in snippets], everywhere),
-        depth=_planes([s.depth for s in snippets], unknown_depth),
-        T_source_target=_tensor([s.T_source_target for s in snippets], no_motion),
-        T_measured=_tensor([s.T_measured for s in snippets], no_motion),
-        right=None if right is None else images_to_tensor(right),
-        T_right_target=_tensor([s.T_right_target for s in snippets], no_motion[0]),
-        sparse_depth=_planes([s.sparse_depth for s in snippets], unknown_depth),
-        instances=_tensor([s.instances for s in snippets], no_image.transpose(2, 0, 1)),
+        K=torch.from_numpy(K.astype(np.float32)),
+        **parts,  # type: ignore[arg-type]  # what is not optional is not None
     )
 
 
@@ -125,23 +128,16 @@ def images_to_tensor(images: np.ndarray) -> Tensor:
     return torch.from_numpy(images).movedim(-1, -3).to(torch.float32).div_(255.0)
 
 
-def _stack(arrays: Sequence[np.ndarray]) -> Tensor:
-    return torch.from_numpy(np.stack([np.asarray(a, np.float32) for a in arrays]))
-
-
-def _tensor(arrays: Sequence[np.ndarray | None], default: np.ndarray) -> Tensor | None:
-    stacked = _stack_optional(arrays, default)
-    return None if stacked is None else torch.from_numpy(stacked)
-
-
-def _planes(arrays: Sequence[np.ndarray | None], default: np.ndarray) -> Tensor | None:
-    """``(B, 1, H, W)`` of ``(H, W)`` each."""
-    stacked = _tensor(arrays, default)
-    return None if stacked is None else stacked.unsqueeze(1)
-
-
-def _stack_optional(arrays: Sequence[np.ndarray | None], default: np.ndarray) -> np.ndarray | None:
-    if all(array is None for array in arrays):
+def _stacked(part: Part, arrays: Sequence[np.ndarray | None]) -> Tensor | None:
+    """One part of a batch; None where no snippet has it."""
+    known = [array for array in arrays if array is not None]
+    if not known:
         return None
-    filled = [default if array is None else array for array in arrays]
-    return np.stack([np.asarray(array, default.dtype) for array in filled])
+    dtype = part.kind.dtype
+    unknown = np.full(known[0].shape, part.kind.unknown, dtype) if len(known) < len(arrays) else 0
+    filled = [unknown if array is None else array for array in arrays]
+    stacked = np.stack([np.asarray(array, dtype) for array in filled])
+    if part.kind is IMAGE:
+        return images_to_tensor(stacked)
+    tensor = torch.from_numpy(stacked)
+    return tensor.unsqueeze(1) if part.shape == ("H", "W") else tensor

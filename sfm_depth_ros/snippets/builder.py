@@ -11,7 +11,7 @@ import numpy as np
 
 from sfm_depth_ros.errors import VelocityGapError
 from sfm_depth_ros.geometry.frames import invert
-from sfm_depth_ros.snippets.values import Displacement, Frame, Snippet
+from sfm_depth_ros.snippets.values import OF_TARGET, Displacement, Frame, Snippet
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
 
 REASONS = ("standing", "too_far", "image_gap", "velocity", "backward", "duplicate", "camera")
@@ -164,14 +164,11 @@ class SnippetBuilder:
             intrinsics=target.frame.intrinsics,
             displacements=np.array([before.length, after.length], np.float32),
             stamps_ns=np.array([frame.stamp_ns for frame in frames], np.int64),
-            valid=target.frame.valid,
             T_measured=np.stack([before.T_earlier_later, invert(after.T_earlier_later)]).astype(
                 np.float32
             ),
-            right=target.frame.right,
-            T_right_target=target.frame.T_right_target,
-            sparse_depth=target.frame.sparse_depth,
             instances=_instances(target.frame, earlier.frame, later.frame),
+            **{name: getattr(target.frame, name) for name in OF_TARGET},
         )
 
 

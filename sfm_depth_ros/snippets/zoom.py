@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -79,7 +80,7 @@ def scaled_sources(batch: SnippetBatch, factor: float) -> tuple[Tensor, Tensor]:
     window = _Window((int(height / factor), int(width / factor)), factor, nowhere, nowhere)
     valid = batch.target.new_ones(count, 1, height, width) if batch.valid is None else batch.valid
     valid = window.image(valid.to(batch.target.dtype))[:, None].expand(-1, 2, -1, -1, -1)
-    return torch.cat((window.images(batch.sources), valid), dim=2), window.intrinsics(batch.K)
+    return torch.cat((window.image(batch.sources), valid), dim=2), window.intrinsics(batch.K)
 
 
 def _network_size(batch: SnippetBatch, width: int) -> tuple[int, int]:
@@ -110,17 +111,8 @@ def _view(
     batch: SnippetBatch, size: tuple[int, int], factor: float, tops: Tensor, lefts: Tensor
 ) -> SnippetBatch:
     window = _Window(size, factor, tops, lefts)
-    return dataclasses.replace(
-        batch,
-        target=window.image(batch.target),
-        sources=window.images(batch.sources),
-        K=window.intrinsics(batch.K),
-        valid=None if batch.valid is None else window.image(batch.valid.float()) > ALL_VALID,
-        depth=window.nearest(batch.depth),
-        right=None if batch.right is None else window.image(batch.right),
-        sparse_depth=window.points(batch.sparse_depth),
-        instances=window.nearest(batch.instances),
-    )
+    seen = batch.by_kind(lambda kind, part: _WINDOWS[kind.window](window, part))
+    return dataclasses.replace(seen, K=window.intrinsics(batch.K))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +133,9 @@ class _Window:
         )
 
     def image(self, images: Tensor) -> Tensor:
-        """Scaled, each pixel a mean over what it covers."""
+        """Scaled ``(B, [N,] C, H, W)``: each pixel is a mean over what it covers."""
+        if images.ndim == 5:
+            return self.image(images.flatten(1, 2)).unflatten(1, images.shape[1:3])
         cut = self.cut(images)
         if cut.shape[-2:] == self.size:
             return cut
@@ -156,9 +150,9 @@ class _Window:
         )
         return scaled[..., : self.size[0], : self.size[1]].clamp_(0, 1)
 
-    def images(self, images: Tensor) -> Tensor:
-        """The same for ``(B, N, C, H, W)``."""
-        return self.image(images.flatten(1, 2)).unflatten(1, images.shape[1:3])
+    def all_of(self, mask: Tensor) -> Tensor:
+        """Bool, True where all that a pixel covers is."""
+        return self.image(mask.float()) > ALL_VALID
 
     def intrinsics(self, K: Tensor) -> Tensor:
         """K of the scaled windows; pixel centres lie at integers."""
@@ -168,19 +162,15 @@ class _Window:
         moved[:, 1, 2] = (K[:, 1, 2] - self.tops.to(K) + 0.5) / self.factor - 0.5
         return moved
 
-    def nearest(self, values: Tensor | None) -> Tensor | None:
-        """What lies at each pixel's centre, nothing blended."""
-        if values is None:
-            return None
+    def nearest(self, values: Tensor) -> Tensor:
+        """Value at each pixel's centre, nothing blended."""
         rows, columns = (
             ((torch.arange(wanted) + 0.5) * self.factor).long() for wanted in self.size
         )
         return self.cut(values)[..., rows[:, None], columns]
 
-    def points(self, depth: Tensor | None) -> Tensor | None:
+    def points(self, depth: Tensor) -> Tensor:
         """Known depths ``(B, 1, H, W)`` where they fall; the nearest to the camera stays."""
-        if depth is None:
-            return None
         cut = self.cut(depth)
         image, _, row, column = torch.nonzero(cut > 0, as_tuple=True)
         height, width = self.size
@@ -191,3 +181,12 @@ class _Window:
         found = found.to(depth.device).scatter_reduce(0, flat, cut[cut > 0][inside], "amin")
         found = torch.where(found.isinf(), torch.zeros_like(found), found)
         return found.view(len(cut), 1, height, width)
+
+
+_WINDOWS: dict[str, Callable[[_Window, Tensor], Tensor]] = {
+    "mean": _Window.image,
+    "all": _Window.all_of,
+    "nearest": _Window.nearest,
+    "points": _Window.points,
+    "": lambda _, same: same,
+}
