@@ -38,7 +38,7 @@ ARROWS = {
     "geometry": GROUND,
     "snippets": {"geometry"} | GROUND,
     "camera": {"geometry", "snippets"} | GROUND,
-    "losses": {"geometry"} | GROUND,
+    "losses": {"geometry", "snippets"} | GROUND,
     "networks": {"geometry"} | GROUND,
     "networks.published": {"networks"} | GROUND,
     "visual_odometry": VALUES,

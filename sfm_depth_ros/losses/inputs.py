@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the objective compares: what was seen and measured, and what the networks say of it."""
+"""Inputs of the objective: a batch of snippets, and what the networks predict for it."""
 
 from __future__ import annotations
 
@@ -9,32 +9,12 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-
-@dataclass(frozen=True)
-class Observation:
-    """What was seen and measured."""
-
-    target: Tensor  # `(B, 3, H, W)` image in [0, 1]
-    sources: Tensor  # `(B, S, 3, H, W)` images in [0, 1]
-    K: Tensor  # `(B, 3, 3)` intrinsics in pixels of these images
-    displacements: Tensor  # `(B, S)` measured lengths in metres; NaN where unknown
-    # `(B, 1, H, W)` bool, False where images have no source (padding, undistortion), or None
-    valid: Tensor | None = None
-    T_measured: Tensor | None = None  # `(B, S, 4, 4)` measured motions, NaN where unknown, or None
-    # `(B, 3, H, W)` image in [0, 1] of a second camera with the same K, or None
-    right: Tensor | None = None
-    # `(B, 4, 4)` target's frame to the second camera's, metres; NaN where a snippet has no second
-    # image
-    T_right_target: Tensor | None = None
-    sparse_depth: Tensor | None = None  # `(B, 1, H, W)` measured metres, 0 where unknown, or None
-    # `(B, 1 + S, H, W)` numbers of moving things in the target and its sources, 0 = static, or
-    # None
-    instances: Tensor | None = None
+from sfm_depth_ros.snippets.batch import SnippetBatch
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the networks say of an observation."""
+    """What the networks predict for a batch of snippets."""
 
     # Each `(B, 1, h, w)` metres of the target, finest first; all are compared at full resolution
     depths: Sequence[Tensor]
@@ -52,7 +32,7 @@ class Prediction:
     T_target_source: Tensor | None = None  # `(B, S, 4, 4)` the way back, predicted apart, or None
 
 
-def check_inputs(observed: Observation, predicted: Prediction) -> None:
+def check_inputs(observed: SnippetBatch, predicted: Prediction) -> None:
     """Refuse shapes that do not belong together.
 
     Raises:

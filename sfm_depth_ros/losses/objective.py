@@ -14,9 +14,10 @@ from torch import Tensor
 
 from sfm_depth_ros.config.schema import ObjectiveConfig
 from sfm_depth_ros.losses import depth_terms, motion_terms, reconstruction
-from sfm_depth_ros.losses.inputs import Observation, Prediction
+from sfm_depth_ros.losses.inputs import Prediction
 from sfm_depth_ros.losses.scene import Scene
 from sfm_depth_ros.losses.terms import LossTerms, weight_of, weighted_sum
+from sfm_depth_ros.snippets.batch import SnippetBatch
 
 TERMS: dict[str, Callable[[Scene], Tensor | None]] = {
     "photometric": reconstruction.photometric,
@@ -36,7 +37,7 @@ TERMS: dict[str, Callable[[Scene], Tensor | None]] = {
 
 
 def self_supervised_objective(
-    observed: Observation,
+    observed: SnippetBatch,
     predicted: Prediction,
     config: ObjectiveConfig,
     only: Collection[str] = tuple(TERMS),
@@ -50,7 +51,7 @@ def self_supervised_objective(
         only: Names of the terms that may be computed.
 
     Returns:
-        The named terms; those that the observation has no data for are left out.
+        The named terms; those that the batch has no data for are left out.
     """
     scene = Scene(observed, predicted, config)
     wanted = [name for name in TERMS if name in only and weight_of(name, config) > 0]

@@ -15,15 +15,16 @@ from sfm_depth_ros.geometry.depth import inverse_depth
 from sfm_depth_ros.geometry.pinhole import backproject
 from sfm_depth_ros.geometry.warping import WarpResult, sample_sources, warp_sources
 from sfm_depth_ros.losses.consistency import depth_consistency
-from sfm_depth_ros.losses.inputs import Observation, Prediction, check_inputs
+from sfm_depth_ros.losses.inputs import Prediction, check_inputs
 from sfm_depth_ros.losses.instance_motion import motion_of_instances
 from sfm_depth_ros.losses.photometric import WindowStatistics, window_statistics
 from sfm_depth_ros.losses.scene_range import in_units_of_range
 from sfm_depth_ros.losses.window import box_sum
+from sfm_depth_ros.snippets.batch import SnippetBatch
 
 
 class Scene:
-    """One observation under one prediction; what is asked for is computed once.
+    """A batch under one prediction; what several terms share is computed once.
 
     Whoever asks first decides how it is computed: never ask where gradients are switched off, for
     others may need them.
@@ -35,7 +36,7 @@ class Scene:
     """
 
     def __init__(
-        self, observed: Observation, predicted: Prediction, config: ObjectiveConfig
+        self, observed: SnippetBatch, predicted: Prediction, config: ObjectiveConfig
     ) -> None:
         check_inputs(observed, predicted)
         if config.normalise_range:

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""An observation and its prediction in units of the scene's own range instead of metres."""
+"""A batch and its prediction in units of the scene's own range instead of metres."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from sfm_depth_ros.losses.inputs import Observation, Prediction
+from sfm_depth_ros.losses.inputs import Prediction
 from sfm_depth_ros.losses.range_normalisation import median_depth, translation_normalised
+from sfm_depth_ros.snippets.batch import SnippetBatch
+from sfm_depth_ros.snippets.values import Kind
 
 
 def in_units_of_range(
-    observed: Observation, predicted: Prediction
-) -> tuple[Observation, Prediction]:
+    observed: SnippetBatch, predicted: Prediction
+) -> tuple[SnippetBatch, Prediction]:
     """Divide every length, predicted or measured, by the median of the target's predicted depth.
 
     Images and what is compared in them do not change; a term in metres becomes one in ranges, so
@@ -29,14 +31,12 @@ def in_units_of_range(
     def motion(T: Tensor) -> Tensor:
         return translation_normalised(T, unit)
 
-    observed = dataclasses.replace(
-        observed,
-        displacements=shorter(observed.displacements),
-        T_measured=_if_known(motion, observed.T_measured),
-        T_right_target=_if_known(lambda T: motion(T[:, None])[:, 0], observed.T_right_target),
-        sparse_depth=_if_known(shorter, observed.sparse_depth),
-    )
-    return observed, dataclasses.replace(
+    def in_units(kind: Kind, part: Tensor) -> Tensor:
+        if kind.metric == "motion":
+            return motion(part) if part.ndim == 4 else motion(part[:, None])[:, 0]
+        return shorter(part) if kind.metric == "length" else part
+
+    return observed.by_kind(in_units), dataclasses.replace(
         predicted,
         depths=[shorter(depth) for depth in predicted.depths],
         T_source_target=motion(predicted.T_source_target),

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from sfm_depth_ros.config.schema import ObjectiveConfig
-from sfm_depth_ros.losses.inputs import Observation, Prediction
+from sfm_depth_ros.losses.inputs import Prediction
 from sfm_depth_ros.losses.objective import TERMS, needs_source_depths, self_supervised_objective
 from sfm_depth_ros.losses.terms import LossTerms
 from sfm_depth_ros.networks.focal import canonical_to_depth
@@ -87,7 +87,8 @@ def training_step(
         motions = predict_source_motions(
             pose_net, frames.target, frames.sources, batch.K, both_ways=config.cycle_weight > 0
         )
-    observed = _observation(batch, motions, options.judged)
+    K = batch.K if motions.intrinsics is None else motions.intrinsics
+    observed = dataclasses.replace(batch, K=K).select(options.judged).contiguous()
     predicted = _prediction(depths, beside, motions, options)
     terms = self_supervised_objective(observed, predicted, config, options.terms)
     if config.supervised_weight > 0:
@@ -176,17 +177,6 @@ def _predict_all_depths(
     found = list(everywhere[0][len(K) :].chunk(len(beside)))
     right = None if frames.right is None else found.pop()
     return targets, _DepthsBeside(torch.stack(found, dim=1) if found else None, right)
-
-
-def _observation(batch: SnippetBatch, motions: SourceMotions, rows: slice) -> Observation:
-    """What was seen; the camera as predicted, where the networks predict it."""
-    K = batch.K if motions.intrinsics is None else motions.intrinsics
-    seen = dataclasses.replace(batch, K=K).select(rows)
-    return Observation(
-        seen.target.contiguous(), seen.sources.contiguous(), seen.K, seen.displacements,
-        seen.valid, seen.T_measured, seen.right, seen.T_right_target, seen.sparse_depth,
-        seen.instances,
-    )  # fmt: skip
 
 
 def _prediction(

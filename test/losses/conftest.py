@@ -7,11 +7,12 @@ from __future__ import annotations
 import pytest
 from losses.textured_wall import true_observation, true_prediction, with_moving_thing
 
-from sfm_depth_ros.losses.inputs import Observation, Prediction
+from sfm_depth_ros.losses.inputs import Prediction
+from sfm_depth_ros.snippets.batch import SnippetBatch
 
 
 @pytest.fixture
-def observed() -> Observation:
+def observed() -> SnippetBatch:
     return true_observation()
 
 
@@ -21,5 +22,5 @@ def predicted() -> Prediction:
 
 
 @pytest.fixture
-def moving(observed: Observation) -> Observation:
+def moving(observed: SnippetBatch) -> SnippetBatch:
     return with_moving_thing(observed)

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from sfm_depth_ros.config.schema import ObjectiveConfig
 from sfm_depth_ros.geometry.se3 import motion_to_transform
-from sfm_depth_ros.losses.inputs import Observation, Prediction
+from sfm_depth_ros.losses.inputs import Prediction
 from sfm_depth_ros.losses.objective import self_supervised_objective
 from sfm_depth_ros.losses.terms import LossTerms
+from sfm_depth_ros.snippets.batch import SnippetBatch
 
 HEIGHT, WIDTH = 8, 12
 CONFIG = ObjectiveConfig(smoothness_weight=0.1)
@@ -34,7 +35,7 @@ class Case:
     valid: Tensor | None = None
 
     def terms(self, config: ObjectiveConfig = CONFIG) -> LossTerms:
-        observed = Observation(self.target, self.sources, self.K, self.displacements, self.valid)
+        observed = SnippetBatch(self.target, self.sources, self.K, self.displacements, self.valid)
         predicted = Prediction(self.depths, motion_to_transform(self.motion))
         return self_supervised_objective(observed, predicted, config)
 
@@ -203,7 +204,7 @@ def test_true_depth_and_motion_are_a_minimum() -> None:
 
     def photometric(depth: float) -> float:
         depths = [torch.full((1, 1, HEIGHT, WIDTH), depth)]
-        observed = Observation(target, source[:, None], K, torch.tensor([[0.5]]), seen)
+        observed = SnippetBatch(target, source[:, None], K, torch.tensor([[0.5]]), seen)
         terms = self_supervised_objective(observed, Prediction(depths, T), config)
         return terms.as_floats()["photometric"]
 

@@ -24,10 +24,11 @@ from losses.textured_wall import (
 
 from sfm_depth_ros.config.schema import ObjectiveConfig
 from sfm_depth_ros.geometry.se3 import motion_to_transform
-from sfm_depth_ros.losses.inputs import Observation, Prediction
+from sfm_depth_ros.losses.inputs import Prediction
 from sfm_depth_ros.losses.objective import TERMS, self_supervised_objective
 from sfm_depth_ros.losses.photometric import photometric_error
 from sfm_depth_ros.losses.terms import LossTerms
+from sfm_depth_ros.snippets.batch import SnippetBatch
 
 
 def test_every_term_has_its_field_and_its_weight() -> None:
@@ -63,7 +64,7 @@ def test_a_term_adds_its_weight_times_itself(observed, predicted, name: str) -> 
 
 
 def test_what_there_is_no_data_for_is_left_out(observed) -> None:
-    bare = Observation(observed.target, observed.sources, observed.K, observed.displacements)
+    bare = SnippetBatch(observed.target, observed.sources, observed.K, observed.displacements)
     predicted = Prediction([wall()], sideways(-STEP, STEP))
     weights = {f"{name}_weight": 1.0 for name in TERMS}
     found = terms(
@@ -168,7 +169,7 @@ def test_the_right_image_is_a_source_with_known_motion(observed, predicted) -> N
 
 
 def test_snippets_without_a_right_image_are_left_out_of_stereo(observed, predicted) -> None:
-    both = Observation(
+    both = SnippetBatch(
         *(
             torch.cat([x, x])
             for x in (observed.target, observed.sources, observed.K, observed.displacements)

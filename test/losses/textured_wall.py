@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from sfm_depth_ros.config.schema import ObjectiveConfig
-from sfm_depth_ros.losses.inputs import Observation, Prediction
+from sfm_depth_ros.losses.inputs import Prediction
 from sfm_depth_ros.losses.objective import self_supervised_objective
 from sfm_depth_ros.losses.terms import LossTerms
+from sfm_depth_ros.snippets.batch import SnippetBatch
 
 HEIGHT, WIDTH, DEPTH, FOCAL, STEP = 16, 24, 5.0, 10.0, 0.5
 THING = (..., slice(5, 11), slice(8, 15))  # pixels of a thing in the target
@@ -47,13 +48,13 @@ def sideways(*x: float) -> Tensor:
     return T
 
 
-def true_observation() -> Observation:
+def true_observation() -> SnippetBatch:
     """The wall from a camera, from both its sides, and from a second camera to the right."""
     texture = texture_of(0)
     sources = torch.stack([seen_from(x, texture) for x in (-STEP, STEP)], dim=1)
     K = torch.tensor([[[FOCAL, 0, 11.5], [0, FOCAL, 7.5], [0, 0, 1]]], dtype=torch.float64)
     way = torch.full((1, 2), STEP, dtype=torch.float64)
-    return Observation(
+    return SnippetBatch(
         seen_from(0.0, texture),
         sources,
         K,
@@ -75,7 +76,7 @@ def true_prediction() -> Prediction:
     )
 
 
-def with_moving_thing(observed: Observation) -> Observation:
+def with_moving_thing(observed: SnippetBatch) -> SnippetBatch:
     """A patch of the wall slides by one more pixel a frame, to the right."""
     other = texture_of(1)
     images = [observed.target.clone(), *observed.sources.clone().unbind(1)]
@@ -98,13 +99,13 @@ def own_motion() -> Tensor:
     return field
 
 
-def terms(observed: Observation, predicted: Prediction, **options: object) -> LossTerms:
+def terms(observed: SnippetBatch, predicted: Prediction, **options: object) -> LossTerms:
     return self_supervised_objective(observed, predicted, replace(PLAIN, **options))
 
 
-def value(name: str, observed: Observation, predicted: Prediction, **options: object) -> float:
+def value(name: str, observed: SnippetBatch, predicted: Prediction, **options: object) -> float:
     return terms(observed, predicted, **options).as_floats()[name]
 
 
-def photometric(observed: Observation, predicted: Prediction, **options: object) -> float:
+def photometric(observed: SnippetBatch, predicted: Prediction, **options: object) -> float:
     return value("photometric", observed, predicted, **options)

@@ -11,7 +11,7 @@ import torch
 
 from sfm_depth_ros.config.loading import load_config
 from sfm_depth_ros.config.schema import RecipeConfig
-from sfm_depth_ros.losses.inputs import Observation, Prediction
+from sfm_depth_ros.losses.inputs import Prediction
 from sfm_depth_ros.losses.objective import self_supervised_objective
 from sfm_depth_ros.share import share_path
 from sfm_depth_ros.snippets.batch import SnippetBatch, collate
@@ -32,7 +32,7 @@ def test_the_recipe_is_the_equation(plane_snippets) -> None:
     T = batch.T_source_target.clone().requires_grad_()
     bare = bare_sfm_loss(batch.target, batch.sources, depth, batch.K, T)
     config = load_config(RecipeConfig, share_path("config/train") / "bare_sfm.yaml", []).objective
-    observed = Observation(batch.target, batch.sources, batch.K, batch.displacements)
+    observed = SnippetBatch(batch.target, batch.sources, batch.K, batch.displacements)
     terms = self_supervised_objective(observed, Prediction([depth], T), config)
     assert terms.as_floats().keys() == {"total", "photometric"}
     assert terms.total.item() == pytest.approx(bare.item(), rel=1e-9)

@@ -202,7 +202,7 @@ def _batches(setting: StepSetting, folder: str) -> Callable[[int], Any]:
 
 
 def _our_losses() -> tuple[Callable[..., Any], Callable[..., Any]]:
-    from sfm_depth_ros.losses.inputs import Observation, Prediction
+    from sfm_depth_ros.losses.inputs import Prediction
     from sfm_depth_ros.losses.objective import self_supervised_objective
     from sfm_depth_ros.training.step import training_step
 
@@ -210,13 +210,7 @@ def _our_losses() -> tuple[Callable[..., Any], Callable[..., Any]]:
         return training_step(networks.depth, networks.pose, batch, config).terms.total
 
     def objective(batch: Any, depths: Any, motions: Any, config: Any) -> Any:
-        observed = Observation(
-            batch.target.contiguous(),
-            batch.sources.contiguous(),
-            batch.K,
-            batch.displacements,
-            batch.valid,
-        )
+        observed = batch.contiguous()
         return self_supervised_objective(observed, Prediction(depths, motions), config).total
 
     return step, objective

@@ -10,9 +10,9 @@ import torch
 from sfm_depth_ros.cli.benchmarks.reference_step import reference_objective
 from sfm_depth_ros.cli.benchmarks.step_worker import StepSetting, random_snippets
 from sfm_depth_ros.config.schema import ObjectiveConfig
-from sfm_depth_ros.losses.inputs import Observation, Prediction
+from sfm_depth_ros.losses.inputs import Prediction
 from sfm_depth_ros.losses.objective import self_supervised_objective
-from sfm_depth_ros.snippets.batch import collate
+from sfm_depth_ros.snippets.batch import SnippetBatch, collate
 
 
 def test_both_compositions_compute_the_same_loss_and_gradient() -> None:
@@ -28,7 +28,7 @@ def test_both_compositions_compute_the_same_loss_and_gradient() -> None:
     config = ObjectiveConfig()
     reference = reference_objective(batch, depths, motions, config)
     gradients = torch.autograd.grad(reference, depths)
-    observed = Observation(batch.target, batch.sources, batch.K, batch.displacements)
+    observed = SnippetBatch(batch.target, batch.sources, batch.K, batch.displacements)
     ours = self_supervised_objective(observed, Prediction(depths, motions), config).total
     assert reference.item() == pytest.approx(ours.item(), rel=2e-3)
     for found, expected in zip(torch.autograd.grad(ours, depths), gradients, strict=True):
