@@ -28,8 +28,8 @@ from sfm_depth_ros.geometry.warping import warp_sources
 from sfm_depth_ros.losses.joining import reduce_sources
 from sfm_depth_ros.losses.photometric import photometric_error, window_statistics
 from sfm_depth_ros.networks.model import DepthNet, PoseNet
+from sfm_depth_ros.networks.predictions import predict_depths, predict_motions
 from sfm_depth_ros.snippets.batch import SnippetBatch
-from sfm_depth_ros.training.step import predict_depths, predict_motions
 from sfm_depth_ros.training.triangulated_scale import FEWEST, triangulated_ratios
 
 WIDE = tuple(np.linspace(-0.7, 0.7, 15))  # log factors: half to double

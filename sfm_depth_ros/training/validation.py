@@ -15,8 +15,8 @@ from torch import Tensor
 from sfm_depth_ros.evaluation.depth_errors import DepthErrors, depth_errors, depth_scale_ratio
 from sfm_depth_ros.geometry.se3 import matrix_to_axis_angle
 from sfm_depth_ros.networks.model import DepthNet, PoseNet
+from sfm_depth_ros.networks.predictions import predict_depths, predict_motions
 from sfm_depth_ros.snippets.batch import SnippetBatch
-from sfm_depth_ros.training.step import predict_depths, predict_motions
 
 SHORTEST = 0.1  # metres: relative translation errors are taken of at least this length
 

@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from sfm_depth_ros.config.schema import ObjectiveConfig
 from sfm_depth_ros.networks.model import DepthNet, PoseNet
+from sfm_depth_ros.networks.predictions import predict_depths, predict_motions
 from sfm_depth_ros.snippets.batch import SnippetBatch
-from sfm_depth_ros.training.step import predict_depths, predict_motions
 
 
 def reference_step(

@@ -18,11 +18,11 @@ from sfm_depth_ros.errors import MissingDependencyError
 from sfm_depth_ros.geometry.pinhole import backproject
 from sfm_depth_ros.geometry.warping import warp_sources
 from sfm_depth_ros.losses.photometric import photometric_error
+from sfm_depth_ros.networks.predictions import predict_depths, predict_motions
 from sfm_depth_ros.optional import require
 from sfm_depth_ros.snippets.batch import SnippetBatch
 from sfm_depth_ros.training.network_pair import NetworkPair
 from sfm_depth_ros.training.offline.progress import RunningTerms, StepReport
-from sfm_depth_ros.training.step import predict_depths, predict_motions
 
 NEAREST = 2.0  # metres: depth pictures show the square root of this over depth
 BRIGHTEST = 0.5  # photometric error that is shown white
