@@ -64,7 +64,7 @@ EXCEPTIONS = {("engines.graphs", "sfm_depth_ros.engines.base")}
 NEEDS_TORCH = (
     "geometry.depth", "geometry.pinhole", "geometry.se3", "geometry.splatting", "geometry.stereo",
     "geometry.warping", "losses", "networks", "world", "snippets.batch", "snippets.augmentation",
-    "snippets.rotations", "snippets.zoom", "snippets.cache_columns", "snippets.snippet_cache",
+    "snippets.rotations", "snippets.zoom",
     "training", "engines.graphs.export", "engines.graphs.export_translations",
     "engines.torch_engine", "engines.torch_cuda_graph", "model_folder.loading",
     "model_folder.saving", "ros.trainer_node", "cli.benchmarks",

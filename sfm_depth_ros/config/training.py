@@ -236,6 +236,9 @@ class OnlineTrainingConfig:
     niceness: int = option(10, "process priority, 19 = lowest", minimum=0, maximum=19)
     device: str = option("cpu", "torch device, for example cpu or cuda:0")
     buffer_size: int = option(600, "snippets kept on disk", minimum=8, maximum=1000000)
+    buffer_gib: float = option(
+        2.0, "most that they take on disk, in GiB", minimum=0.02, maximum=1000000.0
+    )
     buffer_dir: str = option("", "folder of the snippet buffer; empty = beside models_dir")
     holdout_share: float = option(
         0.1,

@@ -41,11 +41,19 @@ def bag_content_hash(bag: Path) -> str:
     return digest.hexdigest()[:32]
 
 
-def code_hash(*folders: str) -> str:
-    """Identify the package's sources in folders (not below), which decide what pixels become."""
+def code_hash(*rooms: str) -> str:
+    """Identify the package's sources that decide what pixels become.
+
+    Args:
+        rooms: Folders (without those below) and files, relative to the package.
+    """
     digest = hashlib.sha256()
-    for folder in folders:
-        for file in sorted((_PACKAGE / folder).glob("*.py")):
+    for room in rooms:
+        place = _PACKAGE / room
+        files = [place] if place.is_file() else sorted(place.glob("*.py"))
+        if not files:
+            raise ValueError(f"expected a folder or a file of the package, got {room!r}")
+        for file in files:
             digest.update(file.read_bytes())
     return digest.hexdigest()[:32]
 

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from sfm_depth_ros.snippets.cache_store import CacheStore
-from sfm_depth_ros.snippets.snippet_cache import (
+from sfm_depth_ros.snippets.store import (
     FORMAT_VERSION,
-    CacheShape,
-    SnippetCache,
-    open_cache,
-    read_cache,
+    SnippetStore,
+    StoreShape,
+    open_store,
+    read_store,
 )
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.content_hash import code_hash
@@ -79,12 +79,13 @@ class SnippetRenderer:
 class RenderedRows:
     """Which rendered snippets a cache holds."""
 
-    shape: CacheShape  # The cache's shape; row r gets the snippet of number `first_number` + r
+    shape: StoreShape  # Row r gets the snippet of number `first_number` + r
+    count: int  # Rows
     first_number: int  # A multiple of `per_drive`
     per_drive: int = SNIPPETS_PER_DRIVE  # How many rows share a drive
 
 
-def rendered_cache(rows: RenderedRows, processes: int, store: CacheStore) -> SnippetCache:
+def rendered_cache(rows: RenderedRows, processes: int, store: CacheStore) -> SnippetStore:
     """Render snippets, or find them rendered by an earlier run.
 
     Raises:
@@ -100,12 +101,12 @@ def rendered_cache(rows: RenderedRows, processes: int, store: CacheStore) -> Sni
     def fill(folder: Path, make_room: Callable[[], None]) -> None:
         fill_cache(folder, rows, processes, make_room)
 
-    return read_cache(store.entry(name, content, fill, is_resumable=True))
+    return read_store(store.entry(name, content, fill, is_resumable=True))
 
 
 def fill_cache(
     folder: Path, rows: RenderedRows, processes: int, make_room: Callable[[], None]
-) -> SnippetCache:
+) -> SnippetStore:
     """Render what a cache still lacks; an interrupted filling goes on where it stopped.
 
     Args:
@@ -117,14 +118,14 @@ def fill_cache(
     Raises:
         DataError: The disk is full, or a rendering process died.
     """
-    cache = open_cache(folder, rows.shape)
-    blocks = list(_blocks(cache.missing_rows(), rows.per_drive))
+    cache = open_store(folder, rows.shape)
+    blocks = list(_blocks(cache.missing_rows(rows.count), rows.per_drive))
     if not blocks:
         return cache
     _logger.info(
         "rendering %d of %d snippets of %dx%d with %d processes",
-        len(cache.missing_rows()),
-        rows.shape.count,
+        len(cache.missing_rows(rows.count)),
+        rows.count,
         rows.shape.width,
         rows.shape.height,
         processes,
@@ -139,7 +140,7 @@ def fill_cache(
 
 def _fill_rows(folder: Path, rows: RenderedRows, missing: list[int]) -> None:
     """Run in a process of its own."""
-    cache = open_cache(folder, rows.shape)
+    cache = open_store(folder, rows.shape)
     renderer = SnippetRenderer(rows.shape.width, rows.shape.height, rows.per_drive)
     for row in missing:
         cache.write(row, renderer(rows.first_number + row))

@@ -63,9 +63,10 @@ def validate(
     frames: list[_Frame] = []
     motions: list[Tensor] = []
     for batch in batches:
-        depth = predict_depths(depth_net, batch.target, batch.K)[0]
-        for said, truth in zip(depth, _truth(batch), strict=True):
-            frames += _compare_depth(said[0].cpu().numpy(), truth)
+        if batch.depth is not None:
+            depth = predict_depths(depth_net, batch.target, batch.K)[0]
+            for predicted, truth in zip(depth[:, 0], batch.depth[:, 0], strict=True):
+                frames += _compare_depth(predicted.cpu().numpy(), truth.cpu().numpy())
         T = predict_motions(
             pose_net, batch.sources[:, 0], batch.target, batch.sources[:, 1], batch.K
         )
@@ -85,17 +86,10 @@ def validate(
     )
 
 
-def _truth(batch: SnippetBatch) -> np.ndarray:
-    if batch.depth is None:
-        raise ValueError("expected snippets with true depth")
-    depth: np.ndarray = batch.depth[:, 0].cpu().numpy()
-    return depth
-
-
-def _compare_depth(said: np.ndarray, truth: np.ndarray) -> list[_Frame]:
+def _compare_depth(predicted: np.ndarray, truth: np.ndarray) -> list[_Frame]:
     """The comparison of one frame, or nothing where no truth is known."""
-    errors, scale = depth_errors(said, truth), depth_scale_ratio(said, truth)
-    scaled = depth_errors(said, truth, median_scaled=True)
+    errors, scale = depth_errors(predicted, truth), depth_scale_ratio(predicted, truth)
+    scaled = depth_errors(predicted, truth, median_scaled=True)
     if errors is None or scaled is None or scale is None:
         return []
     return [_Frame(errors, scaled, scale)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sfm_depth_ros.snippets.snippet_cache import CacheShape, open_cache
+from sfm_depth_ros.snippets.store import StoreShape, open_store
 from sfm_depth_ros.training.rendered_snippets import RenderedRows, SnippetRenderer, fill_cache
 
 
@@ -36,10 +36,10 @@ def test_truth_is_there_and_agrees_with_the_displacements(renderer) -> None:
 
 
 def test_filling_goes_on_where_it_stopped(tmp_path) -> None:
-    rows = RenderedRows(CacheShape(4, 32, 64, "test"), 8, per_drive=4)
+    rows = RenderedRows(StoreShape(32, 64, "test"), 4, 8, per_drive=4)
     cache = fill_cache(tmp_path / "whole", rows, 1, lambda: None)
     assert cache.rows.tolist() == [0, 1, 2, 3]
-    interrupted = open_cache(tmp_path / "part", rows.shape)
+    interrupted = open_store(tmp_path / "part", rows.shape)
     for row in (0, 1, 3):
         interrupted.write(row, cache.snippet(row))
     again = fill_cache(tmp_path / "part", rows, 1, lambda: None)

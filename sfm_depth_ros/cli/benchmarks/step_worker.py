@@ -194,7 +194,7 @@ def _batches(setting: StepSetting, folder: str) -> Callable[[int], Any]:
     from sfm_depth_ros.snippets.batch import collate
     from sfm_depth_ros.snippets.replay_buffer import ReplayBuffer
 
-    buffer = ReplayBuffer(folder, 100, 0.0, seed=0)
+    buffer = ReplayBuffer(folder, 100, 1 << 30, 0.0, seed=0)
     for snippet in random_snippets(setting):
         buffer.add(snippet)
     rng = np.random.default_rng(0)

@@ -15,7 +15,7 @@ from sfm_depth_ros.config.schema import OfflineTrainingConfig
 from sfm_depth_ros.snippets.batch import SnippetBatch, rows_of_part
 from sfm_depth_ros.snippets.cache_store import CacheStore
 from sfm_depth_ros.snippets.holdout import HoldoutSchedule, Role
-from sfm_depth_ros.snippets.snippet_cache import CacheShape, SnippetCache
+from sfm_depth_ros.snippets.store import SnippetStore, StoreShape
 from sfm_depth_ros.training.offline.recorded_snippets import recorded_caches
 from sfm_depth_ros.training.rendered_snippets import (
     SNIPPETS_PER_DRIVE,
@@ -33,12 +33,12 @@ VALIDATION_BATCH = 8
 class Source:
     """Snippets of one image size."""
 
-    cache: SnippetCache  # Where they are
+    cache: SnippetStore  # Where they are
     rows: np.ndarray  # Which of its rows
     weight: float = 1.0  # How often one of them is drawn, compared with other sources of its kind
 
     @classmethod
-    def whole(cls, cache: SnippetCache, weight: float = 1.0) -> Source:
+    def whole(cls, cache: SnippetStore, weight: float = 1.0) -> Source:
         """All snippets of a cache."""
         return cls(cache, cache.rows, weight)
 
@@ -126,7 +126,7 @@ def prepare_data(
     )
 
 
-def _split(cache: SnippetCache, share: float) -> tuple[np.ndarray, np.ndarray]:
+def _split(cache: SnippetStore, share: float) -> tuple[np.ndarray, np.ndarray]:
     """Rows to learn from and rows held out: blocks of time, with a gap between."""
     rows = cache.rows
     stamps = cache.stamps_ns(rows)
@@ -143,8 +143,8 @@ def _rendered(count: int, config: OfflineTrainingConfig, store: CacheStore) -> I
     heights = [int(height) for height in config.synthetic_heights]
     for height in heights:
         first = NUMBERS_PER_SEED * (config.seed * 1000 + height // 32)
-        shape = _shape(count // len(heights), height, first, config)
-        place = RenderedRows(shape, first, SNIPPETS_PER_DRIVE)
+        shape = _shape(height, first, config)
+        place = RenderedRows(shape, count // len(heights), first, SNIPPETS_PER_DRIVE)
         yield Source.whole(rendered_cache(place, config.render_processes, store))
 
 
@@ -152,13 +152,12 @@ def _rendered_validation(config: OfflineTrainingConfig, store: CacheStore) -> It
     """Other ones, the same for all seeds."""
     for height in map(int, config.synthetic_heights):
         first = VALIDATION_NUMBER + NUMBERS_PER_SEED * (height // 32)
-        count = config.synthetic_validation
-        shape = _shape(count, height, first, config)
-        place = RenderedRows(shape, first, VALIDATION_PER_DRIVE)
+        shape = _shape(height, first, config)
+        place = RenderedRows(shape, config.synthetic_validation, first, VALIDATION_PER_DRIVE)
         yield Source.whole(rendered_cache(place, config.render_processes, store))
 
 
-def _shape(count: int, height: int, first: int, config: OfflineTrainingConfig) -> CacheShape:
+def _shape(height: int, first: int, config: OfflineTrainingConfig) -> StoreShape:
     """Of rendered snippets, numbered from ``first`` on."""
     size = config.prepared(height), config.prepared_width
-    return CacheShape(count, *size, f"from number {first}")
+    return StoreShape(*size, f"from number {first}")

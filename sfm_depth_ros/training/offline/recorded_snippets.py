@@ -17,12 +17,12 @@ from sfm_depth_ros.config.extra_inputs import SPARSE_DEPTH
 from sfm_depth_ros.config.schema import NodeConfig, OfflineTrainingConfig
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.snippets.cache_store import CacheStore
-from sfm_depth_ros.snippets.snippet_cache import (
+from sfm_depth_ros.snippets.store import (
     FORMAT_VERSION,
-    CacheShape,
-    SnippetCache,
-    open_cache,
-    read_cache,
+    SnippetStore,
+    StoreShape,
+    open_store,
+    read_store,
 )
 from sfm_depth_ros.training.content_hash import bag_content_hash, code_hash
 
@@ -36,7 +36,7 @@ def recorded_caches(
     config: OfflineTrainingConfig,
     store: CacheStore,
     companions: tuple[str, ...] = (),
-) -> list[SnippetCache]:
+) -> list[SnippetStore]:
     """Snippets of a bag with their truth, where it has any; one cache for each image size.
 
     Args:
@@ -68,7 +68,7 @@ def recorded_caches(
         "code": code_hash("bags", "camera", "geometry", "snippets", "visual_odometry"),
     }
     folder = store.entry(bag.name, content, partial(_fill, frames, gates, teacher))
-    return [read_cache(path) for path in sorted(folder.iterdir())]
+    return [read_store(path) for path in sorted(folder.iterdir())]
 
 
 def _fill(
@@ -79,7 +79,7 @@ def _fill(
     make_room: Callable[[], None],
 ) -> None:
     name, counts = frames.selection.name, Counter[tuple[int, int]]()
-    caches: dict[tuple[int, int], SnippetCache] = {}
+    caches: dict[tuple[int, int], SnippetStore] = {}
     _logger.info("decoding %s (%d images)", name, len(frames))
     snippets = read_snippets(
         frames,
@@ -91,16 +91,15 @@ def _fill(
     for number, snippet in enumerate(taught(snippets, frames, teacher)):
         height, width = size = snippet.target.shape[:2]
         if size not in caches:
-            shape = CacheShape(len(frames), height, width, name)
-            caches[size] = open_cache(folder / f"{width}x{height}", shape)
+            shape = StoreShape(height, width, name)
+            caches[size] = open_store(folder / f"{width}x{height}", shape)
         caches[size].write(counts[size], snippet)
         counts[size] += 1
         if number % SNIPPETS_BETWEEN_LOOKS == 0:
             make_room()
     if not caches:
         raise DataError(_nothing_found(frames))
-    for size, cache in caches.items():
-        cache.shorten(counts[size])
+    for size in caches:
         _logger.info("%s: %d snippets of %dx%d", name, counts[size], size[1], size[0])
 
 

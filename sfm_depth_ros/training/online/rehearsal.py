@@ -14,7 +14,7 @@ import numpy as np
 
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.snippets.batch import SnippetBatch
-from sfm_depth_ros.snippets.snippet_cache import CacheShape, SnippetCache, open_cache
+from sfm_depth_ros.snippets.store import SnippetStore, StoreShape, open_store
 from sfm_depth_ros.snippets.values import Snippet
 
 POOL, HELD_OUT = 40, 16  # a second or so each on a slow core, while training goes on
@@ -51,16 +51,16 @@ class Rehearsal:
         self._render, self._seed = world.render, seed
         height, width = size
         place = folder / f"{width}x{height}"
-        pool = CacheShape(POOL, height, width, f"pool of {world.name}")
-        held_out = CacheShape(HELD_OUT, height, width, f"held out of {world.name}")
-        self._pool = _own_cache(place / "pool", pool)
-        self._held_out = _own_cache(place / "held_out", held_out)
+        pool = StoreShape(height, width, f"pool of {world.name}")
+        held_out = StoreShape(height, width, f"held out of {world.name}")
+        self._pool = _own_store(place / "pool", pool)
+        self._held_out = _own_store(place / "held_out", held_out)
         self._refreshed = 0
 
     @property
     def is_complete(self) -> bool:
         """Whether pool and held-out set are full."""
-        return not len(self._pool.missing_rows()) and not len(self._held_out.missing_rows())
+        return not any(map(len, self._missing()))
 
     def prepare(self) -> bool:
         """Render one missing snippet, the held-out ones and the pool in turns.
@@ -68,7 +68,7 @@ class Rehearsal:
         Returns:
             Whether one was missing.
         """
-        held_out, pool = self._held_out.missing_rows(), self._pool.missing_rows()
+        held_out, pool = self._missing()
         if len(held_out) and len(held_out) / HELD_OUT >= len(pool) / POOL:
             row = int(held_out[0])
             self._held_out.write(row, self._render(HELD_OUT_SEED + row))
@@ -90,24 +90,28 @@ class Rehearsal:
 
     def held_out(self) -> list[SnippetBatch]:
         """The whole held-out set, or nothing before it is complete: only equal sets compare."""
-        if len(self._held_out.missing_rows()):
+        if len(self._held_out.missing_rows(HELD_OUT)):
             return []
         return [
             self._held_out.batch(range(start, start + BATCH))
             for start in range(0, HELD_OUT, BATCH)
         ]
 
+    def _missing(self) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers that are not rendered yet: held-out ones, and those of the pool."""
+        return self._held_out.missing_rows(HELD_OUT), self._pool.missing_rows(POOL)
+
     def _write_pool(self, row: int) -> None:
-        turn = self._refreshed // POOL + 1 if row not in self._pool.missing_rows() else 0
+        turn = self._refreshed // POOL + 1 if row in self._pool.rows else 0
         seed = (self._seed * 1_000_003 + row + POOL * turn) % HELD_OUT_SEED
         self._pool.write(row, self._render(seed))
 
 
-def _own_cache(folder: Path, shape: CacheShape) -> SnippetCache:
-    """Open a cache that nobody else uses; one that does not fit is made anew."""
+def _own_store(folder: Path, shape: StoreShape) -> SnippetStore:
+    """Open a folder that nobody else uses; one of other snippets is made anew."""
     try:
-        return open_cache(folder, shape)
+        return open_store(folder, shape)
     except DataError as error:
         _logger.warning("rendered snippets are made anew: %s", error)
         shutil.rmtree(folder, ignore_errors=True)
-        return open_cache(folder, shape)
+        return open_store(folder, shape)

@@ -53,7 +53,13 @@ class OnlineTrainer:
     def __init__(self, parts: TrainerParts) -> None:
         training = parts.training
         folder = parts.work_dir / "buffer"
-        buffer = ReplayBuffer(folder, training.buffer_size, training.holdout_share, training.seed)
+        buffer = ReplayBuffer(
+            folder,
+            training.buffer_size,
+            int(training.buffer_gib * 2**30),
+            training.holdout_share,
+            training.seed,
+        )
         self._loop = OnlineLoop(parts, buffer)
         self._state_dir = parts.work_dir / "trainer_state"
         restore(self._loop, self._state_dir)

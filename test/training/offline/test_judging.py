@@ -10,10 +10,10 @@ import torch
 
 from sfm_depth_ros.config.schema import ObjectiveConfig, OfflineTrainingConfig
 from sfm_depth_ros.snippets.batch import collate
-from sfm_depth_ros.snippets.snippet_cache import CacheShape, open_cache
+from sfm_depth_ros.snippets.store import StoreShape, open_store
+from sfm_depth_ros.training.offline import judging
 from sfm_depth_ros.training.offline.data import Source, TrainingData
 from sfm_depth_ros.training.offline.judging import DataJudge, judge_recorded
-from sfm_depth_ros.training.offline.run import judging
 from sfm_depth_ros.training.step import training_step
 
 
@@ -23,7 +23,7 @@ def networks(tiny_networks):
 
 
 def source(folder, snippets) -> Source:
-    cache = open_cache(folder, CacheShape(len(snippets), 64, 96, folder.name))
+    cache = open_store(folder, StoreShape(64, 96, folder.name))
     for row, snippet in enumerate(snippets):
         cache.write(row, snippet)
     return Source.whole(cache)

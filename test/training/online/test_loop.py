@@ -21,7 +21,11 @@ def make_loop(make_parts, drive, tmp_path):
         parts = make_parts(**options)
         training = parts.training
         buffer = ReplayBuffer(
-            tmp_path / "buffer", training.buffer_size, training.holdout_share, training.seed
+            tmp_path / "buffer",
+            training.buffer_size,
+            1 << 30,
+            training.holdout_share,
+            training.seed,
         )
         loop = OnlineLoop(parts, buffer)
         for snippet in drive(snippets):
