@@ -69,7 +69,7 @@ def _train(run: ShortRun) -> dict[str, Any]:
     from sfm_depth_ros.snippets.cache_store import CacheStore
     from sfm_depth_ros.training.offline.data import batches_of, prepare_data
     from sfm_depth_ros.training.offline.judging import DataJudge
-    from sfm_depth_ros.training.offline.run import OfflineTrainer, RunParts
+    from sfm_depth_ros.training.offline.loop import OfflineTrainer, RunParts
 
     config, objective = run.recipe.training, run.recipe.objective
     if config.threads:

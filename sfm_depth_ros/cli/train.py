@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from sfm_depth_ros.model_folder.folder import ModelFolder
     from sfm_depth_ros.training.network_pair import NetworkPair
     from sfm_depth_ros.training.offline.data import TrainingData
-    from sfm_depth_ros.training.offline.distributed import Processes
+    from sfm_depth_ros.training.offline.loop import OfflineTrainer
+    from sfm_depth_ros.training.offline.processes import Processes
     from sfm_depth_ros.training.offline.progress import Observer
-    from sfm_depth_ros.training.offline.run import OfflineTrainer
 
 LICENCE_OF_RENDERED = "Apache-2.0"
 LICENCE_OF_RECORDED = "that of the recordings it was trained on"
@@ -104,7 +104,7 @@ def run(options: argparse.Namespace) -> int:
     recipe = _recipe(options)
     torch = require("torch")
     from sfm_depth_ros.model_folder.folder import read_model_folder
-    from sfm_depth_ros.training.offline.distributed import Processes
+    from sfm_depth_ros.training.offline.processes import Processes
 
     processes = Processes.of_environment()
     if not processes.is_first:
@@ -206,7 +206,7 @@ def _train(
     """Run the loop; returns its report and the averaged networks."""
     from sfm_depth_ros.training.network_pair import fresh_networks, networks_of
     from sfm_depth_ros.training.offline.judging import DataJudge
-    from sfm_depth_ros.training.offline.run import OfflineTrainer, RunParts
+    from sfm_depth_ros.training.offline.loop import OfflineTrainer, RunParts
 
     config, (processes, signals) = recipe.training, company
     networks = (

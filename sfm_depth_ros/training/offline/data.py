@@ -17,7 +17,7 @@ from sfm_depth_ros.snippets.cache_store import CacheStore
 from sfm_depth_ros.snippets.holdout import HoldoutSchedule, Role
 from sfm_depth_ros.snippets.store import SnippetStore, StoreShape
 from sfm_depth_ros.training.offline.recorded_snippets import recorded_caches
-from sfm_depth_ros.training.rendered_snippets import (
+from sfm_depth_ros.training.offline.rendered_snippets import (
     SNIPPETS_PER_DRIVE,
     RenderedRows,
     rendered_cache,

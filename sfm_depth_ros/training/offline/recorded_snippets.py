@@ -24,7 +24,7 @@ from sfm_depth_ros.snippets.store import (
     open_store,
     read_store,
 )
-from sfm_depth_ros.training.content_hash import bag_content_hash, code_hash
+from sfm_depth_ros.training.offline.content_hash import bag_content_hash, code_hash
 
 SNIPPETS_BETWEEN_LOOKS = 64  # at the room that is left
 

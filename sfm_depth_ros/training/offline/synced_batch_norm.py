@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sfm_depth_ros.training.offline.distributed import Processes
+from sfm_depth_ros.training.offline.processes import Processes
 
 _PIXELS = (0, 2, 3)
 

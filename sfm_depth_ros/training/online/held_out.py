@@ -10,8 +10,8 @@ from sfm_depth_ros.config.schema import ObjectiveConfig, OnlineTrainingConfig
 from sfm_depth_ros.snippets.batch import SnippetBatch, collate_in_batches
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.network_pair import NetworkPair
-from sfm_depth_ros.training.online.deployment import Deployment
-from sfm_depth_ros.training.online.guard import HeldOutError, Verdict, held_out_error, judge
+from sfm_depth_ros.training.online.deployed_models import Deployment
+from sfm_depth_ros.training.online.deployment import HeldOutError, Verdict, held_out_error, judge
 from sfm_depth_ros.training.online.rehearsal import Rehearsal
 from sfm_depth_ros.training.validation import validate
 

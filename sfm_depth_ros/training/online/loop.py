@@ -17,7 +17,7 @@ from sfm_depth_ros.snippets.batch import SnippetBatch, collate, collate_in_batch
 from sfm_depth_ros.snippets.replay_buffer import ReplayBuffer
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.network_pair import NetworkPair, networks_of
-from sfm_depth_ros.training.online.deployment import Deployment, ModelFacts
+from sfm_depth_ros.training.online.deployed_models import Deployment, ModelFacts
 from sfm_depth_ros.training.online.held_out import MOST, HeldOutComparison
 from sfm_depth_ros.training.online.learner import OnlineLearner
 from sfm_depth_ros.training.online.mixture import draw_snippets

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # needs torch; what shows a status does not
-    from sfm_depth_ros.training.online.guard import HeldOutError
+    from sfm_depth_ros.training.online.deployment import HeldOutError
 
 WAITING, TRAINING, PAUSED, STOPPED = "waiting", "training", "paused", "stopped"
 

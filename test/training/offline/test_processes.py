@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import load_file
 from tiny_run import CONFIG, judge, make_trainer
 
-from sfm_depth_ros.training.offline.distributed import GradientExchange, Processes
+from sfm_depth_ros.training.offline.processes import GradientExchange, Processes
 from sfm_depth_ros.training.offline.run_state import STATE_FILE
 from sfm_depth_ros.training.offline.synced_batch_norm import (
     SyncedBatchNorm2d,

@@ -15,7 +15,7 @@ import pytest
 import slow_work
 
 from sfm_depth_ros.errors import DataError
-from sfm_depth_ros.training.worker_processes import in_processes
+from sfm_depth_ros.training.offline.worker_processes import in_processes
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])

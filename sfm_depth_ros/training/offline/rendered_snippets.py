@@ -22,8 +22,8 @@ from sfm_depth_ros.snippets.store import (
     read_store,
 )
 from sfm_depth_ros.snippets.values import Snippet
-from sfm_depth_ros.training.content_hash import code_hash
-from sfm_depth_ros.training.worker_processes import in_processes
+from sfm_depth_ros.training.offline.content_hash import code_hash
+from sfm_depth_ros.training.offline.worker_processes import in_processes
 from sfm_depth_ros.world.distribution import random_drive_spec
 from sfm_depth_ros.world.drive import CameraSpec, SyntheticDrive
 

@@ -24,8 +24,8 @@ from sfm_depth_ros.snippets.zoom import random_view, whole_view
 from sfm_depth_ros.training.averaging import WeightAverage
 from sfm_depth_ros.training.network_pair import NetworkPair
 from sfm_depth_ros.training.offline.batch_loader import BatchLoader
-from sfm_depth_ros.training.offline.distributed import GradientExchange, Processes
 from sfm_depth_ros.training.offline.judging import SCORE, Judge
+from sfm_depth_ros.training.offline.processes import GradientExchange, Processes
 from sfm_depth_ros.training.offline.progress import Observer, StepReport, peak_memory_mib
 from sfm_depth_ros.training.offline.run_state import Progress, RunState
 from sfm_depth_ros.training.offline.synced_batch_norm import synchronise_batch_norms

@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 
 from sfm_depth_ros.snippets.store import StoreShape, open_store
-from sfm_depth_ros.training.rendered_snippets import RenderedRows, SnippetRenderer, fill_cache
+from sfm_depth_ros.training.offline.rendered_snippets import (
+    RenderedRows,
+    SnippetRenderer,
+    fill_cache,
+)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 
 from sfm_depth_ros.config.schema import ObjectiveConfig
 from sfm_depth_ros.snippets.batch import collate
-from sfm_depth_ros.training.online.guard import HeldOutError, held_out_error, judge
+from sfm_depth_ros.training.online.deployment import HeldOutError, held_out_error, judge
 
 DEPLOYED = HeldOutError(
     photometric=0.10,

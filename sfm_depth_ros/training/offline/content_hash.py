@@ -11,7 +11,7 @@ from typing import Protocol
 from sfm_depth_ros.errors import DataError
 
 SAMPLES, SAMPLE_BYTES = 64, 1 << 16
-_PACKAGE = Path(__file__).resolve().parents[1]
+_PACKAGE = Path(__file__).resolve().parents[2]
 
 
 class _Hash(Protocol):
