@@ -14,8 +14,8 @@ from sfm_depth_ros.config.schema import ObjectiveConfig, OfflineTrainingConfig
 from sfm_depth_ros.errors import TrainingError
 from sfm_depth_ros.snippets.batch import collate
 from sfm_depth_ros.snippets.zoom import whole_view
+from sfm_depth_ros.training.offline import loop as offline
 from sfm_depth_ros.training.offline.loop import OfflineTrainer, RunParts
-from sfm_depth_ros.training.offline.loop import run as offline
 from sfm_depth_ros.training.validation import validate
 
 CONFIG = OfflineTrainingConfig(
