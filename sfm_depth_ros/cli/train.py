@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from sfm_depth_ros.training.network_pair import NetworkPair
     from sfm_depth_ros.training.offline.data import TrainingData
     from sfm_depth_ros.training.offline.loop import OfflineTrainer
+    from sfm_depth_ros.training.offline.observers import Observer
     from sfm_depth_ros.training.offline.processes import Processes
-    from sfm_depth_ros.training.offline.progress import Observer
 
 LICENCE_OF_RENDERED = "Apache-2.0"
 LICENCE_OF_RECORDED = "that of the recordings it was trained on"
@@ -267,8 +267,7 @@ def _observers(
 ) -> Iterator[Observer]:
     """Who is told how the run goes."""
     from sfm_depth_ros.snippets.zoom import whole_view
-    from sfm_depth_ros.training.offline.progress import LogLines
-    from sfm_depth_ros.training.offline.tensorboard_log import tensorboard_log
+    from sfm_depth_ros.training.offline.observers import LogLines, tensorboard_log
 
     config = recipe.training
     yield ProgressBar() if ProgressBar.is_possible() else LogLines(config.log_every)

@@ -18,8 +18,13 @@ from pathlib import Path
 import numpy as np
 
 from sfm_depth_ros.errors import DataError, TrainingError
-from sfm_depth_ros.snippets.diversity import most_redundant, similarity, snippet_feature
-from sfm_depth_ros.snippets.holdout import HoldoutSchedule, Role
+from sfm_depth_ros.snippets.selection import (
+    HoldoutSchedule,
+    Role,
+    most_redundant,
+    similarity,
+    snippet_feature,
+)
 from sfm_depth_ros.snippets.store import SUFFIX, encode_snippet, read_note, read_snippet
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.storage import write_whole

@@ -19,7 +19,7 @@ from sfm_depth_ros.networks.model import DepthNet, PoseNet
 from sfm_depth_ros.networks.predictions import predict_depths
 from sfm_depth_ros.networks.source_motions import SourceMotions, predict_source_motions
 from sfm_depth_ros.snippets.batch import SnippetBatch
-from sfm_depth_ros.training.precision import autocast_dtype
+from sfm_depth_ros.training.device import autocast_dtype
 from sfm_depth_ros.training.supervision import supervise
 
 

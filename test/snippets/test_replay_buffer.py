@@ -16,8 +16,8 @@ import pytest
 
 from sfm_depth_ros.errors import TrainingError
 from sfm_depth_ros.geometry.camera import Intrinsics
-from sfm_depth_ros.snippets.diversity import most_redundant, similarity, snippet_feature
 from sfm_depth_ros.snippets.replay_buffer import ReplayBuffer
+from sfm_depth_ros.snippets.selection import most_redundant, similarity, snippet_feature
 from sfm_depth_ros.snippets.store import encode_snippet
 from sfm_depth_ros.snippets.values import Snippet
 

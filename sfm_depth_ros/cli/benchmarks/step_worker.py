@@ -79,8 +79,8 @@ class StepWorker:
 def _serve(setting: StepSetting, kind: str, questions: Connection) -> None:
     import torch
 
-    from sfm_depth_ros.training.offline.batch_loader import BatchLoader
-    from sfm_depth_ros.training.offline.progress import peak_memory_mib
+    from sfm_depth_ros.training.offline.data import BatchLoader
+    from sfm_depth_ros.training.offline.observers import peak_memory_mib
 
     torch.set_num_threads(setting.threads)
     with TemporaryDirectory() as folder, BatchLoader(_batches(setting, folder)) as loader:

@@ -1,10 +1,13 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What offline training learns from and is judged by: rendered and recorded snippets, mixed."""
+"""Data of a training run: rendered and recorded snippets, drawn in batches ahead of time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +17,7 @@ from sfm_depth_ros.bags.weighted_bag import WeightedBag
 from sfm_depth_ros.config.schema import OfflineTrainingConfig
 from sfm_depth_ros.snippets.batch import SnippetBatch, rows_of_part
 from sfm_depth_ros.snippets.cache_store import CacheStore
-from sfm_depth_ros.snippets.holdout import HoldoutSchedule, Role
+from sfm_depth_ros.snippets.selection import HoldoutSchedule, Role
 from sfm_depth_ros.snippets.store import SnippetStore, StoreShape
 from sfm_depth_ros.training.offline.recorded_snippets import recorded_caches
 from sfm_depth_ros.training.offline.rendered_snippets import (
@@ -27,6 +30,7 @@ NUMBERS_PER_SEED = SNIPPETS_PER_DRIVE * 1_000_000
 VALIDATION_NUMBER = SNIPPETS_PER_DRIVE * 10**12  # beyond the numbers of any seed
 VALIDATION_PER_DRIVE = 3  # few of each, so that many places are seen
 VALIDATION_BATCH = 8
+_POLL = 0.2  # seconds between looks at whether the loader was closed
 
 
 @dataclass(frozen=True)
@@ -161,3 +165,75 @@ def _shape(height: int, first: int, config: OfflineTrainingConfig) -> StoreShape
     """Of rendered snippets, numbered from ``first`` on."""
     size = config.prepared(height), config.prepared_width
     return StoreShape(*size, f"from number {first}")
+
+
+class BatchLoader:
+    """Keeps a few batches ready.
+
+    The batch of a step depends on the step's number alone, so a resumed run sees what an
+    uninterrupted one would have seen.
+
+    Args:
+        make_batch: Makes the batch of a step.
+        first_step: Number of the first step asked for.
+        ahead: Batches kept ready.
+        pins: Whether they are pinned in memory, from where a GPU copies them while it computes.
+    """
+
+    def __init__(
+        self,
+        make_batch: Callable[[int], SnippetBatch],
+        first_step: int = 0,
+        ahead: int = 2,
+        pins: bool = False,
+    ) -> None:
+        self._pins = pins
+        self.waited = 0.0  # seconds that next() had to wait
+        self._queue: queue.Queue[SnippetBatch | Exception] = queue.Queue(ahead)
+        self._closed = threading.Event()
+        self._thread = threading.Thread(
+            target=self._work, args=(make_batch, first_step), name="batch_loader", daemon=True
+        )
+        self._thread.start()
+
+    def next(self) -> SnippetBatch:
+        """Return the batch of the next step; an error of its making is raised here."""
+        begin = time.perf_counter()
+        item = self._queue.get()
+        self.waited += time.perf_counter() - begin
+        if isinstance(item, Exception):
+            raise item
+        return item
+
+    def close(self) -> None:
+        """Stop the thread."""
+        self._closed.set()
+        self._thread.join()
+
+    def __enter__(self) -> BatchLoader:
+        """Return the loader itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop the thread."""
+        self.close()
+
+    def _work(self, make_batch: Callable[[int], SnippetBatch], step: int) -> None:
+        while not self._closed.is_set():
+            try:
+                batch = make_batch(step)
+                item: SnippetBatch | Exception = batch.pinned() if self._pins else batch
+            except Exception as error:  # handed over to next(), which raises it
+                item = error
+            self._put(item)
+            if isinstance(item, Exception):
+                return
+            step += 1
+
+    def _put(self, item: SnippetBatch | Exception) -> None:
+        while not self._closed.is_set():
+            try:
+                self._queue.put(item, timeout=_POLL)
+                return
+            except queue.Full:
+                continue

@@ -21,23 +21,23 @@ from sfm_depth_ros.snippets.augmentation import JitterStrength, PhotometricJitte
 from sfm_depth_ros.snippets.batch import SnippetBatch
 from sfm_depth_ros.snippets.rotations import random_turn
 from sfm_depth_ros.snippets.zoom import random_view, whole_view
-from sfm_depth_ros.training.averaging import WeightAverage
+from sfm_depth_ros.training.device import needs_gradient_scaling
 from sfm_depth_ros.training.network_pair import NetworkPair
-from sfm_depth_ros.training.offline.batch_loader import BatchLoader
+from sfm_depth_ros.training.offline.data import BatchLoader
 from sfm_depth_ros.training.offline.judging import SCORE, Judge
+from sfm_depth_ros.training.offline.observers import Observer, StepReport, peak_memory_mib
 from sfm_depth_ros.training.offline.processes import GradientExchange, Processes
-from sfm_depth_ros.training.offline.progress import Observer, StepReport, peak_memory_mib
 from sfm_depth_ros.training.offline.run_state import Progress, RunState
 from sfm_depth_ros.training.offline.synced_batch_norm import synchronise_batch_norms
 from sfm_depth_ros.training.optimiser import (
     Rates,
+    WeightAverage,
     cosine,
     create_optimiser,
     set_rate,
     take_step,
     warmed_up,
 )
-from sfm_depth_ros.training.precision import needs_gradient_scaling
 from sfm_depth_ros.training.step import StepOptions, training_step
 
 MOST_REFUSED_IN_A_ROW = 20

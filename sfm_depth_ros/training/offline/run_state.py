@@ -15,9 +15,9 @@ from typing import Any
 import torch
 
 from sfm_depth_ros.errors import TrainingError
-from sfm_depth_ros.training.averaging import WeightAverage
 from sfm_depth_ros.training.network_pair import NetworkPair
 from sfm_depth_ros.training.offline.judging import SCORE
+from sfm_depth_ros.training.optimiser import WeightAverage
 from sfm_depth_ros.training.state_file import (
     load_module,
     load_optimiser,

@@ -12,7 +12,7 @@ from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.network_pair import NetworkPair
 from sfm_depth_ros.training.online.deployed_models import Deployment
 from sfm_depth_ros.training.online.deployment import HeldOutError, Verdict, held_out_error, judge
-from sfm_depth_ros.training.online.rehearsal import Rehearsal
+from sfm_depth_ros.training.online.memory import Rehearsal
 from sfm_depth_ros.training.validation import validate
 
 FEWEST = 3  # held-out snippets before a model may be judged

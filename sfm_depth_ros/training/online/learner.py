@@ -13,16 +13,16 @@ from torch import Tensor, nn
 from sfm_depth_ros.config.schema import ObjectiveConfig, OnlineTrainingConfig
 from sfm_depth_ros.snippets.augmentation import JitterStrength, PhotometricJitter, random_flip
 from sfm_depth_ros.snippets.batch import SnippetBatch
-from sfm_depth_ros.training.averaging import WeightAverage
+from sfm_depth_ros.training.device import uses_bfloat16
 from sfm_depth_ros.training.network_pair import NetworkPair
 from sfm_depth_ros.training.optimiser import (
     Rates,
+    WeightAverage,
     create_optimiser,
     set_rate,
     take_step,
     warmed_up,
 )
-from sfm_depth_ros.training.precision import uses_bfloat16
 from sfm_depth_ros.training.state_file import (
     load_module,
     load_optimiser,

@@ -20,11 +20,9 @@ from sfm_depth_ros.training.network_pair import NetworkPair, networks_of
 from sfm_depth_ros.training.online.deployed_models import Deployment, ModelFacts
 from sfm_depth_ros.training.online.held_out import MOST, HeldOutComparison
 from sfm_depth_ros.training.online.learner import OnlineLearner
-from sfm_depth_ros.training.online.mixture import draw_snippets
+from sfm_depth_ros.training.online.memory import Rehearsal, draw_snippets
 from sfm_depth_ros.training.online.parts import TrainerParts
-from sfm_depth_ros.training.online.rehearsal import Rehearsal
-from sfm_depth_ros.training.online.scale_trust import trusted_factor
-from sfm_depth_ros.training.scale_calibration import calibrate_scale, measure_scale
+from sfm_depth_ros.training.scale_calibration import calibrate_scale, measure_scale, trusted_factor
 
 CALIBRATION_SNIPPETS, CORRECTION_SNIPPETS = 24, 16
 REFUSED_IN_A_ROW = 5  # steps without a finite gradient that mean divergence

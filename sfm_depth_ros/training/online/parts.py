@@ -11,7 +11,7 @@ from pathlib import Path
 from sfm_depth_ros.config.schema import ObjectiveConfig, OnlineTrainingConfig
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.model_folder.folder import ModelFolder
-from sfm_depth_ros.training.online.rehearsal import World
+from sfm_depth_ros.training.online.memory import World
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.snippets.replay_buffer import ReplayBuffer
 from sfm_depth_ros.training.network_pair import networks_of
 from sfm_depth_ros.training.online.loop import OnlineLoop
-from sfm_depth_ros.training.online.rehearsal import HELD_OUT, HELD_OUT_SEED, POOL, World
+from sfm_depth_ros.training.online.memory import HELD_OUT, HELD_OUT_SEED, POOL, World
 
 
 @pytest.fixture

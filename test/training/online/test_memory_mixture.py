@@ -9,8 +9,7 @@ import pytest
 
 from sfm_depth_ros.config.schema import OnlineTrainingConfig
 from sfm_depth_ros.snippets.replay_buffer import ReplayBuffer
-from sfm_depth_ros.training.online.mixture import draw_snippets, round_randomly
-from sfm_depth_ros.training.online.rehearsal import Rehearsal, World
+from sfm_depth_ros.training.online.memory import Rehearsal, World, draw_snippets, round_randomly
 
 CONFIG = OnlineTrainingConfig(batch_size=4, present_share=0.25, synthetic_share=0.5)
 SIZE = (64, 96)
@@ -18,7 +17,7 @@ SIZE = (64, 96)
 
 @pytest.fixture
 def buffer(tmp_path, drive) -> ReplayBuffer:
-    buffer = ReplayBuffer(tmp_path / "buffer", 100, 0.1, 0)
+    buffer = ReplayBuffer(tmp_path / "buffer", 100, 1 << 30, 0.1, 0)
     for snippet in drive(40):
         buffer.add(snippet)
     return buffer

@@ -1,12 +1,17 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Scalars and pictures of a training run for TensorBoard."""
+"""Observers of a training run: lines in the log, curves and pictures for TensorBoard."""
 
 from __future__ import annotations
 
 import logging
+import math
+import resource
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -22,12 +27,114 @@ from sfm_depth_ros.networks.predictions import predict_depths, predict_motions
 from sfm_depth_ros.optional import require
 from sfm_depth_ros.snippets.batch import SnippetBatch
 from sfm_depth_ros.training.network_pair import NetworkPair
-from sfm_depth_ros.training.offline.progress import RunningTerms, StepReport
 
 NEAREST = 2.0  # metres: depth pictures show the square root of this over depth
 BRIGHTEST = 0.5  # photometric error that is shown white
 
 _logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """One step, as observers see it."""
+
+    step: int  # Steps done
+    steps: int  # Steps of the whole schedule
+    share_done: float  # Of the schedule, 0 to 1
+    seconds: float  # This step took, waiting included
+    waited_s: float  # Of that, waiting for data
+    refused: int  # Steps refused so far
+    learning_rate: float  # The base rate of the next step
+    terms: Mapping[str, float]  # The step's loss terms
+
+
+@dataclass(frozen=True)
+class RecentSteps:
+    """Means over some steps."""
+
+    terms: Mapping[str, float]  # Loss terms; of each, over the steps that had it
+    step_s: float  # Seconds of a step, waiting included
+    wait_share: float  # Of that, waiting for data
+
+
+class RunningMeans:
+    """Means of steps since they were last taken."""
+
+    def __init__(self) -> None:
+        self._reports: list[StepReport] = []
+
+    def add(self, report: StepReport) -> None:
+        """Take one step."""
+        self._reports.append(report)
+
+    def take(self) -> RecentSteps:
+        """Return the means and begin anew; a term that was absent (0) is left out."""
+        values: dict[str, list[float]] = {}
+        for report in self._reports:
+            for name, value in report.terms.items():
+                if value != 0.0 and math.isfinite(value):
+                    values.setdefault(name, []).append(value)
+        seconds = sum(report.seconds for report in self._reports)
+        waited = sum(report.waited_s for report in self._reports)
+        steps, self._reports = len(self._reports), []
+        means = {name: fmean(of_steps) for name, of_steps in values.items()}
+        return RecentSteps(means, seconds / max(steps, 1), waited / max(seconds, 1e-9))
+
+
+class Observer(Protocol):
+    """Is told how a run goes."""
+
+    def on_step(self, report: StepReport) -> None:
+        """A step is done."""
+
+    def on_validation(self, step: int, found: Mapping[str, float], networks: NetworkPair) -> None:
+        """The averaged ``networks`` were judged."""
+
+    def close(self) -> None:
+        """The run has ended, one way or another."""
+
+
+class LogLines:
+    """Writes a line into the log now and then.
+
+    Args:
+        every: Steps between two lines.
+    """
+
+    def __init__(self, every: int) -> None:
+        self._every, self._means = every, RunningMeans()
+
+    def on_step(self, report: StepReport) -> None:
+        """Collect, and write the means of the last steps."""
+        self._means.add(report)
+        if report.step % self._every:
+            return
+        recent = self._means.take()
+        _logger.info(
+            "step %d/%d (%.0f %%)  %.0f ms  waited %.1f %%  refused %d  %s",
+            report.step,
+            report.steps,
+            100 * report.share_done,
+            1000 * recent.step_s,
+            100 * recent.wait_share,
+            report.refused,
+            "  ".join(f"{name} {value:.4f}" for name, value in recent.terms.items()),
+        )
+
+    def on_validation(self, step: int, found: Mapping[str, float], networks: NetworkPair) -> None:
+        """Write the figures."""
+        figures = "  ".join(f"{name} {value:.4g}" for name, value in found.items())
+        _logger.info("validation at step %d: %s", step, figures)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def peak_memory_mib(device: str) -> float:
+    """Most memory used so far: of the GPU where training runs there, else of the process."""
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 class TensorBoardLog:
@@ -56,24 +163,19 @@ class TensorBoardLog:
         writer = require("torch.utils.tensorboard").SummaryWriter
         self._writer = writer(str(folder), purge_step=first_step or None)
         self._every, self._example, self._objective = every, example, objective
-        self._terms = RunningTerms()
-        self._seconds = self._waited = 0.0
+        self._means = RunningMeans()
 
     def on_step(self, report: StepReport) -> None:
         """Write the means of the last steps now and then."""
-        self._terms.add(dict(report.terms))
-        self._seconds += report.seconds
-        self._waited += report.waited_s
+        self._means.add(report)
         if report.step % self._every:
             return
-        for name, value in self._terms.take().items():
-            self._writer.add_scalar(f"training/{name}", value, report.step)
-        self._writer.add_scalar("pace/learning_rate", report.learning_rate, report.step)
-        self._writer.add_scalar("pace/step_s", self._seconds / self._every, report.step)
-        self._writer.add_scalar(
-            "pace/data_wait_share", self._waited / max(self._seconds, 1e-9), report.step
-        )
-        self._seconds = self._waited = 0.0
+        recent = self._means.take()
+        figures = {f"training/{name}": value for name, value in recent.terms.items()}
+        figures["pace/learning_rate"] = report.learning_rate
+        figures["pace/step_s"], figures["pace/data_wait_share"] = recent.step_s, recent.wait_share
+        for name, value in figures.items():
+            self._writer.add_scalar(name, value, report.step)
 
     def on_validation(self, step: int, found: Mapping[str, float], networks: NetworkPair) -> None:
         """Write figures and pictures."""

@@ -1,18 +1,59 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How alike two snippets are, by what they show and how far the camera went."""
+"""Selection of snippets: held-out blocks of time, and similarity of two snippets.
+
+Neighbouring frames show the same scene; held out one by one they would measure memory. So whole
+blocks of time are held out, with a gap to what is trained on. The role is a function of the
+stamp: a drive that is played again falls into the same roles.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
 
 import cv2
 import numpy as np
 
 from sfm_depth_ros.snippets.values import Snippet
 
+BLOCK_S = 2.0
+GUARD_S = 0.5
+FIRST_BLOCK_S = 3.0  # after the first snippet, so that short drives have one too
 THUMBNAIL = (16, 8)  # width, height: coarse enough that pixel shifts do not matter
 MOTION_WEIGHT = 0.1  # a fifth more displacement counts like a cosine lower by 0.018
 MIN_DISPLACEMENT = 0.01  # metres; below, motion says nothing
 MAX_COMPARED = 512
+
+
+class Role(Enum):
+    """What a snippet is for; the value is part of its file's name."""
+
+    TRAINING = "training"
+    HOLDOUT = "holdout"
+
+
+@dataclass(frozen=True)
+class HoldoutSchedule:
+    """Blocks of time that come again every ``BLOCK_S / share`` seconds."""
+
+    anchor_ns: int  # Stamp of the first snippet ever
+    share: float  # Share of time held out, 0 = none
+
+    def role(self, stamps_ns: np.ndarray) -> Role | None:
+        """Role of a snippet by its ``(3,)`` stamps; None = too near a border, for neither."""
+        if self.share <= 0:
+            return Role.TRAINING
+        cycle_s = BLOCK_S / self.share
+        begin_s = (int(stamps_ns[0]) - self.anchor_ns) * 1e-9 - FIRST_BLOCK_S
+        end_s = begin_s + (int(stamps_ns[-1]) - int(stamps_ns[0])) * 1e-9
+        phase_s = begin_s % cycle_s
+        end_phase_s = phase_s + (end_s - begin_s)
+        if end_phase_s <= BLOCK_S:
+            return Role.HOLDOUT
+        if phase_s >= BLOCK_S + GUARD_S and end_phase_s <= cycle_s - GUARD_S:
+            return Role.TRAINING
+        return None
 
 
 def snippet_feature(snippet: Snippet) -> np.ndarray:

@@ -14,9 +14,8 @@ from sfm_depth_ros import optional
 from sfm_depth_ros.config.schema import ObjectiveConfig
 from sfm_depth_ros.errors import MissingDependencyError
 from sfm_depth_ros.snippets.batch import collate
-from sfm_depth_ros.training.offline import tensorboard_log as module
-from sfm_depth_ros.training.offline.progress import StepReport
-from sfm_depth_ros.training.offline.tensorboard_log import example_pictures, tensorboard_log
+from sfm_depth_ros.training.offline import observers as module
+from sfm_depth_ros.training.offline.observers import StepReport, example_pictures, tensorboard_log
 
 
 class ExactNetworks:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from sfm_depth_ros.training.precision import has_fast_bfloat16, uses_bfloat16
+from sfm_depth_ros.training.device import has_fast_bfloat16, uses_bfloat16
 
 
 @pytest.mark.parametrize(

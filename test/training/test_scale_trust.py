@@ -8,7 +8,7 @@ import math
 
 import pytest
 
-from sfm_depth_ros.training.online.scale_trust import trusted_factor
+from sfm_depth_ros.training.scale_calibration import trusted_factor
 
 
 @pytest.mark.parametrize("factor", [1.0, 1.02, 0.98, math.nan, math.inf])

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from sfm_depth_ros.errors import DataError
-from sfm_depth_ros.training.offline.batch_loader import BatchLoader
+from sfm_depth_ros.training.offline.data import BatchLoader
 
 
 def test_order_starts_at_the_first_step() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sfm_depth_ros.snippets.holdout import BLOCK_S, GUARD_S, HoldoutSchedule, Role
+from sfm_depth_ros.snippets.selection import BLOCK_S, GUARD_S, HoldoutSchedule, Role
 
 SECOND = 10**9
 
