@@ -66,7 +66,7 @@ def _train(run: ShortRun) -> dict[str, Any]:
     from sfm_depth_ros.bags.selection import BagSelection
     from sfm_depth_ros.bags.weighted_bag import WeightedBag
     from sfm_depth_ros.config.extra_inputs import INSTANCE_MASK, extra_inputs
-    from sfm_depth_ros.snippets.cache_store import CacheStore
+    from sfm_depth_ros.training.offline.caches import CacheStore
     from sfm_depth_ros.training.offline.data import batches_of, prepare_data
     from sfm_depth_ros.training.offline.judging import DataJudge
     from sfm_depth_ros.training.offline.loop import OfflineTrainer, RunParts

@@ -180,7 +180,7 @@ def _work_folder(options: argparse.Namespace) -> Path:
 
 
 def _training_data(options: argparse.Namespace, recipe: RecipeConfig) -> TrainingData:
-    from sfm_depth_ros.snippets.cache_store import CacheStore, default_cache_folder
+    from sfm_depth_ros.training.offline.caches import CacheStore, default_cache_folder
     from sfm_depth_ros.training.offline.data import prepare_data
 
     config = recipe.training

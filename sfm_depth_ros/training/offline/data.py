@@ -16,9 +16,9 @@ from sfm_depth_ros.bags.selection import BagSelection
 from sfm_depth_ros.bags.weighted_bag import WeightedBag
 from sfm_depth_ros.config.schema import OfflineTrainingConfig
 from sfm_depth_ros.snippets.batch import SnippetBatch, rows_of_part
-from sfm_depth_ros.snippets.cache_store import CacheStore
 from sfm_depth_ros.snippets.selection import HoldoutSchedule, Role
 from sfm_depth_ros.snippets.store import SnippetStore, StoreShape
+from sfm_depth_ros.training.offline.caches import CacheStore
 from sfm_depth_ros.training.offline.recorded_snippets import recorded_caches
 from sfm_depth_ros.training.offline.rendered_snippets import (
     SNIPPETS_PER_DRIVE,

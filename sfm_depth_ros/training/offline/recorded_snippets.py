@@ -16,7 +16,6 @@ from sfm_depth_ros.bags.teachers import taught
 from sfm_depth_ros.config.extra_inputs import SPARSE_DEPTH
 from sfm_depth_ros.config.schema import NodeConfig, OfflineTrainingConfig
 from sfm_depth_ros.errors import DataError
-from sfm_depth_ros.snippets.cache_store import CacheStore
 from sfm_depth_ros.snippets.store import (
     FORMAT_VERSION,
     SnippetStore,
@@ -24,7 +23,7 @@ from sfm_depth_ros.snippets.store import (
     open_store,
     read_store,
 )
-from sfm_depth_ros.training.offline.content_hash import bag_content_hash, code_hash
+from sfm_depth_ros.training.offline.caches import CacheStore, bag_content_hash, code_hash
 
 SNIPPETS_BETWEEN_LOOKS = 64  # at the room that is left
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-from sfm_depth_ros.snippets.cache_store import CacheStore
 from sfm_depth_ros.snippets.store import (
     FORMAT_VERSION,
     SnippetStore,
@@ -22,7 +21,7 @@ from sfm_depth_ros.snippets.store import (
     read_store,
 )
 from sfm_depth_ros.snippets.values import Snippet
-from sfm_depth_ros.training.offline.content_hash import code_hash
+from sfm_depth_ros.training.offline.caches import CacheStore, code_hash
 from sfm_depth_ros.training.offline.worker_processes import in_processes
 from sfm_depth_ros.world.distribution import random_drive_spec
 from sfm_depth_ros.world.drive import CameraSpec, SyntheticDrive

@@ -17,8 +17,7 @@ pytest.importorskip("rosbags")
 from sfm_depth_ros.bags.selection import BagSelection
 from sfm_depth_ros.config.schema import OfflineTrainingConfig
 from sfm_depth_ros.errors import DataError
-from sfm_depth_ros.snippets.cache_store import CacheStore
-from sfm_depth_ros.training.offline.content_hash import bag_content_hash, code_hash
+from sfm_depth_ros.training.offline.caches import CacheStore, bag_content_hash, code_hash
 from sfm_depth_ros.training.offline.recorded_snippets import recorded_caches
 
 CONFIG = OfflineTrainingConfig(width=64)

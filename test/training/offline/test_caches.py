@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from sfm_depth_ros.errors import DataError
-from sfm_depth_ros.snippets.cache_store import CacheStore, disk_bytes
+from sfm_depth_ros.storage import disk_bytes
+from sfm_depth_ros.training.offline.caches import CacheStore
 
 MIB = 1 << 20
 
@@ -117,7 +118,7 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from sfm_depth_ros.errors import DataError
-from sfm_depth_ros.snippets.cache_store import CacheStore
+from sfm_depth_ros.training.offline.caches import CacheStore
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 def fill(folder, make_room):
     (folder / "data").write_bytes(bytes(200_000))
