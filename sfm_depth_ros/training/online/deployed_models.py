@@ -24,7 +24,7 @@ class ModelFacts:
     metrics: dict[str, float]  # Held-out error in parts
 
 
-class Deployment:
+class DeployedModels:
     """Keeps the deployed weights and those before them.
 
     Args:

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What may be deployed: a model that is better on frames it never learnt from, and forgot nothing.
+"""Decision about deployment: better on frames it never learnt from, and nothing forgotten.
 
 The camera's held-out snippets have no true depth, so they are judged by what they do have: how
 well the target is rebuilt from its sources over the measured displacements, and how far both
@@ -15,14 +15,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sfm_depth_ros.config.schema import ObjectiveConfig
-from sfm_depth_ros.snippets.batch import SnippetBatch
+from sfm_depth_ros.config.schema import ObjectiveConfig, OnlineTrainingConfig
+from sfm_depth_ros.snippets.batch import SnippetBatch, collate_in_batches
+from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.network_pair import NetworkPair
+from sfm_depth_ros.training.online.deployed_models import DeployedModels
+from sfm_depth_ros.training.online.memory import Rehearsal
 from sfm_depth_ros.training.scale_calibration import ScaleMeasurement, measure_scale
 from sfm_depth_ros.training.validation import validate
 
 LOG_FACTORS = (-0.45, -0.3, -0.15, 0.0, 0.15, 0.3, 0.45)
 EXPLODED = 1.5  # a held-out error this many times the deployed model's means divergence
+FEWEST = 3  # held-out snippets before a model may be judged
+MOST = 16  # spread evenly over all: a validation takes a second or two
+BATCH = 8
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class HeldOutError:
 
     @property
     def is_finite(self) -> bool:
-        """Whether the networks answered with numbers at all."""
+        """Whether the networks gave numbers at all."""
         return math.isfinite(self.total)
 
     def as_floats(self) -> dict[str, float]:
@@ -57,7 +63,7 @@ class HeldOutError:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the guard decided."""
+    """Decision about a candidate."""
 
     is_accepted: bool  # Whether the candidate may be deployed
     has_exploded: bool  # Whether it is so much worse that training must go back
@@ -95,30 +101,22 @@ def judge(
         min_improvement: Relative gain that is needed.
         max_forgetting: Relative loss on rendered drives that is allowed.
     """
+    error = f"held-out error {candidate.total:.4f}"
     if not candidate.is_finite or candidate.total > EXPLODED * deployed.total:
-        return Verdict(
-            False,
-            True,
-            f"held-out error {candidate.total:.4f} is far above the "
-            f"deployed model's {deployed.total:.4f}",
-        )
+        reason = f"{error} is far above the deployed model's {deployed.total:.4f}"
+        return Verdict(is_accepted=False, has_exploded=True, reason=reason)
     limit = base_abs_rel * (1 + max_forgetting)
     if candidate.rehearsal_abs_rel > limit:
-        return Verdict(
-            False,
-            False,
-            f"abs_rel {candidate.rehearsal_abs_rel:.4f} on rendered "
-            f"drives is above {limit:.4f}: too much is forgotten",
+        reason = (
+            f"abs_rel {candidate.rehearsal_abs_rel:.4f} on rendered drives is above {limit:.4f}: "
+            "too much is forgotten"
         )
+        return Verdict(is_accepted=False, has_exploded=False, reason=reason)
     if deployed.is_finite and candidate.total > (1 - min_improvement) * deployed.total:
-        return Verdict(
-            False,
-            False,
-            f"held-out error {candidate.total:.4f} is not better enough than {deployed.total:.4f}",
-        )
-    return Verdict(
-        True, False, f"held-out error {candidate.total:.4f} instead of {deployed.total:.4f}"
-    )
+        reason = f"{error} does not improve on {deployed.total:.4f} by {100 * min_improvement:g} %"
+        return Verdict(is_accepted=False, has_exploded=False, reason=reason)
+    reason = f"{error} instead of {deployed.total:.4f}"
+    return Verdict(is_accepted=True, has_exploded=False, reason=reason)
 
 
 def _from_measurement(scale: ScaleMeasurement, abs_rel: float) -> HeldOutError:
@@ -130,3 +128,74 @@ def _from_measurement(scale: ScaleMeasurement, abs_rel: float) -> HeldOutError:
         depth_scale_ratio=1.0 / scale.depth_factor,
         rehearsal_abs_rel=abs_rel,
     )
+
+
+class HeldOutComparison:
+    """Remembers both errors, and measures the deployed model again only on other snippets.
+
+    Attributes:
+        before: Held-out error of the deployed model, None before the first comparison.
+        after: Held-out error of the newest candidate.
+        base_abs_rel: Rehearsal error of the model that training began with.
+        reason: The newest verdict's reason.
+    """
+
+    def __init__(self) -> None:
+        self.before: HeldOutError | None = None
+        self.after: HeldOutError | None = None
+        self.base_abs_rel = math.nan
+        self.reason = ""
+        self._compared_on: tuple[object, ...] = ()
+
+    def compare(
+        self,
+        candidate: NetworkPair,
+        deployment: DeployedModels,
+        snippets: list[Snippet],
+        rehearsal: Rehearsal | None,
+        configs: tuple[OnlineTrainingConfig, ObjectiveConfig],
+    ) -> Verdict:
+        """Judge a candidate.
+
+        Args:
+            candidate: Weights in eval mode.
+            deployment: What it would replace.
+            snippets: The camera's held-out snippets, of one size.
+            rehearsal: Rendered snippets, or None.
+            configs: What is asked of a candidate, and the weights of the photometric error.
+        """
+        if len(snippets) < FEWEST:
+            return self._note(Verdict(False, False, "waiting for held-out snippets"))
+        training, objective = configs
+        rendered = self._rendered(rehearsal, deployment, training.device)
+        batches = [b.to(training.device) for b in collate_in_batches(snippets, BATCH)]
+        stamps = (int(snippet.stamps_ns[1]) for snippet in snippets)
+        key = (deployment.folder.model_id, len(rendered), *stamps)
+        if self.before is None or key != self._compared_on:
+            self.before = held_out_error(deployment.networks, batches, rendered, objective)
+            self._compared_on = key
+        self.after = held_out_error(candidate, batches, rendered, objective)
+        return self._note(
+            judge(
+                self.after,
+                self.before,
+                self.base_abs_rel,
+                training.min_improvement,
+                training.max_forgetting,
+            )
+        )
+
+    def _rendered(
+        self, rehearsal: Rehearsal | None, deployment: DeployedModels, device: str
+    ) -> list[SnippetBatch]:
+        if rehearsal is None:
+            return []
+        batches = [batch.to(device) for batch in rehearsal.held_out()]
+        if batches and math.isnan(self.base_abs_rel):
+            origin = deployment.origin
+            self.base_abs_rel = validate(origin.depth, origin.pose, batches).abs_rel_scaled
+        return batches
+
+    def _note(self, verdict: Verdict) -> Verdict:
+        self.reason = verdict.reason
+        return verdict

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the online trainer does, one piece of work at a time; knows nothing of threads."""
+"""Loop of the online trainer, one piece of work at a time; without threads."""
 
 from __future__ import annotations
 
@@ -8,20 +8,23 @@ import copy
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from sfm_depth_ros.config.schema import ObjectiveConfig, OnlineTrainingConfig
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.model_folder.folder import ModelFolder
 from sfm_depth_ros.snippets.batch import SnippetBatch, collate, collate_in_batches
 from sfm_depth_ros.snippets.replay_buffer import ReplayBuffer
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.network_pair import NetworkPair, networks_of
-from sfm_depth_ros.training.online.deployed_models import Deployment, ModelFacts
-from sfm_depth_ros.training.online.held_out import MOST, HeldOutComparison
+from sfm_depth_ros.training.online.deployed_models import DeployedModels, ModelFacts
+from sfm_depth_ros.training.online.deployment import MOST, HeldOutComparison
 from sfm_depth_ros.training.online.learner import OnlineLearner
-from sfm_depth_ros.training.online.memory import Rehearsal, draw_snippets
-from sfm_depth_ros.training.online.parts import TrainerParts
+from sfm_depth_ros.training.online.memory import Rehearsal, World, draw_snippets
 from sfm_depth_ros.training.scale_calibration import calibrate_scale, measure_scale, trusted_factor
 
 CALIBRATION_SNIPPETS, CORRECTION_SNIPPETS = 24, 16
@@ -32,6 +35,23 @@ REFRESH_EVERY = 24  # steps between two that replace old ones
 BATCH = 8
 
 _logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainerParts:
+    """What the online trainer is made of."""
+
+    training: OnlineTrainingConfig  # Pace, memory, mixture
+    objective: ObjectiveConfig  # Weights of the loss terms
+    folder: ModelFolder  # Model to begin with
+    work_dir: Path  # Folder for buffer, rendered snippets and state
+    # Called as `save(depth_network, pose_network, metadata=..., parent=...)`; writes a model
+    # folder
+    save: Callable[..., ModelFolder]
+    # Called with every new folder that depth should run with
+    deploy: Callable[[ModelFolder], None]
+    # From the camera of the network's image to what is rehearsed beside it; None = no rehearsal
+    make_world: Callable[[Intrinsics], World] | None = None
 
 
 class OnlineLoop:
@@ -57,7 +77,7 @@ class OnlineLoop:
     def __init__(self, parts: TrainerParts, buffer: ReplayBuffer) -> None:
         self.parts, self.buffer = parts, buffer
         networks = networks_of(parts.folder).to(parts.training.device).eval()
-        self.deployment = Deployment(parts.folder, networks, parts.save, parts.deploy)
+        self.deployment = DeployedModels(parts.folder, networks, parts.save, parts.deploy)
         self.learner = OnlineLearner(networks, parts.training, parts.objective)
         self.good = copy.deepcopy(networks)
         self.comparison = HeldOutComparison()

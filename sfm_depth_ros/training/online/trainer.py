@@ -21,8 +21,7 @@ from sfm_depth_ros.errors import SfmDepthError, TrainingError
 from sfm_depth_ros.model_folder.folder import ModelFolder
 from sfm_depth_ros.snippets.replay_buffer import ReplayBuffer
 from sfm_depth_ros.snippets.values import Snippet
-from sfm_depth_ros.training.online.loop import OnlineLoop
-from sfm_depth_ros.training.online.parts import TrainerParts
+from sfm_depth_ros.training.online.loop import OnlineLoop, TrainerParts
 from sfm_depth_ros.training.online.state import restore, store
 from sfm_depth_ros.training.online.status import (
     PAUSED,
@@ -154,7 +153,7 @@ class OnlineTrainer:
             rollbacks=loop.rollbacks,
             validation_before=loop.comparison.before,
             validation_after=loop.comparison.after,
-            verdict=loop.comparison.said,
+            verdict=loop.comparison.reason,
             note=loop.note,
             models_deployed=loop.deployment.count,
             deployed_model=loop.deployment.folder.model_id,

@@ -23,7 +23,9 @@ def test_no_worker_outlives_its_parent(tmp_path: Path, number: signal.Signals) -
     environment = {
         **os.environ,
         "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": str(Path(slow_work.__file__).parent),
+        "PYTHONPATH": os.pathsep.join(
+            (str(Path(slow_work.__file__).parent), os.environ.get("PYTHONPATH", ""))
+        ),
     }
     with subprocess.Popen(
         [sys.executable, slow_work.__file__, str(tmp_path)],

@@ -40,7 +40,7 @@ def test_total_is_the_sum_of_its_parts() -> None:
     ("candidate", "is_accepted", "has_exploded", "reason"),
     [
         (changed(photometric=0.097), True, False, "instead of"),
-        (changed(photometric=0.099), False, False, "not better enough"),
+        (changed(photometric=0.099), False, False, "does not improve on"),
         (changed(photometric=0.25), False, True, "far above"),
         (changed(photometric=math.nan), False, True, "far above"),
         (changed(photometric=0.05, rehearsal_abs_rel=0.12), False, False, "forgotten"),

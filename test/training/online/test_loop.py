@@ -92,7 +92,7 @@ def test_a_worse_model_is_not_deployed(make_loop) -> None:
     loop.learner.average.network.scale(1.3, 1.0)
     loop.validate()
     assert loop.deployment.count == 0
-    assert "not better enough" in loop.comparison.said
+    assert "does not improve on" in loop.comparison.reason
     assert loop.deployment.folder is loop.parts.folder
 
 
