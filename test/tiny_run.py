@@ -129,9 +129,11 @@ def make_trainer(
         {"depth.width": 8},
         processes or Processes(),
         is_stopping,
-        [Gradient(networks, gradient)],
     )
-    return OfflineTrainer(networks, parts), data
+    trainer = OfflineTrainer(networks, parts)
+    if parts.processes.is_first:
+        trainer.observers.append(Gradient(networks, gradient))
+    return trainer, data
 
 
 def main() -> int:

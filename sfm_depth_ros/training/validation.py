@@ -1,10 +1,15 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How far networks are from the known truth of rendered drives, unscaled."""
+"""Measures of networks on snippets they never learn from: with the truth, and without it.
+
+Nothing here decides: the offline run keeps the weights of the lowest score (offline/run.py), the
+online trainer deploys by :mod:`~sfm_depth_ros.training.online.deployment`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -12,11 +17,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sfm_depth_ros.config.schema import ObjectiveConfig
 from sfm_depth_ros.evaluation.depth_errors import DepthErrors, depth_errors, depth_scale_ratio
 from sfm_depth_ros.geometry.se3 import matrix_to_axis_angle
 from sfm_depth_ros.networks.model import DepthNet, PoseNet
 from sfm_depth_ros.networks.predictions import predict_depths, predict_motions
 from sfm_depth_ros.snippets.batch import SnippetBatch
+from sfm_depth_ros.training.network_pair import NetworkPair
+from sfm_depth_ros.training.step import StepOptions, training_step
 
 SHORTEST = 0.1  # metres: relative translation errors are taken of at least this length
 
@@ -84,6 +92,45 @@ def validate(
         rotation_error_deg=float(rotation.mean()),
         frames=len(frames),
     )
+
+
+@torch.no_grad()
+def measure_without_truth(
+    networks: NetworkPair, batches: Iterable[SnippetBatch], objective: ObjectiveConfig
+) -> dict[str, float]:
+    """Measures that need no more than a robot has: images and an odometer.
+
+    Args:
+        networks: In eval mode.
+        batches: Snippets with measured displacements.
+        objective: Weights of the photometric error.
+
+    Returns:
+        photometric: Mean photometric error of the finest depth; translation_error: mean of
+        |predicted - measured| length of translations, relative to the measured (at least 0.1 m);
+        measured_scale_ratio: median of predicted / measured length; snippets: how many.
+    """
+    errors, counts, lengths = [], [], []
+    objective = dataclasses.replace(objective, photometric_weight=1.0)  # measured, if not learnt
+    for batch in batches:
+        result = training_step(
+            networks.depth, networks.pose, batch, objective, StepOptions(photometric_scales=1)
+        )
+        errors.append(float(result.terms.as_floats()["photometric"]))
+        counts.append(len(batch))
+        predicted = result.T_source_target[..., :3, 3].norm(dim=-1).flatten().cpu()
+        lengths.append(torch.stack((predicted, batch.displacements.flatten().cpu())))
+    predicted, measured = torch.cat(lengths, dim=1)
+    known = measured.isfinite()
+    predicted, measured = predicted[known], measured[known]
+    floor = measured.clamp(min=SHORTEST)
+    error, ratio = (predicted - measured).abs() / floor, predicted / floor
+    return {
+        "photometric": float(np.average(errors, weights=counts)),
+        "translation_error": float(error.mean()) if len(error) else math.nan,
+        "measured_scale_ratio": float(ratio.median()) if len(ratio) else math.nan,
+        "snippets": sum(counts),
+    }
 
 
 def _compare_depth(predicted: np.ndarray, truth: np.ndarray) -> list[_Frame]:

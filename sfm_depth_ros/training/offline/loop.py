@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from sfm_depth_ros.config.schema import ObjectiveConfig, OfflineTrainingConfig
 from sfm_depth_ros.errors import TrainingError
@@ -24,10 +25,9 @@ from sfm_depth_ros.snippets.zoom import random_view, whole_view
 from sfm_depth_ros.training.device import needs_gradient_scaling
 from sfm_depth_ros.training.network_pair import NetworkPair
 from sfm_depth_ros.training.offline.data import BatchLoader
-from sfm_depth_ros.training.offline.judging import SCORE, Judge
 from sfm_depth_ros.training.offline.observers import Observer, StepReport, peak_memory_mib
 from sfm_depth_ros.training.offline.processes import GradientExchange, Processes
-from sfm_depth_ros.training.offline.run_state import Progress, RunState
+from sfm_depth_ros.training.offline.run_state import SCORE, Progress, RunState
 from sfm_depth_ros.training.offline.synced_batch_norm import synchronise_batch_norms
 from sfm_depth_ros.training.optimiser import (
     Rates,
@@ -42,6 +42,8 @@ from sfm_depth_ros.training.step import StepOptions, training_step
 
 MOST_REFUSED_IN_A_ROW = 20
 
+Judge = Callable[[NetworkPair], dict[str, float]]
+
 _logger = logging.getLogger(__name__)
 
 
@@ -52,12 +54,11 @@ class RunParts:
     folder: Path  # Where its state is kept
     config: OfflineTrainingConfig  # The loop and its pace; `device` is this process's own
     objective: ObjectiveConfig  # Weights of the loss terms
-    # Everything the run was told, by dotted name; kept to be compared on resumption
-    said: Mapping[str, Any] = field(default_factory=dict)
+    # Everything that decides the result, by dotted name; kept to be compared on resumption
+    identity: Mapping[str, Any] = field(default_factory=dict)
     processes: Processes = field(default_factory=Processes)  # Who else takes part
-    # Says whether somebody asked for an end after the present step
-    is_stopping: Callable[[], bool] = bool
-    observers: Sequence[Observer] = ()  # Who is told how it goes; rank 0 alone tells them
+    is_stopping: Callable[[], bool] = bool  # Whether the run is to end after the present step
+    keeps_statistics: bool = False  # Whether batch norms keep the statistics that they come with
 
 
 class OfflineTrainer:
@@ -72,6 +73,7 @@ class OfflineTrainer:
 
     Attributes:
         progress: How far it is.
+        observers: Called after steps and validations, at rank 0 alone.
     """
 
     def __init__(self, networks: NetworkPair, parts: RunParts) -> None:
@@ -79,9 +81,12 @@ class OfflineTrainer:
         self.networks = networks.to(config.device).train()
         self.average = WeightAverage(self.networks, config.average_decay)
         self.progress = Progress()
+        self.observers: list[Observer] = []
         self._config, self._parts = config, parts
         if parts.processes.count > 1 and config.synchronise_batch_norm:
             synchronise_batch_norms(self.networks, parts.processes)
+        if parts.keeps_statistics:
+            _keep_statistics(self.networks)
         self._buffers = [b for b in self.networks.buffers() if b.is_floating_point()]
         rates = Rates(config.learning_rate, config.scale_rate_factor, config.weight_decay)
         scales = config.mixed_precision and needs_gradient_scaling(config.device)
@@ -100,7 +105,7 @@ class OfflineTrainer:
         Raises:
             TrainingError: There is none, or it is of another run.
         """
-        self.progress = self._state.load(self._parts.said)
+        self.progress = self._state.load(self._parts.identity)
         _logger.info("resumed at step %d", self.progress.step)
 
     def run(self, make_batch: Callable[[int], SnippetBatch], judge: Judge) -> dict[str, Any]:
@@ -261,7 +266,7 @@ class OfflineTrainer:
             config.learning_rate * self._rate_share(),
             terms,
         )
-        for observer in self._parts.observers:
+        for observer in self.observers:
             observer.on_step(report)
 
     def _validate(self, judge: Judge) -> None:
@@ -278,12 +283,12 @@ class OfflineTrainer:
             return
         if progress.best is progress.history[-1]:
             self._state.keep_best(progress.history[-1])
-        for observer in self._parts.observers:
+        for observer in self.observers:
             observer.on_validation(progress.step, found, self.average.network)
 
     def _save(self) -> None:
         if self._parts.processes.is_first:
-            self._state.save(self.progress, self._parts.said)
+            self._state.save(self.progress, self._parts.identity)
 
     def _keep(self) -> int:
         """Take the weights that become the model; says of which step they are."""
@@ -294,3 +299,14 @@ class OfflineTrainer:
             self._state.take_best(best)
             _logger.info("the model is that of step %d, score %.4g", best["step"], best[SCORE])
         return int(best["step"])
+
+
+def _keep_statistics(networks: nn.Module) -> None:
+    """Let batch norms keep what the weights were trained with, as the online trainer does.
+
+    A handful of snippets of one drive are too few and too alike to estimate it: with them, half
+    a turn is taken for the ordinary.
+    """
+    for module in networks.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()

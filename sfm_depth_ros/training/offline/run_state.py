@@ -16,7 +16,6 @@ import torch
 
 from sfm_depth_ros.errors import TrainingError
 from sfm_depth_ros.training.network_pair import NetworkPair
-from sfm_depth_ros.training.offline.judging import SCORE
 from sfm_depth_ros.training.optimiser import WeightAverage
 from sfm_depth_ros.training.state_file import (
     load_module,
@@ -28,7 +27,9 @@ from sfm_depth_ros.training.state_file import (
 )
 
 STATE_FILE = "state.safetensors"
+SCORE = "score"  # figure of a validation that decides which weights are best; lowest first
 _BEST = "best-{step:09d}.safetensors"
+_IDENTITY = "said"  # name in the file, as runs have it that were begun earlier
 
 _logger = logging.getLogger(__name__)
 
@@ -72,12 +73,12 @@ class RunState:
     # Scales their gradient; disabled where they do not compute in float16
     scaler: torch.amp.GradScaler
 
-    def save(self, progress: Progress, said: Mapping[str, Any]) -> None:
+    def save(self, progress: Progress, identity: Mapping[str, Any]) -> None:
         """Write the state.
 
         Args:
             progress: How far the run is.
-            said: What it was told to do, to be compared when it is resumed.
+            identity: Everything that decides the result, to be compared when it is resumed.
 
         Raises:
             TrainingError: The disk is full; the state before stays.
@@ -91,7 +92,7 @@ class RunState:
             "progress": dataclasses.asdict(progress),
             "average_updates": self.average.updates,
             "scaler": self.scaler.state_dict(),
-            "said": dict(said),
+            _IDENTITY: dict(identity),
         }
         write_state(self.folder / STATE_FILE, tensors, values)
         best = progress.best
@@ -99,11 +100,11 @@ class RunState:
             if best is None or path != self._best_path(best):
                 path.unlink(missing_ok=True)
 
-    def load(self, said: Mapping[str, Any]) -> Progress:
+    def load(self, identity: Mapping[str, Any]) -> Progress:
         """Take the state up.
 
         Args:
-            said: What the run is told to do now; other networks are refused, other options said.
+            identity: The same of the run now; other networks are refused, other options logged.
 
         Raises:
             TrainingError: There is no state, it is damaged, or it is of other networks.
@@ -112,13 +113,17 @@ class RunState:
         tensors, values = read_state(path)
         try:
             progress = Progress(**values["progress"])
-            updates, scaler, before = (values["average_updates"], values["scaler"], values["said"])
+            updates, scaler, before = (
+                values["average_updates"],
+                values["scaler"],
+                values[_IDENTITY],
+            )
         except (KeyError, TypeError) as error:
             raise TrainingError(
                 f"the training state {path} is of another version ({error}); "
                 "remove it to start afresh"
             ) from error
-        _compare(before, said)
+        _compare(before, identity)
         load_module("networks", self.networks, tensors)
         load_module("average", self.average.network, tensors)
         load_optimiser("optimiser", self.optimiser, tensors)

@@ -11,10 +11,11 @@ import torch
 from sfm_depth_ros.config.schema import ObjectiveConfig, OfflineTrainingConfig
 from sfm_depth_ros.snippets.batch import collate
 from sfm_depth_ros.snippets.store import StoreShape, open_store
-from sfm_depth_ros.training.offline import judging
+from sfm_depth_ros.training.offline import run as module
 from sfm_depth_ros.training.offline.data import Source, TrainingData
-from sfm_depth_ros.training.offline.judging import DataJudge, judge_recorded
+from sfm_depth_ros.training.offline.run import DataJudge
 from sfm_depth_ros.training.step import training_step
+from sfm_depth_ros.training.validation import measure_without_truth
 
 
 @pytest.fixture
@@ -29,17 +30,19 @@ def source(folder, snippets) -> Source:
     return Source.whole(cache)
 
 
-def test_way_error_by_hand(plane_snippets, networks) -> None:
+def test_translation_error_by_hand(plane_snippets, networks) -> None:
     snippets = plane_snippets(3)
     batch = collate(snippets)
-    found = judge_recorded(networks, [batch, collate(snippets[:1])], ObjectiveConfig())
+    found = measure_without_truth(networks, [batch, collate(snippets[:1])], ObjectiveConfig())
     with torch.no_grad():
-        said = training_step(networks.depth, networks.pose, batch, ObjectiveConfig())
-    lengths = np.linalg.norm(said.T_source_target.numpy()[..., :3, 3], axis=-1)
+        result = training_step(networks.depth, networks.pose, batch, ObjectiveConfig())
+    lengths = np.linalg.norm(result.T_source_target.numpy()[..., :3, 3], axis=-1)
     lengths = np.concatenate([lengths.ravel(), lengths[0]])
     measured = np.concatenate([s.displacements for s in (*snippets, snippets[0])])
     floor = np.maximum(measured, 0.1)
-    assert found["way_error"] == pytest.approx(np.mean(np.abs(lengths - measured) / floor), 1e-4)
+    assert found["translation_error"] == pytest.approx(
+        np.mean(np.abs(lengths - measured) / floor), 1e-4
+    )
     assert found["snippets"] == 4
     assert 0 < found["photometric"] < 1
 
@@ -49,7 +52,7 @@ def test_images_are_judged_where_training_does_not_look_at_them(
 ) -> None:
     networks, batches = tiny_networks().eval(), [collate(plane_snippets(1))]
     looking, blind = (
-        judge_recorded(networks, batches, ObjectiveConfig(photometric_weight=weight))
+        measure_without_truth(networks, batches, ObjectiveConfig(photometric_weight=weight))
         for weight in (1.0, 0.0)
     )
     assert blind == looking
@@ -67,6 +70,8 @@ def test_truth_of_a_bag_is_reported_and_decides_nothing(
         scores[name] = DataJudge(data, objective, "cpu")(networks)
     assert scores["with"]["score"] == pytest.approx(scores["without"]["score"])
     assert scores["with"]["recorded_abs_rel"] > 0
+    for name in ("recorded_translation_error", "recorded_measured_scale_ratio"):
+        assert scores["with"][name] == pytest.approx(scores["without"][name])
     assert "recorded_abs_rel" not in scores["without"]
 
 
@@ -85,7 +90,9 @@ def test_both_are_reported_and_the_recorded_ones_decide(
     recorded = source(tmp_path / "b", plane_snippets(2))
     data = TrainingData([rendered], [recorded], OfflineTrainingConfig(), [rendered], [recorded])
     monkeypatch.setattr(
-        judging, "judge_recorded", lambda *_: {"photometric": 0.25, "way_error": 0.5}
+        module,
+        "measure_without_truth",
+        lambda *_: {"photometric": 0.25, "translation_error": 0.5},
     )
     found = DataJudge(data, ObjectiveConfig(), "cpu")(networks)
     assert found["score"] == 0.75
