@@ -22,12 +22,12 @@ GUARD_S = 0.5
 FIRST_BLOCK_S = 3.0  # after the first snippet, so that short drives have one too
 THUMBNAIL = (16, 8)  # width, height: coarse enough that pixel shifts do not matter
 MOTION_WEIGHT = 0.1  # a fifth more displacement counts like a cosine lower by 0.018
-MIN_DISPLACEMENT = 0.01  # metres; below, motion says nothing
+MIN_DISPLACEMENT = 0.01  # metres; below, motion is noise
 MAX_COMPARED = 512
 
 
 class Role(Enum):
-    """What a snippet is for; the value is part of its file's name."""
+    """Use of a snippet; the value is part of its file's name."""
 
     TRAINING = "training"
     HOLDOUT = "holdout"
@@ -99,5 +99,5 @@ def most_redundant(features: np.ndarray, rng: np.random.Generator) -> int:
         chosen = np.sort(rng.choice(count, MAX_COMPARED, replace=False))
     alike = similarity(features[chosen], features)
     alike[np.arange(len(chosen)), chosen] = -np.inf
-    # argmax takes the first, so of a pair that is alike both ways the older one
+    # argmax takes the first: of a mutually closest pair, the older one
     return int(chosen[np.argmax(alike.max(axis=1))])

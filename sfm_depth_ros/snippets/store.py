@@ -40,7 +40,7 @@ def encode_snippet(snippet: Snippet, **notes: np.ndarray) -> bytes:
 
     Args:
         snippet: What to keep.
-        notes: Arrays to keep beside it, see :func:`read_note`.
+        notes: Arrays to keep with it, see :func:`read_note`.
     """
     K = snippet.intrinsics
     arrays = {_INTRINSICS: np.array([K.fx, K.fy, K.cx, K.cy]), **notes}
@@ -189,8 +189,8 @@ def open_store(folder: Path, shape: StoreShape) -> SnippetStore:
             found = _read_description(folder)
             if found != shape:
                 raise DataError(
-                    f"{folder} holds other snippets ({found}) than asked for "
-                    f"({shape}); remove it or choose another cache folder"
+                    f"{folder} holds other snippets ({found}) than "
+                    f"expected ({shape}); remove it or choose another cache folder"
                 )
         else:
             description = {"format_version": FORMAT_VERSION, **asdict(shape)}

@@ -45,7 +45,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Displacement:
-    """How the camera moved between two stamps, measured by the odometer."""
+    """Camera motion between two stamps, measured by the odometer."""
 
     # `(4, 4)` float64, pose of the later camera in the earlier one (takes points in the later
     # optical frame to the earlier one), metres

@@ -64,5 +64,5 @@ def autocast_dtype(device: torch.device) -> torch.dtype:
 
 
 def uses_bfloat16(mixed_precision: str, device: str) -> bool:
-    """What the option ``mixed_precision`` (auto, on, off) means on a device."""
+    """Whether the option ``mixed_precision`` (auto, on, off) means half precision on a device."""
     return mixed_precision == "on" or (mixed_precision == "auto" and has_fast_bfloat16(device))

@@ -84,7 +84,7 @@ def take_step(
         loss: Scalar.
         clip: Largest norm of the gradient over all parameters.
         exchange: Called when the gradients are there, with whether the loss was finite; may join
-            them with those of other processes, and says whether all losses were.
+            them with those of other processes; returns whether all losses were.
         scaler: Scales the gradient of networks that compute in float16.
 
     Returns:

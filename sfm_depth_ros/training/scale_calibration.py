@@ -36,8 +36,8 @@ from sfm_depth_ros.visual_odometry.alignment import measure_depth_scale
 
 WIDE = tuple(np.linspace(-0.7, 0.7, 15))  # log factors: half to double
 NARROW = tuple(np.linspace(-0.12, 0.12, 7))
-SHORTEST_RATIO = 1e-4  # a network that says less does not see motion at all
-SHORTEST = 0.02  # metres: a shorter displacement says nothing about scale
+SHORTEST_RATIO = 1e-4  # below, the network sees no motion at all
+SHORTEST = 0.02  # metres: a shorter displacement is no evidence of scale
 FEWEST = 4  # snippets that must have enough parallax before their median is believed
 PLACE_TO_PLACE = 0.5  # log of the bias that one place alone may show in a good model
 MANY_PLACES = 150  # snippets after which half of a measured bias is believed
@@ -46,7 +46,7 @@ TOLERANCE = 0.03  # a smaller bias of scale is left to the gradient
 
 @dataclass(frozen=True)
 class ScaleMeasurement:
-    """What the scales lack; factors are 1 for networks that speak in metres."""
+    """Factors that the metric scales lack; 1 for networks that are metric."""
 
     depth_factor: float  # Depths must be multiplied by this; NaN without displacements
     # Median of predicted / measured length; NaN without displacements
@@ -71,7 +71,7 @@ def calibrate_scale(
 ) -> tuple[float, float]:
     """Factors that make both networks metric on these snippets: (depth, translation).
 
-    Where triangles do not say, searches from half to double, then finely around what was found.
+    Without triangles, searches from half to double, then finely around the minimum.
 
     Args:
         depth_net: Depth network in eval mode.
@@ -102,7 +102,7 @@ def measure_scale(
     config: ObjectiveConfig,
     log_factors: Sequence[float] = NARROW,
 ) -> ScaleMeasurement:
-    """Measure what both scales lack, without changing anything.
+    """Measure the factors that both scales lack, without changing anything.
 
     Args:
         depth_net: Depth network in eval mode.
@@ -196,7 +196,7 @@ def _minimum(positions: np.ndarray, values: np.ndarray) -> float:
 
 
 def triangulated_ratios(batch: SnippetBatch, depth: Tensor) -> list[float]:
-    """Predicted over triangulated depth, one number for every snippet that can say.
+    """Predicted over triangulated depth, one number for every snippet with enough parallax.
 
     Args:
         batch: Snippets; those whose motion the odometer measured are looked at.
@@ -243,8 +243,8 @@ def _intrinsics(batch: SnippetBatch, row: int) -> Intrinsics:
 def trusted_factor(factor: float, snippets: int) -> float:
     """The part of a measured factor that is applied.
 
-    A good model is a little wrong in another way at every place, so what few snippets of one place
-    say is believed little. A factor that no place explains is believed at once; a bias within the
+    The scale bias of a good model varies from place to place, so few snippets of one place count
+    little. A factor that no place explains is applied at once; a bias within the
     tolerance is left to the gradient.
 
     Args:

@@ -151,5 +151,5 @@ def _motion_errors(T: Tensor, truth: Tensor | None) -> Tensor:
     T, truth = T[known], truth[known]
     length = truth[:, :3, 3].norm(dim=1)
     off = (T[:, :3, 3] - truth[:, :3, 3]).norm(dim=1) / length.clamp(min=SHORTEST)
-    turn = matrix_to_axis_angle(truth[:, :3, :3].mT @ T[:, :3, :3]).norm(dim=1)
-    return torch.stack((T[:, :3, 3].norm(dim=1) / length, off, torch.rad2deg(turn)), dim=1)
+    angle = matrix_to_axis_angle(truth[:, :3, :3].mT @ T[:, :3, :3]).norm(dim=1)
+    return torch.stack((T[:, :3, 3].norm(dim=1) / length, off, torch.rad2deg(angle)), dim=1)

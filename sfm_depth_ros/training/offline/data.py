@@ -49,7 +49,7 @@ class Source:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a step's batch is drawn from, and what judges the networks."""
+    """Snippets that batches are drawn from, and those that judge the networks."""
 
     rendered: Sequence[Source]  # Snippets that teach their exact depth and motion, too
     recorded: Sequence[Source]  # Snippets of bags; their truth, if there is any, is never taught
@@ -66,8 +66,8 @@ class TrainingData:
 
         Args:
             step: Number of the step.
-            rank: Which part.
-            processes: How many parts.
+            rank: Number of the part.
+            processes: Number of parts.
         """
         rng = np.random.default_rng((self.config.seed, step))
         is_recorded = not self.rendered or (
@@ -84,7 +84,7 @@ class TrainingData:
 
 
 def batches_of(sources: Iterable[Source]) -> Iterator[SnippetBatch]:
-    """All snippets of some sources, read when they are asked for."""
+    """All snippets of some sources, read lazily."""
     for source in sources:
         for start in range(0, len(source.rows), VALIDATION_BATCH):
             yield source.cache.batch(source.rows[start : start + VALIDATION_BATCH])
@@ -107,7 +107,7 @@ def prepare_data(
         rendered: Rendered snippets to learn from, of all heights together.
         config: Sizes, seed, shares.
         store: Where snippets are kept.
-        companions: What recorded snippets shall have beside the images.
+        companions: Roles of the extra inputs that recorded snippets shall have.
 
     Raises:
         DataError: A bag cannot be used, or the disk is full.
@@ -175,7 +175,7 @@ class BatchLoader:
 
     Args:
         make_batch: Makes the batch of a step.
-        first_step: Number of the first step asked for.
+        first_step: Number of the first step.
         ahead: Batches kept ready.
         pins: Whether they are pinned in memory, from where a GPU copies them while it computes.
     """

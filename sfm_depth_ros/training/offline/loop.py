@@ -20,15 +20,18 @@ from sfm_depth_ros.errors import TrainingError
 from sfm_depth_ros.losses.masked_mean import counts_shared_by
 from sfm_depth_ros.snippets.augmentation import JitterStrength, PhotometricJitter, random_flip
 from sfm_depth_ros.snippets.batch import SnippetBatch
-from sfm_depth_ros.snippets.rotations import random_turn
+from sfm_depth_ros.snippets.rotations import random_rotation
 from sfm_depth_ros.snippets.zoom import random_view, whole_view
 from sfm_depth_ros.training.device import needs_gradient_scaling
 from sfm_depth_ros.training.network_pair import NetworkPair
 from sfm_depth_ros.training.offline.data import BatchLoader
 from sfm_depth_ros.training.offline.observers import Observer, StepReport, peak_memory_mib
-from sfm_depth_ros.training.offline.processes import GradientExchange, Processes
+from sfm_depth_ros.training.offline.processes import (
+    GradientExchange,
+    Processes,
+    synchronise_batch_norms,
+)
 from sfm_depth_ros.training.offline.run_state import SCORE, Progress, RunState
-from sfm_depth_ros.training.offline.synced_batch_norm import synchronise_batch_norms
 from sfm_depth_ros.training.optimiser import (
     Rates,
     WeightAverage,
@@ -49,7 +52,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RunParts:
-    """What a run is made of beside its networks."""
+    """Parts of a run, apart from its networks."""
 
     folder: Path  # Where its state is kept
     config: OfflineTrainingConfig  # The loop and its pace; `device` is this process's own
@@ -121,7 +124,7 @@ class OfflineTrainer:
 
         Raises:
             TrainingError: Diverged, the disk is full, or another process is gone.
-            KeyboardInterrupt: Somebody asked for the end; the state is saved.
+            KeyboardInterrupt: The end was requested; the state is saved.
         """
         progress = self.progress
         first_step, first_seconds = progress.step, progress.seconds
@@ -162,8 +165,8 @@ class OfflineTrainer:
             terms = self._step(loader.next())
             progress.seconds += time.perf_counter() - begin
             if config.max_minutes:  # the schedule follows the clock: one clock for all
-                progress.seconds = self._parts.processes.told_by_first(progress.seconds)
-            self._tell(terms, loader.waited - waited, time.perf_counter() - begin)
+                progress.seconds = self._parts.processes.of_first(progress.seconds)
+            self._report(terms, loader.waited - waited, time.perf_counter() - begin)
             if progress.step % config.validate_every == 0:
                 self._validate(judge)
                 if config.patience and progress.worse_in_a_row >= config.patience:
@@ -204,12 +207,12 @@ class OfflineTrainer:
     def _seen(
         self, batch: SnippetBatch, generator: torch.Generator, part: tuple[int, int]
     ) -> SnippetBatch:
-        """The batch as networks see it: a window of larger images, with turns of its own."""
+        """The batch as networks see it: a window of larger images, with rotations of its own."""
         config = self._config
         if self._share_done() >= config.zoom_until:
             return whole_view(batch, config.width)
         view = random_view(batch, config.width, generator, part)
-        return random_turn(view, batch, config.largest_turn, generator, part)
+        return random_rotation(view, batch, config.largest_turn, generator, part)
 
     def _counts_shared(self) -> contextlib.AbstractContextManager[None]:
         processes = self._parts.processes
@@ -252,7 +255,7 @@ class OfflineTrainer:
         rising = warmed_up(self.progress.step, config.warmup_steps)
         return rising * cosine(self._share_done(), config.final_rate_share)
 
-    def _tell(self, terms: dict[str, float], waited: float, seconds: float) -> None:
+    def _report(self, terms: dict[str, float], waited: float, seconds: float) -> None:
         if not self._parts.processes.is_first:
             return
         progress, config = self.progress, self._config
@@ -275,7 +278,7 @@ class OfflineTrainer:
         if progress.history and progress.history[-1]["step"] == progress.step:
             return
         found = judge(self.average.network) if processes.is_first else {}
-        found = processes.told_by_first(found)
+        found = processes.of_first(found)
         if not found:
             return
         progress.history.append({"step": progress.step, **found})
@@ -291,7 +294,7 @@ class OfflineTrainer:
             self._state.save(self.progress, self._parts.identity)
 
     def _keep(self) -> int:
-        """Take the weights that become the model; says of which step they are."""
+        """Take the weights that become the model; returns their step."""
         best = self.progress.best
         if self._config.keep == "last" or best is None:
             return self.progress.step
@@ -304,8 +307,8 @@ class OfflineTrainer:
 def _keep_statistics(networks: nn.Module) -> None:
     """Let batch norms keep what the weights were trained with, as the online trainer does.
 
-    A handful of snippets of one drive are too few and too alike to estimate it: with them, half
-    a turn is taken for the ordinary.
+    A handful of snippets of one drive are too few and too alike to estimate it: with them,
+    rotations are underestimated by half.
     """
     for module in networks.modules():
         if isinstance(module, nn.BatchNorm2d):

@@ -82,7 +82,7 @@ class RunningMeans:
 
 
 class Observer(Protocol):
-    """Is told how a run goes."""
+    """Is called while a run goes on."""
 
     def on_step(self, report: StepReport) -> None:
         """A step is done."""
@@ -91,7 +91,7 @@ class Observer(Protocol):
         """The averaged ``networks`` were judged."""
 
     def close(self) -> None:
-        """The run has ended, one way or another."""
+        """The run has ended, however it ended."""
 
 
 class LogLines:
@@ -138,7 +138,7 @@ def peak_memory_mib(device: str) -> float:
 
 
 class TensorBoardLog:
-    """Writes what a run says of itself into event files.
+    """Writes the figures of a run into event files.
 
     Args:
         folder: Where they are written.
@@ -200,7 +200,7 @@ def tensorboard_log(
     example: SnippetBatch | None,
     objective: ObjectiveConfig,
 ) -> TensorBoardLog | None:
-    """A log where TensorBoard is installed; else one line says that there is none."""
+    """A log where TensorBoard is installed; else None, and a line in the log."""
     try:
         return TensorBoardLog(folder, first_step, every, example, objective)
     except MissingDependencyError as error:
@@ -212,7 +212,7 @@ def tensorboard_log(
 def example_pictures(
     networks: NetworkPair, batch: SnippetBatch, objective: ObjectiveConfig
 ) -> dict[str, np.ndarray]:
-    """What the networks make of snippets, one row of images for each.
+    """Pictures of the networks' outputs, one row of images for each snippet.
 
     Args:
         networks: In eval mode.

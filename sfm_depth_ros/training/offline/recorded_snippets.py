@@ -42,8 +42,7 @@ def recorded_caches(
         bag: The bag, or a part of it.
         config: Width of the network's image.
         store: Where they are kept, or found from an earlier run.
-        companions: What snippets shall have beside the images: right_image, sparse_depth,
-            instance_mask.
+        companions: Roles of :mod:`sfm_depth_ros.config.extra_inputs` that snippets shall have.
 
     Raises:
         DataError: The bag cannot be used; the message names the remedy.
@@ -51,7 +50,7 @@ def recorded_caches(
     gates = NodeConfig()
     frames = read_frames(bag, config.width, needs_velocity=True, companions=companions)
     frames = frames.wider(config.prepared_width)
-    teacher = config.teacher if SPARSE_DEPTH in companions else "none"  # nobody asks for it
+    teacher = config.teacher if SPARSE_DEPTH in companions else "none"  # no term needs it
     taught_roles = () if teacher == "none" else (SPARSE_DEPTH,)
     for role in companions:
         if not getattr(frames.topics, role) and role not in taught_roles:

@@ -76,7 +76,7 @@ class SnippetRenderer:
 
 @dataclass(frozen=True)
 class RenderedRows:
-    """Which rendered snippets a cache holds."""
+    """Rendered snippets of a cache."""
 
     shape: StoreShape  # Row r gets the snippet of number `first_number` + r
     count: int  # Rows
@@ -158,8 +158,8 @@ def _choose_place(drive: SyntheticDrive, rng: np.random.Generator) -> tuple[int,
     for _ in range(TRIES):
         step = int(rng.integers(1, LONGEST_STEP + 1))
         index = int(rng.integers(step, len(drive) - step))
-        ways = _displacements(drive, index, step)
-        if max(ways) <= LARGEST_DISPLACEMENT and (may_stand or min(ways) >= STANDING):
+        lengths = _displacements(drive, index, step)
+        if max(lengths) <= LARGEST_DISPLACEMENT and (may_stand or min(lengths) >= STANDING):
             break
     return index, step
 

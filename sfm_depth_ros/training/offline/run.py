@@ -216,14 +216,14 @@ def for_machine(
     recipe = dataclasses.replace(recipe, training=training)
     if parent is None:
         return recipe
-    for asked, default, found in (
+    for wanted, default, found in (
         (recipe.depth, DepthNetworkConfig(), parent.depth_config),
         (recipe.pose, PoseNetworkConfig(), parent.pose_config),
     ):
-        if asked not in (default, found):
+        if wanted not in (default, found):
             raise ConfigError(
                 f"--init {parent.path} holds the network {found}, but the recipe asks for "
-                f"{asked}; leave --init out, or take a recipe with the model's networks"
+                f"{wanted}; leave --init out, or take a recipe with the model's networks"
             )
     return dataclasses.replace(recipe, depth=parent.depth_config, pose=parent.pose_config)
 
@@ -242,11 +242,11 @@ def train(
         parts: State's folder, configuration, processes.
         data: Snippets to learn from and to be judged by.
         is_resumed: Whether the saved state is taken up.
-        observers: From the first step to who else is told how the run goes; called at rank 0.
+        observers: From the first step to further observers; called at rank 0.
 
     Raises:
         TrainingError: Diverged, the disk is full, or there is no state to take up.
-        KeyboardInterrupt: The end was asked for; the state is saved.
+        KeyboardInterrupt: The end was requested; the state is saved.
     """
     trainer, processes = OfflineTrainer(networks, parts), parts.processes
     if is_resumed:

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""All that an offline run must remember to go on as if it had never stopped."""
+"""State of an offline run: enough to go on as if it had never stopped."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass
 class Progress:
-    """How far a run is."""
+    """Progress of a run."""
 
     step: int = 0  # Steps done
     seconds: float = 0.0  # Time spent in steps, waiting for data included
@@ -62,8 +62,9 @@ class Progress:
 class RunState:
     """The moving parts of a run, and the folder that keeps them.
 
-    The state is one file, replaced whole. The best weights lie beside it in a file named by their
-    step; the state says which one counts, so that a kill between the two writes loses nothing.
+    The state is one file, replaced whole. The best weights lie in a file of their own, named by
+    their step. The state names the one that counts, so that a kill between the two writes loses
+    nothing.
     """
 
     folder: Path  # Where the files are

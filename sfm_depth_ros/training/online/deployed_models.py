@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The model that depth runs with: how a better one takes its place, and the way back."""
+"""Deployed model and those before it: replacement, rollback."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OWN_DATA = "the robot's own camera, online"
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What a model folder says of how it was made."""
+    """Facts of a model's origin, for its folder."""
 
     steps: int  # Online steps since the first model
     width: int  # Width of the network's image in pixels

@@ -4,7 +4,7 @@
 
 The camera's held-out snippets have no true depth, so they are judged by what they do have: how
 well the target is rebuilt from its sources over the measured displacements, and how far both
-metric scales are from what odometer and images say. Held-out rendered drives have everything:
+metric scales are from those of odometer and images. Held-out rendered drives have everything:
 they tell whether the rest of the world was forgotten.
 """
 
@@ -162,7 +162,7 @@ class HeldOutComparison:
             deployment: What it would replace.
             snippets: The camera's held-out snippets, of one size.
             rehearsal: Rendered snippets, or None.
-            configs: What is asked of a candidate, and the weights of the photometric error.
+            configs: Thresholds for a candidate, and the weights of the photometric error.
         """
         if len(snippets) < FEWEST:
             return self._note(Verdict(False, False, "waiting for held-out snippets"))

@@ -39,7 +39,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainerParts:
-    """What the online trainer is made of."""
+    """Parts of the online trainer."""
 
     training: OnlineTrainingConfig  # Pace, memory, mixture
     objective: ObjectiveConfig  # Weights of the loss terms
@@ -50,7 +50,7 @@ class TrainerParts:
     save: Callable[..., ModelFolder]
     # Called with every new folder that depth should run with
     deploy: Callable[[ModelFolder], None]
-    # From the camera of the network's image to what is rehearsed beside it; None = no rehearsal
+    # From the camera of the network's image to the world of rehearsal; None = no rehearsal
     make_world: Callable[[Intrinsics], World] | None = None
 
 
@@ -63,11 +63,11 @@ class OnlineLoop:
 
     Attributes:
         learner: Weights in training.
-        deployment: The deployed model and the way back.
-        good: The last weights that held out.
+        deployment: The deployed model and those before it.
+        good: The last weights that did not diverge.
         stopped: Why training is over, empty while it is not.
         note: The newest event worth telling.
-        comparison: What the guard measured and said last.
+        comparison: Newest comparison on held-out snippets.
         received: Good snippets received since the start.
         rollbacks: Times that weights went back.
         is_calibrated: Whether both scales were measured for this camera.
@@ -107,7 +107,7 @@ class OnlineLoop:
             self._intrinsics, self._rehearsal = snippet.intrinsics, None
 
     def why_waiting(self) -> str:
-        """Why there is nothing to learn from at present, or an empty string."""
+        """Reason why there is nothing to learn from at present, or an empty string."""
         config, have = self.learner.training, len(self.buffer)
         if have < config.min_snippets or self.size is None:
             return f"{have} of {config.min_snippets} snippets"

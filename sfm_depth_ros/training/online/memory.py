@@ -30,9 +30,9 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class World:
-    """Where rehearsal comes from."""
+    """Source of rehearsal."""
 
-    name: str  # Says what is rendered; what was rendered under another name is made anew
+    name: str  # Of what is rendered; snippets under another name are made anew
     render: Callable[[int], Snippet]  # Renders the snippet of a number, with true depth and motion
 
 
@@ -66,7 +66,7 @@ class Rehearsal:
         return not any(map(len, self._missing()))
 
     def prepare(self) -> bool:
-        """Render one missing snippet, the held-out ones and the pool in turns.
+        """Render one missing snippet, of the held-out ones and of the pool alternately.
 
         Returns:
             Whether one was missing.
@@ -105,8 +105,8 @@ class Rehearsal:
         return self._held_out.missing_rows(HELD_OUT), self._pool.missing_rows(POOL)
 
     def _write_pool(self, row: int) -> None:
-        turn = self._refreshed // POOL + 1 if row in self._pool.rows else 0
-        seed = (self._seed * 1_000_003 + row + POOL * turn) % HELD_OUT_SEED
+        generation = self._refreshed // POOL + 1 if row in self._pool.rows else 0
+        seed = (self._seed * 1_000_003 + row + POOL * generation) % HELD_OUT_SEED
         self._pool.write(row, self._render(seed))
 
 

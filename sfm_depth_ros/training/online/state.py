@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the online trainer remembers over a restart, beside the snippets in its buffer."""
+"""State of the online trainer over a restart; its snippets are in the buffer."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def restore(loop: OnlineLoop, folder: Path) -> bool:
     """Go on where :func:`store` left off, if that was with the same deployed model.
 
     A state that is absent, damaged or of another model is no error: training starts afresh from
-    the deployed model, and the log says why.
+    the deployed model, and the log gives the reason.
 
     Returns:
         Whether the state was taken up.

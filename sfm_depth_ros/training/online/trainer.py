@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The online trainer: a worker thread, fed with snippets, asked for status, told to pause."""
+"""The online trainer: a worker thread with a queue of requests, and its status."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as AnswerTimeoutError
+from concurrent.futures import TimeoutError as RequestTimeoutError
 from typing import TypeVar
 
 import numpy as np
@@ -32,10 +32,10 @@ from sfm_depth_ros.training.online.status import (
 )
 
 IDLE_S = 0.1  # between two looks for work
-ANSWER_S = 60.0  # within which a request is answered: a validation and a save lie in between
+REQUEST_S = 60.0  # limit of a request: a validation and a save may lie in between
 SAVE_EVERY_S = 30.0
 
-_Answer = TypeVar("_Answer")
+_Result = TypeVar("_Result")
 _logger = logging.getLogger(__name__)
 
 
@@ -43,7 +43,7 @@ class OnlineTrainer:
     """Learns from a stream of snippets in a thread of its own.
 
     Whatever goes wrong in the thread pauses training with a reason; nothing is raised into the
-    caller's threads, except as the answer to a request.
+    caller's threads, except as the outcome of a request.
 
     Args:
         parts: Configuration, model to begin with, and what saves and hands over models.
@@ -110,25 +110,25 @@ class OnlineTrainer:
         return is_kept
 
     def set_inputs(self, missing: str) -> None:
-        """Say what the trainer's inputs lack (camera, velocity, motion), or an empty string."""
+        """Set what the trainer's inputs lack (camera, velocity, motion), or an empty string."""
         self._inputs = missing
 
     def set_training(self, is_on: bool) -> str:
-        """Pause training, or go on; says what came of it."""
+        """Pause training, or go on; returns the new state in words."""
         self._paused = "" if is_on else "by request"
         return "training goes on" if is_on else "training is paused"
 
     def save_model(self) -> ModelFolder:
-        """Save the weights of now as a model and deploy it, whatever the guard thinks."""
-        return self._ask(self._loop.deploy)
+        """Save the current weights and deploy them, bypassing the guard."""
+        return self._request(self._loop.deploy)
 
     def rollback(self) -> str:
         """Go back to the model before the deployed one."""
-        return self._ask(self._loop.rollback)
+        return self._request(self._loop.rollback)
 
     def reset(self) -> str:
         """Forget the buffer and everything learnt since the start."""
-        return self._ask(self._loop.reset)
+        return self._request(self._loop.reset)
 
     def configure(self, training: OnlineTrainingConfig, objective: ObjectiveConfig) -> None:
         """Use other rates and weights from the next step on."""
@@ -173,22 +173,22 @@ class OnlineTrainer:
             _logger.error("training is paused: %s", reason)
         self._paused = reason
 
-    def _ask(self, work: Callable[[], _Answer]) -> _Answer:
-        """Have the worker do something between two steps, and wait for its answer."""
+    def _request(self, work: Callable[[], _Result]) -> _Result:
+        """Have the worker do something between two steps, and wait for the result."""
         if self._thread is None:
             return work()
-        answer: Future[_Answer] = Future()
+        result: Future[_Result] = Future()
 
         def run() -> None:
             try:
-                answer.set_result(work())
-            except Exception as error:  # raised again where the answer is waited for
-                answer.set_exception(error)
+                result.set_result(work())
+            except Exception as error:  # raised again where the result is waited for
+                result.set_exception(error)
 
         self._requests.put(run)
         try:
-            return answer.result(ANSWER_S)
-        except AnswerTimeoutError as error:
+            return result.result(REQUEST_S)
+        except RequestTimeoutError as error:
             raise TrainingError("the trainer is busy; try again in a minute") from error
 
     def _work(self) -> None:
@@ -209,7 +209,7 @@ class OnlineTrainer:
             return is_busy
         except SfmDepthError as error:
             self._pause(str(error))
-        except Exception as error:  # a bug: told in full, and no reason to take the node down
+        except Exception as error:  # a bug: logged in full, and no reason to take the node down
             _logger.exception("training failed")
             self._pause(f"internal error: {error!r}")
         return False

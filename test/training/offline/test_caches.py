@@ -130,12 +130,12 @@ except DataError as error:
 
 
 def test_a_full_disk_is_said(tmp_path: Path) -> None:
-    said = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(tmp_path)],
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
-    assert "free some disk space" in said.stdout
+    assert "free some disk space" in result.stdout
     assert [path.name for path in tmp_path.iterdir()] == [".locks"]

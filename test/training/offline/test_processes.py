@@ -19,12 +19,13 @@ import torch
 from safetensors.torch import load_file
 from tiny_run import CONFIG, judge, make_trainer
 
-from sfm_depth_ros.training.offline.processes import GradientExchange, Processes
-from sfm_depth_ros.training.offline.run_state import STATE_FILE
-from sfm_depth_ros.training.offline.synced_batch_norm import (
+from sfm_depth_ros.training.offline.processes import (
+    GradientExchange,
+    Processes,
     SyncedBatchNorm2d,
     synchronise_batch_norms,
 )
+from sfm_depth_ros.training.offline.run_state import STATE_FILE
 
 
 class _Doubled(Processes):
@@ -44,7 +45,7 @@ def test_two_processes_give_the_gradient_of_the_doubled_batch(tmp_path: Path) ->
     )
     trainer.run(data.batch, judge)
     arguments = [str(tmp_path / "two"), "1", "--gradient", str(tmp_path / "two.safetensors")]
-    said = subprocess.run(
+    result = subprocess.run(
         [
             sys.executable,
             "-m",
@@ -62,8 +63,8 @@ def test_two_processes_give_the_gradient_of_the_doubled_batch(tmp_path: Path) ->
         timeout=120,
         check=False,
     )
-    assert said.returncode == 0, said.stderr
-    assert said.stdout.split() == ["step", "1"]  # rank 0 alone speaks
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split() == ["step", "1"]  # rank 0 alone speaks
     one, two = (load_file(tmp_path / f"{name}.safetensors") for name in ("one", "two"))
     assert one.keys() == two.keys()
     gradients = [name for name, _ in trainer.networks.named_parameters() if name in one]
