@@ -50,9 +50,6 @@ class ReplayBuffer:
 
     A snippet that looks and moves like one already kept is refused; when a role is full, by count
     or by bytes, the entry that the others replace best leaves. Only the index is in memory.
-
-    Attributes:
-        refused: How many snippets were refused, by reason.
     """
 
     def __init__(
@@ -85,6 +82,7 @@ class ReplayBuffer:
         self._next_serial = 0
         self._shape: tuple[int, ...] | None = None
         self._schedule: HoldoutSchedule | None = None
+        # Snippets refused, by reason
         self.refused = {"duplicate": 0, "guard": 0, "too_large": 0}
         self._resume()
 
@@ -168,11 +166,10 @@ class ReplayBuffer:
             self._folder.mkdir(parents=True, exist_ok=True)
             for leftover in self._folder.glob(f".*{SUFFIX}.writing"):
                 leftover.unlink(missing_ok=True)
-            paths = sorted(self._folder.glob(f"*{SUFFIX}"))
+            for path in sorted(self._folder.glob(f"*{SUFFIX}")):
+                self._restore(path)
         except OSError as error:
             raise self._disk_error(error) from error
-        for path in paths:
-            self._take_up(path)
         self._schedule = self._read_schedule()
         for role in self._capacity:
             self._make_room(role)
@@ -186,7 +183,7 @@ class ReplayBuffer:
                 len(old),
             )
 
-    def _take_up(self, path: Path) -> None:
+    def _restore(self, path: Path) -> None:
         serial, _, role = path.stem.partition("-")
         try:
             feature, shape = read_note(path, "feature")
@@ -204,10 +201,10 @@ class ReplayBuffer:
             anchor_ns = json.loads(path.read_text(encoding="utf-8"))["anchor_ns"]
             return HoldoutSchedule(int(anchor_ns), self._share)
         except FileNotFoundError:
-            return None
+            pass
         except (OSError, ValueError, KeyError, TypeError) as error:
             _logger.warning("%s dropped: %s", path, error)
-            return None
+        return None
 
     def _role(self, snippet: Snippet) -> Role | None:
         if self._schedule is None:

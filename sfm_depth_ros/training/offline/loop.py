@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,17 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from sfm_depth_ros.config.schema import ObjectiveConfig, OfflineTrainingConfig
 from sfm_depth_ros.errors import TrainingError
-from sfm_depth_ros.losses.masked_mean import counts_shared_by
 from sfm_depth_ros.snippets.augmentation import JitterStrength, PhotometricJitter, random_flip
 from sfm_depth_ros.snippets.batch import SnippetBatch
 from sfm_depth_ros.snippets.rotations import random_rotation
 from sfm_depth_ros.snippets.zoom import random_view, whole_view
 from sfm_depth_ros.training.device import needs_gradient_scaling
-from sfm_depth_ros.training.network_pair import NetworkPair
+from sfm_depth_ros.training.network_pair import NetworkPair, keep_statistics
 from sfm_depth_ros.training.offline.data import BatchLoader
 from sfm_depth_ros.training.offline.observers import Observer, StepReport, peak_memory_mib
 from sfm_depth_ros.training.offline.processes import (
@@ -89,7 +86,7 @@ class OfflineTrainer:
         if parts.processes.count > 1 and config.synchronise_batch_norm:
             synchronise_batch_norms(self.networks, parts.processes)
         if parts.keeps_statistics:
-            _keep_statistics(self.networks)
+            keep_statistics(self.networks)
         self._buffers = [b for b in self.networks.buffers() if b.is_floating_point()]
         rates = Rates(config.learning_rate, config.scale_rate_factor, config.weight_decay)
         scales = config.mixed_precision and needs_gradient_scaling(config.device)
@@ -128,7 +125,9 @@ class OfflineTrainer:
         """
         progress = self.progress
         first_step, first_seconds = progress.step, progress.seconds
-        with BatchLoader(make_batch, progress.step, pins=self._is_on_gpu) as loader:
+        with BatchLoader(
+            make_batch, progress.step, pins=self._config.device.startswith("cuda")
+        ) as loader:
             ended = self._loop(loader, judge)
         if ended == "interrupted":
             self._save()
@@ -152,10 +151,6 @@ class OfflineTrainer:
             "best_step": best,
             "ended": ended,
         }
-
-    @property
-    def _is_on_gpu(self) -> bool:
-        return self._config.device.startswith("cuda")
 
     def _loop(self, loader: BatchLoader, judge: Judge) -> str:
         """Take steps until one of the ends: finished, early, interrupted."""
@@ -189,7 +184,7 @@ class OfflineTrainer:
         photometric_rows = None if self._is_photometric(batch) else 0
         options = StepOptions(jitter, photometric_rows, mixed_precision=config.mixed_precision)
         statistics = [buffer.clone() for buffer in self._buffers]
-        with self._counts_shared():
+        with processes.counts_shared():
             result = training_step(
                 self.networks.depth, self.networks.pose, batch, self._parts.objective, options
             )
@@ -213,12 +208,6 @@ class OfflineTrainer:
             return whole_view(batch, config.width)
         view = random_view(batch, config.width, generator, part)
         return random_rotation(view, batch, config.largest_turn, generator, part)
-
-    def _counts_shared(self) -> contextlib.AbstractContextManager[None]:
-        processes = self._parts.processes
-        if processes.count == 1:
-            return contextlib.nullcontext()
-        return counts_shared_by(processes.mean)
 
     def _is_photometric(self, batch: SnippetBatch) -> bool:
         """Every n-th step is, and every one whose snippets have no truth to learn from."""
@@ -302,14 +291,3 @@ class OfflineTrainer:
             self._state.take_best(best)
             _logger.info("the model is that of step %d, score %.4g", best["step"], best[SCORE])
         return int(best["step"])
-
-
-def _keep_statistics(networks: nn.Module) -> None:
-    """Let batch norms keep what the weights were trained with, as the online trainer does.
-
-    A handful of snippets of one drive are too few and too alike to estimate it: with them,
-    rotations are underestimated by half.
-    """
-    for module in networks.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.eval()

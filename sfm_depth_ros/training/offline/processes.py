@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from torch import Tensor, distributed, nn
 from torch.nn import functional
 
 from sfm_depth_ros.errors import TrainingError
+from sfm_depth_ros.losses.masked_mean import counts_shared_by
 
 RESPONSE_LIMIT = timedelta(minutes=15)  # rank 0 validates and saves while the others wait
 ValueT = TypeVar("ValueT")
@@ -78,6 +80,10 @@ class Processes:
                 distributed.all_reduce(tensor)
             tensor /= self.count
         return tensor
+
+    def counts_shared(self) -> contextlib.AbstractContextManager[None]:
+        """Context in which means over pixels are those of the whole batch."""
+        return contextlib.nullcontext() if self.count == 1 else counts_shared_by(self.mean)
 
     def of_first(self, value: ValueT) -> ValueT:
         """Rank 0's value; every process must come here.
