@@ -8,7 +8,6 @@ camera sees, and what has no texture, stays unknown.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -113,9 +112,9 @@ class StereoMatcher:
 
 
 def teach_by_stereo(snippet: Snippet, matcher: StereoMatcher | None = None) -> Snippet:
-    """The snippet with its pair's stereo depth as ``sparse_depth``; as it is without a pair.
+    """The snippet with its pair's stereo depth as measured depth; as it is without a pair.
 
-    What another sensor measured stays where stereo has no answer.
+    What another sensor measured stays where stereo finds no match.
 
     Raises:
         DataError: The second camera is not rectified to the first, or not on its right.
@@ -123,9 +122,7 @@ def teach_by_stereo(snippet: Snippet, matcher: StereoMatcher | None = None) -> S
     if snippet.right is None or snippet.T_right_target is None:
         return snippet
     depth = (matcher or StereoMatcher()).of_pair(snippet)
-    other = np.float32(0) if snippet.sparse_depth is None else snippet.sparse_depth
-    taught = np.where(np.isfinite(depth), depth, other).astype(np.float32)
-    return dataclasses.replace(snippet, sparse_depth=taught)
+    return snippet.with_measured_depth(np.where(np.isfinite(depth), depth, snippet.measured_depth))
 
 
 def _rectified_baseline(T_right_target: np.ndarray) -> float:
