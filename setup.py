@@ -18,6 +18,7 @@ EXTRAS = {
     "tensorrt": ["onnx", "tensorrt-rtx; platform_machine == 'x86_64'"],
     "bags": ["rosbags>=0.11,<0.12"],  # its API changes between minor versions
     "demo": ["matplotlib", "tqdm"],
+    "import": ["pillow"],  # the filter of imported models
     "tensorboard": ["tensorboard"],
     "timm": ["timm"],  # not in all: it brings torchvision, which must fit the build of torch
     "ros": [  # ROS 2 itself as wheels, for machines without a ROS installation
@@ -48,7 +49,7 @@ EXTRAS = {
 EXTRAS["all"] = sorted(
     {
         name
-        for extra in ("train", "cpu", "tensorrt", "bags", "demo", "ros")
+        for extra in ("train", "cpu", "tensorrt", "bags", "demo", "import", "ros")
         for name in EXTRAS[extra]
     }
 )

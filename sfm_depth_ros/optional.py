@@ -20,6 +20,7 @@ EXTRAS = {
     "tensorrt_rtx": "tensorrt",
     "rosbags": "bags",
     "matplotlib": "demo",
+    "PIL": "import",
     "timm": "timm",
     "tqdm": "demo",
     "tensorboard": "tensorboard",

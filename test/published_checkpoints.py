@@ -15,17 +15,17 @@ from published_weights import published_tensor
 from torch import Tensor
 
 from sfm_depth_ros.config.networks import DepthNetworkConfig, PoseNetworkConfig
-from sfm_depth_ros.networks import packnet, pose_resnet, posenet, resnet
+from sfm_depth_ros.networks import packnet, posenet, resnet
 from sfm_depth_ros.networks.model import create_depth_network, create_pose_network
-from sfm_depth_ros.networks.published.depth import (
+from sfm_depth_ros.networks.published.monodepth2 import (
     monodepth2_decoder_names,
     monodepth2_encoder_names,
-    packnet_sfm_depth_names,
-)
-from sfm_depth_ros.networks.published.name_map import NameMap
-from sfm_depth_ros.networks.published.pose import (
     monodepth2_pose_decoder_names,
     monodepth2_pose_encoder_names,
+)
+from sfm_depth_ros.networks.published.name_map import NameMap
+from sfm_depth_ros.networks.published.packnet_sfm import (
+    packnet_sfm_depth_names,
     packnet_sfm_pose_names,
 )
 
@@ -40,7 +40,7 @@ def narrow_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setattr(resnet, "STAGE_CHANNELS", (64, 16, 16, 16))
     monkeypatch.setattr(posenet, "CHANNELS", (16, 16, 16, 32, 32, 32, 32))
-    monkeypatch.setattr(pose_resnet, "WIDTH", 16)
+    monkeypatch.setattr(posenet, "WIDTH", 16)
 
 
 def published_state(config: Config, names: NameMap, prefix: str = "") -> dict[str, Tensor]:

@@ -39,11 +39,13 @@ ARROWS = {
     "geometry": GROUND,
     "snippets": {"geometry"} | GROUND,
     "camera": {"geometry", "snippets"} | GROUND,
+    "messages": VALUES,
+    "message_builder": VALUES,
     "losses": {"geometry", "snippets"} | GROUND,
     "networks": {"geometry"} | GROUND,
     "networks.published": {"networks"} | GROUND,
     "visual_odometry": VALUES,
-    "bags": {"visual_odometry"} | VALUES,
+    "bags": {"messages", "message_builder", "visual_odometry"} | VALUES,
     "world": {"bags"} | VALUES,
     "engines.graphs": {"networks"} | GROUND,
     "model_folder": {"networks", "engines.graphs"} | GROUND,
@@ -62,8 +64,8 @@ EXCEPTIONS = {("engines.graphs", "sfm_depth_ros.engines.base")}
 
 # What computes with tensors. Everything else runs on a robot that has no torch.
 NEEDS_TORCH = (
-    "geometry.depth", "geometry.pinhole", "geometry.se3", "geometry.splatting", "geometry.stereo",
-    "geometry.warping", "losses", "networks", "world", "snippets.batch", "snippets.augmentation",
+    "geometry.pinhole", "geometry.se3", "geometry.stereo", "geometry.warping",
+    "losses", "networks", "world", "snippets.batch", "snippets.augmentation",
     "snippets.rotations", "snippets.zoom",
     "training", "engines.graphs.export", "engines.graphs.export_translations",
     "engines.torch_engine", "engines.torch_cuda_graph", "model_folder.loading",
@@ -203,7 +205,7 @@ def test_a_robot_without_torch_imports_what_it_runs() -> None:
         if not _needs_torch(module) and (has_ros or _room(module) not in ROS_ROOMS)
     ]  # fmt: skip
     expected = {
-        "geometry.camera", "geometry.frames", "camera.distortion", "snippets.velocity",
+        "geometry.camera", "geometry.frames", "camera.rectification", "snippets.velocity",
         "model_folder.folder", "engines.factory", "estimation.depth_estimator",
     }  # fmt: skip
     assert {f"sfm_depth_ros.{name}" for name in expected} <= set(modules)

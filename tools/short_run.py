@@ -63,8 +63,7 @@ def measure_run(run: ShortRun) -> dict[str, Any]:
 def _train(run: ShortRun) -> dict[str, Any]:
     import torch
 
-    from sfm_depth_ros.bags.selection import BagSelection
-    from sfm_depth_ros.bags.weighted_bag import WeightedBag
+    from sfm_depth_ros.bags.selection import BagSelection, WeightedBag
     from sfm_depth_ros.config.extra_inputs import INSTANCE_MASK, extra_inputs
     from sfm_depth_ros.training.offline.data import batches_of, prepare_data
     from sfm_depth_ros.training.offline.loop import RunParts

@@ -14,8 +14,7 @@ from torch import Tensor
 from sfm_depth_ros.geometry.pinhole import backproject
 from sfm_depth_ros.geometry.warping import warp_sources
 from sfm_depth_ros.losses.occlusion import splat_occlusion_mask
-from sfm_depth_ros.networks.predictions import predict_depths
-from sfm_depth_ros.networks.source_motions import predict_source_motions
+from sfm_depth_ros.networks.predictions import predict_depths, predict_source_motions
 
 if TYPE_CHECKING:
     from sfm_depth_ros.snippets.batch import SnippetBatch

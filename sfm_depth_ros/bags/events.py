@@ -1,18 +1,31 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What comes out of a bag, typed; images are decoded only when asked for.
+"""Typed events of a bag; images are decoded on demand.
 
 ``time_ns`` is bag time (when it was recorded), ``stamp_ns`` the header's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from sfm_depth_ros.camera.camera_model import CameraModel
+from sfm_depth_ros.camera.image_codec import WHITE_LEVEL
+from sfm_depth_ros.messages import (
+    camera_info_to_model,
+    depth_to_metres,
+    image_to_rgb,
+    mask_to_labels,
+    pose_of,
+    stamp_to_ns,
+    velocity_frame,
+    velocity_of,
+)
 from sfm_depth_ros.snippets.values import Velocity
 
 
@@ -23,13 +36,12 @@ class ImageEvent:
     time_ns: int
     stamp_ns: int
     frame_id: str
-    topic: str
     encoding: str
-    decoder: Callable[[], np.ndarray] = field(repr=False, compare=False)
+    decoder: Callable[[int], np.ndarray] = field(repr=False, compare=False)
 
-    def decode(self) -> np.ndarray:
+    def decode(self, white_level: int = WHITE_LEVEL) -> np.ndarray:
         """``(H, W, 3)`` uint8, RGB; raises DataError where the message is damaged."""
-        return self.decoder()
+        return self.decoder(white_level)
 
 
 @dataclass(frozen=True)
@@ -83,7 +95,7 @@ class RightCameraInfoEvent:
 
 @dataclass(frozen=True)
 class CompanionEvent:
-    """What another sensor saw at the moment of the image with the same stamp.
+    """Data of another sensor at the moment of the image with the same stamp.
 
     ``role`` is ``right_image`` (``(H, W, 3)`` uint8, RGB), ``sparse_depth`` (``(H, W)`` float32
     metres, 0 = unknown) or ``instance_mask`` (``(H, W)`` uint8, 0 = static).
@@ -95,7 +107,7 @@ class CompanionEvent:
     decoder: Callable[[], np.ndarray] = field(repr=False, compare=False)
 
     def decode(self) -> np.ndarray:
-        """What it saw; raises DataError where the message is damaged."""
+        """The data; raises DataError where the message is damaged."""
         return self.decoder()
 
 
@@ -118,3 +130,85 @@ Event = (
     | RightCameraInfoEvent
     | CompanionEvent
 )
+
+
+_Parser = Callable[[int, str, Any], Iterator[Event]]
+
+
+def message_events(role: str, time_ns: int, image_topic: str, message: Any) -> Iterator[Event]:
+    """Events of one message.
+
+    Args:
+        role: Role of the topic: a field's name of BagTopics.
+        time_ns: Bag time in nanoseconds.
+        image_topic: Topic of the images that a calibration belongs to.
+        message: The message, with the fields of its ROS type.
+
+    Raises:
+        DataError: The message's content is impossible.
+    """
+    return _PARSERS[role][1](time_ns, image_topic, message)
+
+
+def event_kind(role: str) -> type:
+    """Class of the events that a role's messages give."""
+    return _PARSERS[role][0]
+
+
+def _image(time_ns: int, image_topic: str, message: Any) -> Iterator[Event]:
+    header = message.header
+    encoding = message.format if hasattr(message, "format") else message.encoding
+    decode = partial(image_to_rgb, message)
+    stamp_ns = stamp_to_ns(header.stamp)
+    yield ImageEvent(time_ns, stamp_ns, header.frame_id, encoding, decode)
+
+
+def _depth_truth(time_ns: int, image_topic: str, message: Any) -> Iterator[Event]:
+    stamp_ns = stamp_to_ns(message.header.stamp)
+    yield DepthTruthEvent(time_ns, stamp_ns, partial(depth_to_metres, message))
+
+
+def _companion(role: str, decode: Callable[[Any], np.ndarray]) -> _Parser:
+    def parse(time_ns: int, image_topic: str, message: Any) -> Iterator[Event]:
+        stamp_ns = stamp_to_ns(message.header.stamp)
+        yield CompanionEvent(time_ns, stamp_ns, role, partial(decode, message))
+
+    return parse
+
+
+def _camera_info(time_ns: int, image_topic: str, message: Any) -> Iterator[Event]:
+    yield CameraInfoEvent(time_ns, camera_info_to_model(message, image_topic))
+
+
+def _right_camera_info(time_ns: int, image_topic: str, message: Any) -> Iterator[Event]:
+    yield RightCameraInfoEvent(time_ns, camera_info_to_model(message, image_topic))
+
+
+def _velocity(time_ns: int, image_topic: str, message: Any) -> Iterator[Event]:
+    yield VelocityEvent(time_ns, velocity_of(message), velocity_frame(message))
+
+
+def _transforms(time_ns: int, image_topic: str, message: Any) -> Iterator[Event]:
+    for stamped in message.transforms:
+        T = pose_of(stamped.transform)
+        yield TransformEvent(time_ns, stamped.header.frame_id, stamped.child_frame_id, T)
+
+
+def _pose_truth(time_ns: int, image_topic: str, message: Any) -> Iterator[Event]:
+    stamp_ns = stamp_to_ns(message.header.stamp)
+    yield PoseTruthEvent(time_ns, stamp_ns, pose_of(message.pose.pose))
+
+
+_PARSERS: dict[str, tuple[type, _Parser]] = {
+    "image": (ImageEvent, _image),
+    "camera_info": (CameraInfoEvent, _camera_info),
+    "velocity": (VelocityEvent, _velocity),
+    "tf_static": (TransformEvent, _transforms),
+    "depth_truth": (DepthTruthEvent, _depth_truth),
+    "pose_truth": (PoseTruthEvent, _pose_truth),
+    "right_image": (CompanionEvent, _companion("right_image", image_to_rgb)),
+    "right_camera_info": (RightCameraInfoEvent, _right_camera_info),
+    "sparse_depth": (CompanionEvent, _companion("sparse_depth", depth_to_metres)),
+    "instance_mask": (CompanionEvent, _companion("instance_mask", mask_to_labels)),
+}
+ROLES = tuple(_PARSERS)

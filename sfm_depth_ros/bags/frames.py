@@ -1,10 +1,11 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A bag as frames with their truth, and as snippets: what feeds everything that runs offline."""
+"""Frames of a bag with their truth, for everything that runs offline."""
 
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -18,21 +19,19 @@ from sfm_depth_ros.bags.events import (
     ImageEvent,
     RightCameraInfoEvent,
 )
+from sfm_depth_ros.bags.options import BagOptions
 from sfm_depth_ros.bags.reader import BagReader
 from sfm_depth_ros.bags.rig import BagRig, read_rig
 from sfm_depth_ros.bags.selection import BagSelection
-from sfm_depth_ros.bags.snippet_truth import TruthMemory
 from sfm_depth_ros.bags.topics import BagTopics, require_topics
-from sfm_depth_ros.camera.camera_model import CameraModel
-from sfm_depth_ros.camera.camera_truth import CameraTruth
 from sfm_depth_ros.camera.companions import CompanionPreparer, Matched, StampMatcher
-from sfm_depth_ros.camera.preprocessing import Preprocessor
+from sfm_depth_ros.camera.image_codec import darkness
+from sfm_depth_ros.camera.preprocessing import CameraTruth, Preprocessor
 from sfm_depth_ros.errors import DataError
-from sfm_depth_ros.snippets.builder import SnippetBuilder
-from sfm_depth_ros.snippets.values import Frame, Snippet
+from sfm_depth_ros.snippets.values import Frame
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
 
-MAX_DELAY = 4  # images that may come between an image and what belongs to it
+MAX_DELAY = 4  # images that may come between an image and what belongs to it, or overtake it
 _TRUTH = "depth_truth"
 _READ = (ImageEvent, CameraInfoEvent, DepthTruthEvent, RightCameraInfoEvent, CompanionEvent)
 
@@ -40,37 +39,33 @@ _logger = logging.getLogger(__name__)
 
 
 class BagFrame(NamedTuple):
-    """One image of a bag at the network's size, with what is known of it.
+    """One image of a bag at the network's size, with its truth where that is known."""
 
-    Attributes:
-        frame: The image.
-        depth: ``(h, w)`` float32 true metres, 0 = unknown; None without truth.
-        T_world_camera: ``(4, 4)`` true pose of the optical frame; None without truth.
-        camera_truth: The same depth at the camera's size; None without truth.
-    """
-
-    frame: Frame
-    depth: np.ndarray | None
-    T_world_camera: np.ndarray | None
-    camera_truth: CameraTruth | None = None
+    frame: Frame  # The image
+    depth: np.ndarray | None  # `(h, w)` float32 true metres, 0 = unknown
+    T_world_camera: np.ndarray | None  # `(4, 4)` true pose of the optical frame
+    camera_truth: CameraTruth | None = None  # `depth` at the camera's size
 
 
 class _Waiting(NamedTuple):
     """An image whose companions have not all come."""
 
     event: ImageEvent
+    stamp_ns: int
     preparer: CompanionPreparer
 
 
 class BagFrames:
-    """The frames of one bag or of a part of it, to iterate any number of times.
+    """The frames of one bag or of a part of it, in the order of their stamps.
+
+    Iterates any number of times.
 
     Attributes:
         selection: The bag, and which part of it.
         rig: Camera, extrinsics, velocities and true poses.
         preprocessor: From the bag's images to the network's, for the first calibration.
-        dropped: Images of the last iteration that could not be decoded.
-        topics: What is read.
+        topics: Topics that are read.
+        problems: Images and true depths of the last iteration that could not be used, by reason.
         refused: Images of the newest :func:`read_snippets` that made no snippet, by reason.
     """
 
@@ -79,20 +74,16 @@ class BagFrames:
         selection: BagSelection,
         rig: BagRig,
         preprocessor: Preprocessor,
-        frame_count: int,
         topics: BagTopics,
-        follows_info: bool = True,
+        options: BagOptions,
         companions: Collection[str] = (),
     ) -> None:
-        self.selection = selection
-        self.rig = rig
-        self.preprocessor = preprocessor
-        self.dropped = 0
-        self.refused: dict[str, int] = {}
-        self._frame_count = frame_count
+        self.selection, self.rig, self.preprocessor = selection, rig, preprocessor
         self.topics = topics
-        self._follows_info = follows_info
-        self._companions = frozenset(companions)
+        self.problems: Counter[str] = Counter()
+        self.refused: dict[str, int] = {}
+        self._options, self._companions = options, frozenset(companions)
+        self._frame_count = _count_images(rig, selection)
 
     def __len__(self) -> int:
         return self._frame_count
@@ -102,15 +93,14 @@ class BagFrames:
 
         Args:
             width: Of the network's image in pixels; rounded down to a multiple of 32.
-            companions: What frames shall carry beside the image; None = the same as now.
+            companions: Companions of the frames; None = the same as now.
         """
         return BagFrames(
             self.selection,
             self.rig,
             self.preprocessor.for_width(width),
-            self._frame_count,
             self.topics,
-            self._follows_info,
+            self._options,
             self._companions if companions is None else companions,
         )
 
@@ -124,57 +114,113 @@ class BagFrames:
         """All velocities of the bag, carried to the camera."""
         return self.rig.velocities
 
+    @property
+    def dropped(self) -> int:
+        """Images of the last iteration that could not be used."""
+        return self.problems["image"]
+
     def __iter__(self) -> Iterator[BagFrame]:
-        """Yield frames in the order of bag time."""
-        self.dropped = 0
-        preprocessor, right, first_ns = self.preprocessor, None, None
-        preparer: CompanionPreparer | None = None
-        matcher = StampMatcher[_Waiting](self._roles(), MAX_DELAY)
+        """Yield frames in the order of their stamps, late ones by up to four images included."""
+        self.problems.clear()
+        tolerances = {_TRUTH: round(self._options.truth_tolerance_s * 1e9)}
+        roles = self._roles()
+        matcher = StampMatcher[_Waiting](
+            roles, MAX_DELAY, MAX_DELAY, {r: t for r, t in tolerances.items() if r in roles}
+        )
         with BagReader(self.path, self.topics) as reader:
-            for event in reader.events(*_READ):
-                if isinstance(event, CameraInfoEvent) and self._follows_info:
-                    preprocessor = preprocessor.for_camera(event.camera)
-                elif isinstance(event, RightCameraInfoEvent):
-                    right = event.camera if "right_image" in self._companions else None
-                elif isinstance(event, DepthTruthEvent):
-                    matcher.add_beside(_TRUTH, event.stamp_ns, event)
-                elif isinstance(event, CompanionEvent) and event.role in self._companions:
-                    matcher.add_beside(event.role, event.stamp_ns, event)
-                elif isinstance(event, ImageEvent):
-                    first_ns = event.stamp_ns if first_ns is None else first_ns
-                    if self.selection.contains(event.stamp_ns, first_ns):
-                        preparer = CompanionPreparer.following(preparer, preprocessor, right)
-                        matcher.add(event.stamp_ns, _Waiting(event, preparer))
+            for _ in self._feed(reader, matcher):
                 for matched in matcher.ready():
                     yield from self._prepare(matched)
             for matched in matcher.rest():
                 yield from self._prepare(matched)
+        self._report(matcher)
+
+    def _feed(self, reader: BagReader, matcher: StampMatcher[_Waiting]) -> Iterator[None]:
+        """Give the matcher the bag's images and companions, one a step."""
+        preprocessor, right = self.preprocessor, None
+        preparer: CompanionPreparer | None = None
+        for event in reader.events(*_READ):
+            if isinstance(event, CameraInfoEvent):
+                if self._options.camera is None:
+                    preprocessor = preprocessor.for_camera(event.camera)
+            elif isinstance(event, RightCameraInfoEvent):
+                right = event.camera if "right_image" in self._companions else None
+            elif isinstance(event, ImageEvent | DepthTruthEvent | CompanionEvent):
+                stamp_ns = self.rig.clock.continued(event.time_ns, event.stamp_ns)
+                if not self._contains(stamp_ns):
+                    continue
+                if isinstance(event, ImageEvent):
+                    preparer = CompanionPreparer.following(preparer, preprocessor, right)
+                    matcher.add(stamp_ns, _Waiting(event, stamp_ns, preparer))
+                elif isinstance(event, DepthTruthEvent):
+                    matcher.add_beside(_TRUTH, stamp_ns, event)
+                elif event.role in self._companions:
+                    matcher.add_beside(event.role, stamp_ns, event)
+                yield
+
+    def _contains(self, stamp_ns: int) -> bool:
+        stamps = self.rig.image_stamps
+        return len(stamps) > 0 and self.selection.contains(stamp_ns, int(stamps[0]))
 
     def _roles(self) -> frozenset[str]:
-        """What may come beside an image."""
+        """Companions that an image may have."""
         roles = {role for role in self._companions if getattr(self.topics, role)}
         return frozenset(roles | ({_TRUTH} if self.topics.depth_truth else set()))
 
     def _prepare(self, matched: Matched[_Waiting]) -> Iterator[BagFrame]:
-        (event, preparer), beside = matched
+        (event, stamp_ns, preparer), beside = matched
         truth = beside.pop(_TRUTH, None)
         try:
-            image = event.decode()
-            seen = {
-                role: found.decode()
-                for role, found in beside.items()
-                if isinstance(found, CompanionEvent)
-            }
+            image = event.decode(self._options.white_level)
+            if remark := darkness(image, event.encoding):
+                self._count("dark", stamp_ns, remark)
+            frame = preparer.preprocessor.frame(image, stamp_ns, event.frame_id)
         except DataError as error:
-            self.dropped += 1
-            _logger.warning("image at %d ns left out: %s", event.stamp_ns, error)
+            self._count("image", stamp_ns, error)
             return
-        frame = preparer.preprocessor.frame(image, event.stamp_ns, event.frame_id)
-        truth = truth if isinstance(truth, DepthTruthEvent) else None
-        depth, camera_truth = _truth_of(truth, preparer.preprocessor)
-        T_world_base = self.rig.poses.at(event.stamp_ns)
+        for role, found in beside.items():
+            assert isinstance(found, CompanionEvent)  # nothing else is added under such a role
+            try:
+                frame = preparer.attach(frame, {role: found.decode()})
+            except DataError as error:
+                self._count(role, stamp_ns, error)
+        depth, camera_truth = self._truth_of(truth, stamp_ns, preparer.preprocessor)
+        T_world_base = self.rig.poses.at(stamp_ns)
         T_world_camera = None if T_world_base is None else T_world_base @ self.rig.T_base_camera
-        yield BagFrame(preparer.attach(frame, seen), depth, T_world_camera, camera_truth)
+        yield BagFrame(frame, depth, T_world_camera, camera_truth)
+
+    def _truth_of(
+        self, truth: object, stamp_ns: int, preprocessor: Preprocessor
+    ) -> tuple[np.ndarray | None, CameraTruth | None]:
+        """True depth at the network's size and at the camera's."""
+        if not isinstance(truth, DepthTruthEvent):
+            return None, None
+        try:
+            depth = preprocessor.enlarged_depth(truth.depth)
+            return preprocessor.resize_depth(depth), preprocessor.camera_truth(depth)
+        except DataError as error:
+            self._count(_TRUTH, stamp_ns, error)
+            return None, None
+
+    def _count(self, kind: str, stamp_ns: int, reason: object) -> None:
+        """Count a message that cannot be used; the first of a kind is logged."""
+        self.problems[kind] += 1
+        if self.problems[kind] == 1:
+            _logger.warning("%s at %d ns: %s", kind, stamp_ns, reason)
+
+    def _report(self, matcher: StampMatcher[_Waiting]) -> None:
+        if (count := matcher.unmatched[_TRUTH]) and _TRUTH in matcher.offsets_ns:
+            self.problems["depth_truth without image"] = count
+            _logger.warning(
+                "%d true depths belong to no image: the nearest stamps are %.1f ms apart, "
+                "--truth-tolerance allows %.1f ms",
+                count,
+                matcher.offsets_ns[_TRUTH] * 1e-6,
+                self._options.truth_tolerance_s * 1e3,
+            )
+        if self.problems:
+            counts = ", ".join(f"{kind} {count}" for kind, count in self.problems.items())
+            _logger.warning("%s: messages that could not be used: %s", self.path, counts)
 
 
 def read_frames(
@@ -182,9 +228,7 @@ def read_frames(
     input_width: int,
     crop: Sequence[float] = (0.0, 0.0, 0.0, 0.0),
     *,
-    topics: BagTopics | None = None,
-    camera: CameraModel | None = None,
-    base_to_camera: np.ndarray | None = None,
+    options: BagOptions | None = None,
     max_velocity_gap_s: float = 0.3,
     needs_velocity: bool = False,
     companions: Collection[str] = (),
@@ -196,80 +240,36 @@ def read_frames(
         bag: The rosbag2, or a part of it (``PATH@START-END`` in seconds).
         input_width: Width of the network's image in pixels, a multiple of 32.
         crop: Shares of the rectified image cut off [top, bottom, left, right].
-        topics: Names for roles that shall not be chosen by type.
-        camera: Calibration to use instead of the bag's.
-        base_to_camera: ``(4, 4)`` pose of the optical frame in the base to use instead of the
-            bag's ``/tf_static``.
+        options: Values that replace what the bag holds or lacks; None = the selection's.
         max_velocity_gap_s: Longest time in seconds between two velocities that is interpolated.
         needs_velocity: Refuse a bag without an odometer.
-        companions: What frames shall carry beside the image, where the bag has it: right_image,
-            sparse_depth, instance_mask.
-        resize_filter: How images are scaled, see Preprocessor.
+        companions: Companions of the frames, where the bag has them: right_image, sparse_depth,
+            instance_mask.
+        resize_filter: Filter that scales images, see Preprocessor.
 
     Raises:
-        DataError: The bag lacks something; the message says what it has and the remedy.
+        DataError: The bag lacks something; the message names what it has and the remedy.
     """
     selection = bag if isinstance(bag, BagSelection) else BagSelection.parse(bag)
-    with BagReader(selection.path, topics) as reader:
+    options = options or selection.options or BagOptions()
+    with BagReader(selection.path, options.topics) as reader:
         roles = ["image", *(["velocity"] if needs_velocity else [])]
-        roles += [] if camera is not None else ["camera_info"]
+        roles += [] if options.camera is not None else ["camera_info"]
         require_topics(reader.topics, reader.recorded, *roles)
-        rig = read_rig(reader, max_velocity_gap_s, camera, base_to_camera)
-        count = _count_images(reader, selection)
+        rig = read_rig(reader, max_velocity_gap_s, options)
         chosen = reader.topics
     preprocessor = Preprocessor(rig.camera, input_width, crop, resize_filter=resize_filter)
-    return BagFrames(selection, rig, preprocessor, count, chosen, camera is None, companions)
+    return BagFrames(selection, rig, preprocessor, chosen, options, companions)
 
 
-def read_snippets(
-    frames: BagFrames,
-    min_displacement: float,
-    max_displacement: float,
-    max_image_gap_s: float,
-    with_truth: bool = False,
-) -> Iterator[Snippet]:
-    """Snippets of a bag, by the same builder that serves the live trainer.
-
-    Args:
-        frames: The bag; read with ``needs_velocity``.
-        min_displacement: Camera translation in metres between neighbours, at least.
-        max_displacement: The same, at most.
-        max_image_gap_s: Seconds between neighbours, at most.
-        with_truth: Whether they get the bag's true depth and motion, where it has them.
-    """
-    builder = SnippetBuilder(
-        frames.velocities, min_displacement, max_displacement, max_image_gap_s
-    )
-    frames.refused = builder.counts
-    truths = TruthMemory(frames.rig)
-    for bag_frame in frames:
-        if with_truth:
-            truths.remember(bag_frame.frame.stamp_ns, bag_frame.depth)
-        for snippet in builder.add(bag_frame.frame):
-            yield truths.attach(snippet) if with_truth else snippet
-    _logger.info("%s: refused frames %s", frames.path, builder.counts)
-
-
-def _count_images(reader: BagReader, selection: BagSelection) -> int:
-    """How many images the part has; a part beyond the bag's end is refused."""
-    if selection.is_whole:
-        return reader.message_count(reader.topics.image)
-    stamps = [e.stamp_ns for e in reader.events(ImageEvent) if isinstance(e, ImageEvent)]
+def _count_images(rig: BagRig, selection: BagSelection) -> int:
+    """Images of the part; a part beyond the bag's end is refused."""
+    stamps = rig.image_stamps.tolist()
     count = sum(selection.contains(stamp, stamps[0]) for stamp in stamps)
-    if not count:
+    if not (count or selection.is_whole):
         last = (stamps[-1] - stamps[0]) * 1e-9 if stamps else 0.0
         raise DataError(
             f"{selection.name} holds no image: the bag's images end after {last:.1f} s; choose "
             "another part"
         )
     return count
-
-
-def _truth_of(
-    truth: DepthTruthEvent | None, preprocessor: Preprocessor
-) -> tuple[np.ndarray | None, CameraTruth | None]:
-    """True depth at the network's size and at the camera's."""
-    if truth is None:
-        return None, None
-    depth = truth.depth
-    return preprocessor.resize_depth(depth), preprocessor.camera_truth(depth)

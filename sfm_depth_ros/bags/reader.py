@@ -1,21 +1,22 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Reads rosbag2 (mcap, sqlite3) without ROS; the only importer of rosbags beside bag_writer.py."""
+"""Reading of rosbag2 (mcap, sqlite3) without ROS, through rosbags."""
 
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sfm_depth_ros.bags.events import Event
-from sfm_depth_ros.bags.message_events import ROLES, event_kind, message_events
+from sfm_depth_ros.bags.events import ROLES, Event, event_kind, message_events
 from sfm_depth_ros.bags.topics import BagTopics, choose_topics
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.optional import require
 
+_STORAGE_FILES = (".mcap", ".db3")
 _logger = logging.getLogger(__name__)
 
 
@@ -57,18 +58,16 @@ class BagReader:
         Raises:
             DataError: No bag, damaged, or without a topic that ``topics`` names.
         """
-        rosbag2, typesys = require("rosbags.rosbag2"), require("rosbags.typesys")
+        typesys = require("rosbags.typesys")
         self.path = Path(path).expanduser()
         self._store = typesys.get_typestore(typesys.Stores.ROS2_JAZZY)
+        self._readers = _open(self.path)
+        self._left_out: Counter[str] = Counter()
         try:
-            self._reader = rosbag2.Reader(self.path)
-            self._reader.open()
-        except Exception as error:  # damaged files raise whatever they hit, not ReaderError alone
-            raise DataError(
-                f"{path} is no readable rosbag2 ({error}): give the folder that holds "
-                "metadata.yaml; a bag that was not closed is mended by: ros2 bag reindex"
-            ) from error
-        self._topics = choose_topics(self.recorded, topics)
+            self._topics = choose_topics(self.recorded, topics)
+        except DataError:
+            self.close()
+            raise
 
     def __enter__(self) -> BagReader:
         return self
@@ -78,12 +77,16 @@ class BagReader:
 
     def close(self) -> None:
         """Close the files."""
-        self._reader.close()
+        for reader in self._readers:
+            reader.close()
 
     @property
     def recorded(self) -> Mapping[str, str]:
-        """Every topic of the bag -> its type."""
-        return {connection.topic: connection.msgtype for connection in self._reader.connections}
+        """Type of every topic that has a message, by the topic's name."""
+        found = {}
+        for file in self._files():
+            found.update({c.topic: c.msgtype for c in file.connections if c.msgcount})
+        return found
 
     @property
     def topics(self) -> BagTopics:
@@ -93,16 +96,41 @@ class BagReader:
     @property
     def duration_s(self) -> float:
         """Seconds from the first message to the last."""
-        return self._reader.duration * 1e-9
+        spans = self._spans()
+        return (max(s.end_time for s in spans) - self.start_ns) * 1e-9 if spans else 0.0
 
     @property
     def start_ns(self) -> int:
         """Bag time of the first message in nanoseconds."""
-        return int(self._reader.start_time)
+        return min((int(span.start_time) for span in self._spans()), default=0)
+
+    @property
+    def latched(self) -> frozenset[str]:
+        """Topics whose publisher kept its last messages for late subscribers (transient local)."""
+        return frozenset(
+            c.topic
+            for reader in self._readers
+            for c in reader.connections
+            if any(
+                qos.durability.name == "TRANSIENT_LOCAL"
+                for qos in getattr(c.ext, "offered_qos_profiles", None) or []
+            )
+        )
 
     def message_count(self, topic: str) -> int:
         """Messages recorded of one topic."""
-        return sum(c.msgcount for c in self._reader.connections if c.topic == topic)
+        return sum(c.msgcount for r in self._readers for c in r.connections if c.topic == topic)
+
+    def _files(self) -> list[Any]:
+        """Storage files, whose own counts hold where metadata.yaml is wrong after a crash."""
+        return [
+            file
+            for reader in self._readers
+            for file in getattr(reader.storage, "storages", [reader.storage])
+        ]
+
+    def _spans(self) -> list[Any]:
+        return [file.metadata for file in self._files() if file.metadata.message_count]
 
     def raw_messages(self, *topics: str) -> Iterator[RawMessage]:
         """All messages in the order of bag time; of the named topics alone where any is named.
@@ -111,26 +139,24 @@ class BagReader:
             DataError: The bag is damaged from here on. Where messages are merely fewer than were
                 recorded, that is logged at the end.
         """
-        wanted = [c for c in self._reader.connections if not topics or c.topic in topics]
-        if not wanted:
-            return
-        count, recorded = 0, sum(connection.msgcount for connection in wanted)
-        try:
-            for connection, time_ns, data in self._reader.messages(wanted):
-                count += 1
-                yield RawMessage(connection.topic, connection.msgtype, time_ns, data, self._store)
-        except Exception as error:  # rosbags, sqlite3, zstd and struct each have their own
-            raise DataError(
-                f"{self.path} is damaged ({error}): mend it with ros2 bag reindex, or record again"
-            ) from error
+        count = recorded = 0
+        for reader in self._readers:
+            wanted = [c for c in reader.connections if not topics or c.topic in topics]
+            recorded += sum(connection.msgcount for connection in wanted)
+            try:
+                for connection, time_ns, data in reader.messages(wanted) if wanted else ():
+                    count += 1
+                    names = (connection.topic, connection.msgtype)
+                    yield RawMessage(*names, time_ns, data, self._store)
+            except Exception as error:  # rosbags, sqlite3, zstd and struct each have their own
+                raise DataError(
+                    f"{self.path} is damaged ({error}): {_remedy(self.path)}"
+                ) from error
         if count < recorded:
             _logger.warning(
-                "%s is damaged: %d of %d messages can be read; mend it with ros2 bag "
-                "reindex, or record again",
-                self.path,
-                count,
-                recorded,
-            )
+                "%s is damaged: %d of %d messages can be read; %s",
+                self.path, count, recorded, _remedy(self.path),
+            )  # fmt: skip
 
     def events(self, *kinds: type) -> Iterator[Event]:
         """Typed events in the order of bag time.
@@ -142,15 +168,73 @@ class BagReader:
             Events of the chosen topics. A message that cannot be understood is logged and left
             out.
         """
-        roles = {
-            getattr(self._topics, role): role
-            for role in ROLES
-            if getattr(self._topics, role) and (not kinds or event_kind(role) in kinds)
-        }
+        roles: dict[str, list[str]] = {}
+        for role in ROLES:
+            if getattr(self._topics, role) and (not kinds or event_kind(role) in kinds):
+                roles.setdefault(getattr(self._topics, role), []).append(role)
         if not roles:
             return
+        self._left_out.clear()
         for raw in self.raw_messages(*roles):
-            try:
-                yield from message_events(roles[raw.topic], raw.time_ns, raw.topic, raw.message)
-            except DataError as error:
+            for role in roles[raw.topic]:
+                yield from self.parse(raw, role)
+        for topic, count in self._left_out.items():
+            _logger.warning("%s: %d messages of %s left out", self.path, count, topic)
+
+    def parse(self, raw: RawMessage, role: str) -> list[Event]:
+        """Typed events of one message; none where it is damaged (logged once a topic).
+
+        Args:
+            raw: The message.
+            role: Role of its topic.
+        """
+        topics = self._topics
+        image_topic = topics.right_image if role == "right_camera_info" else topics.image
+        try:
+            return list(message_events(role, raw.time_ns, image_topic, raw.message))
+        except DataError as error:
+            if not self._left_out[raw.topic]:
                 _logger.warning("%s at %d ns left out: %s", raw.topic, raw.time_ns, error)
+            self._left_out[raw.topic] += 1
+            return []
+
+
+def _open(path: Path) -> list[Any]:
+    """Open readers of a bag; of its files one by one where ``metadata.yaml`` is of no use.
+
+    Raises:
+        DataError: Nothing can be read.
+    """
+    rosbag2 = require("rosbags.rosbag2")
+
+    def opened(place: Path) -> Any:
+        reader = rosbag2.Reader(place)
+        reader.open()
+        return reader
+
+    try:
+        return [opened(path)]
+    except Exception as error:  # damaged files raise whatever they hit, not ReaderError alone
+        reason = error
+    readers = []
+    for file in sorted(f for f in path.glob("*") if f.suffix in _STORAGE_FILES):
+        try:
+            readers.append(opened(file))
+        except Exception as error:
+            reason = error
+            _logger.warning("%s cannot be read (%s): %s", file, error, _remedy(file))
+    if not readers:
+        raise DataError(
+            f"{path} is no readable rosbag2 ({reason}): give the folder that holds "
+            f"metadata.yaml; {_remedy(path)}"
+        ) from reason
+    _logger.warning("%s: metadata.yaml is of no use (%s), its files are read", path, reason)
+    return sorted(readers, key=lambda reader: int(reader.start_time))
+
+
+def _remedy(path: Path) -> str:
+    """Command that mends a damaged bag of this storage."""
+    files = [path] if path.is_file() else sorted(path.glob("*.mcap"))
+    if files and files[0].suffix == ".mcap":
+        return f"a recording that was cut off is mended by: mcap recover {files[0]} -o mended.mcap"
+    return "a bag that was not closed is mended by: ros2 bag reindex"

@@ -1,29 +1,121 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a bag says of the robot itself: camera, where it sits, velocities, true poses."""
+"""Rig of a bag: camera and its pose on the robot, velocities, true poses, clock."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
+import logging
+from bisect import bisect_left
+from collections import deque
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from sfm_depth_ros.bags.clock import StampClock
 from sfm_depth_ros.bags.events import (
     CameraInfoEvent,
+    Event,
     ImageEvent,
     PoseTruthEvent,
     TransformEvent,
     VelocityEvent,
 )
-from sfm_depth_ros.bags.pose_track import PoseTrack
+from sfm_depth_ros.bags.options import BagOptions
 from sfm_depth_ros.bags.reader import BagReader
-from sfm_depth_ros.bags.static_transforms import StaticTransforms
 from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.errors import DataError
-from sfm_depth_ros.geometry.frames import R_BASE_OPTICAL
+from sfm_depth_ros.geometry.frames import R_BASE_OPTICAL, invert, rotation_matrix, rotation_vector
+from sfm_depth_ros.messages import STAMP_END, serialised_stamp
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
 
+_logger = logging.getLogger(__name__)
+
+
+class StaticTransforms:
+    """Tree of ``/tf_static`` by frame names; the newest transform of a pair counts."""
+
+    def __init__(self) -> None:
+        self._neighbours: dict[str, dict[str, np.ndarray]] = {}
+
+    def __len__(self) -> int:
+        return len(self._neighbours)
+
+    @property
+    def frames(self) -> list[str]:
+        """All names seen, sorted."""
+        return sorted(self._neighbours)
+
+    def add(self, parent: str, child: str, T_parent_child: np.ndarray) -> None:
+        """Take one transform, ``(4, 4)`` metres; a leading slash (tf of ROS 1) is dropped."""
+        parent, child = parent.lstrip("/"), child.lstrip("/")
+        self._neighbours.setdefault(parent, {})[child] = T_parent_child
+        self._neighbours.setdefault(child, {})[parent] = invert(T_parent_child)
+
+    def lookup(self, target: str, source: str) -> np.ndarray:
+        """``T_target_source`` ``(4, 4)``: the pose of ``source`` in ``target``.
+
+        Raises:
+            DataError: No chain joins the two; the message names the frames that were seen.
+        """
+        target, source = target.lstrip("/"), source.lstrip("/")
+        found = {target: np.eye(4)}
+        queue = deque([target])
+        while queue and source not in found:
+            here = queue.popleft()
+            for there, T_here_there in self._neighbours.get(here, {}).items():
+                if there not in found:
+                    found[there] = found[here] @ T_here_there
+                    queue.append(there)
+        if source not in found:
+            seen = ", ".join(self.frames) or "none"
+            raise DataError(
+                f"no chain of static transforms from {target!r} to {source!r} (frames seen: "
+                f"{seen}): record /tf_static, name frames by --base-frame and --camera-frame, or "
+                "give the camera's pose: --base-to-camera (base_to_camera of the nodes)"
+            )
+        return found[source]
+
+
+MAX_GAP_S = 0.5  # between two poses that are interpolated
+
+
+class PoseTrack:
+    """Poses of one body in one world frame."""
+
+    def __init__(self, poses: dict[int, np.ndarray]) -> None:
+        """Take ``(4, 4)`` poses by their stamp in nanoseconds."""
+        self._stamps = sorted(poses)
+        self._poses = poses
+
+    def __len__(self) -> int:
+        return len(self._stamps)
+
+    def at(self, stamp_ns: int) -> np.ndarray | None:
+        """``T_world_body`` ``(4, 4)``, or None outside the track and in its gaps."""
+        if stamp_ns in self._poses:
+            return self._poses[stamp_ns]
+        place = bisect_left(self._stamps, stamp_ns)
+        if place == 0 or place == len(self._stamps):
+            return None
+        before, after = self._stamps[place - 1], self._stamps[place]
+        if after - before > MAX_GAP_S * 1e9:
+            return None
+        share = (stamp_ns - before) / (after - before)
+        return _between(self._poses[before], self._poses[after], share)
+
+
+def _between(a: np.ndarray, b: np.ndarray, share: float) -> np.ndarray:
+    """Straight line for the position, shortest rotation for the orientation."""
+    pose = np.eye(4)
+    rotation = rotation_vector(a[:3, :3].T @ b[:3, :3])
+    pose[:3, :3] = a[:3, :3] @ rotation_matrix(share * rotation)
+    pose[:3, 3] = (1 - share) * a[:3, 3] + share * b[:3, 3]
+    return pose
+
+
 DEFAULT_BASE_FRAME = "base_link"
+_ROLES = ("image", "camera_info", "velocity", "tf_static", "pose_truth")
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,76 +125,135 @@ class BagRig:
     camera: CameraModel  # The first calibration
     base_frame: str  # Frame in which velocities and true poses are given
     T_base_camera: np.ndarray  # `(4, 4)` pose of the optical frame in the base, metres
-    velocities: VelocityBuffer  # All velocities of the bag
-    poses: PoseTrack  # True poses of the base
+    velocities: VelocityBuffer  # All velocities of the bag, on the continued clock
+    poses: PoseTrack  # True poses of the base, on the continued clock
+    image_stamps: np.ndarray  # `(N,)` int64 nanoseconds of all images, in bag order, likewise
+    clock: StampClock  # Continues stamps of the bag
 
 
-def read_rig(
-    reader: BagReader,
-    max_gap_s: float,
-    camera: CameraModel | None = None,
-    base_to_camera: np.ndarray | None = None,
-) -> BagRig:
-    """Read everything but the images.
+def read_rig(reader: BagReader, max_gap_s: float, options: BagOptions | None = None) -> BagRig:
+    """Read everything but the images' pixels, in one pass.
 
     Args:
         reader: The bag.
         max_gap_s: Longest time in seconds between two velocities that is interpolated.
-        camera: Calibration to use instead of the bag's.
-        base_to_camera: ``(4, 4)`` pose of the optical frame in the base to use instead of the
-            bag's ``/tf_static``.
+        options: Values that replace what the bag holds or lacks.
 
     Raises:
-        DataError: No calibration, or no chain of transforms from the base to the camera.
+        DataError: No calibration, stamps that do not move, or no chain of transforms from the
+            base to the camera.
     """
-    camera = camera or _first_camera(reader)
-    velocities, base_frame = _read_velocities(reader)
-    if base_to_camera is None:
-        base_to_camera = _find_extrinsics(reader, camera, base_frame)
-    buffer = VelocityBuffer(base_to_camera, max_gap_s, horizon_s=float("inf"))
-    for event in velocities:
-        buffer.add(event.velocity)
-    poses = {
-        event.stamp_ns: event.T_world_base
-        for event in reader.events(PoseTruthEvent)
-        if isinstance(event, PoseTruthEvent)
-    }
-    return BagRig(camera, base_frame, base_to_camera, buffer, PoseTrack(poses))
+    options = options or BagOptions()
+    found = _survey(reader, options.camera)
+    if found.camera is None:
+        raise DataError(
+            f"{reader.path} has no usable camera_info: record it, or give --camera-info-file"
+        )
+    named = [event.frame_id for event in found.velocities if event.frame_id]
+    base_frame = options.base_frame or (named[0] if named else DEFAULT_BASE_FRAME)
+    T_base_camera = options.T_base_camera
+    if T_base_camera is None:
+        optical_frame = options.camera_frame or found.optical_frame or found.camera.frame_id
+        is_measured = bool(reader.topics.velocity or reader.topics.pose_truth)
+        T_base_camera = _extrinsics(found.transforms, base_frame, optical_frame, is_measured)
+    return BagRig(
+        found.camera, base_frame, T_base_camera,
+        found.velocity_buffer(T_base_camera, max_gap_s), found.pose_track(),
+        found.continued_stamps(reader.topics.image), found.clock,
+    )  # fmt: skip
 
 
-def _first_camera(reader: BagReader) -> CameraModel:
-    for event in reader.events(CameraInfoEvent):
+@dataclass
+class _Survey:
+    """Everything of a bag but its images' pixels."""
+
+    camera: CameraModel | None  # The first calibration
+    optical_frame: str = ""  # Frame of the first image
+    images: list[tuple[int, int]] = field(default_factory=list)  # Bag time and stamp
+    velocities: list[VelocityEvent] = field(default_factory=list)
+    transforms: StaticTransforms = field(default_factory=StaticTransforms)
+    poses: list[PoseTruthEvent] = field(default_factory=list)
+    clock: StampClock = field(default_factory=StampClock)
+
+    def add(self, event: Event) -> None:
+        """Take what the event adds."""
         if isinstance(event, CameraInfoEvent):
-            return event.camera
-    raise DataError(
-        f"{reader.path} has no usable camera_info: record it, or give camera_info_file"
+            self.camera = self.camera or event.camera
+        elif isinstance(event, VelocityEvent):
+            self.velocities.append(event)
+            self.clock.watch("velocity", event.time_ns, event.velocity.stamp_ns)
+        elif isinstance(event, TransformEvent):
+            self.transforms.add(event.parent, event.child, event.T_parent_child)
+        elif isinstance(event, PoseTruthEvent):
+            self.poses.append(event)
+        elif isinstance(event, ImageEvent):
+            self.optical_frame = event.frame_id
+
+    def add_image(self, time_ns: int, stamp_ns: int) -> None:
+        """Take an image's stamp."""
+        self.images.append((time_ns, stamp_ns))
+        self.clock.watch("image", time_ns, stamp_ns)
+
+    def velocity_buffer(self, T_base_camera: np.ndarray, max_gap_s: float) -> VelocityBuffer:
+        """The velocities on the continued clock."""
+        buffer = VelocityBuffer(T_base_camera, max_gap_s, horizon_s=float("inf"))
+        for event in self.velocities:
+            stamp_ns = self.clock.continued(event.time_ns, event.velocity.stamp_ns)
+            buffer.add(dataclasses.replace(event.velocity, stamp_ns=stamp_ns))
+        if len(buffer) < 2 <= len(self.velocities):
+            raise _unstamped("velocities", len(self.velocities), buffer.newest)
+        return buffer
+
+    def pose_track(self) -> PoseTrack:
+        """The true poses on the continued clock."""
+        continued = self.clock.continued
+        return PoseTrack({continued(p.time_ns, p.stamp_ns): p.T_world_base for p in self.poses})
+
+    def continued_stamps(self, topic: str) -> np.ndarray:
+        """Stamps of the images on the continued clock, ``(N,)`` int64."""
+        stamps = np.array([self.clock.continued(*image) for image in self.images], np.int64)
+        if len(stamps) > 1 and (stamps == stamps[0]).all():
+            raise _unstamped(topic, len(stamps), int(stamps[0]))
+        if self.clock.stretches > 1:
+            _logger.warning(
+                "the clock was set back in mid-recording: %d stretches are taken one after the "
+                "other",
+                self.clock.stretches,
+            )
+        return stamps
+
+
+def _unstamped(name: str, count: int, stamp: object) -> DataError:
+    return DataError(
+        f"all {count} messages of {name} have the same stamp ({stamp}): their publisher does not "
+        "fill header.stamp; mend it there and record again"
     )
 
 
-def _read_velocities(reader: BagReader) -> tuple[list[VelocityEvent], str]:
-    """All velocities and the frame they are given in."""
-    events = [e for e in reader.events(VelocityEvent) if isinstance(e, VelocityEvent)]
-    named = [event.frame_id for event in events if event.frame_id]
-    return events, named[0] if named else DEFAULT_BASE_FRAME
+def _survey(reader: BagReader, camera: CameraModel | None) -> _Survey:
+    """Read a bag once; of the images, which are most of its bytes, the stamps alone."""
+    found = _Survey(camera)
+    roles = {getattr(reader.topics, role): role for role in _ROLES}
+    roles.pop("", None)
+    for raw in reader.raw_messages(*roles):
+        role = roles[raw.topic]
+        if role == "image" and len(raw.cdr) >= STAMP_END:
+            found.add_image(raw.time_ns, serialised_stamp(raw.cdr))
+        is_known = (role == "image" and found.optical_frame) or (
+            role == "camera_info" and found.camera
+        )
+        for event in [] if is_known else reader.parse(raw, role):
+            found.add(event)
+    return found
 
 
-def _find_extrinsics(reader: BagReader, camera: CameraModel, base_frame: str) -> np.ndarray:
-    optical_frame = _optical_frame(reader, camera)
-    transforms = StaticTransforms()
-    for event in reader.events(TransformEvent):
-        if isinstance(event, TransformEvent):
-            transforms.add(event.parent, event.child, event.T_parent_child)
-    if not (reader.topics.velocity or reader.topics.pose_truth) and not len(transforms):
+def _extrinsics(
+    transforms: StaticTransforms, base_frame: str, optical_frame: str, is_measured: bool
+) -> np.ndarray:
+    """``T_base_camera`` by the bag's static transforms."""
+    if not is_measured and not len(transforms):
         # nothing is measured in the base: any place of the camera serves
         T_base_camera = np.eye(4)
         T_base_camera[:3, :3] = R_BASE_OPTICAL
         return T_base_camera
     return transforms.lookup(base_frame, optical_frame)
-
-
-def _optical_frame(reader: BagReader, camera: CameraModel) -> str:
-    for event in reader.events(ImageEvent):
-        if isinstance(event, ImageEvent) and event.frame_id:
-            return event.frame_id
-        break
-    return camera.frame_id

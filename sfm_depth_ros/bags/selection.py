@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""``BAG@START-END``: a bag, or the part of it between two times, in one word."""
+"""``BAG[@START-END][=WEIGHT]``: a bag, or a part of it, and its weight in a mixture."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from sfm_depth_ros.bags.options import BagOptions
 from sfm_depth_ros.errors import DataError
 
 _NUMBER = r"\d+(?:\.\d*)?|\.\d+"
@@ -26,6 +27,7 @@ class BagSelection:
     start_s: float = 0.0  # Seconds after the first image where the part begins
     # Seconds after the first image where the part ends; inf = to the bag's end
     end_s: float = math.inf
+    options: BagOptions | None = None  # Values that replace what the bag holds or lacks
 
     @classmethod
     def parse(cls, text: str | Path) -> BagSelection:
@@ -55,7 +57,7 @@ class BagSelection:
 
     @property
     def name(self) -> str:
-        """What people call it: the bag's name with the part, as it can be typed again."""
+        """The bag's name with the part, as it can be typed again."""
         bag = self.path.name or str(self.path)
         if self.is_whole:
             return bag
@@ -70,3 +72,31 @@ class BagSelection:
             first_stamp_ns: The stamp of the bag's first image.
         """
         return self.start_s <= (stamp_ns - first_stamp_ns) * 1e-9 < self.end_s
+
+
+_SYNTAX = re.compile(r"(?P<bag>.+)=(?P<weight>\d+(?:\.\d*)?|\.\d+)")
+
+
+@dataclass(frozen=True)
+class WeightedBag:
+    """A part of a bag in a mixture."""
+
+    selection: BagSelection  # The bag, and which part of it
+    weight: float = 1.0  # How many times as often as without a weight its snippets are drawn
+
+    @classmethod
+    def parse(cls, text: str) -> WeightedBag:
+        """Read for example ``drive``, ``drive@0-66``, ``drive=2`` or ``drive@66-=0.5``.
+
+        A path that exists is taken as it is, whatever its name.
+
+        Raises:
+            DataError: The part is empty or the weight zero.
+        """
+        match = _SYNTAX.fullmatch(text)
+        if match is None or Path(text).expanduser().exists():
+            return cls(BagSelection.parse(text))
+        weight = float(match["weight"])
+        if weight <= 0:
+            raise DataError(f"{text}: the weight must be above 0; leave the bag out instead")
+        return cls(BagSelection.parse(match["bag"]), weight)

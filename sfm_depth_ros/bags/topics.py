@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which topic of a bag is the camera, its calibration, the odometer and the truth."""
+"""Choice of topics: camera, calibration, odometry and truth of a bag, by type and name."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ VELOCITY_TYPES = (
     "geometry_msgs/msg/TwistStamped",
 )
 NOT_A_CAMERA = ("ground_truth", "depth", "mask", "disparity", "confidence")
+_DEPTH_CAMERA = re.compile(r"depth_?cam(era)?")  # a sensor that has a colour camera too
 _RIGHT = re.compile(r"(?<![a-z])right(?![a-z])")  # a word of the name, as in /camera_right
 _NOT_AN_ODOMETER = ("ground_truth", "ego_motion", "cmd_vel")
 
@@ -39,14 +40,14 @@ class BagTopics:
     right_image: str = ""  # Images of a second camera at the same moments
     right_camera_info: str = ""  # Its calibration, with the baseline in P
     sparse_depth: str = ""  # Measured depth in the camera's image (lidar, stereo)
-    instance_mask: str = ""  # Which moving thing each pixel belongs to
+    instance_mask: str = ""  # Labels of moving things
 
 
 def choose_topics(recorded: Mapping[str, str], wanted: BagTopics | None = None) -> BagTopics:
     """Choose by type and name; what ``wanted`` names is taken as it is.
 
     Args:
-        recorded: Topic name -> type name, as the bag has them.
+        recorded: Topic name -> type name of the topics that have messages.
         wanted: Names that the user gave.
 
     Raises:
@@ -56,7 +57,9 @@ def choose_topics(recorded: Mapping[str, str], wanted: BagTopics | None = None) 
     for field in fields(wanted):
         name = getattr(wanted, field.name)
         if name and name not in recorded:
-            raise DataError(f"the bag has no topic {name!r}; it has {describe(recorded)}")
+            raise DataError(
+                f"the bag has no message on {name!r} ({field.name}); it has {describe(recorded)}"
+            )
     image = wanted.image or _choose(recorded, IMAGE_TYPES, NOT_A_CAMERA, "image")
     right_image = wanted.right_image or _right_image_beside(image, recorded)
     return BagTopics(
@@ -84,8 +87,8 @@ def require_topics(topics: BagTopics, recorded: Mapping[str, str], *roles: str) 
     missing = [role for role in roles if not getattr(topics, role)]
     if missing:
         raise DataError(
-            f"the bag has no topic for {', '.join(missing)}; it has {describe(recorded)}: record "
-            "the missing topics too"
+            f"the bag has no topic for {', '.join(missing)}; it has {describe(recorded)}: name "
+            "the topics by options, or record the missing ones too"
         )
 
 
@@ -101,7 +104,7 @@ def _choose(
         name
         for kind in types
         for name in sorted(recorded, key=_is_right)
-        if recorded[name] == kind and not any(word in name for word in unfit)
+        if recorded[name] == kind and not _is_named(name, unfit)
     ]
     if len(candidates) > 1:
         _logger.info("%s: chose %s among %s", role, candidates[0], ", ".join(candidates))
@@ -109,7 +112,7 @@ def _choose(
 
 
 def _camera_info_of(image: str, recorded: Mapping[str, str]) -> str:
-    """The calibration beside the image (``<camera>/camera_info``), else the only one."""
+    """``camera_info`` in the image's namespace, else the only one."""
     infos = [name for name, kind in recorded.items() if kind in CAMERA_INFO_TYPES]
     camera = image.removesuffix("/compressed").rpartition("/")[0]
     if f"{camera}/camera_info" in infos:
@@ -117,9 +120,15 @@ def _camera_info_of(image: str, recorded: Mapping[str, str]) -> str:
     infos = [
         name
         for name in infos
-        if not any(word in name for word in NOT_A_CAMERA) and _is_right(name) == _is_right(image)
+        if not _is_named(name, NOT_A_CAMERA) and _is_right(name) == _is_right(image)
     ]
     return infos[0] if len(infos) == 1 else ""
+
+
+def _is_named(name: str, words: tuple[str, ...]) -> bool:
+    """Whether a topic's own name or the one above it holds a word; "ground_truth" anywhere."""
+    own = "/".join(_DEPTH_CAMERA.sub("", name).removesuffix("/compressed").split("/")[-2:])
+    return any(word in own or (word == "ground_truth" and word in name) for word in words)
 
 
 def _is_right(name: str) -> bool:
@@ -131,7 +140,7 @@ def _right_image_beside(image: str, recorded: Mapping[str, str]) -> str:
     names = [
         name for name, kind in recorded.items()
         if kind == recorded.get(image) and name != image and _is_right(name)
-        and not any(word in name for word in NOT_A_CAMERA)
+        and not _is_named(name, NOT_A_CAMERA)
     ]  # fmt: skip
     return names[0] if len(names) == 1 and not _is_right(image) else ""
 

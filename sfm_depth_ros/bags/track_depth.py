@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sparse metric depth without a sensor for it, by structure from motion with known motion.
 
-Corners followed through several images, and the odometer's way between them, make triangles. A
+Corners followed through several images, and the odometer's path between them, make triangles. A
 network learns metres from these some hundred points of an image much faster than from image
-reconstruction alone, which has a gradient only where a pixel's neighbours happen to point the
-right way. What moves by itself leaves its epipolar lines in one of the views and is dropped.
+reconstruction alone, whose gradient depends on a pixel's nearest neighbours. A corner on something
+that moves leaves its epipolar line in one of the views and is dropped.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ REACH = 4  # images before and after the target that corners are followed into
 LONGEST_NS = 1_000_000_000  # an image farther away in time than this is not looked at
 _CORNERS, _QUALITY, _SPACING = 1200, 0.003, 7  # of the target, pixels between them
 _EDGE = 15  # pixels around what has no source, where no corner may lie
-_FEWEST = 30  # corners that must reach a view for its turn to be found
+_FEWEST = 30  # corners that must reach a view for its rotation to be refined
 _FEWEST_VIEWS = 2
 _MIN_PARALLAX = 2.0  # pixels
 _MAX_ERROR = 1.2  # pixels that the point may be off in any view
 _NEAREST, _FARTHEST = 1.0, 100.0  # metres
-_TURN_STEPS = 4
+_ROTATION_STEPS = 4
 _SMALLEST_SIGMA = 0.15  # pixels: no tracker is better
 _NORMAL_MAD = 1.4826
 
@@ -67,7 +67,7 @@ class PointDepths:
 
 @dataclass(frozen=True)
 class _View:
-    """Where the target's corners are seen from another place."""
+    """Corners of the target as another image sees them."""
 
     alive: np.ndarray  # (N,) bool
     seen: np.ndarray  # (N, 3) rays with z = 1
@@ -77,7 +77,7 @@ class _View:
 def track_depths(
     frames: Iterable[Frame], velocities: VelocityBuffer, reach: int = REACH
 ) -> Iterator[PointDepths]:
-    """Depth of corners, image by image; images that say nothing are passed over.
+    """Depth of corners, image by image; images without any are passed over.
 
     Args:
         frames: Images of one camera in the order of time, as large as they come.
@@ -146,7 +146,9 @@ def _follow(
             return
         seen = _rays(pixels, frame.intrinsics)
         focal = frame.intrinsics.fx
-        yield _View(alive, seen, _turned(rays[alive], seen[alive], T_view_target, focal))
+        yield _View(
+            alive, seen, _with_refined_rotation(rays[alive], seen[alive], T_view_target, focal)
+        )
 
 
 def _measured_motion(target: Frame, view: Frame, velocities: VelocityBuffer) -> np.ndarray | None:
@@ -159,19 +161,21 @@ def _measured_motion(target: Frame, view: Frame, velocities: VelocityBuffer) -> 
     return T_earlier_later if view.stamp_ns == earlier else invert(T_earlier_later)
 
 
-def _turned(rays: np.ndarray, seen: np.ndarray, T: np.ndarray, focal: float) -> np.ndarray:
-    """The motion with the small turn that brings the tracks onto their epipolar lines.
+def _with_refined_rotation(
+    rays: np.ndarray, seen: np.ndarray, T: np.ndarray, focal: float
+) -> np.ndarray:
+    """The motion with the small rotation that brings the tracks onto their epipolar lines.
 
     An odometer's heading is not good to a pixel. Gauss-Newton on the distance from the line,
     with Geman-McClure weights; the translation stays the odometer's.
     """
     rotation, translation = T[:3, :3], T[:3, 3]
-    for _ in range(_TURN_STEPS):
-        turned = rays @ rotation.T
-        normal = np.cross(translation, turned)  # (N, 3), of the epipolar planes
+    for _ in range(_ROTATION_STEPS):
+        rotated = rays @ rotation.T
+        normal = np.cross(translation, rotated)  # (N, 3), of the epipolar planes
         length = np.maximum(np.linalg.norm(normal[:, :2], axis=1), 1e-9)
         errors = focal * np.sum(normal * seen, axis=1) / length
-        along, across = turned @ translation, np.sum(turned * seen, axis=1)
+        along, across = rotated @ translation, np.sum(rotated * seen, axis=1)
         jacobian = seen * along[:, None] - np.outer(across, translation)
         jacobian *= (focal / length)[:, None]
         sigma = max(_NORMAL_MAD * float(np.median(np.abs(errors))), _SMALLEST_SIGMA)
@@ -189,19 +193,19 @@ def _triangulate(
     """Inverse depth by least squares over all views, and whether every view agrees."""
     square, product = np.zeros(len(rays)), np.zeros(len(rays))
     for view in views:
-        turned, translation = rays @ view.T_view_target[:3, :3].T, view.T_view_target[:3, 3]
-        # seen ~ turned + inverse_depth * translation, up to its third component
+        rotated, translation = rays @ view.T_view_target[:3, :3].T, view.T_view_target[:3, 3]
+        # seen ~ rotated + inverse_depth * translation, up to its third component
         slope = translation[:2] - view.seen[:, :2] * translation[2]  # (N, 2)
-        offset = view.seen[:, :2] * turned[:, 2:] - turned[:, :2]
+        offset = view.seen[:, :2] * rotated[:, 2:] - rotated[:, :2]
         square += view.alive * np.sum(slope * slope, axis=1)
         product += view.alive * np.sum(slope * offset, axis=1)
     inverse_depth = product / np.maximum(square, 1e-12)
     error, parallax = np.zeros(len(rays)), np.zeros(len(rays))
     for view in views:
-        turned, translation = rays @ view.T_view_target[:3, :3].T, view.T_view_target[:3, 3]
-        there = _projected(turned + inverse_depth[:, None] * translation)
+        rotated, translation = rays @ view.T_view_target[:3, :3].T, view.T_view_target[:3, 3]
+        there = _projected(rotated + inverse_depth[:, None] * translation)
         off = focal * np.linalg.norm(there - view.seen[:, :2], axis=1)
-        moved = focal * np.linalg.norm(there - _projected(turned), axis=1)
+        moved = focal * np.linalg.norm(there - _projected(rotated), axis=1)
         error = np.maximum(error, np.where(view.alive, off, 0.0))
         parallax = np.maximum(parallax, np.where(view.alive, moved, 0.0))
     count = np.sum([view.alive for view in views], axis=0)

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Writes rosbag2 folders (mcap or sqlite3) that ``ros2 bag`` reads; needs no ROS."""
+"""Writing of rosbag2 folders (mcap or sqlite3) without ROS, through rosbags."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from sfm_depth_ros.bags.written_messages import BagMessages
 from sfm_depth_ros.camera.camera_model import CameraModel
-from sfm_depth_ros.camera.image_codec import encode_depth
+from sfm_depth_ros.camera.image_files import encode_depth
 from sfm_depth_ros.errors import DataError
+from sfm_depth_ros.message_builder import MessageBuilder
 from sfm_depth_ros.optional import require
 from sfm_depth_ros.snippets.values import Velocity
 
-_CHANNELS = {"rgb8": 3, "bgr8": 3, "mono8": 1, "16UC1": 1, "32FC1": 1}
 _LATCHED_DEPTH = 100  # several messages may hold the tree; late joiners need each
 
 
@@ -48,7 +47,7 @@ class BagWriter:
             raise DataError(f"{path} exists already: choose another name or remove it")
         self._path = Path(path)
         self._store = typesys.get_typestore(typesys.Stores.ROS2_JAZZY)
-        self._messages = BagMessages(self._store.types)
+        self._messages = MessageBuilder(self._store.types.__getitem__, np.asarray)
         self._writer = rosbag2.Writer(path, version=9, storage_plugin=plugins[storage])
         self._connections: dict[str, Any] = {}
         self._writer.open()
@@ -82,21 +81,8 @@ class BagWriter:
             encoding: rgb8, bgr8, mono8, 16UC1 or 32FC1.
             topic: Topic name.
         """
-        if encoding not in _CHANNELS or image[0, 0].size != _CHANNELS[encoding]:
-            raise ValueError(f"an array of shape {image.shape} is no {encoding} image")
-        image = np.ascontiguousarray(image)
-        self._write(
-            topic,
-            "sensor_msgs/msg/Image",
-            stamp_ns,
-            header=self._messages.header(stamp_ns, frame_id),
-            height=image.shape[0],
-            width=image.shape[1],
-            encoding=encoding,
-            is_bigendian=0,
-            step=image.strides[0],
-            data=image.reshape(-1).view(np.uint8),
-        )
+        header = self._messages.header(stamp_ns, frame_id)
+        self._write(topic, stamp_ns, self._messages.image(image, encoding, header))
 
     def write_compressed(
         self,
@@ -107,43 +93,15 @@ class BagWriter:
         topic: str = "/camera/image_raw/compressed",
     ) -> None:
         """Write ``sensor_msgs/CompressedImage`` of a JPEG's or PNG's bytes."""
-        self._write(
-            topic,
-            "sensor_msgs/msg/CompressedImage",
-            stamp_ns,
-            header=self._messages.header(stamp_ns, frame_id),
-            format=format,
-            data=np.frombuffer(data, np.uint8),
-        )
+        header = self._messages.header(stamp_ns, frame_id)
+        self._write(topic, stamp_ns, self._messages.compressed_image(data, format, header))
 
     def write_camera_info(
         self, stamp_ns: int, camera: CameraModel, topic: str = "/camera/camera_info"
     ) -> None:
         """Write ``sensor_msgs/CameraInfo``."""
-        region = self._messages.new(
-            "sensor_msgs/msg/RegionOfInterest",
-            x_offset=0,
-            y_offset=0,
-            height=0,
-            width=0,
-            do_rectify=False,
-        )
-        self._write(
-            topic,
-            "sensor_msgs/msg/CameraInfo",
-            stamp_ns,
-            header=self._messages.header(stamp_ns, camera.frame_id),
-            height=camera.height,
-            width=camera.width,
-            distortion_model=camera.model,
-            d=camera.D,
-            k=camera.K.reshape(-1),
-            r=camera.R.reshape(-1),
-            p=camera.P.reshape(-1),
-            binning_x=0,
-            binning_y=0,
-            roi=region,
-        )
+        header = self._messages.header(stamp_ns, camera.frame_id)
+        self._write(topic, stamp_ns, self._messages.camera_info(camera, header))
 
     def write_odometry(
         self,
@@ -167,16 +125,15 @@ class BagWriter:
             pose_covariance: ``(6, 6)`` of the pose; None = unknown.
             twist_covariance: ``(6, 6)`` of the twist; None = unknown.
         """
-        pose = np.eye(4) if T_odom_base is None else T_odom_base
-        self._write(
-            topic,
-            "nav_msgs/msg/Odometry",
-            velocity.stamp_ns,
-            header=self._messages.header(velocity.stamp_ns, odom_frame),
-            child_frame_id=base_frame,
-            pose=self._messages.pose_with_covariance(pose, pose_covariance),
-            twist=self._messages.twist_with_covariance(velocity, twist_covariance),
+        message = self._messages.odometry(
+            self._messages.header(velocity.stamp_ns, odom_frame),
+            base_frame,
+            np.eye(4) if T_odom_base is None else T_odom_base,
+            pose_covariance,
+            _twist(velocity),
+            twist_covariance,
         )
+        self._write(topic, velocity.stamp_ns, message)
 
     def write_twist(
         self,
@@ -187,12 +144,8 @@ class BagWriter:
     ) -> None:
         """Write ``geometry_msgs/TwistStamped`` or ``TwistWithCovarianceStamped``."""
         header = self._messages.header(velocity.stamp_ns, base_frame)
-        if with_covariance:
-            type_name = "geometry_msgs/msg/TwistWithCovarianceStamped"
-            twist = self._messages.twist_with_covariance(velocity)
-        else:
-            type_name, twist = "geometry_msgs/msg/TwistStamped", self._messages.twist(velocity)
-        self._write(topic, type_name, velocity.stamp_ns, header=header, twist=twist)
+        build = self._messages.twist_with_covariance if with_covariance else self._messages.twist
+        self._write(topic, velocity.stamp_ns, build(header, _twist(velocity)))
 
     def write_static_transform(
         self, stamp_ns: int, parent: str, child: str, T_parent_child: np.ndarray
@@ -205,13 +158,10 @@ class BagWriter:
             child: Frame whose pose it is.
             T_parent_child: ``(4, 4)`` pose of ``child`` in ``parent``, metres.
         """
-        stamped = self._messages.new(
-            "geometry_msgs/msg/TransformStamped",
-            header=self._messages.header(stamp_ns, parent),
-            child_frame_id=child,
-            transform=self._messages.transform(T_parent_child),
-        )
-        self._write("/tf_static", "tf2_msgs/msg/TFMessage", stamp_ns, transforms=[stamped])
+        header = self._messages.header(stamp_ns, parent)
+        stamped = self._messages.transform(header, child, T_parent_child)
+        message = self._messages.new("tf2_msgs/msg/TFMessage", transforms=[stamped])
+        self._write("/tf_static", stamp_ns, message)
 
     def write_depth_truth(
         self, stamp_ns: int, depth: np.ndarray, frame_id: str, topic: str = "/ground_truth/depth"
@@ -257,8 +207,9 @@ class BagWriter:
             )
         self._writer.write(self._connection(topic, type_name), time_ns, cdr)
 
-    def _write(self, topic: str, type_name: str, time_ns: int, **fields: Any) -> None:
-        data = self._store.serialize_cdr(self._messages.new(type_name, **fields), type_name)
+    def _write(self, topic: str, time_ns: int, message: Any) -> None:
+        type_name = message.__msgtype__
+        data = self._store.serialize_cdr(message, type_name)
         self._writer.write(self._connection(topic, type_name), time_ns, data)
 
     def _connection(self, topic: str, type_name: str) -> Any:
@@ -267,6 +218,11 @@ class BagWriter:
                 topic, type_name, typestore=self._store, offered_qos_profiles=_offered_qos(topic)
             )
         return self._connections[topic]
+
+
+def _twist(velocity: Velocity) -> np.ndarray:
+    """``(6,)`` linear m/s and angular rad/s."""
+    return np.concatenate([velocity.linear, velocity.angular])
 
 
 def _offered_qos(topic: str) -> list[Any]:

@@ -1,18 +1,25 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a CameraInfo says of a camera, as a frozen value without ROS."""
+"""Calibrated camera: the contents of a ``CameraInfo`` or a calibration file, without ROS."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import yaml
 
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.geometry.camera import Intrinsics
 
 Numbers = Sequence[float] | np.ndarray
+FISHEYE_MODELS = ("equidistant", "fisheye")  # two names of one model (Kannala and Brandt 2006)
+TRANSPORTS = ("compressed", "theora", "ffmpeg", "zstd")  # last words of image topics
+MAX_PIXELS = 8192 * 4320  # of an image; larger ones come of a damaged message
+REFOCUS = 0.01  # change of K, relative to the focal length, that autofocus and stabilisers make
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +51,7 @@ class CameraModel:
         """Build from flat or shaped numbers, row-major as in CameraInfo.
 
         An all-zero R or P counts as not given (drivers without calibration send that): R is then
-        the identity and P is K.
+        the identity and P is K. An all-zero K beside a P is a stream that is rectified already.
 
         Args:
             K: 3x3 intrinsics of the raw image, pixels.
@@ -59,6 +66,8 @@ class CameraModel:
         Raises:
             DataError: A focal length, size or count of numbers is impossible.
         """
+        if not _is_given(K) and _is_given(P):
+            return cls.from_matrices(_K_of(P), width, height, P=P, frame_id=frame_id)
         K = _shaped("K", K, (3, 3))
         R = _shaped("R", R, (3, 3)) if _is_given(R) else np.eye(3)
         P = _shaped("P", P, (3, 4)) if _is_given(P) else np.hstack([K, np.zeros((3, 1))])
@@ -74,11 +83,18 @@ class CameraModel:
             intrinsics.matrix, intrinsics.width, intrinsics.height, frame_id=frame_id
         )
 
+    def of_rectified_stream(self) -> CameraModel:
+        """The camera of the image that ``image_proc`` rectified by this calibration: P alone."""
+        return CameraModel.from_matrices(
+            _K_of(self.P), self.width, self.height, P=self.P, frame_id=self.frame_id
+        )
+
     @property
     def is_distorted(self) -> bool:
         """Whether rectifying moves pixels at all."""
         return bool(
             np.any(self.D != 0)
+            or self.model in FISHEYE_MODELS  # no pinhole even where all coefficients are zero
             or not np.allclose(self.R, np.eye(3), atol=1e-9)
             or not np.allclose(self.P[:, :3], self.K, rtol=1e-6, atol=1e-6)
         )
@@ -89,14 +105,27 @@ class CameraModel:
         return _intrinsics(self.P, self.width, self.height)
 
     def is_same(self, other: CameraModel) -> bool:
-        """Whether both describe the same optics and size (a changed stamp changes nothing)."""
+        """Whether both are one camera, possibly refocused: K and P may differ by a percent."""
+        tolerance = REFOCUS * float(self.K[0, 0])
+        return self._is_one_lens(other) and all(
+            np.allclose(a, b, rtol=0.0, atol=tolerance)
+            for a, b in ((self.K, other.K), (self.P, other.P))
+        )
+
+    def is_equal(self, other: CameraModel) -> bool:
+        """Whether both describe the same pixels exactly."""
+        return (
+            self._is_one_lens(other)
+            and np.array_equal(self.K, other.K)
+            and np.array_equal(self.P, other.P)
+        )
+
+    def _is_one_lens(self, other: CameraModel) -> bool:
         return (
             (self.width, self.height, self.model, self.frame_id)
             == (other.width, other.height, other.model, other.frame_id)
-            and np.array_equal(self.K, other.K)
             and np.array_equal(self.D, other.D)
             and np.array_equal(self.R, other.R)
-            and np.array_equal(self.P, other.P)
         )
 
     def _check(self) -> None:
@@ -104,8 +133,27 @@ class CameraModel:
         if not np.isfinite(self.D).all():
             raise DataError(f"distortion coefficients are {self.D.tolist()}: calibrate the camera")
         if abs(abs(np.linalg.det(self.R)) - 1.0) > 1e-2:
-            raise DataError("R of camera_info is no rotation: calibrate the camera again")
+            raise DataError("R of camera_info is not a rotation: calibrate the camera again")
+        if self.width * self.height > MAX_PIXELS:
+            raise DataError(
+                f"camera_info describes an image of {self.width}x{self.height}, expected at most "
+                f"{MAX_PIXELS} pixels: check the camera driver"
+            )
         _ = self.rectified
+
+
+def is_rectified_topic(topic: str) -> bool:
+    """Whether an image topic holds rectified images by the names of ``image_proc``.
+
+    ``camera_info`` in the namespace of ``image_rect`` describes the raw image by K and D, the
+    rectified one by P.
+    """
+    *_, name = (word for word in topic.split("/") if word not in TRANSPORTS)
+    return name.startswith("image_rect")
+
+
+def _K_of(P: Numbers | None) -> np.ndarray:
+    return _shaped("P", P, (3, 4))[:, :3]
 
 
 def _intrinsics(M: np.ndarray, width: int, height: int) -> Intrinsics:
@@ -125,3 +173,43 @@ def _shaped(name: str, numbers: Numbers | None, shape: tuple[int, int]) -> np.nd
             f"{shape[0] * shape[1]} finite ones: calibrate the camera"
         )
     return array.reshape(shape)
+
+
+def read_camera_info_file(path: str | Path, frame_id: str = "") -> CameraModel:
+    """Read a calibration.
+
+    Args:
+        path: File with image_width, image_height, camera_matrix, distortion_model,
+            distortion_coefficients, rectification_matrix and projection_matrix; the last two may
+            be missing. ``~`` is the home folder.
+        frame_id: Name of the optical frame, which the file does not hold.
+
+    Raises:
+        DataError: The file is missing, no YAML, or lacks a field.
+    """
+    try:
+        text = Path(path).expanduser().read_text(encoding="utf-8")
+        content = yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise DataError(f"camera_info_file {path} cannot be read: {error}") from error
+    try:
+        return CameraModel.from_matrices(
+            content["camera_matrix"]["data"],
+            content["image_width"],
+            content["image_height"],
+            D=_data(content, "distortion_coefficients") or (),
+            model=content.get("distortion_model", "plumb_bob"),
+            R=_data(content, "rectification_matrix"),
+            P=_data(content, "projection_matrix"),
+            frame_id=frame_id,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(
+            f"camera_info_file {path}: {type(error).__name__} {error}; expected the fields that "
+            "camera_calibration writes (image_width, image_height, camera_matrix, ...)"
+        ) from error
+
+
+def _data(content: dict[str, Any], name: str) -> list[float] | None:
+    matrix = content.get(name)
+    return None if matrix is None else matrix["data"]

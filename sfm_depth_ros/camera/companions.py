@@ -1,11 +1,11 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What other sensors saw beside an image: found by stamp, and brought to the network's image."""
+"""Data of other sensors for an image: matched by stamp, brought to the network's image."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -26,39 +26,58 @@ ItemT = TypeVar("ItemT")
 
 
 class Matched(NamedTuple, Generic[ItemT]):
-    """An item and what came beside it, by role."""
+    """An item and its companions by role."""
 
     item: ItemT
     beside: dict[str, object]
 
 
 class StampMatcher(Generic[ItemT]):
-    """Holds items back until what belongs to them has come, but not for long.
+    """Holds items back until their companions have come, but not for long.
 
     Args:
-        roles: What may come beside an item.
-        delay: How many newer items an incomplete one waits for.
+        roles: Companions that an item may have.
+        delay: Newer items that an incomplete one waits for.
+        reorder: Newer items that each one waits for, so that late items are put in order.
+        tolerances_ns: Largest difference of stamps by role; 2 ms where none is given.
+
+    Attributes:
+        unmatched: Companions without an item, by role.
+        offsets_ns: Smallest difference of stamps that was too large, by role.
     """
 
-    def __init__(self, roles: frozenset[str], delay: int) -> None:
-        self._roles, self._delay = roles, delay if roles else 0
+    def __init__(
+        self,
+        roles: frozenset[str],
+        delay: int,
+        reorder: int = 0,
+        tolerances_ns: Mapping[str, int] | None = None,
+    ) -> None:
+        self._roles, self._delay, self._reorder = roles, delay if roles else 0, reorder
+        self._tolerances = dict.fromkeys(roles, SAME_MOMENT_NS) | dict(tolerances_ns or {})
         self._waiting: deque[tuple[int, ItemT]] = deque()
         self._beside: dict[str, dict[int, object]] = {role: {} for role in roles}
+        self.unmatched: Counter[str] = Counter()
+        self.offsets_ns: dict[str, int] = {}
 
     def add(self, stamp_ns: int, item: ItemT) -> None:
         """Take an item."""
-        self._waiting.append((stamp_ns, item))
+        place = len(self._waiting)
+        while place and self._waiting[place - 1][0] > stamp_ns and self._reorder:
+            place -= 1
+        self._waiting.insert(place, (stamp_ns, item))
 
     def add_beside(self, role: str, stamp_ns: int, value: object) -> None:
-        """Take what belongs to the item with this stamp; the oldest leave."""
+        """Take a companion of the item with this stamp; the oldest leave."""
         kept = self._beside[role]
         kept[stamp_ns] = value
         while len(kept) > MOST_KEPT:
             del kept[min(kept)]
+            self.unmatched[role] += 1
 
     def ready(self) -> Iterator[Matched[ItemT]]:
         """Items that are complete or have waited long enough, in their order."""
-        while self._waiting:
+        while len(self._waiting) > self._reorder:
             if len(self._waiting) <= self._delay and len(self._found()) < len(self._roles):
                 return
             yield self._next()
@@ -67,6 +86,7 @@ class StampMatcher(Generic[ItemT]):
         """All that still wait."""
         while self._waiting:
             yield self._next()
+        self.unmatched.update({role: len(kept) for role, kept in self._beside.items() if kept})
 
     def clear(self) -> None:
         """Forget everything (after a jump in time)."""
@@ -79,25 +99,30 @@ class StampMatcher(Generic[ItemT]):
         return Matched(self._waiting.popleft()[1], found)
 
     def _found(self) -> dict[str, int]:
-        """Stamps of what belongs to the oldest item, by role."""
+        """Stamps of the oldest item's companions, by role."""
         stamp_ns = self._waiting[0][0]
-        nearest = {
-            role: min(kept, key=lambda stamp: abs(stamp - stamp_ns))
-            for role, kept in self._beside.items()
-            if kept
-        }
-        return {r: s for r, s in nearest.items() if abs(s - stamp_ns) <= SAME_MOMENT_NS}
+        found = {}
+        for role, kept in self._beside.items():
+            nearest = min(kept, key=lambda stamp: abs(stamp - stamp_ns), default=None)
+            if nearest is None:
+                continue
+            offset_ns = abs(nearest - stamp_ns)
+            if offset_ns <= self._tolerances[role]:
+                found[role] = nearest
+            else:
+                self.offsets_ns[role] = min(offset_ns, self.offsets_ns.get(role, offset_ns))
+        return found
 
 
 class CompanionPreparer:
-    """Brings what other sensors saw to the network's image of one camera.
+    """Brings data of other sensors to the network's image of one camera.
 
     Args:
         preprocessor: Of the camera.
         right: The second camera, rectified to the first one's orientation; None = none.
 
     Raises:
-        DataError: The second camera's P says no baseline.
+        DataError: The second camera's P holds no baseline.
     """
 
     def __init__(self, preprocessor: Preprocessor, right: CameraModel | None) -> None:
@@ -120,12 +145,12 @@ class CompanionPreparer:
         """The last one where its cameras are still the same, else a new one."""
         if last is not None and last.preprocessor is preprocessor:
             before = last.right
-            if before is right or (before and right and right.is_same(before)):
+            if before is right or (before and right and right.is_equal(before)):
                 return last
         return cls(preprocessor, right)
 
     def attach(self, frame: Frame, beside: Mapping[str, np.ndarray]) -> Frame:
-        """The frame with what came beside it.
+        """The frame with its companions.
 
         Args:
             frame: Of the same camera.
@@ -151,7 +176,7 @@ class CompanionPreparer:
         height, width = image.shape[:2]
         if (width, height) != (self.right.width, self.right.height):
             raise DataError(
-                f"the right image is {width}x{height} but its camera_info says {self.right.width}x"
+                f"the right image is {width}x{height}, its camera_info {self.right.width}x"
                 f"{self.right.height}: publish the camera_info of exactly this image"
             )
         return self._right_map(image)
@@ -164,7 +189,7 @@ def _T_right_left(left: CameraModel, right: CameraModel) -> np.ndarray:
         T[axis, 3] = right.P[axis, 3] / right.P[axis, axis] - left.P[axis, 3] / left.P[axis, axis]
     if np.linalg.norm(T[:3, 3]) < SHORTEST_BASELINE:
         raise DataError(
-            "camera_info of the right image says no baseline: P[3] must be minus "
+            "camera_info of the right image has no baseline: P[3] must be minus "
             "focal length times baseline; calibrate both cameras together"
         )
     return T

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Image encodings and compressed images to ``(H, W, 3)`` uint8 RGB, and back to bytes.
+"""Image encodings to ``(H, W, 3)`` uint8 RGB, to depth and to labels, and back.
 
 Names of encodings are those of ``sensor_msgs/image_encodings``. Buffers may be anything with the
 buffer protocol: bytes, ``array.array``, memoryview, ndarray.
@@ -17,14 +17,12 @@ import numpy as np
 from sfm_depth_ros.errors import DataError
 
 Decoder = Callable[[np.ndarray], np.ndarray]
+WHITE_LEVEL = 65535  # value of white in 16-bit images
+NEARLY_BLACK = 32  # an image without a brighter channel shows nothing
 
 
 def _converted(code: int) -> Decoder:
     return lambda image: cv2.cvtColor(image, code)
-
-
-def _to_8_bit(decoder: Decoder) -> Decoder:
-    return lambda image: decoder(cv2.convertScaleAbs(image, alpha=255.0 / 65535.0))
 
 
 # OpenCV names a Bayer pattern by its second row, ROS by its first: RGGB is OpenCV's "BG".
@@ -45,22 +43,38 @@ _DECODERS: dict[str, tuple[type, int, Decoder]] = {
     "8UC3": (np.uint8, 3, _converted(cv2.COLOR_BGR2RGB)),
     "mono8": (np.uint8, 1, _GREY),
     "8UC1": (np.uint8, 1, _GREY),
-    "mono16": (np.uint16, 1, _to_8_bit(_GREY)),
+    "mono16": (np.uint16, 1, _GREY),
     "yuv422": (np.uint8, 2, _converted(cv2.COLOR_YUV2RGB_UYVY)),
     "uyvy": (np.uint8, 2, _converted(cv2.COLOR_YUV2RGB_UYVY)),
     "yuv422_yuy2": (np.uint8, 2, _converted(cv2.COLOR_YUV2RGB_YUYV)),
     "yuyv": (np.uint8, 2, _converted(cv2.COLOR_YUV2RGB_YUYV)),
     **{f"{name}8": (np.uint8, 1, _converted(code)) for name, code in _BAYER.items()},
-    **{f"{name}16": (np.uint16, 1, _to_8_bit(_converted(code))) for name, code in _BAYER.items()},
+    **{f"{name}16": (np.uint16, 1, _converted(code)) for name, code in _BAYER.items()},
 }
+
+# encoding of a written image -> (sample type, samples per pixel)
+_MESSAGE_PIXELS: dict[str, tuple[np.dtype[Any], int]] = {
+    "rgb8": (np.dtype("u1"), 3),
+    "bgr8": (np.dtype("u1"), 3),
+    "mono8": (np.dtype("u1"), 1),
+    "16UC1": (np.dtype("<u2"), 1),
+    "32FC1": (np.dtype("<f4"), 1),
+}
+_MOST_MILLIMETRES = 65535
 
 
 def decode_image(
-    encoding: str, data: Any, height: int, width: int, step: int, is_bigendian: bool = False
+    encoding: str,
+    data: Any,
+    height: int,
+    width: int,
+    step: int,
+    is_bigendian: bool = False,
+    white_level: int = WHITE_LEVEL,
 ) -> np.ndarray:
     """Decode an uncompressed image.
 
-    rgb8 is not copied: the answer is then a view of ``data`` and as writable as that.
+    rgb8 is not copied: the result is then a view of ``data`` and as writable as that.
 
     Args:
         encoding: Name of the encoding, for example ``"bgr8"``.
@@ -69,6 +83,7 @@ def decode_image(
         width: Columns.
         step: Bytes of a row.
         is_bigendian: Whether samples of two bytes have the high one first.
+        white_level: Value of white in 16-bit encodings: 4095 of a camera with 12 bits.
 
     Returns:
         ``(height, width, 3)`` uint8, RGB.
@@ -82,25 +97,44 @@ def decode_image(
             f"one of: {', '.join(sorted(_DECODERS))}"
         )
     sample, samples, decoder = _DECODERS[encoding]
-    return decoder(_pixels(encoding, data, height, width, step, is_bigendian, sample, samples))
+    pixels = _pixels(encoding, data, height, width, step, is_bigendian, sample, samples)
+    if sample is np.uint16:
+        pixels = cv2.convertScaleAbs(pixels, alpha=255.0 / white_level)
+    try:
+        return decoder(pixels)
+    except cv2.error as error:
+        raise DataError(
+            f"{encoding} image of {width}x{height} cannot be decoded: its size does not fit the "
+            "encoding (colours shared by two columns need an even width)"
+        ) from error
 
 
-def decode_compressed(format: str, data: Any) -> np.ndarray:
-    """Decode a JPEG or PNG (``sensor_msgs/CompressedImage``).
+def debayered(mosaic: np.ndarray, pattern: str) -> np.ndarray:
+    """RGB of a Bayer mosaic.
 
     Args:
-        format: The message's format, for the error message; the bytes say what they are.
-        data: The file's bytes.
+        mosaic: ``(H, W)`` uint8 or uint16.
+        pattern: Encoding, for example ``"bayer_rggb8"``.
 
     Returns:
-        ``(H, W, 3)`` uint8, RGB. An orientation in the file's EXIF is ignored: intrinsics belong
-        to the pixels as they are.
-
-    Raises:
-        DataError: The bytes are no whole image.
+        ``(H, W, 3)`` uint8.
     """
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    return cv2.cvtColor(_imdecode(format, data, flags), cv2.COLOR_BGR2RGB)
+    height, width = mosaic.shape
+    encoding = f"{pattern.rstrip('0123456789')}{8 * mosaic.itemsize}"
+    return decode_image(encoding, mosaic.data, height, width, mosaic.strides[0])
+
+
+def darkness(image: np.ndarray, encoding: str) -> str:
+    """Remark on an image ``(H, W, 3)`` uint8 that shows nearly nothing; "" = it is bright."""
+    brightest = int(image.max())
+    if brightest >= NEARLY_BLACK:
+        return ""
+    remedy = "look at the exposure and at the lens cap"
+    if "16" in encoding:
+        remedy += (
+            ", and give --white-level where the camera has fewer than 16 bits (12 bits: 4095)"
+        )
+    return f"nearly black: the brightest of 255 levels is {brightest} ({encoding}); {remedy}"
 
 
 def decode_depth(
@@ -159,36 +193,44 @@ def decode_labels(
     raise DataError(f"an instance mask has encoding {encoding!r}: publish it as mono8 or 16UC1")
 
 
-def decode_compressed_depth(format: str, data: Any) -> np.ndarray:
-    """Decode a PNG of 16-bit millimetres (``"16UC1; png"``, ``"16UC1; compressedDepth png"``).
+def depth_pixels(depth: np.ndarray, encoding: str) -> np.ndarray:
+    """Pixels of a depth image (REP 118).
+
+    Args:
+        depth: ``(H, W)`` float32 metres; NaN invalid, +Inf beyond range.
+        encoding: ``32FC1``: metres as they are; ``16UC1``: millimetres, 0 where unknown or
+            beyond 65.535 m.
 
     Returns:
-        ``(H, W)`` float32 metres, 0 where unknown.
+        ``(H, W)`` of the encoding's type.
+
+    Raises:
+        ValueError: Another encoding.
     """
-    if "16UC1" not in format:
-        raise DataError(f"compressed depth of format {format!r} is not known; expected 16UC1; png")
-    # compressed_depth_image_transport puts a header of 12 bytes before the file
-    body = memoryview(data)[12:] if "compressedDepth" in format else data
-    millimetres = _imdecode(format, body, cv2.IMREAD_UNCHANGED)
-    if millimetres.dtype != np.uint16 or millimetres.ndim != 2:
-        raise DataError(f"compressed depth {format!r} is no single channel of 16 bit")
-    return millimetres.astype(np.float32) * np.float32(1e-3)
+    if encoding not in ("32FC1", "16UC1"):
+        raise ValueError(f"encoding: expected '32FC1' or '16UC1', got {encoding!r}")
+    if encoding == "16UC1":
+        with np.errstate(invalid="ignore"):
+            millimetres = np.rint(depth * np.float32(1e3))
+            is_known = (millimetres > 0) & (millimetres <= _MOST_MILLIMETRES)
+        depth = np.where(is_known, millimetres, np.float32(0))
+    return depth.astype(_MESSAGE_PIXELS[encoding][0], copy=False)
 
 
-def encode_jpeg(image: np.ndarray, quality: int = 95) -> bytes:
-    """Compress ``(H, W, 3)`` uint8 RGB."""
-    return _imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+def message_pixels(pixels: np.ndarray, encoding: str) -> np.ndarray:
+    """An array as ``sensor_msgs/Image`` holds it: contiguous, of the encoding's type.
 
+    Args:
+        pixels: ``(H, W)`` or ``(H, W, C)``.
+        encoding: rgb8, bgr8, mono8, 16UC1 or 32FC1.
 
-def encode_png(image: np.ndarray) -> bytes:
-    """Compress ``(H, W, 3)`` uint8 RGB, or ``(H, W)`` uint8 or uint16, without loss."""
-    return _imencode(".png", image[..., ::-1] if image.ndim == 3 else image, [])
-
-
-def encode_depth(depth: np.ndarray) -> bytes:
-    """Compress ``(H, W)`` metres to a PNG of 16-bit millimetres; 0 = unknown or beyond 65.5 m."""
-    known = np.isfinite(depth) & (depth > 0) & (depth < 65.535)
-    return encode_png(np.where(known, np.round(depth * 1000.0), 0).astype(np.uint16))
+    Raises:
+        ValueError: The shape does not fit the encoding, or it is another one.
+    """
+    kind, channels = _MESSAGE_PIXELS.get(encoding, (np.dtype("u1"), 0))
+    if channels != (pixels.shape[2] if pixels.ndim == 3 else 1):
+        raise ValueError(f"an array of shape {pixels.shape} is no {encoding} image")
+    return np.ascontiguousarray(pixels.astype(kind, copy=False))
 
 
 def _pixels(
@@ -228,21 +270,3 @@ def _pixels(
             .astype(sample, copy=False)
         )
     return rows if samples == 1 else rows.reshape(height, width, samples)
-
-
-def _imdecode(format: str, data: Any, flags: int) -> np.ndarray:
-    buffer = np.frombuffer(data, np.uint8)
-    image = cv2.imdecode(buffer, flags) if buffer.size else None
-    if image is None:
-        raise DataError(
-            f"compressed image of format {format!r} and {buffer.size} bytes cannot be decoded; "
-            "expected a whole JPEG or PNG"
-        )
-    return image
-
-
-def _imencode(suffix: str, image: np.ndarray, parameters: list[int]) -> bytes:
-    done, buffer = cv2.imencode(suffix, np.ascontiguousarray(image), parameters)
-    if not done:
-        raise ValueError(f"cannot encode an array of {image.shape} {image.dtype} as {suffix}")
-    return buffer.tobytes()

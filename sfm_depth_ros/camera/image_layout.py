@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which part of the rectified image the network sees, and at which size."""
+"""Layout of the network's image: a cut of the rectified image, scaled."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from sfm_depth_ros.camera.lanczos import lanczos
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.geometry.camera import Intrinsics
+from sfm_depth_ros.optional import require
 
 MAX_CUT_SHARE = 1 / 8
 
@@ -34,7 +34,7 @@ class ImageLayout:
     bottom: int  # Row after the cut's last
     scaled_size: tuple[int, int]  # (width, height) of the scaled cut
     cut_rows: int  # Rows taken off the scaled cut's top; negative = rows added there
-    # How it is scaled: area, or lanczos for models that were trained so
+    # Filter: area, or lanczos for models that were trained with it
     resize_filter: str = "area"
 
     @classmethod
@@ -59,9 +59,11 @@ class ImageLayout:
         """
         if resize_filter not in FILTERS:
             raise DataError(
-                f"model.json asks for the filter {resize_filter!r}, expected "
+                f"model.json names the filter {resize_filter!r}, expected "
                 f"{' or '.join(FILTERS)}; update sfm_depth_ros"
             )
+        if resize_filter == "lanczos":
+            require("PIL.Image")  # absent, it is named before the first image
         if input_width < multiple or input_width % multiple:
             raise ValueError(f"input_width: expected a multiple of {multiple}, got {input_width}")
         left, top, right, bottom = _cropped_area(area, crop)
@@ -120,9 +122,9 @@ class ImageLayout:
         pixels, targets = self._scattering
         values = depth.reshape(-1)[pixels]
         known = np.isfinite(values) & (values > 0)
-        answer = np.zeros(self.valid.shape, np.float32)
-        answer.reshape(-1)[targets[known]] = values[known]
-        return answer
+        result = np.zeros(self.valid.shape, np.float32)
+        result.reshape(-1)[targets[known]] = values[known]
+        return result
 
     def sample(self, values: np.ndarray) -> np.ndarray:
         """Nearest of ``(H, W)`` at the centre of each network pixel; 0 in added rows."""
@@ -139,10 +141,10 @@ class ImageLayout:
         height, width = self.valid.shape
         left, right = np.searchsorted(columns, (0, width))
         top, bottom = np.searchsorted(rows, (max(0, -self.cut_rows), height))
-        answer = np.full((self.source.height, self.source.width), np.nan, np.float32)
+        result = np.full((self.source.height, self.source.width), np.nan, np.float32)
         known = depth[rows[top:bottom]].take(columns[left:right], axis=1)
-        answer[top:bottom, left:right] = known
-        return answer
+        result[top:bottom, left:right] = known
+        return result
 
     @cached_property
     def _columns_and_rows(self) -> tuple[np.ndarray, np.ndarray]:
@@ -152,7 +154,7 @@ class ImageLayout:
 
     @cached_property
     def coordinates(self) -> tuple[np.ndarray, np.ndarray]:
-        """Where each column and row of the whole image lies in the network's (maybe outside)."""
+        """Column ``(W,)`` and row ``(H,)`` of the image in the network's, maybe outside of it."""
         a, b = self.source, self.intrinsics
         x = (np.arange(a.width) - a.cx) * (b.fx / a.fx) + b.cx
         y = (np.arange(a.height) - a.cy) * (b.fy / a.fy) + b.cy
@@ -190,6 +192,20 @@ def area_average(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         half = image.shape[1] // 2, image.shape[0] // 2
         image = cv2.resize(image, half, interpolation=cv2.INTER_AREA)
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def lanczos(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Scale an image by Pillow's antialiased Lanczos, the filter that imported models learnt with.
+
+    Args:
+        image: ``(H, W, 3)`` uint8.
+        size: (width, height) wanted.
+
+    Returns:
+        ``(height, width, 3)`` uint8, a copy.
+    """
+    pillow = require("PIL.Image")
+    return np.array(pillow.fromarray(image).resize(size, pillow.Resampling.LANCZOS))
 
 
 FILTERS = {"area": area_average, "lanczos": lanczos}

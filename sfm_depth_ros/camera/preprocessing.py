@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From the camera's image to the network's: rectify, crop, scale uniformly; and depth back.
+"""Mapping of the camera's image to the network's (rectify, crop, scale), and of depth back.
 
 One filter for shrinking, area averaging, in training, export and live; imported models may ask
 for the one that they were trained with. A distorted image is rectified and scaled in one linear
@@ -11,19 +11,40 @@ by two or more and alias.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
+import cv2
 import numpy as np
 
 from sfm_depth_ros.camera.camera_model import CameraModel
-from sfm_depth_ros.camera.camera_truth import CameraTruth
 from sfm_depth_ros.camera.image_layout import ImageLayout
 from sfm_depth_ros.camera.rectification import Rectification
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.snippets.values import Frame
 
+
+@dataclass(frozen=True, eq=False)
+class CameraTruth:
+    """True depth of a rectified image, any size."""
+
+    depth: np.ndarray  # `(H, W)` float32 metres along the rectified optical axis, 0 = unknown
+    # `(W,)` float64 where each column's centre lies in the network's image; may lie outside of
+    # what the network sees
+    columns: np.ndarray
+    rows: np.ndarray  # `(H,)` float64 the same for each row
+
+    @classmethod
+    def at_network_size(cls, depth: np.ndarray) -> CameraTruth:
+        """Truth ``(h, w)`` in metres that has the network image's own pixels."""
+        height, width = depth.shape
+        return cls(depth, np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64))
+
+
 __all__ = ["CameraModel", "Preprocessor"]
+
+_SAME_ASPECT = 0.02  # relative difference of the factors in both directions
 
 
 class Preprocessor:
@@ -44,7 +65,7 @@ class Preprocessor:
             input_width: Width of the network's image in pixels, a multiple of ``multiple``.
             crop: Shares of the rectified image cut off [top, bottom, left, right].
             multiple: What width and height must be multiples of.
-            resize_filter: ``"area"``, or ``"lanczos"`` for models that were trained so.
+            resize_filter: ``"area"``, or ``"lanczos"`` for models that were trained with it.
 
         Raises:
             DataError: The image is smaller than the network needs.
@@ -68,7 +89,7 @@ class Preprocessor:
 
     @property
     def input_intrinsics(self) -> Intrinsics:
-        """Pinhole of the rectified image at the camera's size: of ``to_input``'s answer."""
+        """Pinhole of the rectified image at the camera's size: of ``to_input``'s result."""
         return self.camera.rectified
 
     @property
@@ -118,13 +139,25 @@ class Preprocessor:
 
     def for_camera(self, camera: CameraModel) -> Preprocessor:
         """This one where the calibration is the same, else a new one for the new calibration."""
-        return self if camera.is_same(self.camera) else Preprocessor(camera, *self._arguments)
+        return self if camera.is_equal(self.camera) else Preprocessor(camera, *self._arguments)
 
     def for_width(self, width: int) -> Preprocessor:
         """This one for a network's image of another width, or the widest that the camera has."""
         _, crop, multiple, resize_filter = self._arguments
         width = min(width, self.columns) // multiple * multiple
         return Preprocessor(self.camera, width, crop, multiple, resize_filter)
+
+    def enlarged_depth(self, depth: np.ndarray) -> np.ndarray:
+        """True depth ``(H, W)`` of the camera's view at the camera's size.
+
+        A truth that is smaller by one factor in both directions is enlarged without blending; any
+        other one is returned as it is.
+        """
+        width, height = self.camera.width, self.camera.height
+        factors = width / depth.shape[1], height / depth.shape[0]
+        if min(factors) > 1.0 and abs(factors[0] / factors[1] - 1.0) < _SAME_ASPECT:
+            return cv2.resize(depth, (width, height), interpolation=cv2.INTER_NEAREST)
+        return depth
 
     def resize_depth(self, depth: np.ndarray) -> np.ndarray:
         """Bring true depth to the network's image, without blending neighbours.
@@ -187,6 +220,6 @@ class Preprocessor:
         height, width = image.shape[:2]
         if (width, height) != (self.camera.width, self.camera.height):
             raise DataError(
-                f"{name} is {width}x{height} but camera_info says {self.camera.width}x"
+                f"{name} is {width}x{height} but camera_info is for {self.camera.width}x"
                 f"{self.camera.height}: publish the camera_info of exactly this image"
             )

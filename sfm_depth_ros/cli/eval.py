@@ -8,6 +8,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
+from sfm_depth_ros.cli.bag_options import add_bag_arguments, selected
 from sfm_depth_ros.cli.evaluation.table import table
 from sfm_depth_ros.cli.frame_counter import FrameCounter
 from sfm_depth_ros.cli.inference_options import add_inference_arguments, node_config
@@ -30,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="rosbag2 with images; truth in /ground_truth/depth and /ground_truth/odom where "
         "there is any; BAG@START-END is the part between two times, seconds after the first image",
     )
+    add_bag_arguments(parser)
     _add_protocol_arguments(parser)
     parser.add_argument(
         "--stereo-baseline",
@@ -101,8 +103,9 @@ def run(options: argparse.Namespace) -> int:
         options.flip,
     )
     scenes = _scene_chooser(options)
+    bags = selected(options, options.bags)
     folder = read_model_folder(options.model)
-    stereo = evaluate_stereo(options.bags, protocol) if options.stereo_baseline else {}
+    stereo = evaluate_stereo(bags, protocol) if options.stereo_baseline else {}
     counter = FrameCounter("eval")
 
     def watch(done: EvaluatedFrame) -> None:
@@ -111,7 +114,7 @@ def run(options: argparse.Namespace) -> int:
             scenes.add(done)
 
     evaluator = Evaluator(folder, node_config(options), protocol, on_frame=watch)
-    drives = evaluator.evaluate_bags(options.bags)
+    drives = evaluator.evaluate_bags(bags)
     counter.end()
     report = report_of(folder.model_id, drives, protocol)
     if options.stereo_baseline:

@@ -172,7 +172,7 @@ def _set_unit(options: argparse.Namespace, found: ImportedNetworks, pose: nn.Mod
 
 
 def _metadata(options: argparse.Namespace, found: ImportedNetworks) -> dict[str, Any]:
-    from sfm_depth_ros.networks.published.families import FORMATS as KNOWN
+    from sfm_depth_ros.networks.published.import_checkpoint import FORMATS as KNOWN
     from sfm_depth_ros.networks.published.import_checkpoint import files_of
 
     files = [

@@ -63,13 +63,14 @@ def run(options: argparse.Namespace) -> int:
 
     _check_names(options.images)
     folder = read_model_folder(options.model)
+    is_upright = options.camera_info is None
     config = node_config(options, output_size=options.output_size)
-    camera = _camera(options, _read(options.images[0]))
+    camera = _camera(options, _read(options.images[0], is_upright))
     estimator = DepthEstimator(folder, camera, config)
     try:
         for path in options.images:
             estimator.reset()
-            _write(options.out, path.stem, estimator.estimate(_read(path), 0))
+            _write(options.out, path.stem, estimator.estimate(_read(path, is_upright), 0))
             print(f"{options.out / path.stem}_depth.png")
     finally:
         estimator.close()
@@ -77,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _camera(options: argparse.Namespace, image: np.ndarray) -> CameraModel:
-    from sfm_depth_ros.camera.camera_info_file import read_camera_info_file
+    from sfm_depth_ros.camera.camera_model import read_camera_info_file
     from sfm_depth_ros.camera.preprocessing import CameraModel
     from sfm_depth_ros.geometry.camera import Intrinsics
 
@@ -99,11 +100,12 @@ def _check_names(images: list[Path]) -> None:
         )
 
 
-def _read(path: Path) -> np.ndarray:
-    from sfm_depth_ros.camera.image_codec import decode_compressed
+def _read(path: Path, is_upright: bool) -> np.ndarray:
+    """Pixels, rotated as EXIF demands where no calibration belongs to them as they are."""
+    from sfm_depth_ros.camera.image_files import decode_compressed
 
     try:
-        return decode_compressed(path.suffix.lstrip("."), path.read_bytes())
+        return decode_compressed(path.suffix.lstrip("."), path.read_bytes(), is_upright=is_upright)
     except OSError as error:
         raise DataError(
             f"{path} cannot be read ({error.strerror}); give JPEG or PNG files"
@@ -115,7 +117,7 @@ def _read(path: Path) -> np.ndarray:
 def _write(folder: Path, name: str, result: DepthResult) -> None:
     import numpy as np
 
-    from sfm_depth_ros.camera.image_codec import encode_depth, encode_png
+    from sfm_depth_ros.camera.image_files import encode_depth, encode_png
     from sfm_depth_ros.estimation.depth_views import depth_to_color
 
     array = io.BytesIO()

@@ -121,7 +121,7 @@ def _tensorrt() -> dict[str, str]:
 
 
 def _model(models_dir: str) -> dict[str, Any]:
-    from sfm_depth_ros.model_folder.folder import resolve_model
+    from sfm_depth_ros.model_folder.history import resolve_model
     from sfm_depth_ros.share import SHIPPED_MODEL, share_path
 
     try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from sfm_depth_ros.cli.bag_options import add_bag_arguments, bag_options
 from sfm_depth_ros.cli.frame_counter import FrameCounter
 from sfm_depth_ros.cli.inference_options import add_inference_arguments, node_config
 from sfm_depth_ros.config.schema import DepthNodeConfig
@@ -17,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     defaults = DepthNodeConfig()
     add_inference_arguments(parser)
     parser.add_argument("bag", metavar="BAG", help="rosbag2 to read")
+    add_bag_arguments(parser)
     parser.add_argument(
         "--out", type=Path, required=True, metavar="BAG", help="rosbag2 to write; must not exist"
     )
@@ -53,7 +55,12 @@ def run(options: argparse.Namespace) -> int:
     )
     counter = FrameCounter("replay")
     counts = replay(
-        read_model_folder(options.model), options.bag, options.out, config, on_image=counter
+        read_model_folder(options.model),
+        options.bag,
+        options.out,
+        config,
+        options=bag_options(options),
+        on_image=counter,
     )
     counter.end()
     print(

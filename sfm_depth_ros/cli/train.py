@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sfm_depth_ros.bags.selection import BagSelection
-from sfm_depth_ros.bags.weighted_bag import WeightedBag
+from sfm_depth_ros.bags.selection import BagSelection, WeightedBag
+from sfm_depth_ros.cli.bag_options import add_bag_arguments, selected
 from sfm_depth_ros.cli.output_paths import output_file, sole_writer, write_whole
 from sfm_depth_ros.cli.progress_bar import ProgressBar
 from sfm_depth_ros.cli.recipe_file import recipe_file
@@ -87,11 +87,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     parser.add_argument("--licence", metavar="TEXT", help="licence written into the model")
     parser.add_argument("--json", type=output_file, metavar="FILE", help="write the report here")
+    add_bag_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Train, save the model, report."""
     recipe = _recipe(options)
+    _apply_bag_options(options)
     torch = require("torch")
     from sfm_depth_ros.model_folder.folder import read_model_folder
     from sfm_depth_ros.training.offline.processes import Processes
@@ -124,6 +126,15 @@ def run(options: argparse.Namespace) -> int:
             if options.json:
                 write_whole(options.json, json.dumps(report, indent=2) + "\n")
     return 0
+
+
+def _apply_bag_options(options: argparse.Namespace) -> None:
+    chosen = selected(options, [bag.selection for bag in options.bags])
+    options.bags = [
+        dataclasses.replace(bag, selection=selection)
+        for bag, selection in zip(options.bags, chosen, strict=True)
+    ]
+    options.validate = selected(options, options.validate)
 
 
 def _recipe(options: argparse.Namespace) -> RecipeConfig:

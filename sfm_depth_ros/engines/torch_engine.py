@@ -21,8 +21,7 @@ from sfm_depth_ros.engines.base import EngineRequest, check_input, check_output,
 from sfm_depth_ros.engines.torch_cuda_graph import CudaGraph
 from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.model_folder.loading import load_network
-from sfm_depth_ros.networks.folding import fold_batch_norm
-from sfm_depth_ros.networks.memory_format import channels_last
+from sfm_depth_ros.networks.acceleration import channels_last, fold_batch_norm
 
 # By device: what autocast computes convolutions in; None = as the weights are.
 PRECISIONS: dict[str, dict[str, torch.dtype | None]] = {

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from sfm_depth_ros.camera.image_codec import depth_pixels
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.estimation.depth_views import depth_to_points
 from sfm_depth_ros.estimation.model_session import SessionOutput
@@ -49,19 +50,8 @@ class DepthResult:
         return self.frame.image
 
     def depth_as(self, encoding: str) -> np.ndarray:
-        """``depth`` as an image message holds it.
-
-        Args:
-            encoding: ``"32FC1"``: float32 metres as they are; ``"16UC1"``: uint16 millimetres,
-                0 where invalid, out of range or beyond 65.5 m (REP 118).
-        """
-        if encoding == "32FC1":
-            return self.depth
-        if encoding != "16UC1":
-            raise ValueError(f"encoding: expected '32FC1' or '16UC1', got {encoding!r}")
-        with np.errstate(invalid="ignore"):
-            known = self.depth < 65.535
-        return np.where(known, np.round(1e3 * self.depth), 0).astype(np.uint16)
+        """``depth`` as an image message of an encoding holds it, see ``depth_pixels``."""
+        return depth_pixels(self.depth, encoding)
 
     @property
     def stages_ms(self) -> dict[str, float]:

@@ -14,9 +14,9 @@ from sfm_depth_ros.camera.preprocessing import CameraModel, Preprocessor
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.engines.base import NETWORKS, Engine, input_channels, run, takes_bytes
 from sfm_depth_ros.errors import EngineError
+from sfm_depth_ros.geometry.depth import canonical_to_depth, canonical_to_motion
 from sfm_depth_ros.geometry.frames import rotation_matrix
 from sfm_depth_ros.model_folder.folder import ModelFolder
-from sfm_depth_ros.networks.focal import canonical_to_depth, canonical_to_motion
 
 _logger = logging.getLogger(__name__)
 CreateEngine = Callable[..., Engine]

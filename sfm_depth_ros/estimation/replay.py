@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from sfm_depth_ros.bags.events import ImageEvent
-from sfm_depth_ros.bags.message_events import message_events
-from sfm_depth_ros.bags.reader import BagReader, RawMessage
+from sfm_depth_ros.bags.options import BagOptions
+from sfm_depth_ros.bags.reader import BagReader
 from sfm_depth_ros.bags.rig import BagRig, read_rig
 from sfm_depth_ros.bags.topics import require_topics
 from sfm_depth_ros.bags.writer import BagWriter
@@ -51,6 +51,7 @@ def replay(
     out: str | Path,
     config: DepthNodeConfig,
     *,
+    options: BagOptions | None = None,
     create_engine: CreateEngine = create_engine_for,
     on_image: Callable[[int], None] | None = None,
 ) -> ReplayCounts:
@@ -61,23 +62,25 @@ def replay(
         bag: The rosbag2 to read.
         out: The rosbag2 to write; it must not exist.
         config: As for depth_node; ``odom_frame``, ``depth_encoding`` and ``output_size`` count.
+        options: Values that replace what the bag holds or lacks.
         create_engine: What makes engines.
         on_image: Called with the number of images done, for progress.
 
     Raises:
         DataError: The bag lacks images or calibration, or ``out`` exists.
     """
-    counts = ReplayCounts()
-    with BagReader(bag) as reader:
-        require_topics(reader.topics, reader.recorded, "image", "camera_info")
-        rig = read_rig(reader, config.max_velocity_gap)
+    counts, options = ReplayCounts(), options or BagOptions()
+    with BagReader(bag, options.topics) as reader:
+        roles = ["image"] if options.camera else ["image", "camera_info"]
+        require_topics(reader.topics, reader.recorded, *roles)
+        rig = read_rig(reader, config.max_velocity_gap, options)
         estimator = DepthEstimator(folder, rig.camera, config, create_engine)
         try:
             with BagWriter(out) as writer:
                 recorder = _Recorder(writer, rig, config)
                 for image in _copied(reader, writer):
                     counts.images += 1
-                    _replay_image(estimator, image, rig, recorder, counts)
+                    _replay_image(estimator, image, options.white_level, rig, recorder, counts)
                     if on_image:
                         on_image(counts.images)
         finally:
@@ -96,24 +99,20 @@ def _copied(reader: BagReader, writer: BagWriter) -> Iterator[ImageEvent]:
                 left_out.add(raw.topic)
                 _logger.warning("%s", error)
         if raw.topic == reader.topics.image:
-            yield from _images(raw)
-
-
-def _images(raw: RawMessage) -> Iterator[ImageEvent]:
-    for event in message_events("image", raw.time_ns, raw.topic, raw.message):
-        if isinstance(event, ImageEvent):
-            yield event
+            events = reader.parse(raw, "image")
+            yield from (event for event in events if isinstance(event, ImageEvent))
 
 
 def _replay_image(
     estimator: DepthEstimator,
     image: ImageEvent,
+    white_level: int,
     rig: BagRig,
     recorder: _Recorder,
     counts: ReplayCounts,
 ) -> None:
     try:
-        pixels = image.decode()
+        pixels = image.decode(white_level)
         result = estimator.estimate(pixels, image.stamp_ns, image.frame_id, rig.velocities)
     except DataError as error:
         _logger.warning("image at %d ns left out: %s", image.stamp_ns, error)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sfm_depth_ros.camera.camera_truth import CameraTruth
+from sfm_depth_ros.camera.preprocessing import CameraTruth
 from sfm_depth_ros.estimation.depth_result import DepthResult
 from sfm_depth_ros.evaluation.depth_errors import (
     DepthErrors,

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sfm_depth_ros.camera.camera_truth import CameraTruth
+from sfm_depth_ros.camera.preprocessing import CameraTruth
 from sfm_depth_ros.errors import ConfigError
 from sfm_depth_ros.evaluation.depth_errors import MAX_DEPTH, MIN_DEPTH
 

@@ -34,7 +34,7 @@ class StereoEvaluation:
 
 
 def evaluate_stereo(
-    bags: Sequence[str | Path], protocol: DepthProtocol
+    bags: Sequence[str | Path | BagSelection], protocol: DepthProtocol
 ) -> dict[str, StereoEvaluation]:
     """Match the stereo pairs of bags at the camera's size and judge their depth.
 
@@ -68,7 +68,8 @@ def stereo_report(evaluations: Sequence[StereoEvaluation]) -> dict[str, Any]:
 
 
 def _open(bag: BagSelection) -> BagFrames:
-    with BagReader(bag.path) as reader:
+    topics = bag.options.topics if bag.options else None
+    with BagReader(bag.path, topics) as reader:
         if not (reader.topics.right_image and reader.topics.right_camera_info):
             raise DataError(
                 f"{bag.path} has no second camera: stereo needs images under a name with right, "

@@ -103,7 +103,7 @@ def rotation_vector(rotation: ArrayLike) -> np.ndarray:
 
 
 def twist_to_transform(linear: ArrayLike, angular: ArrayLike, seconds: float) -> np.ndarray:
-    """How a body moves under a constant twist: the exact SE(3) exponential.
+    """Motion of a body under a constant twist: the exact SE(3) exponential.
 
     Args:
         linear: ``(3,)`` m/s in the body's own frame.
@@ -119,6 +119,29 @@ def twist_to_transform(linear: ArrayLike, angular: ArrayLike, seconds: float) ->
     rotation = np.eye(3) + a * cross + b * (cross @ cross)
     arc = np.eye(3) + b * cross + c * (cross @ cross)
     return _transform(rotation, arc @ (np.asarray(linear, dtype=np.float64) * seconds))
+
+
+def transform_logarithm(transform: np.ndarray) -> np.ndarray:
+    """Twist ``(6,)`` (translation, rotation) whose exponential over one second is a ``(4, 4)``."""
+    omega = rotation_vector(transform[:3, :3])
+    angle = float(np.linalg.norm(omega))
+    if angle < 1e-4:
+        factor = 1.0 / 12.0
+    else:
+        half = 0.5 * angle
+        factor = (1.0 - half / np.tan(half)) / angle**2
+    cross = _cross_matrix(omega)
+    linear = (np.eye(3) - 0.5 * cross + factor * cross @ cross) @ transform[:3, 3]
+    return np.concatenate([linear, omega])
+
+
+def adjoint_matrix(transform: np.ndarray) -> np.ndarray:
+    """``(6, 6)`` matrix that carries twists (translation, rotation) from b to a by ``T_a_b``."""
+    rotation = transform[:3, :3]
+    adjoint = np.zeros((6, 6))
+    adjoint[:3, :3] = adjoint[3:, 3:] = rotation
+    adjoint[:3, 3:] = _cross_matrix(transform[:3, 3]) @ rotation
+    return adjoint
 
 
 def _exponential_coefficients(angle: float) -> tuple[float, float, float]:

@@ -44,7 +44,7 @@ def matrix_to_axis_angle(rotation: Tensor) -> Tensor:
 
 
 def motion_to_transform(motion: Tensor) -> Tensor:
-    """Transforms of motions as pose networks say them.
+    """Transforms of motions in the order of pose networks.
 
     Args:
         motion: ``(..., 6)`` as tx, ty, tz (metres), rx, ry, rz (axis times angle, radians).

@@ -1,9 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Inverse warping: sample a source image where the target's points fall in it.
-
-Grids follow ``align_corners=True``: pixel centres at integers, -1 and 1 at the outermost centres.
-"""
+"""Inverse warping of source images to the target, and forward splatting of its depth."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sfm_depth_ros.geometry.pinhole import MIN_Z, backproject, check_intrinsics
+from sfm_depth_ros.geometry.pinhole import MIN_Z, check_intrinsics
 
 _EDGE = 1.0 + 1e-5  # half a hundredth of a pixel of rounding at the image's edge is forgiven
 
@@ -31,37 +28,6 @@ class WarpResult:
     # `(B, H, W, 2)` (`(B, S, H, W, 2)`) where in the source each pixel was sampled: x and y, -1
     # and 1 at the outermost pixels' centres (`grid_to_pixels`)
     grid: Tensor
-
-
-def warp(
-    source: Tensor,
-    target_depth: Tensor,
-    K: Tensor,
-    T_source_target: Tensor,
-    padding: str = "border",
-) -> WarpResult:
-    """Reconstruct the target from one source image.
-
-    Args:
-        source: ``(B, C, H, W)`` image.
-        target_depth: ``(B, 1, H, W)`` metres.
-        K: ``(B, 3, 3)`` intrinsics of both images in pixels.
-        T_source_target: ``(B, 4, 4)``.
-        padding: What lies outside the source: ``"border"`` or ``"zeros"``.
-
-    Returns:
-        The source as seen from the target.
-    """
-    return warp_points(source, backproject(target_depth, K), K, T_source_target, padding)
-
-
-def warp_points(
-    source: Tensor, points: Tensor, K: Tensor, T_source_target: Tensor, padding: str = "border"
-) -> WarpResult:
-    """As ``warp``, from points ``(B, 3, H, W)`` in the target frame, back-projected before."""
-    result = warp_sources(source[:, None], points, K, T_source_target[:, None], padding=padding)
-    image, grid = result.image[:, 0], result.grid[:, 0]
-    return WarpResult(image, result.valid[:, 0], result.depth[:, 0], grid)
 
 
 def warp_sources(
@@ -106,7 +72,7 @@ def project_points(
     residual_translation: Tensor | None = None,
     K_source: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Where the target's points fall in each source; arguments as in ``warp_sources``.
+    """Projections of the target's points into each source; arguments as in ``warp_sources``.
 
     Args:
         points: ``(B, 3, H, W)``.
@@ -123,9 +89,9 @@ def project_points(
     (batch, count), (height, width) = T_source_target.shape[:2], points.shape[-2:]
     to_grid = _grid_projection(K[:, None] if K_source is None else K_source, *size)
     projection = to_grid @ T_source_target[:, :, :3]
-    turn = projection[..., :3].reshape(batch, 3 * count, 3)
+    rotation = projection[..., :3].reshape(batch, 3 * count, 3)
     shift = projection[..., 3].reshape(batch, 3 * count, 1)
-    projected = torch.baddbmm(shift, turn, points.flatten(2))  # (B, 3 S, H W)
+    projected = torch.baddbmm(shift, rotation, points.flatten(2))  # (B, 3 S, H W)
     projected = projected.view(batch * count, 3, height * width)
     if residual_translation is not None:
         each = to_grid.expand(batch, count, 3, 3).reshape(-1, 3, 3)
@@ -141,7 +107,7 @@ def project_points(
 
 
 def sample_sources(sources: Tensor, grid: Tensor, padding: str = "border") -> Tensor:
-    """Sample what belongs to the sources where ``WarpResult.grid`` says.
+    """Sample images, or other maps of the sources, at ``WarpResult.grid``.
 
     Args:
         sources: ``(B, S, C, H, W)``.
@@ -201,3 +167,70 @@ def _check_shapes(
             f"expected residual_translation {(batch, count, 3, *size)}, "
             f"got {tuple(residual_translation.shape)}"
         )
+
+
+# A pixel's footprint in the source, in pixels: approaching by half of its distance doubles it.
+LARGEST_FOOTPRINT = 2
+
+
+@torch.no_grad()
+def splat_depth(pixels: Tensor, depth: Tensor, valid: Tensor, size: tuple[int, int]) -> Tensor:
+    """Depth buffer of points that lie on a grid of pixels: the nearest wins.
+
+    Each point covers as many pixels as its distance from its neighbours on the same surface
+    (at least one, at most ``LARGEST_FOOTPRINT``), so that what comes nearer, and is magnified,
+    leaves no holes through which one would see what lies behind; a step in depth is not bridged.
+
+    Args:
+        pixels: ``(N, H, W, 2)`` columns and rows in the image that is splatted into.
+        depth: ``(N, H, W)`` metres along its optical axis.
+        valid: ``(N, H, W)`` bool; other points are not splatted.
+        size: Height and width of that image.
+
+    Returns:
+        ``(N, height, width)`` metres, infinite where no point falls.
+    """
+    if pixels.shape != (*depth.shape, 2) or depth.ndim != 3 or valid.shape != depth.shape:
+        raise ValueError(
+            "expected pixels (N, H, W, 2), depth and valid (N, H, W), got "
+            f"{tuple(pixels.shape)}, {tuple(depth.shape)} and {tuple(valid.shape)}"
+        )
+    height, width = size
+    columns = _covered(pixels[..., 0], dim=-1, length=width)
+    rows = _covered(pixels[..., 1], dim=-2, length=height)
+    count = len(depth)
+    offset = torch.arange(count, device=depth.device).view(-1, 1, 1) * (height * width)
+    depth = depth.masked_fill(~valid, torch.inf)
+    index = torch.stack([offset + row * width + column for row in rows for column in columns])
+    buffer = depth.new_full((count * height * width,), torch.inf)
+    buffer.scatter_reduce_(0, index.flatten(), depth.expand_as(index).flatten(), "amin")
+    return buffer.view(count, height, width)
+
+
+def surface_step(values: Tensor, dim: int) -> Tensor:
+    """Distance of neighbours along ``dim`` on the same surface, in the values' unit.
+
+    The smaller of the distances to the neighbours before and after: at the edge of a surface only
+    one of them belongs to it.
+
+    Args:
+        values: Any shape, a depth or a position for each pixel.
+        dim: Axis along which neighbours are compared.
+
+    Returns:
+        The shape of ``values``, never negative; zero where there is no neighbour.
+    """
+    if values.shape[dim] < 2:
+        return torch.zeros_like(values)
+    step = values.diff(dim=dim).abs_()
+    first, last = step.narrow(dim, 0, 1), step.narrow(dim, step.shape[dim] - 1, 1)
+    return torch.minimum(torch.cat([first, step], dim), torch.cat([step, last], dim))
+
+
+def _covered(position: Tensor, dim: int, length: int) -> list[Tensor]:
+    """First and last pixels, int64 in [0, length), that points cover along one axis."""
+    half = surface_step(position, dim).clamp_(1, LARGEST_FOOTPRINT).nan_to_num_(1).div_(2)
+    # Half-open intervals around neighbours tile: each pixel's centre lies in exactly one.
+    first = (position - half).ceil_()
+    last = (position + half).ceil_().sub_(1)
+    return [x.nan_to_num_(0).clamp_(0, length - 1).long() for x in (first, last)]

@@ -1,12 +1,12 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Point clouds of two images must lie on one another once the camera's motion is taken out.
+"""ICP loss: alignment of the point clouds of two images under the camera's motion.
 
 After vid2depth (Mahjourian et al., CVPR 2018), which pairs every point with the nearest of the
-other cloud by a search. Here the clouds are images, so that a point's partner is what the other
-camera shows at its pixel (projective association), and what counts is its distance from the
-surface there, not from the sample (point to plane, Chen and Medioni 1992): two images never sample
-the same points, and the distance between samples is no error.
+other cloud by a search. Here the clouds are images: a point's partner is what the other camera
+sees at its pixel (projective association), and its distance from the surface there counts, not
+from the sample (point to plane, Chen and Medioni 1992): two images never sample the same points,
+and the distance between samples is no error.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _FEWEST = 12  # pairs; twice the unknowns of a motion
 
 @dataclass(frozen=True)
 class _Pairs:
-    """Which surface of b each of P points of a lies on; nothing of it is learnt through."""
+    """Surfaces of b that P points of a are paired with; detached."""
 
     index: Tensor  # (N, P) pixel of b
     normal: Tensor  # (N, 3, P) of the surface there
     weight: Tensor  # (N, P): 1 / distance from the camera, 0 = no pair
 
     def distances(self, points: Tensor, cloud: Tensor) -> Tensor:
-        """How far points lie before or behind their surfaces, relative to the camera's distance.
+        """Signed distances of points from their surfaces, relative to those from the camera.
 
         Args:
             points: ``(N, 3, P)``.
@@ -54,12 +54,12 @@ class _Pairs:
 def icp_loss(
     points_a: Tensor, points_b: Tensor, T_b_a: Tensor, K: Tensor, iterations: int = 2
 ) -> tuple[Tensor, Tensor]:
-    """How much the motion must still be corrected, and how unlike the clouds remain then.
+    """Residual motion of the alignment, and distances of the points that remain after it.
 
     The points of a, moved by ``T_b_a``, are aligned with the surfaces of b by ``iterations``
     linearised alignments (Gauss-Newton), each with pairs of its own. The correction, penalised
-    against the identity, teaches the motion alone; the distances that it leaves teach the depths
-    alone, as published. Pairing is not learnt through.
+    against the identity, has a gradient to the motion alone, the remaining distances to the depths
+    alone, as published. Pairing is not differentiable.
 
     Distances count relative to those from the camera, for the error of a predicted depth grows
     with it. (The published residual is in depth's own unit.)
@@ -70,7 +70,7 @@ def icp_loss(
         points_b: ``(B, S, 3, H', W')`` metres, the sources' points in their cameras.
         T_b_a: ``(B, S, 4, 4)``, ``T_source_target``.
         K: ``(B, 3, 3)`` intrinsics in pixels of ``points_b``.
-        iterations: How often pairs are formed and aligned.
+        iterations: Number of pairings and alignments.
 
     Returns:
         Transform residual, mean over motions of |translation|_1 + |axis-angle|_1 (metres and
@@ -86,15 +86,15 @@ def icp_loss(
     moved = _transform(T, a.detach())
     correction = torch.eye(4, dtype=T.dtype, device=T.device).expand(len(T), 4, 4)
     for number in range(iterations):
-        # Only the last alignment is learnt through.
+        # Only the last alignment is differentiable.
         correction = correction.detach()
         placed = _transform(correction, moved)
         near_enough = NEAR_ENOUGH if number == 0 else NEAR_ONCE_ALIGNED
         pairs = _pair(placed.detach(), cloud, K, near_enough)
         step = _alignment(placed, pairs, cloud.flatten(2))
         correction = compose(motion_to_transform(step), correction)
-    turn = matrix_to_axis_angle(correction[:, :3, :3])
-    transform_residual = (correction[:, :3, 3].abs() + turn.abs()).sum(1).mean()
+    rotation = matrix_to_axis_angle(correction[:, :3, :3])
+    transform_residual = (correction[:, :3, 3].abs() + rotation.abs()).sum(1).mean()
     left = pairs.distances(_transform((correction @ T).detach(), a), b).abs()
     point_residual = left.sum() / counted((pairs.weight > 0).sum())
     return transform_residual, point_residual

@@ -24,12 +24,14 @@ class Prediction:
     right_depth: Tensor | None = None  # `(B, 1, H, W)` metres of the second image, likewise
     # Each `(B, S, h, w)` in (0, 1), finest first, or None
     explainability: Sequence[Tensor] | None = None
-    # `(B, S, 3, H, W)` metres that the target's points move by themselves, in the source frames,
-    # or None
+    # `(B, S, 3, H, W)` metres, residual translation of the target's points in the source
+    # frames, or None
     residual_translation: Tensor | None = None
     # `(B, S, 3, H, W)` metres, the same from source to target at the source's pixels, or None
     residual_reverse: Tensor | None = None
-    T_target_source: Tensor | None = None  # `(B, S, 4, 4)` the way back, predicted apart, or None
+    T_target_source: Tensor | None = (
+        None  # `(B, S, 4, 4)` the inverse motion, predicted by its own pass, or None
+    )
 
 
 def check_inputs(observed: SnippetBatch, predicted: Prediction) -> None:

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Means over the pixels that count, also where several processes share one batch.
+"""Masked means, also where several processes share one batch.
 
 A batch that is split over processes has one mean: the sum over all of them divided by the number
 of pixels that count in all of them. So inside :func:`counts_shared_by` every process divides by
@@ -32,7 +32,7 @@ def masked_mean(values: Tensor, used: Tensor) -> Tensor:
 
 
 def counted(count: Tensor) -> Tensor:
-    """What to divide a sum over ``count`` things by: never zero, shared where a batch is.
+    """Divisor of a sum over ``count`` things: never zero, shared where a batch is.
 
     Args:
         count: Scalar number (or sum of weights) of what this process's sum is over.

@@ -1,38 +1,97 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The scale-aware self-supervised objective: a weighted sum of terms, each a function of a scene.
+"""The self-supervised objective: a weighted sum of terms, each a function of the context.
 
-A new term is a function in one of the files named here, a line below, a field of ``LossTerms`` and
-the weight of the same name in ``ObjectiveConfig``.
+A new term is a function in ``terms.py`` or ``reprojection.py``, a line below, a field of
+``LossTerms`` and the weight of the same name in ``ObjectiveConfig``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import dataclasses
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 
 from torch import Tensor
 
 from sfm_depth_ros.config.schema import ObjectiveConfig
-from sfm_depth_ros.losses import depth_terms, motion_terms, reconstruction
+from sfm_depth_ros.losses import reprojection, terms
+from sfm_depth_ros.losses.context import ReprojectionContext
 from sfm_depth_ros.losses.inputs import Prediction
-from sfm_depth_ros.losses.scene import Scene
-from sfm_depth_ros.losses.terms import LossTerms, weight_of, weighted_sum
 from sfm_depth_ros.snippets.batch import SnippetBatch
 
-TERMS: dict[str, Callable[[Scene], Tensor | None]] = {
-    "photometric": reconstruction.photometric,
-    "smoothness": depth_terms.smoothness,
-    "velocity": motion_terms.velocity,
-    "rotation": motion_terms.rotation,
-    "explainability": motion_terms.explainability,
-    "consistency": depth_terms.consistency,
-    "icp": depth_terms.icp,
-    "sparse_depth": depth_terms.sparse_depth,
-    "stereo": reconstruction.stereo,
-    "left_right": depth_terms.left_right,
-    "residual_sparsity": motion_terms.residual_sparsity,
-    "residual_smoothness": motion_terms.residual_smoothness,
-    "cycle": motion_terms.cycle,
+
+@dataclass(frozen=True)
+class LossTerms:
+    """Terms of the objective, unweighted scalars, and the weighted sum that is minimised.
+
+    None is a term of weight 0, or one for which a batch has no data.
+    """
+
+    total: Tensor
+    photometric: Tensor | None = None
+    smoothness: Tensor | None = None
+    velocity: Tensor | None = None  # Metres
+    rotation: Tensor | None = None  # Radians
+    depth_supervision: Tensor | None = None
+    motion_supervision: Tensor | None = None
+    explainability: Tensor | None = None
+    consistency: Tensor | None = None
+    stereo: Tensor | None = None
+    left_right: Tensor | None = None
+    icp: Tensor | None = None
+    sparse_depth: Tensor | None = None
+    residual_sparsity: Tensor | None = None  # Metres
+    residual_smoothness: Tensor | None = None  # Metres per pixel
+    cycle: Tensor | None = None
+
+    def as_floats(self) -> dict[str, float]:
+        """Every known term as a number, for logs and diagnostics."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {name: float(v.detach()) for name, v in values.items() if v is not None}
+
+    def with_supervision(self, parts: Mapping[str, Tensor], weight: float) -> LossTerms:
+        """The same terms with supervised ones added to the total."""
+        total = self.total
+        for value in parts.values():
+            total = total + weight * value
+        return dataclasses.replace(self, total=total, **parts)
+
+
+def weight_of(part: str, config: ObjectiveConfig) -> float:
+    """Weight of a term: the field of its name."""
+    weight: float = getattr(config, f"{part}_weight")
+    return weight
+
+
+def weighted_sum(parts: Mapping[str, Tensor], zero: Tensor, config: ObjectiveConfig) -> LossTerms:
+    """Terms with their sum, each times the configuration's weight of its name.
+
+    Args:
+        parts: Scalars by the name of the field of :class:`LossTerms`.
+        zero: A zero to begin the sum with.
+        config: The weights.
+    """
+    total = zero
+    for name, value in parts.items():
+        total = total + weight_of(name, config) * value
+    return LossTerms(total=total, **parts)
+
+
+TERMS: dict[str, Callable[[ReprojectionContext], Tensor | None]] = {
+    "photometric": reprojection.photometric,
+    "smoothness": terms.smoothness,
+    "velocity": terms.velocity,
+    "rotation": terms.rotation,
+    "explainability": terms.explainability,
+    "consistency": terms.consistency,
+    "icp": terms.icp,
+    "sparse_depth": terms.sparse_depth,
+    "stereo": reprojection.stereo,
+    "left_right": terms.left_right,
+    "residual_sparsity": terms.residual_sparsity,
+    "residual_smoothness": terms.residual_smoothness,
+    "cycle": terms.cycle,
 }
 
 
@@ -42,25 +101,25 @@ def self_supervised_objective(
     config: ObjectiveConfig,
     only: Collection[str] = tuple(TERMS),
 ) -> LossTerms:
-    """How badly depths and motions explain the images and the measured displacements.
+    """Error of depths and motions against the images and the odometer.
 
     Args:
-        observed: What was seen and measured.
-        predicted: What the networks say of it.
+        observed: Images and measurements.
+        predicted: Depths and motions of the networks.
         config: Weights and switches; a term of weight 0 is not computed.
         only: Names of the terms that may be computed.
 
     Returns:
-        The named terms; those that the batch has no data for are left out.
+        The terms; None where the batch has no data for one.
     """
-    scene = Scene(observed, predicted, config)
+    context = ReprojectionContext(observed, predicted, config)
     wanted = [name for name in TERMS if name in only and weight_of(name, config) > 0]
-    parts = {name: TERMS[name](scene) for name in wanted}
+    parts = {name: TERMS[name](context) for name in wanted}
     known = {name: value for name, value in parts.items() if value is not None}
     return weighted_sum(known, predicted.T_source_target.new_zeros(()), config)
 
 
 def needs_source_depths(config: ObjectiveConfig) -> bool:
-    """Whether the sources' depths must be predicted too: it costs as much as the target's each."""
+    """Whether a term needs the sources' depths, a pass of the depth network each."""
     by_terms = config.consistency_weight > 0 or config.icp_weight > 0
     return by_terms or config.self_discovered_mask or config.occlusion_mask == "nearer"

@@ -1,23 +1,22 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which of the target's points a source can see at all: the others have nothing to teach."""
+"""Occlusion masks: which of the target's points a source can see."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from sfm_depth_ros.geometry.splatting import splat_depth, surface_step
-from sfm_depth_ros.geometry.warping import WarpResult, grid_to_pixels
-from sfm_depth_ros.losses.window import box_sum
+from sfm_depth_ros.geometry.warping import WarpResult, grid_to_pixels, splat_depth, surface_step
+from sfm_depth_ros.losses.photometric import box_sum
 
 
 @torch.no_grad()
 def principled_mask(warped: WarpResult, window: int = 1) -> Tensor:
-    """Where the camera's motion leaves the target's points inside the source's view.
+    """Principled mask: where the target's points stay inside the source's view.
 
-    Known from depth and motion alone, without a network (vid2depth, Mahjourian et al., CVPR
-    2018). A window of the photometric error is in view where all of its pixels are.
+    From depth and motion alone, without a network (vid2depth, Mahjourian et al., CVPR 2018). A
+    window of the photometric error is in view where all of its pixels are.
 
     Args:
         warped: The target's points in each source.
@@ -36,7 +35,7 @@ def principled_mask(warped: WarpResult, window: int = 1) -> Tensor:
 def splat_occlusion_mask(
     warped: WarpResult, size: tuple[int, int] | None = None, tolerance: float = 0.05
 ) -> Tensor:
-    """Where nothing else of the target lies before its points, as the source would see them.
+    """Splat mask: where none of the target's points hides another from the source (z-buffer).
 
     The target's points are splatted into a depth buffer of each source; a point is hidden where
     the buffer holds a nearer one. It must be nearer by more than a share of the depth and the
@@ -64,11 +63,10 @@ def splat_occlusion_mask(
 
 @torch.no_grad()
 def nearer_mask(warped: WarpResult, sampled: Tensor) -> Tensor:
-    """Where the target's points lie before what the source itself says is there.
+    """Nearer mask: ``X'_z <= D_s(x')``, points not behind the source's own depth.
 
-    Points that the source says are behind something have come to be hidden; that is judged the
-    other way round, when the images exchange their roles (Depth from Videos in the Wild, Gordon et
-    al., ICCV 2019).
+    Points behind it are occluded in the source (Depth from Videos in the Wild, Gordon et al.,
+    ICCV 2019).
 
     Args:
         warped: The target's points in each source.

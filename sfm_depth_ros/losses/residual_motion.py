@@ -1,9 +1,9 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What keeps a field of residual motion to the few things that move by themselves.
+"""Residual motion: regularisers of the field, its cycle, one translation for each instance.
 
-After Gordon et al., ICCV 2019 (Depth from Videos in the Wild: the field and its cycle) and Li et
-al., CoRL 2020 (no masks needed: sparsity and smoothness).
+After Gordon et al., ICCV 2019 (Depth from Videos in the Wild: the field and its cycle), Li et al.,
+CoRL 2020 (no masks needed: sparsity and smoothness) and Casser et al., AAAI 2019 (instances).
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ from torch import Tensor
 
 # Squares below these count as no motion, so that ratios of rounding errors have no gradient.
 STILL_SQUARE = 1e-8  # metres squared: a tenth of a millimetre
-UNTURNED_SQUARE = 1e-12  # radians squared
+UNROTATED_SQUARE = 1e-12  # radians squared
 
 
 def residual_sparsity(field: Tensor) -> Tensor:
-    """How much moves by itself: mean of 2 m sqrt(1 + |f| / m), m the mean of |f|.
+    """Sparsity of the field: mean of 2 m sqrt(1 + |f| / m), m the mean of |f| over the image.
 
-    It is taken component by component, and m, the mean over the image, is not learnt through:
-    like L1 for what is small beside m, and like a square root, which forgives, for what is large
-    (the L1/2 regulariser of Li et al., CoRL 2020).
+    Component by component, m detached: L1 for what is small beside m, a square root, which is
+    lenient, for what is large (the L1/2 regulariser of Li et al., CoRL 2020).
 
     Args:
         field: ``(B, S, 3, H, W)`` residual translations in metres.
@@ -38,14 +37,14 @@ def residual_sparsity(field: Tensor) -> Tensor:
 
 
 def residual_smoothness(field: Tensor, wrap_around: bool = True) -> Tensor:
-    """Mean length of the field's spatial gradient: things move as wholes.
+    """Smoothness of the field: mean of sqrt(f_x^2 + f_y^2), so that things move as wholes.
 
-    sqrt(f_x^2 + f_y^2), component by component (group smoothness of Li et al., CoRL 2020).
+    Component by component (group smoothness of Li et al., CoRL 2020).
 
     Args:
         field: ``(B, S, 3, H, W)`` residual translations in metres.
         wrap_around: Whether opposite borders are neighbours, as published: a field that grows
-            across the image, which the camera's turn could say better, then pays at the border.
+            across the image, as a rotation of the camera does, then costs at the border.
 
     Returns:
         Scalar in metres per pixel.
@@ -69,16 +68,16 @@ def motion_cycle(
     field_reverse: Tensor | None,
     valid: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    """Whether going to the source and back, each predicted by itself, ends where it began.
+    """Forward-backward motion consistency, both directions predicted independently.
 
     With R, t of the target's points in the source (t = camera's translation + residual) and R', t'
-    of the way back: |R' R - I|^2 / (|R - I|^2 + |R' - I|^2) and |R' t + t'|^2 / (|t|^2 + |t'|^2).
+    of the inverse: |R' R - I|^2 / (|R - I|^2 + |R' - I|^2) and |R' t + t'|^2 / (|t|^2 + |t'|^2).
     Relative, else the cheapest cycle would be no motion (Gordon et al., ICCV 2019).
 
     Args:
         T_source_target: ``(B, S, 4, 4)``.
         field: ``(B, S, 3, H, W)`` metres in the source frame at the target's pixels, or None = 0.
-        T_target_source: ``(B, S, 4, 4)``, predicted by itself.
+        T_target_source: ``(B, S, 4, 4)``, predicted by its own pass.
         field_reverse: ``(B, S, 3, H, W)`` metres in the target frame, sampled from the source's
             pixels where the target's points fall (``sample_sources`` at the detached grid), or
             None = 0.
@@ -104,8 +103,8 @@ def motion_cycle(
     returned = (back @ t.flatten(3)).view_as(t) + t_back
     translation = _square(returned, 2) / (_square(t, 2) + _square(t_back, 2) + STILL_SQUARE)
     eye = torch.eye(3, dtype=there.dtype, device=there.device)
-    turned = _square(there - eye, (-2, -1)) + _square(back - eye, (-2, -1))
-    rotation = _square(back @ there - eye, (-2, -1)) / (turned + UNTURNED_SQUARE)
+    rotations = _square(there - eye, (-2, -1)) + _square(back - eye, (-2, -1))
+    rotation = _square(back @ there - eye, (-2, -1)) / (rotations + UNROTATED_SQUARE)
     return rotation.mean(), (translation * valid).mean()
 
 
@@ -128,3 +127,33 @@ def _square(x: Tensor, dim: int | tuple[int, ...]) -> Tensor:
 def _check(field: Tensor) -> None:
     if field.ndim != 5 or field.shape[2] != 3:
         raise ValueError(f"expected a field (B, S, 3, H, W), got {tuple(field.shape)}")
+
+
+def motion_of_instances(field: Tensor, instances: Tensor) -> Tensor:
+    """One translation per instance: the mean of the field over its pixels; zero where static.
+
+    struct2depth (Casser et al., AAAI 2019) predicts one rigid motion for every instance of a mask;
+    between two images of a drive things hardly rotate, so a translation is enough.
+
+    Args:
+        field: ``(B, S, 3, H, W)`` metres.
+        instances: ``(B, H, W)`` numbers of the things that are seen, 0 = static.
+
+    Returns:
+        ``(B, S, 3, H, W)``.
+    """
+    if instances.shape != (field.shape[0], *field.shape[-2:]):
+        raise ValueError(
+            f"expected instances {(field.shape[0], *field.shape[-2:])}, "
+            f"got {tuple(instances.shape)}"
+        )
+    numbers = instances.long().flatten(1)[:, None]  # (B, 1, HW)
+    flat = field.flatten(1, 2).flatten(2)  # (B, 3 S, HW)
+    count = int(numbers.max()) + 1
+    sizes = field.new_zeros(len(field), 1, count).scatter_add_(
+        2, numbers, torch.ones_like(flat[:, :1])
+    )
+    sums = field.new_zeros(*flat.shape[:2], count).scatter_add(2, numbers.expand_as(flat), flat)
+    means = sums / sizes.clamp(min=1)
+    static = torch.arange(count, device=field.device) == 0
+    return means.masked_fill(static, 0).gather(2, numbers.expand_as(flat)).view_as(field)

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Depth varies smoothly where the image does."""
+"""Edge-aware smoothness of inverse depth."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import Tensor
 
 
 def edge_aware_smoothness(inverse_depth: Tensor, image: Tensor, order: int = 1) -> Tensor:
-    """Mean absolute derivative of mean-normalised inverse depth, less at image edges.
+    """Mean of ``|grad d*| exp(-|grad I|)``, ``d*`` the inverse depth over its mean.
 
-    The normalisation (Wang et al., CVPR 2018) takes away the incentive to shrink inverse depth;
-    the weight exp(-|gradient of the image|) is that of Godard et al., CVPR 2017.
+    The normalisation (Wang et al., CVPR 2018) removes the incentive to shrink inverse depth; the
+    weight at image edges is that of Godard et al., CVPR 2017.
 
-    First derivatives like surfaces that face the camera. Second ones (SfMLearner, Zhou et al.,
-    CVPR 2017: |d_xx| + |d_xy| + |d_yx| + |d_yy|) like any plane, for inverse depth is linear on
-    it; here too each is weighted, by the mean image gradient between the pixels it joins.
+    First derivatives favour surfaces that face the camera. Second ones (SfMLearner, Zhou et al.,
+    CVPR 2017: |d_xx| + |d_xy| + |d_yx| + |d_yy|) are zero on any plane, on which inverse depth is
+    linear; each is weighted by the mean image gradient between the pixels it joins.
 
     Args:
         inverse_depth: ``(B, 1, H, W)`` in 1/m.

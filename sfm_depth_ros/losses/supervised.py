@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Losses against depth and motion that are known: exact (rendered worlds) or measured (lidar)."""
+"""Supervised terms: depth and motion against exact (rendered) or measured (lidar) truth."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch import Tensor
 from sfm_depth_ros.geometry.se3 import matrix_to_axis_angle
 from sfm_depth_ros.losses.masked_mean import masked_mean
 
-# One radian weighs as ten times the travelled way: between two images of a drive, turns are
+# One radian weighs as ten times the translation: between two images of a drive, rotations are
 # hundredths of a radian, so that both parts are of the same order.
 ROTATION_WEIGHT = 10.0
-SHORTEST_WAY = 0.1  # metres; translations below it are not measured relative to themselves
+SHORTEST_TRANSLATION = 0.1  # metres; translations below it are not measured relative to themselves
 
 
 def depth_supervision(depth: Tensor, truth: Tensor, max_depth: float = 100.0) -> Tensor:
@@ -45,14 +45,14 @@ def sparse_depth_loss(depth: Tensor, sparse: Tensor, max_depth: float = 100.0) -
     """Mean |log depth - log measured depth| over the pixels that were measured.
 
     For measured points: lidar, a stereo matcher, multi-view stereo. Each image counts alike,
-    however many points it has, so that a dense teacher does not drown a sparse one. The absolute
+    however many points it has, so that dense labels do not outweigh sparse ones. The absolute
     logarithm weighs near and far alike and forgives outliers.
 
     Args:
         depth: ``(B, 1, H, W)`` predicted metres.
         sparse: ``(B, 1, H, W)`` metres; unknown where it is zero, negative, not finite or farther
             than ``max_depth``.
-        max_depth: What is farther was not measured well enough to teach.
+        max_depth: What is farther was not measured well enough.
 
     Returns:
         Scalar, mean over the images with points; zero where there are none.
@@ -70,7 +70,7 @@ def sparse_depth_loss(depth: Tensor, sparse: Tensor, max_depth: float = 100.0) -
 
 
 def motion_supervision(T_predicted: Tensor, T_true: Tensor) -> Tensor:
-    """Translation error relative to the way, plus the weighted angle between the rotations.
+    """Mean of ``|t - t*| / |t*| + w angle(R, R*)``, relative translation and rotation error.
 
     Args:
         T_predicted: ``(..., 4, 4)``.
@@ -87,8 +87,8 @@ def motion_supervision(T_predicted: Tensor, T_true: Tensor) -> Tensor:
     known = T_true.flatten(-2).isfinite().all(-1)
     eye = torch.eye(4, dtype=T_true.dtype, device=T_true.device)
     T_true = torch.where(known[..., None, None], T_true, eye)
-    way = torch.linalg.vector_norm(T_true[..., :3, 3], dim=-1).clamp(min=SHORTEST_WAY)
-    miss = torch.linalg.vector_norm(T_predicted[..., :3, 3] - T_true[..., :3, 3], dim=-1)
+    length = torch.linalg.vector_norm(T_true[..., :3, 3], dim=-1).clamp(min=SHORTEST_TRANSLATION)
+    error = torch.linalg.vector_norm(T_predicted[..., :3, 3] - T_true[..., :3, 3], dim=-1)
     between = T_predicted[..., :3, :3].transpose(-1, -2) @ T_true[..., :3, :3]
     angle = torch.linalg.vector_norm(matrix_to_axis_angle(between), dim=-1)
-    return masked_mean(miss / way + ROTATION_WEIGHT * angle, known)
+    return masked_mean(error / length + ROTATION_WEIGHT * angle, known)

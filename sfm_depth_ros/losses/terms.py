@@ -1,78 +1,154 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The named parts of what is minimised."""
+"""Terms of the objective: functions of the reprojection context, each one scalar.
+
+The photometric terms are in ``reprojection.py``; formulas and sources are with the functions
+that these call, and in docs/objectives.md.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
+import torch
 from torch import Tensor
+from torch.nn import functional
 
-from sfm_depth_ros.config.schema import ObjectiveConfig
+from sfm_depth_ros.geometry.pinhole import backproject
+from sfm_depth_ros.geometry.stereo import disparity_from_depth
+from sfm_depth_ros.losses import residual_motion
+from sfm_depth_ros.losses.consistency import left_right_consistency
+from sfm_depth_ros.losses.context import ReprojectionContext
+from sfm_depth_ros.losses.icp import icp_loss
+from sfm_depth_ros.losses.masked_mean import masked_mean
+from sfm_depth_ros.losses.reprojection import explainability_regulariser
+from sfm_depth_ros.losses.smoothness import edge_aware_smoothness
+from sfm_depth_ros.losses.supervised import sparse_depth_loss
+from sfm_depth_ros.losses.velocity import rotation_loss, velocity_loss, velocity_vector_loss
 
 
-@dataclass(frozen=True)
-class LossTerms:
-    """The parts of the objective, unweighted, and their weighted sum.
+def smoothness(context: ReprojectionContext) -> Tensor:
+    """Mean over scales of the edge-aware smoothness, halved at each coarser one."""
+    images = _image_pyramid(context.observed.target, context.inverse_depths)
+    return torch.stack(
+        [
+            edge_aware_smoothness(inverse, image, context.config.smoothness_order) / 2**scale
+            for scale, (inverse, image) in enumerate(
+                zip(context.inverse_depths, images, strict=True)
+            )
+        ]
+    ).mean()
 
-    A part that the configuration does not ask for, or for which a batch has no data, is None.
+
+def consistency(context: ReprojectionContext) -> Tensor | None:
+    """Mean relative difference between the depths of target and sources (SC-SfMLearner)."""
+    if context.disagreement is None:
+        return None
+    return masked_mean(*context.disagreement)
+
+
+def icp(context: ReprojectionContext) -> Tensor | None:
+    """Misalignment of the point clouds of target and sources (vid2depth), of motion and depth.
+
+    Every second row and column of the target is enough.
     """
-
-    total: Tensor  # What is minimised
-    photometric: Tensor | None = None  # Mean photometric error over used pixels and scales
-    # Mean over scales of the smoothness, halved at each coarser one
-    smoothness: Tensor | None = None
-    velocity: Tensor | None = None  # Mean difference in metres between predicted and measured ways
-    # Mean difference in radians between predicted and measured turns
-    rotation: Tensor | None = None
-    # Mean |log depth - log truth| where the truth is known
-    depth_supervision: Tensor | None = None
-    # Relative translation error and weighted angle, likewise
-    motion_supervision: Tensor | None = None
-    explainability: Tensor | None = None  # Mean cross entropy of the explainability masks with one
-    # Mean relative difference between target's and sources' depths
-    consistency: Tensor | None = None
-    # Mean photometric error of the target rebuilt from the right image
-    stereo: Tensor | None = None
-    # Mean difference of the left image's disparities from the right's where they point to, and the
-    # other way round: the sum of both, as shares of the width
-    left_right: Tensor | None = None
-    icp: Tensor | None = None  # Misalignment of target's and sources' point clouds
-    sparse_depth: Tensor | None = None  # Mean |log depth - log measured depth|
-    residual_sparsity: Tensor | None = None  # How much of the image moves by itself
-    residual_smoothness: Tensor | None = None  # How unevenly it does
-    cycle: Tensor | None = None  # Difference between motions and their ways back
-
-    def as_floats(self) -> dict[str, float]:
-        """Every part there is as a number, for logs and diagnostics."""
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return {name: float(v.detach()) for name, v in values.items() if v is not None}
-
-    def with_supervision(self, parts: Mapping[str, Tensor], weight: float) -> LossTerms:
-        """The same terms with supervised ones added to the total."""
-        total = self.total
-        for value in parts.values():
-            total = total + weight * value
-        return dataclasses.replace(self, total=total, **parts)
+    source_depths, K = context.predicted.source_depths, context.observed.K
+    if source_depths is None:
+        return None
+    clouds = [backproject(depth, K) for depth in source_depths.unbind(1)]
+    of_motion, of_depth = icp_loss(
+        context.points(0)[..., ::2, ::2],
+        torch.stack(clouds, dim=1),
+        context.predicted.T_source_target,
+        K,
+    )
+    return of_motion + of_depth
 
 
-def weight_of(part: str, config: ObjectiveConfig) -> float:
-    """Weight of a part of the objective: the field of its name."""
-    weight: float = getattr(config, f"{part}_weight")
-    return weight
+def left_right(context: ReprojectionContext) -> Tensor | None:
+    """Left-right disparity consistency, as a share of the width (Monodepth).
 
-
-def weighted_sum(parts: Mapping[str, Tensor], zero: Tensor, config: ObjectiveConfig) -> LossTerms:
-    """Parts by name with their sum, each times the configuration's weight of that name.
-
-    Args:
-        parts: Scalars by the name of the field of :class:`LossTerms`.
-        zero: A zero to begin the sum with.
-        config: The weights.
+    Disparities are those of the known baseline; mirrored pairs have negative ones.
     """
-    total = zero
-    for name, value in parts.items():
-        total = total + weight_of(name, config) * value
-    return LossTerms(total=total, **parts)
+    right_depth, T_right_target = context.predicted.right_depth, context.observed.T_right_target
+    if right_depth is None or T_right_target is None:
+        return None
+    baseline = -T_right_target[:, 0, 3]  # the right camera lies at +x in the target's frame
+    known, focal = baseline.isfinite(), context.observed.K[:, 0, 0]
+    baseline = baseline.masked_fill(~known, 0)
+    left, right = (
+        disparity_from_depth(depth, focal, baseline)
+        for depth in (context.full_size(0), right_depth)
+    )
+    return left_right_consistency(left, right, known)
+
+
+def sparse_depth(context: ReprojectionContext) -> Tensor | None:
+    """Log-depth error of the finest scale against measured depths."""
+    measured = context.observed.sparse_depth
+    return None if measured is None else sparse_depth_loss(context.full_size(0), measured)
+
+
+@torch.no_grad()
+def _image_pyramid(image: Tensor, levels: Sequence[Tensor]) -> Iterator[Tensor]:
+    """The image area-averaged to each level's size, each from the one before."""
+    for level in levels:
+        size = (level.shape[-2], level.shape[-1])
+        if image.shape[-2:] != size:
+            image = functional.interpolate(image, size, mode="area")
+        yield image
+
+
+def velocity(context: ReprojectionContext) -> Tensor:
+    """Difference between predicted and measured translation, in metres: it sets metric scale.
+
+    As vectors where the configuration wants it and the snippets have them; rendered snippets,
+    whose whole motion supervises, have lengths alone.
+    """
+    observed, T = context.observed, context.predicted.T_source_target
+    if context.config.velocity_kind == "vector" and observed.T_measured is not None:
+        return velocity_vector_loss(T, observed.T_measured)
+    return velocity_loss(T[..., :3, 3], observed.displacements)
+
+
+def rotation(context: ReprojectionContext) -> Tensor | None:
+    """Difference between predicted and measured rotation."""
+    measured = context.observed.T_measured
+    return None if measured is None else rotation_loss(context.predicted.T_source_target, measured)
+
+
+def explainability(context: ReprojectionContext) -> Tensor | None:
+    """Explainability regulariser (SfMLearner)."""
+    masks = context.predicted.explainability
+    return None if masks is None else explainability_regulariser(masks)
+
+
+def residual_sparsity(context: ReprojectionContext) -> Tensor | None:
+    """Sparsity of the residual motion field."""
+    field = context.predicted.residual_translation
+    return None if field is None else residual_motion.residual_sparsity(field)
+
+
+def residual_smoothness(context: ReprojectionContext) -> Tensor | None:
+    """Smoothness of the residual motion field."""
+    field = context.predicted.residual_translation
+    return None if field is None else residual_motion.residual_smoothness(field)
+
+
+def cycle(context: ReprojectionContext) -> Tensor | None:
+    """Forward-backward motion consistency, both directions predicted independently.
+
+    Points that fall outside the source, or behind its camera, do not count.
+    """
+    T_back = context.predicted.T_target_source
+    if T_back is None:
+        return None
+    valid = context.warped(0).valid[:, :, 0]
+    rotation, translation = residual_motion.motion_cycle(
+        context.predicted.T_source_target,
+        context.residual,
+        T_back,
+        context.sampled_residual_reverse,
+        valid,
+    )
+    return rotation + translation

@@ -1,6 +1,10 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the odometer says of the camera's motion: how far it went, where to, how it turned."""
+"""Odometry terms: measured displacement, translation vector and rotation of the camera.
+
+Images determine depth and translation up to a common factor. The velocity terms set that factor:
+**metric scale comes from here**, in training; the rest of docs/scale.md keeps or measures it.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,11 @@ from torch import Tensor
 from sfm_depth_ros.geometry.se3 import matrix_to_axis_angle
 from sfm_depth_ros.losses.masked_mean import masked_mean
 
-NO_TURN = 1e-5  # radians: what an odometer without a gyroscope says of every turn is zero
+NO_ROTATION = 1e-5  # radians: wheel odometry without a gyro reports exactly zero rotation
 
 
 def velocity_loss(translations: Tensor, displacements: Tensor) -> Tensor:
-    """Mean difference between predicted and measured lengths (PackNet-SfM, Guizilini et al. 2020).
+    """Velocity loss: mean displacement error ``| |t| - d |`` (Guizilini et al., CVPR 2020).
 
     Args:
         translations: ``(B, S, 3)`` predicted camera translations in metres.
@@ -35,10 +39,10 @@ def velocity_loss(translations: Tensor, displacements: Tensor) -> Tensor:
 
 
 def velocity_vector_loss(T_source_target: Tensor, T_measured: Tensor) -> Tensor:
-    """Mean distance between predicted and measured translations: their direction counts as well.
+    """Velocity loss on vectors: mean of ``|t - t_measured|``, direction included.
 
-    The length leaves the direction to the images; the vector ties it to the odometer as well,
-    which asks for a well calibrated camera pose on the base (lever arm and direction are part of
+    The length leaves the direction to the images; the vector ties it to the odometer too, which
+    needs a well calibrated camera pose on the base (lever arm and direction are part of
     ``T_measured``).
 
     Args:
@@ -57,29 +61,29 @@ def velocity_vector_loss(T_source_target: Tensor, T_measured: Tensor) -> Tensor:
 
 
 def rotation_loss(T_source_target: Tensor, T_measured: Tensor) -> Tensor:
-    """Mean difference between predicted and measured turns, about the measured axis.
+    """Mean of ``|r . a - angle|``: rotation error about the measured axis ``a``.
 
-    Images alone tell a small turn from a sideways step only by what is near; the odometer tells
-    them apart, and with the turn known the images say the focal length. About the other axes the
-    images decide: a wheel odometer measures yaw and says zero for pitch and roll, which a robot on
-    a bumpy road has all the same. Measured turns of exactly zero count as not measured.
+    Images tell a small rotation from a sideways step only by what is near; the odometer resolves
+    it, and a known rotation makes the focal length observable. About the other axes the images
+    decide: a wheel odometer measures yaw and reports zero pitch and roll, which a robot on a bumpy
+    road has all the same. A measured rotation of exactly zero counts as not measured.
 
     Args:
         T_source_target: ``(B, S, 4, 4)`` predicted motions of the camera.
         T_measured: ``(B, S, 4, 4)`` measured ones; NaN where unknown.
 
     Returns:
-        Scalar in radians over the measured turns; zero where there is none.
+        Scalar in radians over the measured rotations; zero where there is none.
     """
     _check_motions(T_source_target, T_measured)
     measured = T_measured[..., :3, :3]
     known = measured.isfinite().flatten(-2).all(-1)
     eye = torch.eye(3, dtype=measured.dtype, device=measured.device)
-    turn = matrix_to_axis_angle(torch.where(known[..., None, None], measured, eye))
-    angle = torch.linalg.vector_norm(turn, dim=-1)
-    axis = turn / angle.clamp(min=NO_TURN)[..., None]
+    rotation = matrix_to_axis_angle(torch.where(known[..., None, None], measured, eye))
+    angle = torch.linalg.vector_norm(rotation, dim=-1)
+    axis = rotation / angle.clamp(min=NO_ROTATION)[..., None]
     predicted = (matrix_to_axis_angle(T_source_target[..., :3, :3]) * axis).sum(-1)
-    return masked_mean((predicted - angle).abs(), known & (angle > NO_TURN))
+    return masked_mean((predicted - angle).abs(), known & (angle > NO_ROTATION))
 
 
 def _check_motions(T_source_target: Tensor, T_measured: Tensor) -> None:

@@ -1,52 +1,118 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A model is a folder: weights, graphs and check frames, hashed, written whole or not at all."""
+"""Format of a model folder: weights, graphs and check frames, hashed in ``model.json``."""
 
 from __future__ import annotations
 
 import json
-import logging
+import math
 import os
-import uuid
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load as load_tensors
 
+from sfm_depth_ros.config.loading import from_mapping
 from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
-from sfm_depth_ros.errors import ModelError
+from sfm_depth_ros.errors import ConfigError, ModelError
 from sfm_depth_ros.model_folder.atomic_folder import write_folder
-from sfm_depth_ros.model_folder.metadata import (
-    CHECK_FRAMES,
-    DEPTH_ONNX,
-    DEPTH_WEIGHTS,
-    FORMAT_VERSION,
-    MODEL_JSON,
-    POSE_ONNX,
-    POSE_WEIGHTS,
-    REQUIRED_FILES,
-    architecture_config,
-    check_hash,
-    check_types,
+from sfm_depth_ros.model_folder.files import (
+    LARGEST_JSON,
+    check_file,
     damaged,
-    model_id_of,
-    read_metadata,
+    parse_tensors,
+    read_file,
+    resolved,
     sha256,
-    without_nan,
 )
 
-CURRENT = "current"
+FORMAT_VERSION = 1
+MODEL_JSON = "model.json"
+DEPTH_WEIGHTS, POSE_WEIGHTS = "depth.safetensors", "pose.safetensors"
+DEPTH_ONNX, POSE_ONNX = "depth.onnx", "pose.onnx"
+CHECK_FRAMES = "check.safetensors"
+REQUIRED_FILES = (DEPTH_WEIGHTS, POSE_WEIGHTS, DEPTH_ONNX, POSE_ONNX, CHECK_FRAMES)
 
-_logger = logging.getLogger(__name__)
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "created": str,
+    "architecture": dict,
+    "preprocessing": dict,
+    "reference_focal": (int, float),
+    "depth_range": list,
+    "trained_on": list,
+    "licence": str,
+    "steps": int,
+    "metrics": dict,
+    "parent": (str, type(None)),
+    "files": dict,
+}
+_Config = TypeVar("_Config", DepthNetworkConfig, PoseNetworkConfig)
+
+
+def read_metadata(folder: Path) -> dict[str, Any]:
+    """Read ``model.json`` and check its version and the types of its entries."""
+    if not os.path.lexists(folder / MODEL_JSON):
+        raise ModelError(
+            f"{folder} is not a model folder: it has no {MODEL_JSON}; give the "
+            "path of a folder written by sfm-depth train, export or the "
+            "trainer"
+        )
+    try:
+        metadata = json.loads(read_file(folder, MODEL_JSON, LARGEST_JSON))
+    except (ValueError, RecursionError) as error:
+        raise damaged(folder, f"{MODEL_JSON} cannot be read ({error})") from error
+    if not isinstance(metadata, dict):
+        raise damaged(folder, f"{MODEL_JSON} is not an object")
+    if metadata.get("format_version") != FORMAT_VERSION:
+        raise ModelError(
+            f"{folder} has format version {metadata.get('format_version')!r}, this program reads "
+            f"{FORMAT_VERSION}; update sfm_depth_ros or choose another model"
+        )
+    check_types(folder, metadata)
+    return metadata
+
+
+def check_types(folder: Path, metadata: dict[str, Any]) -> None:
+    """Raise ``ModelError`` unless every entry is there and of its type."""
+    for key, expected in _TYPES.items():
+        if key not in metadata or not isinstance(metadata[key], expected):
+            raise damaged(folder, f"{MODEL_JSON}: {key} is missing or of the wrong type")
+    if not isinstance(metadata["preprocessing"].get("width"), int):
+        raise damaged(folder, f"{MODEL_JSON}: preprocessing.width is not a whole number")
+
+
+def architecture_config(
+    folder: Path, metadata: dict[str, Any], network: str, config: type[_Config]
+) -> _Config:
+    """Rebuild the configuration of one network from ``model.json``."""
+    try:
+        return from_mapping(config, metadata["architecture"][network])
+    except (KeyError, AttributeError, ConfigError) as error:
+        raise ModelError(
+            f"{folder}: unknown architecture of the {network} network ({error}); "
+            "update sfm_depth_ros or choose another model"
+        ) from error
+
+
+def without_nan(value: Any) -> Any:
+    """Replace what JSON cannot hold (NaN, infinity) by null, for example an empty metric."""
+    if isinstance(value, dict):
+        return {key: without_nan(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_nan(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def model_id_of(hashes: dict[str, str]) -> str:
+    """Twelve hexadecimal digits that stand for both networks' weights, from the files' hashes."""
+    return sha256((hashes[DEPTH_WEIGHTS] + hashes[POSE_WEIGHTS]).encode())[:12]
 
 
 @dataclass(frozen=True)
 class CheckFrames:
-    """Two inputs of each network with the answers that torch gave when the model was saved."""
+    """Two inputs of each network, with torch's outputs when the model was saved."""
 
     image: np.ndarray  # `(2, 3, h, w)` float32 RGB in [0, 1]
     depth: np.ndarray  # `(2, 1, h, w)` float32 canonical depth
@@ -81,7 +147,7 @@ class ModelFolder:
 
     @property
     def resize_filter(self) -> str:
-        """How images were scaled in training: ``"area"``, or what an imported model had."""
+        """Filter that scaled images down in training: ``"area"``, or that of an imported model."""
         return str(self.metadata["preprocessing"].get("filter", "area"))
 
     @property
@@ -106,41 +172,38 @@ class ModelFolder:
 
     def depth_weights(self) -> dict[str, np.ndarray]:
         """State of the depth network by parameter name."""
-        return self._tensors(DEPTH_WEIGHTS)
+        return self._read_tensors(DEPTH_WEIGHTS)
 
     def pose_weights(self) -> dict[str, np.ndarray]:
         """State of the pose network by parameter name."""
-        return self._tensors(POSE_WEIGHTS)
+        return self._read_tensors(POSE_WEIGHTS)
 
     def check_frames(self) -> CheckFrames:
-        """Inputs with torch's answers."""
-        tensors = self._tensors(CHECK_FRAMES)
+        """Inputs with torch's outputs."""
+        tensors = self._read_tensors(CHECK_FRAMES)
         try:
             return CheckFrames(**{name: tensors[name] for name in CheckFrames.__annotations__})
         except KeyError as error:
             raise damaged(self.path, f"{CHECK_FRAMES} lacks {error}") from error
 
-    def _tensors(self, name: str) -> dict[str, np.ndarray]:
-        try:
-            return load_tensors((self.path / name).read_bytes())
-        except (OSError, SafetensorError) as error:
-            raise damaged(self.path, f"{name} cannot be read ({error})") from error
+    def _read_tensors(self, name: str) -> dict[str, np.ndarray]:
+        return parse_tensors(self.path, name, read_file(self.path, name))
 
 
 def read_model_folder(path: Path | str) -> ModelFolder:
-    """Read a model folder and check all of it.
+    """Read a model folder and check all of it: hashes, kinds of files, finite weights.
 
     Raises:
         ModelError: Something is missing, damaged, or of a version or architecture that this
             program does not know.
     """
-    folder = Path(path).expanduser().resolve()
+    folder = resolved(path)
     metadata = read_metadata(folder)
     for name in REQUIRED_FILES:
         if name not in metadata["files"]:
             raise damaged(folder, f"{MODEL_JSON} does not list {name}")
     for name, expected in metadata["files"].items():
-        check_hash(folder, name, expected)
+        check_file(folder, name, expected)
     architecture_config(folder, metadata, "depth", DepthNetworkConfig)
     architecture_config(folder, metadata, "pose", PoseNetworkConfig)
     return ModelFolder(folder, metadata)
@@ -182,62 +245,3 @@ def write_model_folder(
             "free some disk space or choose a writable folder"
         ) from error
     return ModelFolder(destination.resolve(), content)
-
-
-def is_inside(models_dir: Path | str, path: Path | str) -> bool:
-    """Whether ``path``, symbolic links followed, lies below ``models_dir``."""
-    root = Path(models_dir).expanduser().resolve()
-    return root in Path(path).expanduser().resolve().parents
-
-
-def point_current(models_dir: Path, folder: ModelFolder) -> None:
-    """Let ``models_dir/current`` name this model, atomically.
-
-    Raises:
-        ModelError: The model lies elsewhere, or ``current`` is no link and cannot be replaced.
-    """
-    root = models_dir.expanduser().resolve()
-    if not is_inside(root, folder.path):
-        raise ModelError(f"{folder.path} lies outside of {root}; copy it there first")
-    link = root / f".{CURRENT}-{uuid.uuid4().hex}"
-    try:
-        link.symlink_to(folder.path.relative_to(root), target_is_directory=True)
-        link.replace(root / CURRENT)
-    except OSError as error:
-        link.unlink(missing_ok=True)
-        raise ModelError(
-            f"cannot point {root / CURRENT} at {folder.path.name} ({error}); "
-            f"remove {root / CURRENT} if it is no symbolic link"
-        ) from error
-
-
-def resolve_model(model: str, models_dir: str, shipped: Path) -> ModelFolder:
-    """Choose the model to start with: the parameter, else ``current``, else the shipped one.
-
-    Args:
-        model: Parameter ``model``; empty = not given. A damaged one is an error, since it was
-            asked for by name.
-        models_dir: Folder of accepted models.
-        shipped: The package's own model.
-
-    Raises:
-        ModelError: The chosen model is missing or damaged.
-    """
-    if model:
-        return _chosen(read_model_folder(model), "parameter model")
-    root = Path(models_dir).expanduser()
-    current = root / CURRENT
-    if not os.path.lexists(current):
-        return _chosen(read_model_folder(shipped), f"shipped; {current} does not exist")
-    try:
-        if not is_inside(root, current):
-            raise ModelError(f"{current} points outside of {root}; point it at a model inside")
-        return _chosen(read_model_folder(current), f"newest accepted, {current}")
-    except ModelError as error:
-        _logger.warning("%s is not used: %s", current, error)
-        return _chosen(read_model_folder(shipped), "shipped; the newest accepted is not valid")
-
-
-def _chosen(folder: ModelFolder, why: str) -> ModelFolder:
-    _logger.info("model %s from %s (%s)", folder.model_id, folder.path, why)
-    return folder

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Networks in training become a model folder, fast enough to do beside a running node."""
+"""Saving of networks as a model folder, fast enough next to a running node."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ from torch import Tensor, nn
 from sfm_depth_ros.config.loading import to_dict
 from sfm_depth_ros.engines.graphs.export import export_onnx, update_onnx
 from sfm_depth_ros.errors import ModelError
-from sfm_depth_ros.model_folder.folder import ModelFolder, write_model_folder
-from sfm_depth_ros.model_folder.metadata import (
+from sfm_depth_ros.model_folder.files import sha256
+from sfm_depth_ros.model_folder.folder import (
     CHECK_FRAMES,
     DEPTH_ONNX,
     DEPTH_WEIGHTS,
     POSE_ONNX,
     POSE_WEIGHTS,
+    ModelFolder,
     model_id_of,
-    sha256,
+    write_model_folder,
 )
-from sfm_depth_ros.model_folder.pruning import model_folder_name
+from sfm_depth_ros.model_folder.history import model_folder_name
 
 PREPROCESSING = {"range": [0, 1], "filter": "area", "multiple": 32}
 GIVEN = ("preprocessing", "trained_on", "licence", "steps", "metrics")
@@ -64,7 +65,7 @@ def save_model(
         name: Name of the folder; empty = UTC time and model id.
 
     Raises:
-        ModelError: The networks answer NaN, or the folder cannot be written.
+        ModelError: The networks return NaN, or the folder cannot be written.
     """
     networks = {"depth": _detached(depth_network), "pose": _detached(pose_network)}
     content = _complete(metadata, networks, parent)
@@ -162,7 +163,7 @@ def _check_frames(networks: Mapping[str, Any], image: Tensor, stack: Tensor) -> 
     depth, motion = networks["depth"].depth(image), networks["pose"](pair)
     if not (torch.isfinite(depth).all() and torch.isfinite(motion).all()):
         raise ModelError(
-            "the networks answer NaN or infinity, so the model is not saved; go back "
+            "the networks return NaN or infinity, so the model is not saved; go back "
             "to an earlier model"
         )
     tensors = {"image": image, "depth": depth, "pair": pair, "motion": motion}

@@ -45,7 +45,7 @@ class ResidualBlock(nn.Module):
 
 
 class GlobalContext(nn.Module):
-    """Adds to every place what the whole image says (camera height, pitch, kind of scene)."""
+    """Global context (camera height, pitch, kind of scene) added to every place."""
 
     def __init__(self, channels: int) -> None:
         """Args: channels in and out."""

@@ -16,8 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sfm_depth_ros.config.networks import DepthNetworkConfig
-from sfm_depth_ros.geometry.depth import disparity_to_depth
-from sfm_depth_ros.networks.image_size import check_image_size
+from sfm_depth_ros.networks.depth_network import DepthNetwork
 
 DOWN_CHANNELS = (32, 64, 128, 256, 512, 512, 512)
 DOWN_KERNELS = (7, 5, 3, 3, 3, 3, 3)
@@ -27,7 +26,7 @@ HEADS = 4
 
 @dataclass(frozen=True)
 class DispNetStyle:
-    """What the two papers' networks differ in."""
+    """Differences between the networks of the two papers."""
 
     activation: type[nn.Module]  # After every convolution but the heads
     halves_first: bool  # Whether the first convolution of a pair halves, else the second
@@ -44,17 +43,16 @@ STYLES = {
 }
 
 
-class DispNet(nn.Module):
+class DispNet(DepthNetwork):
     """Image to depth at the reference focal length, at 1, 1/2, 1/4 and 1/8 of its size.
 
     Inverse depth is linear in the sigmoid between ``1 / max_depth`` and ``1 / min_depth``
-    (SfMLearner: 0.01 and 10). ``log_scale`` multiplies every depth.
+    (SfMLearner: 0.01 and 10).
     """
 
     def __init__(self, config: DepthNetworkConfig) -> None:
         """Build it from its shape."""
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.style = style = STYLES[config.name]
         self.down = nn.ModuleList(
             _halving(inputs, outputs, kernel, style)
@@ -72,55 +70,29 @@ class DispNet(nn.Module):
             for level, (here, skip) in enumerate(zip(UP_CHANNELS, skips, strict=True))
         )
         self.heads = nn.ModuleList(nn.Conv2d(here, 1, 3, 1, 1) for here in UP_CHANNELS[-HEADS:])
-        self.log_scale = nn.Parameter(torch.zeros(()))
         self.apply(_initialise)
 
-    def forward(self, image: Tensor) -> list[Tensor]:
-        """Depth at all scales.
-
-        Args:
-            image: ``(B, 3, H, W)`` RGB in [0, 1]; H and W are multiples of 32.
-
-        Returns:
-            Depths in metres at the reference focal length, finest first: ``(B, 1, H, W)``,
-            ``(B, 1, H/2, W/2)``, ``(B, 1, H/4, W/4)``, ``(B, 1, H/8, W/8)``.
-
-        Raises:
-            DataError: The image's size does not fit.
-        """
-        return [self._to_depth(disparity) for disparity in self.disparities(image)]
-
-    def depth(self, image: Tensor) -> Tensor:
-        """The finest depth alone: ``(B, 3, H, W)`` to ``(B, 1, H, W)``."""
-        return self._to_depth(self.disparities(image)[0])
-
-    def disparities(self, image: Tensor) -> list[Tensor]:
-        """Sigmoid outputs, finest first."""
-        check_image_size(image)
+    def outputs(self, image: Tensor) -> list[Tensor]:
+        """Disparities (sigmoid) at 1, 1/2, 1/4 and 1/8 of the image's size."""
         features = [image * 2.0 - 1.0 if self.style.transposes else image]
         for halve in self.down:
             features.append(halve(features[-1]))
         x = features.pop()
-        said: list[Tensor] = []  # coarse to fine
+        disparities: list[Tensor] = []  # coarse to fine
         for level, (enlarge, join) in enumerate(zip(self.up, self.join, strict=True)):
             parts = [enlarge(x)]
             if level < len(self.up) - 1:
                 parts = [_cropped(parts[0], features[-1 - level]), features[-1 - level]]
-            if said:
-                parts.append(self._enlarged(said[-1]))
+            if disparities:
+                parts.append(self._enlarged(disparities[-1]))
             x = join(torch.cat(parts, dim=1))
             if level >= len(self.up) - HEADS:
-                said.append(torch.sigmoid(self.heads[level - len(self.up) + HEADS](x)))
-        return said[::-1]
+                disparities.append(torch.sigmoid(self.heads[level - len(self.up) + HEADS](x)))
+        return disparities[::-1]
 
     def _enlarged(self, disparity: Tensor) -> Tensor:
         seen = disparity * self.style.gain + self.style.offset
         return functional.interpolate(seen, scale_factor=2.0, mode=self.style.enlarging)
-
-    def _to_depth(self, disparity: Tensor) -> Tensor:
-        config = self.config
-        depth = disparity_to_depth(disparity, config.min_depth, config.max_depth)
-        return depth * torch.exp(self.log_scale)
 
 
 def _halving(inputs: int, outputs: int, kernel: int, style: DispNetStyle) -> nn.Sequential:

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a depth and a pose network are, and the factories that build them."""
+"""Factories of depth and pose networks by name."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from sfm_depth_ros.networks.dispnet import DispNet
 from sfm_depth_ros.networks.encoded_depth import resnet_depth_net, timm_depth_net
 from sfm_depth_ros.networks.packnet import PackNet
 from sfm_depth_ros.networks.pose import PoseOutput, SmallPoseNet
-from sfm_depth_ros.networks.pose_resnet import PoseResNet
-from sfm_depth_ros.networks.posenet import PackNetPoseNet, PoseExpNet
+from sfm_depth_ros.networks.posenet import PackNetPoseNet, PoseExpNet, PoseResNet
 from sfm_depth_ros.networks.small import SmallDepthNet
 
 DEPTH_NETWORKS: dict[str, Callable[[DepthNetworkConfig], nn.Module]] = {
@@ -83,7 +82,7 @@ def create_depth_network(config: DepthNetworkConfig) -> nn.Module:
 
     Raises:
         ModelError: ``config.pretrained`` cannot be read or is of another encoder.
-        MissingDependencyError: A timm encoder is asked for and timm cannot be imported.
+        MissingDependencyError: timm cannot be imported for its encoder.
         ConfigError: timm does not know the encoder, or it does not fit.
     """
     return DEPTH_NETWORKS.get(config.name, timm_depth_net)(config)

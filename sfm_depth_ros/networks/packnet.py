@@ -1,6 +1,9 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""PackNet01 and PackNetSlim01 (Guizilini et al., CVPR 2020)."""
+"""PackNet's blocks (Guizilini et al., CVPR 2020): halving and doubling without losing detail.
+
+Space is folded into channels, and a 3D convolution over the channels learns what to keep.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,71 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sfm_depth_ros.config.networks import DepthNetworkConfig
-from sfm_depth_ros.networks.image_size import check_image_size
-from sfm_depth_ros.networks.packing import NormConv, Packing, ResidualConv, Unpacking
+from sfm_depth_ros.networks.depth_network import DepthNetwork
+
+GROUPS = 16  # of every group norm
+
+
+class NormConv(nn.Module):
+    """Convolution, group norm, ELU, at one resolution."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3) -> None:
+        """Args: channels in and out, kernel size."""
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, kernel, 1, kernel // 2)
+        self.norm = nn.GroupNorm(GROUPS, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, inputs, H, W)`` to ``(B, outputs, H, W)``."""
+        return functional.elu(self.norm(self.conv(x)), inplace=True)
+
+
+class ResidualConv(nn.Module):
+    """Two 3x3 convolutions in parallel to a 1x1 one."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        """Args: channels in and out."""
+        super().__init__()
+        self.first = NormConv(inputs, outputs)
+        self.second = NormConv(outputs, outputs)
+        self.shortcut = nn.Conv2d(inputs, outputs, 1)
+        self.norm = nn.GroupNorm(GROUPS, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, inputs, H, W)`` to ``(B, outputs, H, W)``."""
+        y = self.second(self.first(x)) + self.shortcut(x)
+        return functional.elu(self.norm(y), inplace=True)
+
+
+class Packing(nn.Module):
+    """Halves the resolution: 2x2 pixels become channels, which are convolved in 3D, then in 2D."""
+
+    def __init__(self, channels: int, kernel: int, features: int) -> None:
+        """Args: channels in and out, kernel size in 2D, feature volumes of the 3D convolution."""
+        super().__init__()
+        self.volume = nn.Conv3d(1, features, 3, padding=1)
+        self.join = NormConv(4 * channels * features, channels, kernel)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, channels, H, W)`` to ``(B, channels, H / 2, W / 2)``."""
+        packed = functional.pixel_unshuffle(x, 2)  # (B, 4 channels, H / 2, W / 2)
+        return self.join(self.volume(packed.unsqueeze(1)).flatten(1, 2))
+
+
+class Unpacking(nn.Module):
+    """Doubles the resolution: a 2D and a 3D convolution make the channels of 2x2 pixels."""
+
+    def __init__(self, inputs: int, outputs: int, features: int) -> None:
+        """Args: channels in and out, feature volumes of the 3D convolution."""
+        super().__init__()
+        self.reduce = NormConv(inputs, 4 * outputs // features)
+        self.volume = nn.Conv3d(1, features, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, inputs, H, W)`` to ``(B, outputs, 2 H, 2 W)``."""
+        volumes = self.volume(self.reduce(x).unsqueeze(1))  # (B, features, 4 out / features, H, W)
+        return functional.pixel_shuffle(volumes.flatten(1, 2), 2)
+
 
 BLOCKS = (2, 2, 3, 3)  # residual blocks of the stages after the first
 PACK_KERNELS = (5, 3, 3, 3, 3)
@@ -22,7 +88,7 @@ SMALLEST_INVERSE_DEPTH = 1e-6  # 1/m, what the authors clamp to before they inve
 
 @dataclass(frozen=True)
 class PackNetShape:
-    """What the published variants differ in."""
+    """Differences between the published variants."""
 
     channels: tuple[int, int, int, int, int]  # Of the five stages; the stem has those of the first
     features: int  # Volumes that each 3D convolution makes
@@ -34,22 +100,20 @@ SHAPES = {
 }
 
 
-class PackNet(nn.Module):
+class PackNet(DepthNetwork):
     """Image to depth at the reference focal length, at 1, 1/2, 1/4 and 1/8 of its size.
 
     Inverse depth is the sigmoid over ``min_depth`` (the authors': 0.5 m), without a farthest
-    depth. ``log_scale`` multiplies every depth.
+    depth.
     """
 
     def __init__(self, config: DepthNetworkConfig) -> None:
         """Build it from its shape."""
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.adds = config.skip_fusion == "add"
         shape = SHAPES[config.name]
         self._build_encoder(shape)
         self._build_decoder(shape)
-        self.log_scale = nn.Parameter(torch.zeros(()))
         self.apply(initialise)
 
     def _build_encoder(self, shape: PackNetShape) -> None:
@@ -65,11 +129,11 @@ class PackNet(nn.Module):
         )
 
     def _build_decoder(self, shape: PackNetShape) -> None:
-        """Five stages, coarse to fine; the last four say an inverse depth."""
+        """Five stages, coarse to fine; the last four have an inverse depth."""
         here = shape.channels[::-1]
         skips = (*shape.channels[:-1][::-1], shape.channels[0])
         below = (here[0], *here[:-1])
-        enlarged = skips if self.adds else here  # channels beside the skips
+        enlarged = skips if self.adds else here  # channels joined with the skips
         self.unpacks = nn.ModuleList(
             Unpacking(inputs, outputs, shape.features)
             for inputs, outputs in zip(below, enlarged, strict=True)
@@ -80,50 +144,33 @@ class PackNet(nn.Module):
         )
         self.heads = nn.ModuleList(nn.Conv2d(width, 1, 3, 1, 1) for width in here[-HEADS:])
 
-    def forward(self, image: Tensor) -> list[Tensor]:
-        """Depth at all scales.
-
-        Args:
-            image: ``(B, 3, H, W)`` RGB in [0, 1]; H and W are multiples of 32.
-
-        Returns:
-            Depths in metres at the reference focal length, finest first: ``(B, 1, H, W)``,
-            ``(B, 1, H/2, W/2)``, ``(B, 1, H/4, W/4)``, ``(B, 1, H/8, W/8)``.
-
-        Raises:
-            DataError: The image's size does not fit.
-        """
-        return [self._to_depth(inverse) for inverse in self.inverse_depths(image)]
-
-    def depth(self, image: Tensor) -> Tensor:
-        """The finest depth alone: ``(B, 3, H, W)`` to ``(B, 1, H, W)``."""
-        return self._to_depth(self.inverse_depths(image)[0])
-
-    def inverse_depths(self, image: Tensor) -> list[Tensor]:
-        """What the published network answers: inverse depths in 1/m, finest first."""
-        check_image_size(image)
+    def outputs(self, image: Tensor) -> list[Tensor]:
+        """Inverse depths in 1/m at 1, 1/2, 1/4 and 1/8 of the image's size, as published."""
         x, skips = self._encode(image)
-        said: list[Tensor] = []  # coarse to fine
+        inverses: list[Tensor] = []  # coarse to fine
         for level, (unpack, join) in enumerate(zip(self.unpacks, self.joins, strict=True)):
             parts = [unpack(x), skips[-1 - level]]
             parts = [parts[0] + parts[1]] if self.adds else parts
-            if said:
-                parts.append(functional.interpolate(said[-1], scale_factor=2.0, mode="nearest"))
+            if inverses:
+                parts.append(
+                    functional.interpolate(inverses[-1], scale_factor=2.0, mode="nearest")
+                )
             x = join(torch.cat(parts, dim=1))
             if level > 0:
                 head = self.heads[level - 1]
-                said.append(torch.sigmoid(head(x)) / self.config.min_depth)
-        return said[::-1]
+                inverses.append(torch.sigmoid(head(x)) / self.config.min_depth)
+        return inverses[::-1]
 
     def _encode(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Features at 1/32, and those beside the decoder at 1, 1/2, 1/4, 1/8 and 1/16."""
+        """Features at 1/32, and those skipped to the decoder at 1, 1/2, 1/4, 1/8 and 1/16."""
         outputs = [self.stem(image)]
         for stage, pack in zip(self.stages, self.packs, strict=True):
             outputs.append(pack(stage(outputs[-1])))
         return outputs[-1], outputs[:-1]
 
-    def _to_depth(self, inverse: Tensor) -> Tensor:
-        return torch.exp(self.log_scale) / inverse.clamp(min=SMALLEST_INVERSE_DEPTH)
+    def to_depth(self, output: Tensor) -> Tensor:
+        """Depth of an inverse depth; there is no farthest one."""
+        return torch.exp(self.log_scale) / output.clamp(min=SMALLEST_INVERSE_DEPTH)
 
 
 def initialise(module: nn.Module) -> None:

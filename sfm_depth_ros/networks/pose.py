@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Pose networks: how the camera moved between images, and the smallest of them."""
+"""Base of the pose networks, which predict camera motion between images, and the smallest."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ from torch import Tensor, nn
 
 from sfm_depth_ros.config.schema import PoseNetworkConfig
 from sfm_depth_ros.networks.blocks import ConvBlock, normalised
-from sfm_depth_ros.networks.explainability import ExplainabilityHead
-from sfm_depth_ros.networks.intrinsics_head import IntrinsicsHead
-from sfm_depth_ros.networks.motion_field import MotionField
 from sfm_depth_ros.networks.pose_convention import in_network_order, to_neighbour_motions
+from sfm_depth_ros.networks.pose_heads import ExplainabilityHead, IntrinsicsHead, MotionField
 
 STAGES = (1, 2, 4, 6, 8, 8)  # channels after each halving, in units of config.width
 OUTPUT_SCALE = 0.01  # of the raw output, as in SfMLearner and its descendants
@@ -24,7 +22,7 @@ OUTPUT_SCALE = 0.01  # of the raw output, as in SfMLearner and its descendants
 
 @dataclass(frozen=True)
 class PoseOutput:
-    """All that a pose network says of a stack of ``images``; P = images - 1 neighbouring pairs."""
+    """Outputs of a pose network for a stack of ``images``; P = images - 1 neighbouring pairs."""
 
     # `(B, 6 P)`, [tx ty tz rx ry rz] of `T_earlier_later` of each pair in temporal order, at the
     # reference focal length
@@ -39,7 +37,7 @@ class PoseOutput:
 
 
 class PoseNetwork(nn.Module):
-    """What all pose networks share: features, the motion and the extras that are read from them.
+    """Base of the pose networks: features, the motion and the optional heads that read them.
 
     ``log_scale`` multiplies every translation: metric scale is one number of its own.
 
@@ -65,7 +63,7 @@ class PoseNetwork(nn.Module):
 
     @abstractmethod
     def read_motion(self, features: list[Tensor]) -> Tensor:
-        """What the network says of the motion, as its authors' code has it."""
+        """The network's own motion output, as its authors' code has it."""
 
     def raw(self, stack: Tensor) -> Tensor:
         """The network's own output, as its authors' code has it; see :meth:`forward`."""
@@ -85,7 +83,7 @@ class PoseNetwork(nn.Module):
         return self._to_motion(self.raw(stack))
 
     def observe(self, stack: Tensor) -> PoseOutput:
-        """The motion and all else that the configuration asks for; ``stack`` as in forward."""
+        """The motion and the configured extras; ``stack`` as in forward."""
         stack = self._in_order(stack)
         features = self.encode(stack)
         masks, field, K = self.explainability, self.motion_field, self.intrinsics

@@ -1,8 +1,8 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What published pose networks mean by six numbers, brought to what this package means by them.
+"""Conventions of published pose networks, converted to this package's own.
 
-Networks are shown images in temporal order and answer ``T_earlier_later`` of neighbours as
+Networks get images in temporal order and return ``T_earlier_later`` of neighbours as
 [tx ty tz rx ry rz], metres and axis-angle. Published ones were trained otherwise:
 
 - ``packnet_sfm`` (PackNet-SfM): the target first, then its context; from a target to each

@@ -7,10 +7,14 @@ The names are the format of the ImageNet files that everyone has; the classifier
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sfm_depth_ros.errors import ModelError
 from sfm_depth_ros.networks.blocks import normalised
+from sfm_depth_ros.networks.checkpoint_file import load_state
 
 STAGE_CHANNELS = (64, 128, 256, 512)  # before a bottleneck's expansion
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
@@ -121,3 +125,49 @@ def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Module:
 def _initialise(module: nn.Module) -> None:
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+
+CLASSIFIER = "fc."
+COUNTER = "num_batches_tracked"  # of batch norms; old files lack it and nothing reads it
+
+
+def load_pretrained(encoder: ResNetEncoder, path: str) -> None:
+    """Give an encoder the weights of a file with torchvision's names.
+
+    Where the encoder takes several images, the first convolution's weights are repeated and
+    divided by their number, so that equal images give the features of one (Monodepth2).
+
+    Args:
+        encoder: The encoder to fill.
+        path: ``.safetensors``, else a file of ``torch.save``, of which tensors alone are read.
+
+    Raises:
+        ModelError: The file cannot be read, or belongs to another network.
+    """
+    state = {
+        name: tensor
+        for name, tensor in load_state(Path(path).expanduser()).items()
+        if not name.startswith(CLASSIFIER)
+    }
+    if (first := state.get("conv1.weight")) is not None:
+        images = encoder.conv1.in_channels // 3
+        state["conv1.weight"] = first.repeat(1, images, 1, 1) / images
+    own = encoder.state_dict()
+    missing = sorted(name for name in own if name not in state and not name.endswith(COUNTER))
+    unexpected = sorted(set(state) - set(own))
+    reshaped = sorted(
+        name for name in own.keys() & state.keys() if own[name].shape != state[name].shape
+    )
+    if missing or unexpected or reshaped:
+        raise ModelError(
+            f"{path} holds no weights of this encoder: missing {_some(missing)}, "
+            f"unexpected {_some(unexpected)}, of another shape {_some(reshaped)}; "
+            "give the file of the ResNet that the option name gives"
+        )
+    encoder.load_state_dict({**own, **state})
+
+
+def _some(names: list[str]) -> str:
+    """The first names of a list, and how many more there are."""
+    shown, rest = ", ".join(names[:3]), len(names) - 3
+    return (f"{shown} and {rest} more" if rest > 0 else shown) or "nothing"

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sfm_depth_ros.config.schema import DepthNetworkConfig
-from sfm_depth_ros.geometry.depth import disparity_to_depth
 from sfm_depth_ros.networks.blocks import ConvBlock, GlobalContext, ResidualBlock, normalised
+from sfm_depth_ros.networks.depth_network import DepthNetwork
 
 STAGES = (1, 2, 4, 8, 8)  # channels at 1/2, 1/4, ... 1/32, in units of config.width
 INITIAL_DISPARITY_LOGIT = -4.0  # about 5 m: the middle of what robots look at, in log depth
@@ -63,44 +63,28 @@ class Decoder(nn.Module):
         return logits[::-1]
 
 
-class SmallDepthNet(nn.Module):
+class SmallDepthNet(DepthNetwork):
     """Image to depth at the reference focal length, at four scales.
 
     The finest scale is decoded at half the image's size and enlarged bilinearly, which costs a
-    third of a full-size last stage. ``log_scale`` multiplies every depth: metric scale is one
-    number of its own, so that it can be learnt quickly without bending the shape.
+    third of a full-size last stage.
     """
 
     def __init__(self, config: DepthNetworkConfig) -> None:
         """Build it from its shape."""
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         channels = [config.width * stage for stage in STAGES]
         self.encoder = Encoder(channels)
         self.decoder = Decoder(channels)
-        self.log_scale = nn.Parameter(torch.zeros(()))
 
-    def forward(self, image: Tensor) -> list[Tensor]:
-        """Depth at all scales.
-
-        Args:
-            image: ``(B, 3, H, W)`` RGB in [0, 1]; H and W are multiples of 32.
-
-        Returns:
-            Depths in metres at the reference focal length, finest first: ``(B, 1, H, W)``,
-            ``(B, 1, H/4, W/4)``, ``(B, 1, H/8, W/8)``, ``(B, 1, H/16, W/16)``.
-        """
+    def outputs(self, image: Tensor) -> list[Tensor]:
+        """Disparities (sigmoid) at 1, 1/4, 1/8 and 1/16 of the image's size."""
         logits = self.decoder(self.encoder(image))
-        return [self._to_depth(_enlarged(logits[0])), *map(self._to_depth, logits[1:])]
+        return [torch.sigmoid(scale) for scale in (_enlarged(logits[0]), *logits[1:])]
 
-    def depth(self, image: Tensor) -> Tensor:
-        """The finest depth alone: ``(B, 3, H, W)`` to ``(B, 1, H, W)``."""
-        return self._to_depth(_enlarged(self.decoder(self.encoder(image))[0]))
-
-    def _to_depth(self, logits: Tensor) -> Tensor:
-        config = self.config
-        depth = disparity_to_depth(torch.sigmoid(logits), config.min_depth, config.max_depth)
-        return depth * torch.exp(self.log_scale)
+    def finest(self, image: Tensor) -> Tensor:
+        """The finest disparity, without enlarging or squashing the coarser ones."""
+        return torch.sigmoid(_enlarged(self.decoder(self.encoder(image))[0]))
 
 
 def _start_at_middle_depth(module: nn.Module) -> None:

@@ -22,8 +22,9 @@ from rosgraph_msgs.msg import Clock
 
 from sfm_depth_ros.bags.reader import BagReader, RawMessage
 from sfm_depth_ros.errors import DataError
+from sfm_depth_ros.messages import serialised_stamp
 from sfm_depth_ros.ros.conversions import ns_to_stamp
-from sfm_depth_ros.ros.serialised import SerialisedPublisher, message_class, stamp_of
+from sfm_depth_ros.ros.serialised import SerialisedPublisher, message_class
 
 LOOP_PAUSE_S = 1.0
 PROGRESS_S = 5.0
@@ -132,7 +133,7 @@ class BagPlayer(Node):
             self._time.publish(Clock(clock=ns_to_stamp(time_ns)))
         self._outputs[due.raw.topic].publish(due.raw.cdr, due.offset_ns)
         if due.raw.topic == self._reader.topics.image:
-            self.stamps_ns.append(stamp_of(due.raw.cdr) + due.offset_ns)
+            self.stamps_ns.append(serialised_stamp(due.raw.cdr) + due.offset_ns)
 
     def _schedule(self) -> Iterator[Due]:
         options, start_ns = self._options, self._reader.start_ns

@@ -24,7 +24,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from sfm_depth_ros.camera.image_codec import encode_jpeg
+from sfm_depth_ros.camera.image_files import encode_jpeg
 from sfm_depth_ros.errors import SfmDepthError
 from sfm_depth_ros.ros import qos
 

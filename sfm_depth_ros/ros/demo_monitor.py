@@ -27,9 +27,9 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
+from sfm_depth_ros.messages import serialised_stamp
 from sfm_depth_ros.ros import qos
 from sfm_depth_ros.ros.process import run_process
-from sfm_depth_ros.ros.serialised import stamp_of
 
 NODES = ("depth_node", "trainer_node")
 PERIOD_S = 0.5
@@ -98,7 +98,7 @@ class DemoMonitor(Node):
         self._tell({"event": "model", "path": message.data})
 
     def _on_output(self, data: bytes) -> None:
-        self._stamps_ns.append(stamp_of(data))  # the pixels are never unpacked
+        self._stamps_ns.append(serialised_stamp(data))  # the pixels are never unpacked
 
 
 def main(stop: threading.Event) -> int:

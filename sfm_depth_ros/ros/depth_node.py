@@ -13,7 +13,7 @@ from std_msgs.msg import String
 from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.estimation.stage_clock import StageClock
-from sfm_depth_ros.model_folder.folder import resolve_model
+from sfm_depth_ros.model_folder.history import resolve_model
 from sfm_depth_ros.ros import qos
 from sfm_depth_ros.ros.complaints import Complaints
 from sfm_depth_ros.ros.conversions import image_to_rgb, stamp_to_ns

@@ -14,8 +14,8 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from sfm_depth_ros.camera.camera_model import CameraModel
-from sfm_depth_ros.camera.image_codec import decode_depth, decode_labels
 from sfm_depth_ros.config.extra_inputs import INSTANCE_MASK, RIGHT_IMAGE, SPARSE_DEPTH
+from sfm_depth_ros.messages import depth_to_metres, mask_to_labels
 from sfm_depth_ros.ros import qos
 from sfm_depth_ros.ros.complaints import Complaints
 from sfm_depth_ros.ros.conversions import camera_info_to_model, image_to_rgb
@@ -82,7 +82,8 @@ class ExtraInputs:
 
     def _on_camera(self, message: CameraInfo) -> None:
         try:
-            self._receiver.set_right_camera(camera_info_to_model(message))
+            images = self._subscriptions[self.roles.index(RIGHT_IMAGE)].topic_name
+            self._receiver.set_right_camera(camera_info_to_model(message, images))
             self._complaints.clear("right/camera_info")
         except Exception as error:  # a bad message must not end the executor
             self._complaints.add("right/camera_info", error)
@@ -104,7 +105,4 @@ def decode_extra(role: str, message: Any) -> np.ndarray:
     """
     if role == RIGHT_IMAGE:
         return image_to_rgb(message)
-    data = np.frombuffer(message.data, np.uint8)
-    decode = decode_depth if role == SPARSE_DEPTH else decode_labels
-    size = (message.height, message.width, message.step)
-    return decode(message.encoding, data, *size, bool(message.is_bigendian))
+    return depth_to_metres(message) if role == SPARSE_DEPTH else mask_to_labels(message)

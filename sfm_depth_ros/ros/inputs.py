@@ -17,8 +17,7 @@ from rclpy.node import Node
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from sfm_depth_ros.camera.camera_info_file import read_camera_info_file
-from sfm_depth_ros.camera.camera_model import CameraModel
+from sfm_depth_ros.camera.camera_model import CameraModel, read_camera_info_file
 from sfm_depth_ros.config.schema import NodeConfig
 from sfm_depth_ros.ros import qos
 from sfm_depth_ros.ros.complaints import Complaints
@@ -140,7 +139,7 @@ class Inputs:
 
     def _on_camera(self, message: CameraInfo) -> None:
         try:
-            self._set_camera(camera_info_to_model(message))
+            self._set_camera(camera_info_to_model(message, self._subscriptions[0].topic_name))
             self._complaints.clear("camera_info")
         except Exception as error:  # a bad message must not end the executor
             self._complaints.add("camera_info", error)

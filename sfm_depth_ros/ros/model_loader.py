@@ -19,7 +19,8 @@ from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.errors import ModelError, SfmDepthError
 from sfm_depth_ros.estimation.depth_estimator import DepthEstimator
 from sfm_depth_ros.geometry.frames import pose_to_matrix
-from sfm_depth_ros.model_folder.folder import ModelFolder, is_inside, read_model_folder
+from sfm_depth_ros.model_folder.folder import ModelFolder, read_model_folder
+from sfm_depth_ros.model_folder.history import is_inside
 from sfm_depth_ros.ros.complaints import Complaints
 from sfm_depth_ros.ros.latest_worker import LatestWorker
 from sfm_depth_ros.snippets.velocity import VelocityBuffer

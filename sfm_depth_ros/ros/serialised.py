@@ -16,10 +16,8 @@ from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import Header
 
+from sfm_depth_ros.messages import STAMP_BEGIN, STAMP_END, serialised_stamp, stamp_layout
 from sfm_depth_ros.ros import qos
-
-# A serialised message begins with four bytes that say how; a leading header's stamp comes next.
-_STAMP_AT, _STAMP_END = 4, 12
 
 
 def message_class(type_name: str) -> Any | None:
@@ -36,20 +34,10 @@ def begins_with_header(kind: Any) -> bool:
     return next(iter(kind.get_fields_and_field_types().values()), "") == "std_msgs/Header"
 
 
-def stamp_of(cdr: bytes) -> int:
-    """Stamp in nanoseconds of a serialised message that begins with a header."""
-    seconds, nanoseconds = struct.unpack_from(_stamp_layout(cdr), cdr, _STAMP_AT)
-    return int(seconds * 10**9 + nanoseconds)
-
-
 def restamped(cdr: bytes, offset_ns: int) -> bytes:
     """Move the stamp of a serialised message that begins with a header."""
-    moved = divmod(stamp_of(cdr) + offset_ns, 10**9)
-    return cdr[:_STAMP_AT] + struct.pack(_stamp_layout(cdr), *moved) + cdr[_STAMP_END:]
-
-
-def _stamp_layout(cdr: bytes) -> str:
-    return ("<" if cdr[1] & 1 else ">") + "iI"
+    moved = divmod(serialised_stamp(cdr) + offset_ns, 10**9)
+    return cdr[:STAMP_BEGIN] + struct.pack(stamp_layout(cdr), *moved) + cdr[STAMP_END:]
 
 
 class RepeatedMessage:
@@ -74,16 +62,16 @@ class RepeatedMessage:
 
         Args:
             header: Its header.
-            like: What the rest of it depends on; where that is as before, ``make`` is not asked.
+            like: What the rest of it depends on; where that is as before, ``make`` is not called.
             make: Makes it; its first field is a header, its last one ``data`` as bytes, if given.
             data: Contents of its last field, of the same size as long as ``like`` is the same.
         """
         if self._like != (header.frame_id, like):
             cdr = serialize_message(make())
-            self._start = cdr[:_STAMP_AT]
-            self._middle = cdr[_STAMP_END : len(cdr) - (0 if data is None else data.nbytes)]
+            self._start = cdr[:STAMP_BEGIN]
+            self._middle = cdr[STAMP_END : len(cdr) - (0 if data is None else data.nbytes)]
             self._like = header.frame_id, like
-        stamp = struct.pack(_stamp_layout(self._start), header.stamp.sec, header.stamp.nanosec)
+        stamp = struct.pack(stamp_layout(self._start), header.stamp.sec, header.stamp.nanosec)
         last = b"" if data is None else np.ascontiguousarray(data).data
         return b"".join((self._start, stamp, self._middle, last))
 
@@ -107,7 +95,7 @@ class SerialisedPublisher:
 
     @property
     def subscribers(self) -> int:
-        """How many subscriptions are matched."""
+        """Number of matched subscriptions."""
         return int(self._publisher.get_subscription_count())
 
     def publish(self, cdr: bytes, offset_ns: int = 0) -> None:

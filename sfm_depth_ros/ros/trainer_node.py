@@ -17,13 +17,13 @@ from sfm_depth_ros.config.extra_inputs import extra_inputs
 from sfm_depth_ros.config.schema import TrainerNodeConfig
 from sfm_depth_ros.errors import SfmDepthError
 from sfm_depth_ros.geometry.camera import Intrinsics
-from sfm_depth_ros.model_folder.folder import (
-    ModelFolder,
+from sfm_depth_ros.model_folder.folder import ModelFolder
+from sfm_depth_ros.model_folder.history import (
     is_inside,
     point_current,
+    prune_models,
     resolve_model,
 )
-from sfm_depth_ros.model_folder.pruning import prune_models
 from sfm_depth_ros.model_folder.saving import save_model
 from sfm_depth_ros.ros import qos
 from sfm_depth_ros.ros.complaints import Complaints

@@ -137,7 +137,7 @@ class SnippetBuilder:
         self, last: Frame, frame: Frame, gap_s: float, displacement: Displacement | None
     ) -> str:
         """Reason why the frame cannot follow the last keyframe; empty = it can."""
-        if frame.intrinsics != last.intrinsics:
+        if not frame.intrinsics.is_close(last.intrinsics):  # autofocus changes them a little
             return "camera"
         if displacement is not None and displacement.length < self.min_displacement:
             return "standing"

@@ -85,9 +85,18 @@ def _followed_share(previous: np.ndarray, grey: np.ndarray) -> float:
     corners = cv2.goodFeaturesToTrack(smooth, _CORNERS, 0.01, 6)
     if corners is None or len(corners) < _FEWEST_CORNERS:
         return 0.0
-    options = {"winSize": (15, 15), "maxLevel": 4}
-    there, found, _ = cv2.calcOpticalFlowPyrLK(previous, grey, corners, None, **options)
-    back, found_back, _ = cv2.calcOpticalFlowPyrLK(grey, previous, there, None, **options)
+    there, found = _flow(previous, grey, corners)
+    back, found_back = _flow(grey, previous, there)
     error = np.linalg.norm((back - corners).reshape(-1, 2), axis=1)
     kept = (found.ravel() == 1) & (found_back.ravel() == 1) & (error < _RETURN_ERROR)
     return float(kept.mean())
+
+
+def _flow(
+    first: np.ndarray, second: np.ndarray, points: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """``(N, 1, 2)`` places of points in the second image, and ``(N, 1)`` whether found."""
+    there, found, _ = cv2.calcOpticalFlowPyrLK(
+        first, second, points, np.empty_like(points), winSize=(15, 15), maxLevel=4
+    )
+    return there, found

@@ -13,9 +13,9 @@ from torch import nn
 from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
 from sfm_depth_ros.model_folder.folder import ModelFolder
 from sfm_depth_ros.model_folder.loading import load_networks
-from sfm_depth_ros.networks.memory_format import channels_last
+from sfm_depth_ros.networks.acceleration import channels_last
+from sfm_depth_ros.networks.depth_network import START_DEPTH, start_at_depth
 from sfm_depth_ros.networks.model import create_depth_network, create_pose_network
-from sfm_depth_ros.networks.start_depth import START_DEPTH, start_at_depth
 
 
 class NetworkPair(nn.Module):

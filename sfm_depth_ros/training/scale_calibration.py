@@ -27,8 +27,8 @@ from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.geometry.frames import invert
 from sfm_depth_ros.geometry.pinhole import backproject
 from sfm_depth_ros.geometry.warping import warp_sources
-from sfm_depth_ros.losses.joining import reduce_sources
 from sfm_depth_ros.losses.photometric import photometric_error, window_statistics
+from sfm_depth_ros.losses.reprojection import reduce_sources
 from sfm_depth_ros.networks.model import DepthNet, PoseNet
 from sfm_depth_ros.networks.predictions import predict_depths, predict_motions
 from sfm_depth_ros.snippets.batch import SnippetBatch

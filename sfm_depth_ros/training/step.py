@@ -13,12 +13,19 @@ from torch import Tensor
 
 from sfm_depth_ros.config.schema import ObjectiveConfig
 from sfm_depth_ros.losses.inputs import Prediction
-from sfm_depth_ros.losses.objective import TERMS, needs_source_depths, self_supervised_objective
+from sfm_depth_ros.losses.objective import (
+    TERMS,
+    LossTerms,
+    needs_source_depths,
+    self_supervised_objective,
+)
 from sfm_depth_ros.losses.supervised import depth_supervision, motion_supervision
-from sfm_depth_ros.losses.terms import LossTerms
 from sfm_depth_ros.networks.model import DepthNet, PoseNet
-from sfm_depth_ros.networks.predictions import predict_depths
-from sfm_depth_ros.networks.source_motions import SourceMotions, predict_source_motions
+from sfm_depth_ros.networks.predictions import (
+    SourceMotions,
+    predict_depths,
+    predict_source_motions,
+)
 from sfm_depth_ros.snippets.batch import SnippetBatch
 from sfm_depth_ros.training.device import autocast_dtype
 

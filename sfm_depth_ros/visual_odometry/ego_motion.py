@@ -13,7 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sfm_depth_ros.geometry.frames import invert, rotation_vector
+from sfm_depth_ros.geometry.frames import (
+    adjoint_matrix,
+    invert,
+    rotation_vector,
+    transform_logarithm,
+)
 
 _NS = 1e-9
 
@@ -46,7 +51,7 @@ class EgoMotion:
                 of the camera in the base, the camera's motion becomes the base's.
         """
         transform = T_frame_this @ self.T_earlier_later @ invert(T_frame_this)
-        adjoint = _adjoint(T_frame_this)
+        adjoint = adjoint_matrix(T_frame_this)
         covariance = adjoint @ self.covariance @ adjoint.T
         return EgoMotion(self.earlier_ns, self.later_ns, transform, covariance)
 
@@ -126,7 +131,7 @@ class VisualOdometry:
             The same motion of the base.
         """
         base = motion.carried_to(self._T_base_camera)
-        back = _adjoint(invert(base.T_earlier_later))
+        back = adjoint_matrix(invert(base.T_earlier_later))
         self._covariance = back @ self._covariance @ back.T + base.covariance
         self._T_odom_base = self._T_odom_base @ base.T_earlier_later
         return base
@@ -146,31 +151,3 @@ class VisualOdometry:
         """Begin again at the origin."""
         self._T_odom_base = np.eye(4)
         self._covariance = np.zeros((6, 6))
-
-
-def transform_logarithm(transform: np.ndarray) -> np.ndarray:
-    """Twist ``(6,)`` (translation, rotation) whose exponential over one second is a ``(4, 4)``."""
-    omega = rotation_vector(transform[:3, :3])
-    angle = float(np.linalg.norm(omega))
-    if angle < 1e-4:
-        factor = 1.0 / 12.0
-    else:
-        half = 0.5 * angle
-        factor = (1.0 - half / np.tan(half)) / angle**2
-    cross = _cross_matrix(omega)
-    linear = (np.eye(3) - 0.5 * cross + factor * cross @ cross) @ transform[:3, 3]
-    return np.concatenate([linear, omega])
-
-
-def _adjoint(transform: np.ndarray) -> np.ndarray:
-    """``(6, 6)`` matrix that carries twists (translation, rotation) from b to a by ``T_a_b``."""
-    rotation = transform[:3, :3]
-    adjoint = np.zeros((6, 6))
-    adjoint[:3, :3] = adjoint[3:, 3:] = rotation
-    adjoint[:3, 3:] = _cross_matrix(transform[:3, 3]) @ rotation
-    return adjoint
-
-
-def _cross_matrix(vector: np.ndarray) -> np.ndarray:
-    x, y, z = vector
-    return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])

@@ -12,7 +12,7 @@ import numpy as np
 
 from sfm_depth_ros.bags.writer import BagWriter
 from sfm_depth_ros.camera.camera_model import CameraModel
-from sfm_depth_ros.camera.image_codec import encode_jpeg
+from sfm_depth_ros.camera.image_files import encode_jpeg
 from sfm_depth_ros.config.extra_inputs import SPARSE_DEPTH
 from sfm_depth_ros.world.drive import RenderedFrame, SyntheticDrive
 

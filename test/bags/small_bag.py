@@ -11,7 +11,7 @@ import numpy as np
 
 from sfm_depth_ros.bags.writer import BagWriter
 from sfm_depth_ros.camera.camera_model import CameraModel
-from sfm_depth_ros.camera.image_codec import encode_png
+from sfm_depth_ros.camera.image_files import encode_png
 from sfm_depth_ros.geometry.frames import R_BASE_OPTICAL
 from sfm_depth_ros.snippets.values import Velocity
 

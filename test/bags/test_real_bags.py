@@ -19,16 +19,16 @@ from sfm_depth_ros.snippets.builder import SnippetBuilder
 def test_displacement_agrees_with_true_poses(real_bags):
     frames = read_frames(real_bags / "kitti_odometry_03", 320, needs_velocity=True)
     seen = [(f.frame.stamp_ns, f.T_world_camera) for f in itertools.islice(frames, 1, 200)]
-    ratios, turns = [], []
+    ratios, angles = [], []
     for (t0, T0), (t1, T1) in itertools.pairwise(seen):
         true = invert(T0) @ T1
         got = frames.velocities.displacement(t0, t1)
         ratios.append(got.length / np.linalg.norm(true[:3, 3]))
-        turn = invert(true) @ got.T_earlier_later
-        turns.append(np.arccos(np.clip((np.trace(turn[:3, :3]) - 1) / 2, -1, 1)))
+        rotation = invert(true) @ got.T_earlier_later
+        angles.append(np.arccos(np.clip((np.trace(rotation[:3, :3]) - 1) / 2, -1, 1)))
     assert np.median(ratios) == pytest.approx(1.0, abs=2e-3)
     assert np.mean(np.abs(np.array(ratios) - 1) < 0.02) > 0.97
-    assert np.degrees(np.median(turns)) < 0.05
+    assert np.degrees(np.median(angles)) < 0.05
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from bags.small_bag import SECOND, START, write_small_bag
 
+from sfm_depth_ros.bags.selection import BagSelection, WeightedBag
+from sfm_depth_ros.errors import DataError
+
 pytest.importorskip("rosbags")
 
 from sfm_depth_ros.bags.frames import read_frames
-from sfm_depth_ros.bags.selection import BagSelection
-from sfm_depth_ros.errors import DataError
 
 
 @pytest.mark.parametrize(
@@ -69,3 +70,29 @@ def test_a_part_after_the_end_is_refused(tmp_path):
     bag = write_small_bag(tmp_path / "bag")
     with pytest.raises(DataError, match=r"bag@5- holds no image: .* end after 0\.9 s"):
         read_frames(f"{bag}@5-", 64)
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "start", "end", "weight"),
+    [
+        ("a/drive", "a/drive", 0, math.inf, 1),
+        ("drive@0-66", "drive", 0, 66, 1),
+        ("drive=2", "drive", 0, math.inf, 2),
+        ("drive@66-=.5", "drive", 66, math.inf, 0.5),
+        ("a=b/drive", "a=b/drive", 0, math.inf, 1),
+    ],
+)
+def test_syntax(text: str, path: str, start: float, end: float, weight: float) -> None:
+    expected = WeightedBag(BagSelection(Path(path), start, end), weight)
+    assert WeightedBag.parse(text) == expected
+
+
+def test_a_weighted_path_that_exists_is_taken_as_it_is(tmp_path: Path) -> None:
+    odd = tmp_path / "drive=3"
+    odd.mkdir()
+    assert WeightedBag.parse(str(odd)) == WeightedBag(BagSelection(odd))
+
+
+def test_a_weight_of_zero_is_refused() -> None:
+    with pytest.raises(DataError, match="above 0"):
+        WeightedBag.parse("drive=0")

@@ -42,7 +42,7 @@ def test_points_are_where_the_world_has_them(drive):
 
 
 def test_metres_are_the_odometers(drive):
-    """An odometer that says 10 % more makes a world that is 10 % larger."""
+    """An odometer that measures 10 % too much makes a world that is 10 % larger."""
     velocities = VelocityBuffer(drive.velocities.T_base_camera, max_gap_s=0.3)
     for index in range(60):
         linear = np.array([1.1 * SPEED, 0.0, 0.0])

@@ -5,8 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sfm_depth_ros.camera.camera_info_file import read_camera_info_file
-from sfm_depth_ros.camera.camera_model import CameraModel
+from sfm_depth_ros.camera.camera_model import (
+    CameraModel,
+    is_rectified_topic,
+    read_camera_info_file,
+)
+from sfm_depth_ros.camera.rectification import undistort_map
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.geometry.camera import Intrinsics
 
@@ -32,8 +36,8 @@ def test_zero_r_and_p_count_as_not_given():
 
 
 def test_lens_rotation_and_projection_each_make_it_distorted():
-    turned = [0.0, -1, 0, 1, 0, 0, 0, 0, 1]
-    for given in ({"D": [0.1, 0, 0, 0, 0]}, {"R": turned}, {"P": np.eye(4)[:3] * 300}):
+    rotated = [0.0, -1, 0, 1, 0, 0, 0, 0, 1]
+    for given in ({"D": [0.1, 0, 0, 0, 0]}, {"R": rotated}, {"P": np.eye(4)[:3] * 300}):
         given = {"P": [300, 0, 90, 0, 0, 300, 40, 0, 0, 0, 1, 0]} if "P" in given else given
         assert CameraModel.from_matrices(K, 200, 100, **given).is_distorted
 
@@ -46,6 +50,7 @@ def test_lens_rotation_and_projection_each_make_it_distorted():
         ({"K": K[:8]}, "K of camera_info"),
         ({"K": [float("nan"), *K[1:]]}, "K of camera_info"),
         ({"width": 0}, "image size"),
+        ({"width": 30000, "height": 30000}, "30000x30000"),
         ({"D": [float("nan")] * 5}, "distortion"),
         ({"R": [2.0, 0, 0, 0, 2, 0, 0, 0, 2]}, "rotation"),
     ],
@@ -61,6 +66,59 @@ def test_same_optics_are_recognised():
     assert camera.is_same(CameraModel.from_matrices(K, 200, 100))
     assert not camera.is_same(CameraModel.from_matrices(K, 200, 100, D=[0.1] * 5))
     assert not camera.is_same(CameraModel.from_matrices(K, 200, 101))
+
+
+def test_a_refocused_camera_is_the_same_but_not_equal():
+    camera = CameraModel.from_matrices(K, 200, 100)
+    refocused = CameraModel.from_matrices(np.multiply(K, [1.001] * 8 + [1]), 200, 100)
+    zoomed = CameraModel.from_matrices(np.multiply(K, [1.03] * 8 + [1]), 200, 100)
+    assert camera.is_same(refocused)
+    assert not camera.is_equal(refocused)
+    assert camera.is_equal(CameraModel.from_matrices(K, 200, 100))
+    assert not camera.is_same(zoomed)
+
+
+def test_a_stream_without_k_is_rectified_by_p():
+    P = [450, 0, 119, -45, 0, 451, 39, 0, 0, 0, 1, 0]
+    camera = CameraModel.from_matrices([0] * 9, 200, 100, D=[0.3] * 5, P=P, frame_id="o")
+    assert camera.rectified == Intrinsics(450, 451, 119, 39, 200, 100)
+    assert camera.frame_id == "o"
+    assert camera.P[0, 3] == -45
+    assert not camera.is_distorted
+
+
+def test_a_fisheye_is_no_pinhole_even_with_zero_coefficients():
+    fisheye = CameraModel.from_matrices(K, 200, 100, D=[0] * 4, model="equidistant")
+    assert fisheye.is_distorted
+    columns, _ = undistort_map(
+        fisheye.K, fisheye.D, fisheye.model, None, None, (200, 100), (200, 100)
+    )
+    # 0.5 radians off the axis, a fisheye puts a ray at 0.5 f, where a pinhole has f tan 0.5
+    assert columns[50, 100 + 40] == pytest.approx(100 + 200 * np.arctan(40 / 200), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("topic", "is_rectified"),
+    [
+        ("/camera/image_rect", True),
+        ("/camera/image_rect_color/compressed", True),
+        ("image_rect_raw", True),
+        ("/image_rect/image_raw", False),
+        ("/camera/image_raw/compressed", False),
+        ("", False),
+    ],
+)
+def test_rectified_topics_by_the_names_of_image_proc(topic, is_rectified):
+    assert is_rectified_topic(topic) == is_rectified
+
+
+def test_the_camera_of_a_rectified_stream_is_p():
+    P = [150, 0, 95, -15, 0, 151, 45, 0, 0, 0, 1, 0]
+    camera = CameraModel.from_matrices(K, 200, 100, D=[-0.3, 0.1, 0, 0, 0], P=P)
+    rectified = camera.of_rectified_stream()
+    assert not rectified.is_distorted
+    assert rectified.rectified == camera.rectified
+    np.testing.assert_array_equal(rectified.P, camera.P)
 
 
 def test_calibration_file(tmp_path):

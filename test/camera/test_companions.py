@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What other sensors saw comes with the image of the same moment, in the same geometry."""
+"""Companions come with the image of the same moment, in the same geometry."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from bags.small_bag import (
 
 pytest.importorskip("rosbags")
 
-from sfm_depth_ros.bags.frames import BagFrame, read_frames, read_snippets
+from sfm_depth_ros.bags.frames import BagFrame, read_frames
+from sfm_depth_ros.bags.snippets import read_snippets
 from sfm_depth_ros.bags.topics import choose_topics
 from sfm_depth_ros.bags.writer import BagWriter
 from sfm_depth_ros.camera.camera_model import CameraModel
@@ -50,7 +51,7 @@ def labels(index: int) -> np.ndarray:
 
 
 def write_bag(path: Path, frames: int = 6) -> Path:
-    """A drive with everything; companions are written before or after their image in turn."""
+    """A drive with everything; companions are written before or after their image."""
     with BagWriter(path) as bag:
         bag.write_static_transform(START, "base_link", "mast", base_to_mast())
         bag.write_static_transform(START, "mast", "optical", mast_to_optical())

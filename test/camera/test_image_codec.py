@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import array
+import struct
 
 import cv2
 import numpy as np
 import pytest
 
-from sfm_depth_ros.camera.image_codec import (
+from sfm_depth_ros.camera.image_codec import darkness, decode_depth, decode_image, depth_pixels
+from sfm_depth_ros.camera.image_files import (
     decode_compressed,
     decode_compressed_depth,
-    decode_depth,
-    decode_image,
     encode_depth,
     encode_jpeg,
     encode_png,
+    image_size,
 )
 from sfm_depth_ros.errors import DataError
 
@@ -143,6 +144,14 @@ def test_depth_is_metres_with_zero_for_unknown():
         decode_depth("rgb8", bytes(6), 1, 2, 6)
 
 
+def test_millimetres_have_one_bound_raw_and_compressed():
+    depth = np.array([[0.0004, 0.0006, 65.5354, 65.5356, np.inf, np.nan, -1.0]], np.float32)
+    pixels = depth_pixels(depth, "16UC1")
+    assert pixels.tolist() == [[0, 1, 65535, 0, 0, 0, 0]]
+    decoded = decode_compressed_depth("16UC1; png", encode_depth(depth))
+    np.testing.assert_array_equal(decoded, decode_depth("16UC1", pixels.tobytes(), 1, 7, 14))
+
+
 @pytest.mark.parametrize(("format", "header"), [("16UC1; png", 0), ("16UC1; compressedDepth", 12)])
 def test_compressed_depth(format, header):
     depth = np.array([[1.234, 65.0, np.nan], [0.0, 66.0, np.inf]], np.float32)
@@ -155,3 +164,63 @@ def test_compressed_depth_of_another_kind_is_refused():
         decode_compressed_depth("32FC1; compressedDepth", b"")
     with pytest.raises(DataError, match="16 bit"):
         decode_compressed_depth("16UC1; png", encode_png(RGB))
+
+
+def test_twelve_bits_are_scaled_by_their_white_and_else_remarked_on():
+    grey = RGB[..., 0].astype(np.uint16)
+    data = (grey * 16).tobytes()
+    decoded = decode_image("mono16", data, 6, 8, 16, white_level=255 * 16)
+    np.testing.assert_array_equal(decoded, np.dstack([grey.astype(np.uint8)] * 3))
+    assert darkness(decoded, "mono16") == ""
+    dark = decode_image("mono16", data, 6, 8, 16)
+    assert "--white-level" in darkness(dark, "mono16")
+    assert "exposure" in darkness(dark, "mono8") and "white" not in darkness(dark, "mono8")
+
+
+@pytest.mark.parametrize("encoding", ["yuv422", "yuyv"])
+def test_an_odd_width_is_a_fault_of_the_message(encoding):
+    with pytest.raises(DataError, match=f"{encoding} image of 7x4.*even width"):
+        decode_image(encoding, bytes(4 * 14), 4, 7, 14)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_compressed_mosaic_is_debayered_and_a_colour_image_left_alone(bits):
+    mosaic = np.empty((8, 8), np.uint8 if bits == 8 else np.uint16)
+    for place, level in enumerate((200, 120, 120, 40)):
+        mosaic[place // 2 :: 2, place % 2 :: 2] = level * (1 if bits == 8 else 257)
+    decoded = decode_compressed(f"bayer_rggb{bits}; png compressed ", encode_png(mosaic))
+    np.testing.assert_array_equal(decoded, np.broadcast_to([200, 120, 40], (8, 8, 3)))
+    decoded = decode_compressed("bayer_rggb8; png compressed bgr8", encode_png(RGB))
+    np.testing.assert_array_equal(decoded, RGB)
+    grey = decode_compressed("mono8; png compressed", encode_png(RGB[..., 0]))
+    np.testing.assert_array_equal(grey, np.dstack([RGB[..., 0]] * 3))
+
+
+def test_orientation_is_followed_on_demand_alone():
+    tall = cv2.resize(RGB, (16, 48), interpolation=cv2.INTER_NEAREST)
+    jpeg = encode_jpeg(tall)
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+    rotated = jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:]
+    assert decode_compressed("jpeg", rotated).shape == (48, 16, 3)
+    upright = decode_compressed("jpeg", rotated, is_upright=True)
+    np.testing.assert_array_equal(upright, np.rot90(decode_compressed("jpeg", jpeg), -1))
+
+
+@pytest.mark.parametrize("encode", [encode_png, encode_jpeg])
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (30, 517), (300, 40)])
+def test_the_size_is_in_the_header(encode, height, width):
+    image = np.zeros((height, width, 3), np.uint8)
+    data = np.frombuffer(encode(image), np.uint8)
+    assert image_size(data) == (width, height)
+    assert image_size(data[:10]) == (0, 0)
+    assert image_size(data[:0]) == (0, 0)
+    with pytest.raises(DataError, match=f"{width}x{height}, expected at most"):
+        decode_compressed("file", data, max_pixels=height * width - 1)
+
+
+def test_a_huge_image_is_refused_before_it_is_decoded():
+    ihdr = struct.pack(">II", 30000, 30000) + b"\x08\x02\0\0\0"
+    png = encode_png(RGB)
+    bomb = png[:16] + ihdr[:8] + png[24:]
+    with pytest.raises(DataError, match="30000x30000, expected at most"):
+        decode_compressed("png", bomb)

@@ -119,7 +119,7 @@ def test_too_small_images_are_refused_with_the_remedy(size, arguments):
 
 
 def test_image_of_another_size_is_refused():
-    with pytest.raises(DataError, match="320x96 but camera_info says 640x192"):
+    with pytest.raises(DataError, match="320x96 but camera_info is for 640x192"):
         Preprocessor(_camera(640, 192), 320)(np.zeros((96, 320, 3), np.uint8))
 
 
@@ -236,5 +236,7 @@ def test_truth_of_a_distorted_camera_is_rectified_at_its_own_size():
 def test_truth_of_another_size_is_refused():
     preprocessor = Preprocessor(_camera(640, 480), 320)
     for prepare in (preprocessor.camera_truth, preprocessor.resize_depth):
-        with pytest.raises(DataError, match="depth image is 320x240 but camera_info says 640x480"):
+        with pytest.raises(
+            DataError, match="depth image is 320x240 but camera_info is for 640x480"
+        ):
             prepare(np.ones((240, 320), np.float32))

@@ -30,7 +30,7 @@ from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.model_folder import saving as model_saving
 from sfm_depth_ros.model_folder.folder import ModelFolder, read_model_folder
 from sfm_depth_ros.model_folder.loading import load_networks
-from sfm_depth_ros.networks.published.families import families as published
+from sfm_depth_ros.networks.published import import_checkpoint as published
 from sfm_depth_ros.optional import is_available
 
 SLIM = DepthNetworkConfig(name="packnet_slim01", min_depth=0.5)

@@ -121,6 +121,18 @@ def test_replay_writes_a_bag(
     assert "exists already" in capsys.readouterr().err
 
 
+def test_infer_follows_the_orientation_of_a_photograph(tmp_path: Path, drive: Drive) -> None:
+    """EXIF 6: the pixels lie on their side; with a calibration they stay as they are."""
+    sideways = np.rot90(drive.frames[0].image[..., ::-1])
+    jpeg = cv2.imencode(".jpg", np.ascontiguousarray(sideways))[1].tobytes()
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+    header = b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif
+    image, out = tmp_path / "photo.jpg", tmp_path / "out"
+    image.write_bytes(jpeg[:2] + header + jpeg[2:])
+    assert main(["infer", "model", str(image), "--hfov", "80", "--out", str(out)]) == 0
+    assert np.load(out / "photo_depth.npy").shape == (CAMERA.height, CAMERA.width)
+
+
 def test_infer_writes_three_files(tmp_path: Path, drive: Drive) -> None:
     image = tmp_path / "street.png"
     cv2.imwrite(str(image), drive.frames[0].image)

@@ -13,7 +13,8 @@ from sfm_depth_ros import __version__
 from sfm_depth_ros.cli.info import collect
 from sfm_depth_ros.cli.main import main
 from sfm_depth_ros.engines.factory import ENGINES
-from sfm_depth_ros.model_folder.folder import ModelFolder, point_current, read_model_folder
+from sfm_depth_ros.model_folder.folder import ModelFolder, read_model_folder
+from sfm_depth_ros.model_folder.history import point_current
 
 
 def test_says_versions_engines_and_the_model_in_use(

@@ -50,6 +50,7 @@ def write_bag(
     speed: float | None = 2.0,
     size_changes: bool = False,
     with_info: bool = True,
+    image_period_s: float = 0.1,
 ) -> Path:
     """A straight drive of 10 images a second."""
     rng = np.random.default_rng(0)
@@ -57,7 +58,7 @@ def write_bag(
     with BagWriter(path) as bag:
         bag.write_static_transform(START, "base_link", "camera", np.eye(4))
         for index in range(frames):
-            stamp = START + index * SECOND // 10
+            stamp = START + round(index * image_period_s * SECOND)
             is_large = size_changes and index >= frames // 2
             if speed is not None:
                 bag.write_odometry(Velocity(stamp, np.array([speed, 0, 0]), np.zeros(3)))
@@ -108,9 +109,9 @@ def entries(cache: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("options", "messages"),
     [
-        ({"size_changes": True, "with_info": False}, ["128x64", "64x32", "camera_info"]),
         ({"speed": None}, ["velocity", "record the missing"]),
         ({"speed": 0.0}, ["no snippet", "39 standing", "must move"]),
+        ({"image_period_s": 1.0}, ["39 image_gap", "max_image_gap"]),
         ({"frames": 2}, ["no snippet", "too few"]),
     ],
 )
@@ -122,6 +123,15 @@ def test_bags_that_cannot_teach(tmp_path, train, cache, options, messages) -> No
     assert entries(cache) == []
     assert not (tmp_path / "model").exists()
     assert not (tmp_path / "model.training").exists()
+
+
+def test_images_of_another_size_than_their_camera_info_are_left_out(
+    tmp_path, train, cache, caplog
+) -> None:
+    path = write_bag(tmp_path / "bag", size_changes=True, with_info=False)
+    assert train(path, "--set", "training.validation_share=0")[0] == 0
+    assert "image is 128x64 but camera_info is for 64x32" in caplog.text
+    assert "could not be used: image 20" in caplog.text
 
 
 def test_a_size_that_changes_with_its_camera_info_is_learnt_from(tmp_path, train, cache) -> None:

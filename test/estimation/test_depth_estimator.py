@@ -20,7 +20,7 @@ from exact_drive import (
     oracle,
 )
 
-from sfm_depth_ros.camera.lanczos import lanczos
+from sfm_depth_ros.camera.image_layout import lanczos
 from sfm_depth_ros.camera.preprocessing import CameraModel
 from sfm_depth_ros.config.schema import DepthNodeConfig, PoseNetworkConfig
 from sfm_depth_ros.errors import DataError, EngineError

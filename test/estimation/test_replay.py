@@ -17,13 +17,13 @@ from exact_drive import (
     write_bag,
 )
 
-from sfm_depth_ros.bags.message_events import stamp_ns
 from sfm_depth_ros.bags.reader import BagReader
 from sfm_depth_ros.camera.image_codec import decode_depth
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.estimation.replay import replay
 from sfm_depth_ros.geometry.frames import invert, pose_to_matrix
+from sfm_depth_ros.messages import stamp_to_ns
 
 
 def _messages(path: Path, topic: str) -> list:
@@ -61,7 +61,7 @@ def test_everything_in_the_input_is_copied(replayed: tuple[Path, Path]) -> None:
 def test_depth_has_the_stamps_and_the_camera(replayed: tuple[Path, Path], drive: Drive) -> None:
     depths = _messages(replayed[1], "/depth/image_rect")
     infos = _messages(replayed[1], "/depth/camera_info")
-    assert [stamp_ns(m.header) for m in depths] == [f.stamp_ns for f in drive.frames]
+    assert [stamp_to_ns(m.header.stamp) for m in depths] == [f.stamp_ns for f in drive.frames]
     assert {m.header.frame_id for m in depths} == {"camera"}
     first = decode_depth("32FC1", depths[0].data, 96, 320, depths[0].step)
     near = drive.depths[0] < 50

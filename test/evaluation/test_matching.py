@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pytest
 
-from sfm_depth_ros.camera.camera_truth import CameraTruth
+from sfm_depth_ros.camera.preprocessing import CameraTruth
 from sfm_depth_ros.errors import ConfigError
 from sfm_depth_ros.evaluation.matching import DepthProtocol, bilinear, match_depth
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sfm_depth_ros.geometry.splatting import splat_depth, surface_step
+from sfm_depth_ros.geometry.warping import splat_depth, surface_step
 
 NAN = float("nan")
 

@@ -7,17 +7,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from single_warp import warp, warp_points
 from torch import Tensor
 
 from sfm_depth_ros.geometry.pinhole import backproject
 from sfm_depth_ros.geometry.se3 import motion_to_transform
-from sfm_depth_ros.geometry.warping import (
-    grid_to_pixels,
-    sample_sources,
-    warp,
-    warp_points,
-    warp_sources,
-)
+from sfm_depth_ros.geometry.warping import grid_to_pixels, sample_sources, warp_sources
 
 HEIGHT, WIDTH = 6, 9
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sfm_depth_ros.losses.explainability import explainability_regulariser
+from sfm_depth_ros.losses.reprojection import explainability_regulariser
 
 
 def _masks(dtype: torch.dtype = torch.float64) -> list[Tensor]:

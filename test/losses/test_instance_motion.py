@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sfm_depth_ros.losses.instance_motion import motion_of_instances
+from sfm_depth_ros.losses.residual_motion import motion_of_instances
 
 
 def _scene() -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sfm_depth_ros.losses.joining import reduce_sources
+from sfm_depth_ros.losses.reprojection import reduce_sources
 
 
 def _double(*shape: int, seed: int = 0) -> Tensor:

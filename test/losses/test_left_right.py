@@ -9,6 +9,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from single_warp import warp_points
 from torch import Tensor
 
 from sfm_depth_ros.geometry.pinhole import backproject
@@ -18,8 +19,7 @@ from sfm_depth_ros.geometry.stereo import (
     disparity_from_depth,
     sample_along_rows,
 )
-from sfm_depth_ros.geometry.warping import warp_points
-from sfm_depth_ros.losses.left_right import left_right_consistency
+from sfm_depth_ros.losses.consistency import left_right_consistency
 
 HEIGHT, WIDTH, FOCAL, BASELINE = 5, 24, 20.0, 0.6
 NAN = math.nan

@@ -25,9 +25,8 @@ from losses.textured_wall import (
 from sfm_depth_ros.config.schema import ObjectiveConfig
 from sfm_depth_ros.geometry.se3 import motion_to_transform
 from sfm_depth_ros.losses.inputs import Prediction
-from sfm_depth_ros.losses.objective import TERMS, self_supervised_objective
+from sfm_depth_ros.losses.objective import TERMS, LossTerms, self_supervised_objective
 from sfm_depth_ros.losses.photometric import photometric_error
-from sfm_depth_ros.losses.terms import LossTerms
 from sfm_depth_ros.snippets.batch import SnippetBatch
 
 

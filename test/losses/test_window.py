@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sfm_depth_ros.losses.window import box_sum, box_sum_adjoint
+from sfm_depth_ros.losses.photometric import box_sum, box_sum_adjoint
 
 
 def _double(*shape: int, seed: int = 0) -> Tensor:

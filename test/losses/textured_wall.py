@@ -15,8 +15,7 @@ from torch import Tensor
 
 from sfm_depth_ros.config.schema import ObjectiveConfig
 from sfm_depth_ros.losses.inputs import Prediction
-from sfm_depth_ros.losses.objective import self_supervised_objective
-from sfm_depth_ros.losses.terms import LossTerms
+from sfm_depth_ros.losses.objective import LossTerms, self_supervised_objective
 from sfm_depth_ros.snippets.batch import SnippetBatch
 
 HEIGHT, WIDTH, DEPTH, FOCAL, STEP = 16, 24, 5.0, 10.0, 0.5

@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import logging
 import os
+import pickle
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +21,14 @@ from safetensors.numpy import save
 
 from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
 from sfm_depth_ros.errors import ModelError
-from sfm_depth_ros.model_folder.folder import (
-    ModelFolder,
+from sfm_depth_ros.model_folder.folder import ModelFolder, read_model_folder, write_model_folder
+from sfm_depth_ros.model_folder.history import (
     is_inside,
+    model_folder_name,
     point_current,
-    read_model_folder,
+    prune_models,
     resolve_model,
-    write_model_folder,
 )
-from sfm_depth_ros.model_folder.pruning import model_folder_name, prune_models
 
 
 def write(destination: Path, value: float = 1.0, **changes: object) -> ModelFolder:
@@ -142,6 +144,90 @@ def test_files_outside_of_the_folder_are_refused(tmp_path: Path) -> None:
         read_model_folder(folder.path)
 
 
+def replace_file(folder: ModelFolder, name: str, data: bytes) -> None:
+    """Another content with the right hash."""
+    (folder.path / name).write_bytes(data)
+    digest = hashlib.sha256(data).hexdigest()
+    edit_json(folder, files={**folder.metadata["files"], name: digest})
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("depth.safetensors", pickle.dumps({"w": [1.0]}), "holds no tensors"),
+        ("depth.safetensors", b"", "holds no tensors"),
+        ("pose.safetensors", save({"w": np.array([0.0, np.nan])}), "holds NaN or infinity in w"),
+        (
+            "check.safetensors",
+            save({"depth": np.array([np.inf])}),
+            "holds NaN or infinity in depth",
+        ),
+    ],
+    ids=["pickle", "empty", "nan", "infinity"],
+)
+def test_wrong_content_with_the_right_hash_is_refused(
+    tmp_path: Path, name: str, data: bytes, message: str
+) -> None:
+    folder = write(tmp_path / "a")
+    replace_file(folder, name, data)
+    with pytest.raises(ModelError, match=rf"{name} {message}.*copy it again"):
+        read_model_folder(folder.path)
+
+
+def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
+    folder, secret = write(tmp_path / "a"), tmp_path / "secret"
+    for name in ("depth.onnx", "model.json"):
+        (folder.path / name).rename(secret)
+        (folder.path / name).symlink_to(secret)
+        with pytest.raises(ModelError, match=f"{name} is a link out of the folder"):
+            read_model_folder(folder.path)
+        (folder.path / name).unlink()
+        secret.rename(folder.path / name)
+    assert read_model_folder(folder.path) == folder
+    (folder.path / "depth.onnx").rename(folder.path / "graph")
+    (folder.path / "depth.onnx").symlink_to("graph")
+    assert read_model_folder(folder.path) == folder
+
+
+@pytest.mark.parametrize("name", ["pose.onnx", "model.json"])
+def test_only_regular_files_of_bounded_size_are_read(tmp_path: Path, name: str) -> None:
+    folder = write(tmp_path / "a")
+    (folder.path / name).unlink()
+    os.mkfifo(folder.path / name)  # opening it would wait for a writer
+    with pytest.raises(ModelError, match=f"{name} is not a regular file"):
+        read_model_folder(folder.path)
+    (folder.path / name).unlink()
+    (folder.path / name).mkdir()
+    with pytest.raises(ModelError, match=f"{name} is not a regular file"):
+        read_model_folder(folder.path)
+    (folder.path / name).rmdir()
+    with open(folder.path / name, "wb") as file:
+        file.truncate(5 * 2**30)  # takes no space on the disk
+    with pytest.raises(ModelError, match=f"{name} has 5368709120 bytes"):
+        read_model_folder(folder.path)
+
+
+def test_deeply_nested_metadata_is_refused(tmp_path: Path) -> None:
+    folder = write(tmp_path / "a")
+    (folder.path / "model.json").write_text("[" * 100_000)
+    with pytest.raises(ModelError, match="cannot be read"):
+        read_model_folder(folder.path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/a" * 500_000, "nul\0byte", "~nobody-of-this-name/model"],
+    ids=["long", "null byte", "nobody's home"],
+)
+def test_what_is_no_path_is_refused_at_once(tmp_path: Path, path: str) -> None:
+    for call in (read_model_folder, lambda p: is_inside(tmp_path, p)):
+        begin = time.monotonic()
+        with pytest.raises(ModelError, match="is not a path") as error:
+            call(path)
+        assert time.monotonic() - begin < 1.0
+        assert len(str(error.value)) < 300
+
+
 def test_not_a_model_folder(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"no model\.json"):
         read_model_folder(tmp_path / "nowhere")
@@ -236,6 +322,6 @@ def test_names_sort_by_time() -> None:
 def test_reading_needs_no_torch() -> None:
     code = (
         "import sys; sys.modules['torch'] = None; "
-        "import sfm_depth_ros.model_folder.folder, sfm_depth_ros.model_folder.pruning"
+        "import sfm_depth_ros.model_folder.folder, sfm_depth_ros.model_folder.history"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

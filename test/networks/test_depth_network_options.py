@@ -11,7 +11,7 @@ from sfm_depth_ros.config.networks import DepthNetworkConfig
 from sfm_depth_ros.errors import ConfigError
 from sfm_depth_ros.networks import packnet
 from sfm_depth_ros.networks.model import create_depth_network
-from sfm_depth_ros.networks.packing import Packing
+from sfm_depth_ros.networks.packnet import Packing
 from sfm_depth_ros.networks.resnet import ResNetEncoder
 
 

@@ -12,7 +12,7 @@ from sfm_depth_ros.config.networks import DEPTH_NETWORKS as NAMES
 from sfm_depth_ros.config.networks import DepthNetworkConfig
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.networks import dispnet, packnet, resnet
-from sfm_depth_ros.networks.memory_format import channels_last
+from sfm_depth_ros.networks.acceleration import channels_last
 from sfm_depth_ros.networks.model import DEPTH_NETWORKS, create_depth_network
 
 OF_THE_FIELD = [DepthNetworkConfig(name=name) for name in NAMES if name != "small"]

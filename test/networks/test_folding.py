@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
 from sfm_depth_ros.errors import ModelError
-from sfm_depth_ros.networks.folding import find_batch_norms, fold_batch_norm, fold_state
+from sfm_depth_ros.networks.acceleration import find_batch_norms, fold_batch_norm, fold_state
 from sfm_depth_ros.networks.model import create_depth_network, create_pose_network
 
 

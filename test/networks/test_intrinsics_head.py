@@ -9,7 +9,7 @@ import math
 import pytest
 import torch
 
-from sfm_depth_ros.networks.intrinsics_head import NARROW, SHARED_RATE, IntrinsicsHead
+from sfm_depth_ros.networks.pose_heads import NARROW, SHARED_RATE, IntrinsicsHead
 
 HEIGHT, WIDTH = 64, 192
 FEATURES = torch.rand(5, 16, 2, 3, generator=torch.Generator().manual_seed(3))

@@ -13,7 +13,7 @@ from torch import nn
 from sfm_depth_ros.config.networks import POSE_NETWORKS as NAMES
 from sfm_depth_ros.config.networks import PoseNetworkConfig
 from sfm_depth_ros.errors import ConfigError
-from sfm_depth_ros.networks import explainability, pose_resnet, posenet, resnet
+from sfm_depth_ros.networks import pose_heads, posenet, resnet
 from sfm_depth_ros.networks.model import POSE_NETWORKS, create_pose_network
 
 EXTRAS = {"explainability": True, "learn_intrinsics": True, "residual_translation": True}
@@ -25,9 +25,9 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few channels and blocks, so that the structure is tested in milliseconds."""
     monkeypatch.setattr(posenet, "CHANNELS", (16, 16, 16, 32, 32, 32, 32))
     monkeypatch.setattr(resnet, "STAGE_CHANNELS", (64, 32, 32, 32))
-    monkeypatch.setattr(pose_resnet, "WIDTH", 16)
+    monkeypatch.setattr(posenet, "WIDTH", 16)
     monkeypatch.setitem(resnet.BLOCKS, 18, (1, 1, 1, 1))
-    monkeypatch.setattr(explainability, "CHANNELS", (16, 16, 8, 8, 8))
+    monkeypatch.setattr(pose_heads, "MASK_CHANNELS", (16, 16, 8, 8, 8))
 
 
 def seeded(name: str, **options: bool | str) -> nn.Module:

@@ -18,8 +18,7 @@ from sfm_depth_ros.config.networks import DepthNetworkConfig
 from sfm_depth_ros.errors import ModelError
 from sfm_depth_ros.model_folder.loading import load_network
 from sfm_depth_ros.networks.model import create_depth_network
-from sfm_depth_ros.networks.pretrained import load_pretrained
-from sfm_depth_ros.networks.resnet import ResNetEncoder
+from sfm_depth_ros.networks.resnet import ResNetEncoder, load_pretrained
 
 
 def torchvision_like(layers: int = 18) -> dict[str, Tensor]:
@@ -48,6 +47,14 @@ def test_a_depth_network_begins_with_the_files_encoder(tmp_path: Path, name: str
     for key, tensor in state.items():
         if not key.startswith("fc."):
             assert torch.equal(encoder[key], tensor)
+
+
+@pytest.mark.parametrize("name", ["imagenet.pth", "imagenet.safetensors"])
+def test_an_encoder_saved_in_a_wrapper_is_known(tmp_path: Path, name: str) -> None:
+    state = {f"module.{key}": tensor for key, tensor in torchvision_like().items()}
+    encoder = ResNetEncoder(18)
+    load_pretrained(encoder, saved(tmp_path / name, state))
+    assert torch.equal(encoder.conv1.weight, state["module.conv1.weight"])
 
 
 def test_equal_images_give_the_features_of_one(tmp_path: Path) -> None:

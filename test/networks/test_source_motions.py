@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sfm_depth_ros.config.schema import PoseNetworkConfig
 from sfm_depth_ros.networks.pose import PoseOutput
-from sfm_depth_ros.networks.source_motions import predict_source_motions
+from sfm_depth_ros.networks.predictions import predict_source_motions
 
 REFERENCE, FOCAL = 50.0, 80.0
 H, W = 4, 6

@@ -10,8 +10,8 @@ from torch import nn
 
 from sfm_depth_ros.config.schema import DepthNetworkConfig
 from sfm_depth_ros.errors import ConfigError
+from sfm_depth_ros.networks.depth_network import start_at_depth
 from sfm_depth_ros.networks.model import create_depth_network
-from sfm_depth_ros.networks.start_depth import start_at_depth
 
 LARGE = pytest.param("packnet_slim01", marks=pytest.mark.slow)
 

@@ -17,7 +17,7 @@ from geometry_msgs.msg import TwistStamped, TwistWithCovarianceStamped
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from sfm_depth_ros.camera.image_codec import encode_jpeg
+from sfm_depth_ros.camera.image_files import encode_jpeg
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.estimation.depth_views import POINT_TYPE
 from sfm_depth_ros.geometry.camera import Intrinsics
@@ -78,18 +78,18 @@ def test_a_compressed_image_is_decoded():
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message_part"),
     [
         ({"encoding": "nv42"}, "nv42"),
         ({"step": 7}, "step"),
         ({"height": 60}, "bytes"),
     ],
 )
-def test_a_bad_image_names_what_is_wrong(change, said):
+def test_a_bad_image_names_what_is_wrong(change, message_part):
     message = conversions.array_to_image(_rgb(), "rgb8", conversions.header_at(0, ""))
     for name, value in change.items():
         setattr(message, name, value)
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message_part):
         conversions.image_to_rgb(message)
 
 

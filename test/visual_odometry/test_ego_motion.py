@@ -11,14 +11,10 @@ from sfm_depth_ros.geometry.frames import (
     R_BASE_OPTICAL,
     invert,
     rotation_matrix,
+    transform_logarithm,
     twist_to_transform,
 )
-from sfm_depth_ros.visual_odometry.ego_motion import (
-    EgoMotion,
-    MotionUncertainty,
-    VisualOdometry,
-    transform_logarithm,
-)
+from sfm_depth_ros.visual_odometry.ego_motion import EgoMotion, MotionUncertainty, VisualOdometry
 
 
 def _extrinsics() -> np.ndarray:

@@ -7,10 +7,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from single_warp import warp
 
-from sfm_depth_ros.camera.distortion import undistort_map
+from sfm_depth_ros.camera.rectification import undistort_map
 from sfm_depth_ros.geometry.frames import twist_to_transform
-from sfm_depth_ros.geometry.warping import warp
 from sfm_depth_ros.world.drive import CameraSpec, DriveSpec, RenderedFrame, SyntheticDrive
 from sfm_depth_ros.world.sensors import EffectsSpec
 from sfm_depth_ros.world.trajectory import MotionSpec

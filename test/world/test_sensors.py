@@ -7,8 +7,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from single_warp import warp
 
-from sfm_depth_ros.geometry.warping import warp
 from sfm_depth_ros.world.drive import CameraSpec, DriveSpec, SyntheticDrive
 from sfm_depth_ros.world.sensors import SensorsSpec, lidar_returns
 from sfm_depth_ros.world.trajectory import MotionSpec

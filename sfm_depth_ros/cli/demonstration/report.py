@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sfm_depth_ros.model_folder.metadata import without_nan
+from sfm_depth_ros.model_folder.folder import without_nan
 
 Report = Mapping[str, Any]
 

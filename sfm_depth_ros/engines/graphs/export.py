@@ -30,7 +30,7 @@ from sfm_depth_ros.engines.graphs.names import (
 )
 from sfm_depth_ros.engines.graphs.precision import to_half
 from sfm_depth_ros.errors import ModelError
-from sfm_depth_ros.networks.folding import (
+from sfm_depth_ros.networks.acceleration import (
     FoldedNorm,
     find_batch_norms,
     fold_batch_norm,

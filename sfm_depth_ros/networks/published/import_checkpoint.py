@@ -14,25 +14,27 @@ import torch
 from torch import Tensor, nn
 
 from sfm_depth_ros.errors import ModelError
+from sfm_depth_ros.networks.checkpoint_file import FileContent, load_file_content, without_wrappers
 from sfm_depth_ros.networks.model import create_depth_network, create_pose_network
-from sfm_depth_ros.networks.published.families import (
-    FORMATS,
-    NORMALISED_FOCAL,
-    SIZE,
+from sfm_depth_ros.networks.published import monodepth2, packnet_sfm
+from sfm_depth_ros.networks.published.name_map import (
     Config,
     PublishedFormat,
     PublishedNetwork,
+    below,
 )
-from sfm_depth_ros.networks.published.name_map import below
-from sfm_depth_ros.networks.restricted_unpickler import FileContent, load_file_content
 
+NORMALISED_FOCAL = 0.58  # of the image's width: KITTI, as both projects trained on it
+SIZE = (640, 192)  # (width, height) of both projects' standard models
 SHOWN = 8  # names in a message; the rest are counted
-STATE = "state_dict"  # where packnet-sfm keeps the weights beside its configuration
+STATE = "state_dict"  # where packnet-sfm keeps the weights next to its configuration
 OLD_NAMES = (
     ("model.model.", "model."),
     ("disp_network.", "depth_net."),
     ("pose_network.", "pose_net."),
 )  # packnet-sfm's first versions
+
+FORMATS = {"packnet-sfm": packnet_sfm.FORMAT, "monodepth2": monodepth2.FORMAT}
 
 _logger = logging.getLogger(__name__)
 _CREATE: dict[str, Callable[[Any], nn.Module]] = {
@@ -50,7 +52,7 @@ class ImportedNetworks:
     depth: nn.Module  # Depth network
     pose: nn.Module | None  # Pose network, None where the checkpoints hold none
     size: tuple[int, int]  # (width, height) in pixels of the images that they were trained on
-    has_stereo_unit: bool = False  # Whether Monodepth2 says that a stereo pair gave the unit
+    has_stereo_unit: bool = False  # Whether a stereo pair set the unit (Monodepth2)
 
 
 def import_networks(
@@ -64,7 +66,7 @@ def import_networks(
     Args:
         paths: Files, or one folder of files.
         format_name: A key of ``FORMATS``.
-        size: (width, height) of the images in training; None = what the checkpoint says, else
+        size: (width, height) of the images in training; None = the checkpoint's own, else
             the project's standard.
         reference_focal: Focal length in pixels in training; None = KITTI's at that width.
 
@@ -72,7 +74,7 @@ def import_networks(
         ModelError: A file is damaged, of another project or architecture, or partial.
     """
     layout, files = FORMATS[format_name], _read_files(paths)
-    size = size or _size_said(files) or SIZE
+    size = size or _written_size(files) or SIZE
     focal = reference_focal or NORMALISED_FOCAL * size[0]
     networks = {
         kind: _import_network(kind, network, layout, files, focal)
@@ -136,18 +138,17 @@ def files_of(paths: Sequence[Path]) -> list[Path]:
 
 
 def _weights(path: Path, content: FileContent) -> dict[str, Any]:
-    """The state of a file: tensors, and the numbers that Monodepth2 puts beside them."""
+    """The state of a file: tensors, and the numbers that Monodepth2 adds."""
     value = content.value
     if isinstance(value, dict) and isinstance(value.get(STATE), dict):
         value = value[STATE]
-    state = (
+    entries = value.items() if isinstance(value, dict) else ()
+    state = without_wrappers(
         {
             name: entry.detach() if isinstance(entry, Tensor) else entry
-            for name, entry in value.items()
+            for name, entry in entries
             if isinstance(name, str) and isinstance(entry, (Tensor, int))
         }
-        if isinstance(value, dict)
-        else {}
     )
     if not any(isinstance(entry, Tensor) for entry in state.values()):
         raise ModelError(f"{path} holds no weights by name; give a checkpoint with a state_dict")
@@ -208,7 +209,7 @@ def _our_state(
     kind: str,
     parts: Sequence[tuple[str, dict[str, Tensor], Callable[[Any], Any]]],
 ) -> dict[str, Tensor]:
-    """Weights by our names; all there, none besides, each of its shape."""
+    """Weights by our names, checked to be complete, without others, and of the right shapes."""
     with torch.device("meta"):
         own = _CREATE[kind](config).state_dict()
     ours: dict[str, Tensor] = {}
@@ -238,8 +239,8 @@ def _our_state(
     return {**counters, **ours}
 
 
-def _size_said(files: Files) -> tuple[int, int] | None:
-    """The size that Monodepth2 writes beside its encoder."""
+def _written_size(files: Files) -> tuple[int, int] | None:
+    """The image size that Monodepth2 writes with its encoder."""
     for content in files.values():
         width, height = content.get("width"), content.get("height")
         if isinstance(width, int) and isinstance(height, int):

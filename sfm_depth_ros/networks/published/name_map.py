@@ -1,14 +1,19 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which of our tensors each tensor of a published checkpoint is, and what does not fit."""
+"""Layout of published checkpoints: where each network lies, and the names of its tensors."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
+from sfm_depth_ros.config.networks import DepthNetworkConfig, PoseNetworkConfig
+
+Config = DepthNetworkConfig | PoseNetworkConfig
 COUNTER = "num_batches_tracked"  # of batch norms; old files lack it and nothing reads it
 
 
@@ -20,7 +25,7 @@ class NameMap:
     ours: Mapping[str, str]
     # Published name by another that versions of the same code have written
     spellings: Mapping[str, str] = field(default_factory=dict)
-    # How names begin that a file may hold besides: a classifier, an image size
+    # Prefixes of further names that a file may hold: a classifier, an image size
     beyond: tuple[str, ...] = ()
 
     def missing(self, published: Iterable[str]) -> list[str]:
@@ -48,7 +53,7 @@ def encoder_and_decoder(encoder: NameMap, decoder: NameMap, beyond: str) -> Name
     Args:
         encoder: Names of the first half.
         decoder: Names of the second.
-        beyond: What the encoder may hold besides.
+        beyond: Prefix of further names of the encoder.
     """
     ours = {f"encoder.{name}": own for name, own in encoder.ours.items()}
     ours |= {f"decoder.{name}": own for name, own in decoder.ours.items()}
@@ -62,3 +67,33 @@ def below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
         for name, tensor in state.items()
         if name.startswith(prefix)
     }
+
+
+@dataclass(frozen=True)
+class PublishedNetwork:
+    """Layout of one network in a project's checkpoints."""
+
+    # Place of each part, with its map of names; the first part determines the architecture
+    parts: tuple[tuple[str, Callable[[Any], NameMap]], ...]
+    # The architecture of the first part's tensors, None = unknown
+    config: Callable[[Mapping[str, Tensor]], Config | None]
+    hint: str  # A name by which people recognise the network in the file
+
+
+@dataclass(frozen=True)
+class PublishedFormat:
+    """A project's checkpoints."""
+
+    networks: Mapping[str, PublishedNetwork]  # Its `"depth"` and its `"pose"` network
+    # Whether each part is a file of its own, named as the part, in one folder; else a part is a
+    # prefix of the names in one file
+    by_file: bool
+    licence: str  # Goes into `model.json`
+    filter: str = "lanczos"  # How the project scales images down
+
+
+def own_names(create: Callable[[Any], nn.Module], config: Any) -> list[str]:
+    """Names of our network's tensors; built without memory for their numbers."""
+    with torch.device("meta"):
+        network = create(config)
+    return [name for name in network.state_dict() if name != "log_scale"]

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sfm_depth_ros.bags.selection import BagSelection
-from sfm_depth_ros.bags.weighted_bag import WeightedBag
+from sfm_depth_ros.bags.selection import BagSelection, WeightedBag
 from sfm_depth_ros.config.schema import OfflineTrainingConfig
 from sfm_depth_ros.snippets.batch import SnippetBatch, rows_of_part
 from sfm_depth_ros.snippets.selection import HoldoutSchedule, Role

@@ -10,12 +10,13 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from sfm_depth_ros.bags.frames import BagFrames, read_frames, read_snippets
+from sfm_depth_ros.bags.frames import BagFrames, read_frames
 from sfm_depth_ros.bags.selection import BagSelection
-from sfm_depth_ros.bags.teachers import taught
+from sfm_depth_ros.bags.snippets import read_snippets, taught
 from sfm_depth_ros.config.extra_inputs import SPARSE_DEPTH
 from sfm_depth_ros.config.schema import NodeConfig, OfflineTrainingConfig
 from sfm_depth_ros.errors import DataError
+from sfm_depth_ros.snippets.refusals import main_refusal
 from sfm_depth_ros.snippets.store import (
     FORMAT_VERSION,
     SnippetStore,
@@ -59,11 +60,14 @@ def recorded_caches(
         "format": FORMAT_VERSION,
         "bag": bag_content_hash(bag.path),
         "part_s": [bag.start_s, bag.end_s],
+        "options": bag.options.content() if bag.options else [],
         "width": frames.preprocessor.size[0],
         "companions": companions,
         "teacher": teacher,
         "gates": [gates.min_displacement, gates.max_displacement, gates.max_image_gap],
-        "code": code_hash("bags", "camera", "geometry", "snippets", "visual_odometry"),
+        "code": code_hash(
+            "bags", "camera", "geometry", "snippets", "visual_odometry", "messages.py"
+        ),
     }
     folder = store.entry(bag.name, content, partial(_fill, frames, gates, teacher))
     return [read_store(path) for path in sorted(folder.iterdir())]
@@ -105,6 +109,6 @@ def _nothing_found(frames: BagFrames) -> str:
     reasons = ", ".join(f"{count} {why}" for why, count in frames.refused.items() if count)
     return (
         f"{frames.selection.name}: no snippet to train on among {len(frames)} images "
-        f"(refused: {reasons or 'none, there are too few'}); the camera must move, and "
-        "odometry must cover the images"
+        f"(refused: {reasons or 'none, there are too few'}); "
+        f"{main_refusal(frames.refused) or 'record a longer drive'}"
     )

@@ -16,8 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sfm_depth_ros.bags.selection import BagSelection
-from sfm_depth_ros.bags.weighted_bag import WeightedBag
+from sfm_depth_ros.bags.selection import BagSelection, WeightedBag
 from sfm_depth_ros.config.extra_inputs import extra_inputs
 from sfm_depth_ros.config.loading import to_dict
 from sfm_depth_ros.config.networks import DepthNetworkConfig, PoseNetworkConfig

@@ -17,14 +17,16 @@ from torch import Tensor, nn
 
 from sfm_depth_ros.config.networks import DepthNetworkConfig
 from sfm_depth_ros.networks.model import create_depth_network
-from sfm_depth_ros.networks.published.depth import (
+from sfm_depth_ros.networks.published.monodepth2 import (
     monodepth2_decoder_names,
     monodepth2_depth_config,
     monodepth2_encoder_names,
+)
+from sfm_depth_ros.networks.published.name_map import NameMap
+from sfm_depth_ros.networks.published.packnet_sfm import (
     packnet_sfm_depth_config,
     packnet_sfm_depth_names,
 )
-from sfm_depth_ros.networks.published.name_map import NameMap
 
 Numbers = tuple[tuple[float, float, float, float], ...]
 

@@ -86,6 +86,24 @@ def test_names_and_format_of_the_first_versions(tmp_path: Path) -> None:
     assert found.pose is not None
 
 
+@pytest.mark.parametrize("wrapper", ["module.", "_orig_mod.", "_orig_mod.module."])
+def test_names_of_wrapped_networks(tmp_path: Path, wrapper: str) -> None:
+    """DataParallel and torch.compile put their names before those of the network."""
+    plain = packnet_sfm_state(PACKNET_SLIM, POSENET)
+    wrapped = {f"{wrapper}{name}": tensor for name, tensor in plain.items()}
+    inside = {
+        name.replace("_net.", f"_net.{wrapper}", 1): tensor for name, tensor in plain.items()
+    }
+    for state in (wrapped, inside):
+        path = write_packnet_sfm(tmp_path / "a.ckpt", state)
+        found = import_networks([path], "packnet-sfm")
+        assert found.depth.config == PACKNET_SLIM
+        assert found.pose is not None
+    write_packnet_sfm(tmp_path / "a.ckpt", {**plain, **wrapped})
+    with pytest.raises(ModelError, match="twice, wrapped and not"):
+        import_networks([tmp_path / "a.ckpt"], "packnet-sfm")
+
+
 @pytest.mark.parametrize("as_files", [False, True])
 def test_monodepth2_folder_or_files(tmp_path: Path, as_files: bool) -> None:
     folder = write_monodepth2(tmp_path / "weights", RESNET18, POSE_MONODEPTH2, (160, 96), True)

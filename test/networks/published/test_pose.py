@@ -18,11 +18,13 @@ from torch import Tensor, nn
 from sfm_depth_ros.config.networks import PoseNetworkConfig
 from sfm_depth_ros.geometry.se3 import motion_to_transform
 from sfm_depth_ros.networks.model import create_pose_network
-from sfm_depth_ros.networks.published.name_map import NameMap
-from sfm_depth_ros.networks.published.pose import (
+from sfm_depth_ros.networks.published.monodepth2 import (
     monodepth2_pose_config,
     monodepth2_pose_decoder_names,
     monodepth2_pose_encoder_names,
+)
+from sfm_depth_ros.networks.published.name_map import NameMap
+from sfm_depth_ros.networks.published.packnet_sfm import (
     packnet_sfm_pose_config,
     packnet_sfm_pose_names,
 )

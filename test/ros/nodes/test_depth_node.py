@@ -113,7 +113,7 @@ def test_points_and_colour_are_made_for_those_who_listen(node, probe, camera):
     [
         ({"encoding": "nv42"}, "nv42"),
         ({"step": 7}, "step"),
-        ({"height": 8}, "camera_info says 192x64"),
+        ({"height": 8}, "camera_info is for 192x64"),
     ],
 )
 def test_a_bad_image_is_counted_and_said_and_the_next_one_works(

@@ -14,7 +14,7 @@ import torch
 from sfm_depth_ros.config.loading import load_config
 from sfm_depth_ros.config.schema import RecipeConfig
 from sfm_depth_ros.geometry.se3 import motion_to_transform
-from sfm_depth_ros.losses.terms import weight_of
+from sfm_depth_ros.losses.objective import weight_of
 from sfm_depth_ros.networks.model import create_depth_network, create_pose_network
 from sfm_depth_ros.share import find_share
 from sfm_depth_ros.snippets.batch import SnippetBatch, collate

@@ -1,0 +1,132 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Snippets of a bag, with the bag's truth and with labels derived from odometry or stereo."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from sfm_depth_ros.bags.frames import BagFrames
+from sfm_depth_ros.bags.rig import BagRig
+from sfm_depth_ros.bags.stereo_matching import StereoMatcher, teach_by_stereo
+from sfm_depth_ros.bags.track_depth import PointDepths, track_depths
+from sfm_depth_ros.geometry.frames import invert
+from sfm_depth_ros.snippets.builder import MAX_WAITING, SnippetBuilder
+from sfm_depth_ros.snippets.values import Snippet
+
+_KEPT = 2 * MAX_WAITING  # frames that a snippet may be made of later
+
+
+def read_snippets(
+    frames: BagFrames,
+    min_displacement: float,
+    max_displacement: float,
+    max_image_gap_s: float,
+    with_truth: bool = False,
+) -> Iterator[Snippet]:
+    """Snippets of a bag, by the same builder that serves the live trainer.
+
+    Args:
+        frames: The bag; read with ``needs_velocity``.
+        min_displacement: Camera translation in metres between neighbours, at least.
+        max_displacement: The same, at most.
+        max_image_gap_s: Seconds between neighbours, at most.
+        with_truth: Add the bag's true depth and motion, where it has them.
+    """
+    builder = SnippetBuilder(
+        frames.velocities, min_displacement, max_displacement, max_image_gap_s
+    )
+    frames.refused = builder.counts
+    truths = TruthMemory(frames.rig)
+    for bag_frame in frames:
+        if with_truth:
+            truths.remember(bag_frame.frame.stamp_ns, bag_frame.depth)
+        for snippet in builder.add(bag_frame.frame):
+            yield truths.attach(snippet) if with_truth else snippet
+    _logger.info("%s: refused frames %s", frames.path, builder.counts)
+
+
+class TruthMemory:
+    """True depth of the newest frames, kept until they are targets of snippets.
+
+    Args:
+        rig: Extrinsics and true poses of the bag.
+    """
+
+    def __init__(self, rig: BagRig) -> None:
+        self._rig = rig
+        self._depths: dict[int, np.ndarray] = {}
+
+    def remember(self, stamp_ns: int, depth: np.ndarray | None) -> None:
+        """Take a frame's true depth, if it has one."""
+        if depth is not None:
+            self._depths[stamp_ns] = depth
+        while len(self._depths) > _KEPT:
+            del self._depths[next(iter(self._depths))]
+
+    def attach(self, snippet: Snippet) -> Snippet:
+        """The snippet with its target's true depth and its true motion, where known."""
+        depth = self._depths.get(int(snippet.stamps_ns[1]))
+        return dataclasses.replace(snippet, depth=depth, T_source_target=self._motion(snippet))
+
+    def _motion(self, snippet: Snippet) -> np.ndarray | None:
+        poses = [self._rig.poses.at(int(stamp)) for stamp in snippet.stamps_ns]
+        if any(pose is None for pose in poses):
+            return None
+        earlier, target, later = (pose @ self._rig.T_base_camera for pose in poses)
+        motions = [invert(source) @ target for source in (earlier, later)]
+        return np.stack(motions).astype(np.float32)
+
+
+TEACHERS = ("none", "tracks", "stereo")
+
+_logger = logging.getLogger(__name__)
+
+
+def taught(snippets: Iterable[Snippet], frames: BagFrames, teacher: str) -> Iterator[Snippet]:
+    """The snippets with depth labels of their targets as ``sparse_depth``.
+
+    A sensor's depth stays where stereo has none, and wins over tracks.
+
+    Args:
+        snippets: Snippets of ``frames``.
+        frames: The bag that they come from.
+        teacher: ``"none"``; ``"tracks"``: corners followed through the drive, see ``track_depth``;
+            ``"stereo"``: the second camera's image, see ``stereo_matching``.
+    """
+    if teacher not in TEACHERS:
+        raise ValueError(f"teacher: expected one of {', '.join(TEACHERS)}, got {teacher!r}")
+    if teacher == "none":
+        yield from snippets
+    elif teacher == "stereo":
+        matcher = StereoMatcher()
+        for snippet in snippets:
+            yield teach_by_stereo(snippet, matcher)
+    else:
+        points = tracked_points(frames)
+        for snippet in snippets:
+            yield _with_points(snippet, points.get(int(snippet.stamps_ns[1])))
+
+
+def tracked_points(frames: BagFrames) -> dict[int, PointDepths]:
+    """Triangulated corners of every image of a bag, by its stamp.
+
+    The images are read at the camera's own size: parallax is measured in its pixels.
+    """
+    large = frames.wider(frames.preprocessor.columns, companions=())
+    _logger.info("following corners through %s", frames.selection.name)
+    images = (bag_frame.frame for bag_frame in large)
+    return {points.stamp_ns: points for points in track_depths(images, large.velocities)}
+
+
+def _with_points(snippet: Snippet, points: PointDepths | None) -> Snippet:
+    if points is None:
+        return snippet
+    depth = points.image(snippet.intrinsics)
+    if snippet.sparse_depth is not None:
+        depth = np.where(snippet.sparse_depth > 0, snippet.sparse_depth, depth)
+    return dataclasses.replace(snippet, sparse_depth=depth.astype(np.float32))

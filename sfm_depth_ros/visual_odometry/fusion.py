@@ -1,0 +1,176 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The odometer beside the image: measurements taken, judged, and weighed."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from sfm_depth_ros.geometry.frames import rotation_vector
+from sfm_depth_ros.snippets.velocity import VelocityBuffer
+from sfm_depth_ros.visual_odometry.bundle import PairTerm
+from sfm_depth_ros.visual_odometry.motion_terms import (
+    full_term,
+    length_term,
+    network_term,
+    without_bias,
+)
+from sfm_depth_ros.visual_odometry.odometer_input import MeasuredMotion, OdometerInput
+from sfm_depth_ros.visual_odometry.odometer_trust import LengthTrust, RotationTrust
+from sfm_depth_ros.visual_odometry.odometry_step import MotionPrior, TimeOffset
+from sfm_depth_ros.visual_odometry.options import OdometerOptions
+from sfm_depth_ros.visual_odometry.sliding_window import SlidingWindow, WindowFrame
+from sfm_depth_ros.visual_odometry.time_offset import TimeOffsetEstimator
+
+_CERTAIN_OFFSET_S = 0.01  # standard deviation of a time offset that is corrected
+_LEAST_OFFSET_S = 0.015  # smaller ones are not
+
+
+class Fusion:
+    """What the odometer has been worth lately, and its share in the newest motions.
+
+    Args:
+        velocities: The odometer's memory; None without odometer.
+        uses_rotation: Whether the odometer's rotation and direction are measurements; its length
+            always is.
+        options: Of the estimator.
+    """
+
+    def __init__(
+        self, velocities: VelocityBuffer | None, uses_rotation: bool, options: OdometerOptions
+    ) -> None:
+        self.uses_rotation = uses_rotation
+        self.length_trust = LengthTrust()
+        self._options = options
+        self._odometer = OdometerInput(velocities)
+        self._rotation_trust = RotationTrust()
+        self._time_offset = TimeOffsetEstimator()
+
+    @property
+    def has_odometer(self) -> bool:
+        """Whether there is an odometer at all."""
+        return self._odometer.velocities is not None
+
+    @property
+    def has_bias(self) -> bool:
+        """Whether the odometer's rotation rate is off by more than chance."""
+        return bool(self._rotation_trust.bias.any())
+
+    @property
+    def time_offset(self) -> TimeOffset | None:
+        """Newest estimate, None until turns have shown it."""
+        return self._time_offset.estimate
+
+    def forget_times(self) -> None:
+        """Begin the time offset anew (after a jump in time)."""
+        self._time_offset.clear()
+
+    def measured(self, earlier_ns: int, later_ns: int) -> MeasuredMotion | None:
+        """The odometer's motion between two images, None in its gaps."""
+        return self._odometer.between(earlier_ns, later_ns)
+
+    def unbiased(self, measured: MeasuredMotion, seconds: float) -> np.ndarray:
+        """The measured motion ``(4, 4)`` without the bias of its rotation."""
+        return without_bias(measured.T_earlier_later, self._rotation_trust.bias * seconds)
+
+    def take(self, window: SlidingWindow) -> None:
+        """Fetch measurements that were missing; judge the final ones and scale the window."""
+        last = len(window.frames) - 1
+        for index in range(1, last + 1):
+            frame, before = window.frames[index], window.frames[index - 1]
+            if frame.measured is None or frame.measured.is_extrapolated:
+                frame.measured = self.measured(before.stamp_ns, frame.stamp_ns)
+            if frame.is_settled:
+                continue
+            if frame.measured is None:
+                if index == last:
+                    self.length_trust.coast()
+            elif not frame.measured.is_extrapolated:
+                frame.is_settled = True
+                self._judge_rotation(window, before, frame)
+                self._judge_length(window, frame)
+
+    def terms(self, window: SlidingWindow, network: MotionPrior | None) -> list[PairTerm]:
+        """Measurements of the motions that are refined."""
+        terms = []
+        last = len(window.frames) - 1
+        for index in range(max(1, last + 1 - self._options.free), last + 1):
+            frame, before = window.frames[index], window.frames[index - 1]
+            if frame.measured is None:
+                continue
+            if frame.trusts_length:
+                terms.append(length_term(index, frame.measured, self._options.length_noise))
+            if self.uses_rotation:
+                seconds = (frame.stamp_ns - before.stamp_ns) * 1e-9
+                trust = self._rotation_trust
+                terms.append(full_term(index, frame.measured, seconds, trust, frame.surprise))
+        if network is not None and self.uses_rotation:
+            terms.append(network_term(last, network))
+        return terms
+
+    def _judge_rotation(
+        self, window: SlidingWindow, before: WindowFrame, frame: WindowFrame
+    ) -> None:
+        if frame.measured is None or frame.seen is None:
+            return
+        seen, measured = frame.seen.T_earlier_later, frame.measured.T_earlier_later
+        variance = np.diag(frame.seen.covariance) * window.inflation**2
+        length, seen_length = frame.measured.length, float(np.linalg.norm(seen[:3, 3]))
+        direction = None
+        if min(length, seen_length) > self._options.least_length:
+            apart = measured[:3, 3] / length - seen[:3, 3] / seen_length
+            direction = (seen[:3, :3].T @ apart)[:2]
+        frame.surprise = self._rotation_trust.observe(
+            rotation_vector(seen[:3, :3].T @ measured[:3, :3]),
+            direction,
+            (frame.stamp_ns - before.stamp_ns) * 1e-9,
+            variance[3:],
+            variance[:2] / max(length, 1e-3) ** 2,
+        )
+        if self._odometer.velocities is not None:
+            rotation = rotation_vector(seen[:3, :3])
+            self._time_offset.observe(
+                before.stamp_ns, frame.stamp_ns, rotation, self._odometer.velocities
+            )
+            self._apply_time_offset()
+
+    def _apply_time_offset(self) -> None:
+        """Read the odometer at shifted times, once the shift is certain."""
+        offset = self._time_offset.estimate
+        if offset is None or offset.std > _CERTAIN_OFFSET_S:
+            return
+        if abs(offset.seconds) > _LEAST_OFFSET_S + 3 * offset.std:
+            self._odometer.late_ns = round(offset.seconds * 1e9)
+        elif self._odometer.late_ns and abs(offset.seconds) < _LEAST_OFFSET_S:
+            self._odometer.late_ns = 0
+
+    def _judge_length(self, window: SlidingWindow, frame: WindowFrame) -> None:
+        if frame.measured is None or frame.seen is None:
+            return
+        length = frame.measured.length
+        seen_length = float(np.linalg.norm(frame.seen.T_earlier_later[:3, 3]))
+        if min(length, seen_length) < self._options.least_judged:
+            return
+        innovation = float(np.log(length / seen_length))
+        along = frame.seen.T_earlier_later[:3, 3] / seen_length
+        variance = along @ frame.seen.covariance[:3, :3] @ along
+        variance *= (window.inflation / seen_length) ** 2
+        correction = self.length_trust.update(
+            innovation, self._scale_residual(window), float(variance)
+        )
+        frame.trusts_length = correction is not None
+        if correction is not None:
+            window.rescale(float(np.exp(correction)))
+
+    def _scale_residual(self, window: SlidingWindow) -> float:
+        """log(measured / refined length) over the window's motions but the newest."""
+        measured = refined = 0.0
+        for before, frame in pairwise(window.frames[:-1]):
+            if frame.measured is not None and frame.trusts_length and frame.is_settled:
+                measured += frame.measured.length
+                refined += float(np.linalg.norm(frame.pose[:3, 3] - before.pose[:3, 3]))
+        if min(measured, refined) < self._options.least_judged:
+            return 0.0
+        return float(np.log(measured / refined))

@@ -1,0 +1,288 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Wrong inputs, named: units, signs and axes of the odometer, mounting and calibration.
+
+Vision measures rotation and direction of travel without any of them; the odometer and the
+mounting predict both. Length alone has no witness in the images' motion: for its unit the
+network's own metres and the camera's height above the floor are asked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sfm_depth_ros.geometry.frames import invert, rotation_vector
+from sfm_depth_ros.visual_odometry.depth_correction import weighted_median
+
+MIN_SECONDS = 3.0  # of driving that a verdict rests on
+_MIN_LENGTH = 0.02  # metres between two images below which no direction is compared
+_STRAIGHT = 0.01  # radians between two images: less is straight ahead
+_MIN_PAIRS = 10
+_CHUNK_S = 1.0  # rotations are summed over so long, in which a turn outgrows vision's noise
+_TURNING = 0.02  # radians in a chunk from which it is compared
+_STEADY_TURN = 0.1  # the same beyond which a chunk's quotient has no more weight
+_MIN_CHUNKS = 3
+_DOMINANCE = 3.0  # of turns about one axis over those about the two others, squared
+_MIN_TURN = 0.1  # radians turned in all, for a sign, an axis or a unit
+_MIN_TURN_FOCAL = 0.15  # the same for a factor near one
+_IMPLAUSIBLE_TURN, _IMPLAUSIBLE_FACTOR = 1.0, 10.0  # radians in all; over what is seen
+_UNIT_FACTORS = {"km/h": 3.6, "mph": 2.23694, "cm/s": 100.0, "mm/s": 1000.0}
+_UNIT_TOLERANCE = 0.4  # in the logarithm, for the network, whose own scale may be so far off
+_LONE_FACTOR, _LONE_TOLERANCE = 3.0, 0.3  # a network alone is believed about large factors only
+_HEIGHT_TOLERANCE = 0.2  # the same for the height above the floor
+_CONTRADICTION = math.radians(10.0)  # between directions of travel; less is a mount's tolerance
+_AXIS_NAMES = ("x (forward)", "y (left)", "z (up)")
+_FOCAL_TOLERANCE = 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class MotionPair:
+    """Motion of the camera between two images, as seen and as measured."""
+
+    seconds: float
+    # (4, 4) by vision alone, without the odometer's rotation; only the translation's direction
+    # counts, None where vision has no motion
+    T_visual: np.ndarray | None
+    T_measured: np.ndarray  # (4, 4) by the odometer, carried to the camera through the mounting
+
+
+@dataclass(frozen=True)
+class ScaleWitnesses:
+    """What lengths by the odometer are compared with; None where unknown."""
+
+    depth_scale_ratio: float | None = None  # a metric network's depth over the landmarks'
+    height_ratio: float | None = None  # camera's height by landmarks over the mounting's
+
+
+@dataclass(frozen=True)
+class InputFault:
+    """One wrong input with its remedy."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class _Window:
+    """Pairs in the axes of the base: rotation vectors and translations, ``(N, 3)`` each."""
+
+    seconds: np.ndarray  # (N,)
+    seen_rotation: np.ndarray
+    seen_direction: np.ndarray  # of the camera, unit length
+    measured_rotation: np.ndarray
+    measured_camera: np.ndarray  # of the camera, metres
+    measured_base: np.ndarray  # of the base, metres
+
+
+def find_input_faults(
+    pairs: Sequence[MotionPair],
+    T_base_camera: np.ndarray,
+    witnesses: ScaleWitnesses | None = None,
+) -> tuple[InputFault, ...]:
+    """Name what is wrong with the inputs, over a window of driving.
+
+    Args:
+        pairs: Successive image pairs, those in which the robot stands left out.
+        T_base_camera: ``(4, 4)`` mounting: pose of the optical frame in the base.
+        witnesses: For the unit of speed.
+
+    Returns:
+        The faults, gravest first; empty where nothing is wrong or too little was driven to say.
+    """
+    seen = [pair for pair in pairs if pair.T_visual is not None]
+    if sum(pair.seconds for pair in seen) < MIN_SECONDS or len(seen) < _MIN_PAIRS:
+        return ()
+    window = _window(seen, T_base_camera)
+    faults: dict[str, InputFault] = {}
+    for fault in (
+        _rotation_fault(window),
+        _direction_fault(window),
+        _unit_fault(witnesses or ScaleWitnesses()),
+    ):
+        if fault is not None:
+            faults.setdefault(fault.kind, fault)
+    return tuple(faults.values())
+
+
+def _window(pairs: Sequence[MotionPair], T_base_camera: np.ndarray) -> _Window:
+    to_base = T_base_camera[:3, :3]
+    T_camera_base = invert(T_base_camera)
+    columns: list[list[np.ndarray]] = [[], [], [], [], []]
+    for pair in pairs:
+        assert pair.T_visual is not None
+        direction = pair.T_visual[:3, 3]
+        length = max(float(np.linalg.norm(direction)), 1e-12)
+        base = T_base_camera @ pair.T_measured @ T_camera_base
+        row = (
+            to_base @ rotation_vector(pair.T_visual[:3, :3]),
+            to_base @ direction / length,
+            rotation_vector(base[:3, :3]),
+            to_base @ pair.T_measured[:3, 3],
+            base[:3, 3],
+        )
+        for column, value in zip(columns, row, strict=True):
+            column.append(value)
+    seconds = np.array([pair.seconds for pair in pairs])
+    return _Window(seconds, *(np.array(column) for column in columns))
+
+
+def _rotation_fault(window: _Window) -> InputFault | None:
+    """Compare the odometer's rotation with the seen one, axis by axis."""
+    seen, measured = _summed(window.seconds, window.seen_rotation, window.measured_rotation)
+    angle = np.linalg.norm(seen, axis=1)
+    far = float(np.linalg.norm(measured, axis=1).sum())
+    if far > _IMPLAUSIBLE_TURN and far > _IMPLAUSIBLE_FACTOR * angle.sum():
+        return _degrees_fault(far / max(float(angle.sum()), 1e-3))
+    turning = angle > _TURNING
+    if np.count_nonzero(turning) < _MIN_CHUNKS or angle[turning].sum() < _MIN_TURN:
+        return None
+    seen, measured = seen[turning], measured[turning]
+    yaw = seen[:, 2]
+    energy = np.sum(np.minimum(np.abs(seen), _STEADY_TURN) ** 2, axis=0)
+    axis = int(np.argmax(energy))
+    if energy[axis] < _DOMINANCE * (energy.sum() - energy[axis]):
+        return None  # shaking and noise as much as turning
+    if axis != 2:  # through this mounting, turns are no yaw
+        return _tilted_fault(axis, measured)
+    slopes = [_slope(measured[:, axis], yaw) for axis in range(3)]
+    axis = int(np.argmax(np.abs(slopes)))
+    slope = slopes[axis]
+    if abs(slope) < 0.2:
+        return InputFault(
+            "yaw_missing",
+            "the images turn, the odometer does not: fill twist.twist.angular.z of the odometry",
+        )
+    if axis != 2:
+        return InputFault(
+            "yaw_axis",
+            f"the odometer turns about {_AXIS_NAMES[axis]} where the images turn about z (up): "
+            "publish the yaw rate as twist.twist.angular.z, in child_frame_id (REP 103)",
+        )
+    if slope < 0:
+        return InputFault(
+            "yaw_sign",
+            "the odometer turns the other way than the images: angular.z must be positive to the "
+            "left (REP 103)",
+        )
+    is_enough = np.abs(yaw).sum() > _MIN_TURN_FOCAL
+    if is_enough and abs(math.log(slope)) > math.log(1.0 + _FOCAL_TOLERANCE):
+        return InputFault(
+            "focal",
+            f"the images turn {1 / slope:.2f} times as far as the odometer: camera_info does not "
+            "fit these images (focal length, or another image size), or the odometer's yaw has "
+            "the wrong scale; calibrate the camera, or check the wheel base",
+        )
+    return None
+
+
+def _summed(seconds: np.ndarray, *rotations: np.ndarray) -> list[np.ndarray]:
+    """Rotation vectors over chunks of time: their median times their number, against outliers."""
+    chunk = (np.cumsum(seconds) / _CHUNK_S).astype(int)
+    starts = np.flatnonzero(np.diff(chunk, prepend=-1))[1:]
+    return [
+        np.array([len(part) * np.median(part, axis=0) for part in np.split(vectors, starts)])
+        for vectors in rotations
+    ]
+
+
+def _degrees_fault(factor: float) -> InputFault:
+    return InputFault(
+        "yaw_degrees",
+        f"the odometer turns {factor:.0f} times as fast as the images: its angular velocity is "
+        "probably in degrees per second; publish rad/s (REP 103)",
+    )
+
+
+def _tilted_fault(axis: int, measured: np.ndarray) -> InputFault | None:
+    """The seen turns are not about the base's z axis, as a robot's on a floor are."""
+    yaws = np.sum(measured[:, 2] ** 2) > 0.5 * np.sum(measured**2)
+    if not yaws:
+        return None
+    return InputFault(
+        "extrinsics",
+        f"through the mounting the images turn about {_AXIS_NAMES[axis]} of the base, not about "
+        "z (up): base_to_camera (or TF) must be the pose of the optical frame (z forward, x "
+        "right), for a camera that looks ahead qx, qy, qz, qw = -0.5, 0.5, -0.5, 0.5",
+    )
+
+
+def _slope(measured: np.ndarray, seen: np.ndarray) -> float:
+    """Robust slope through the origin: weighted median of the quotients."""
+    return weighted_median(measured / seen, np.minimum(np.abs(seen), _STEADY_TURN))
+
+
+def _direction_fault(window: _Window) -> InputFault | None:
+    """Compare the directions of travel on straight stretches."""
+    straight = np.linalg.norm(window.seen_rotation, axis=1) < _STRAIGHT
+    straight &= np.linalg.norm(window.measured_base, axis=1) > _MIN_LENGTH
+    if np.count_nonzero(straight) < _MIN_PAIRS:
+        return None
+    seen = _mean_direction(window.seen_direction[straight])
+    # on a straight the base and the camera move alike; a wrong rotation cannot bend the base's
+    measured = _mean_direction(window.measured_base[straight])
+    if seen is None or measured is None:
+        return None
+    angle = math.acos(float(np.clip(seen @ measured, -1.0, 1.0)))
+    if angle < _CONTRADICTION:
+        return None
+    if angle > math.pi - 2 * _CONTRADICTION:
+        return InputFault(
+            "speed_sign",
+            "the odometer drives backwards where the images drive forwards: twist.twist.linear.x "
+            "must be positive ahead; or the camera looks backwards and base_to_camera (or TF) has "
+            "it looking ahead",
+        )
+    axis = int(np.argmax(np.abs(measured)))
+    if axis != 0 and abs(seen[0]) > math.cos(2 * _CONTRADICTION):
+        return InputFault(
+            "speed_axis",
+            f"the odometer drives along {_AXIS_NAMES[axis]} where the images drive along x: "
+            "publish the speed as twist.twist.linear.x in child_frame_id (REP 103)",
+        )
+    across, up = math.degrees(math.atan2(seen[1], seen[0])), math.degrees(math.asin(seen[2]))
+    return InputFault(
+        "extrinsics",
+        f"through the mounting the images drive {across:+.0f} deg to the left and {up:+.0f} deg "
+        "upwards while the odometer drives elsewhere: base_to_camera (or TF) contradicts the "
+        "motion; it must be the pose of the optical frame (z forward, x right) in base_frame",
+    )
+
+
+def _mean_direction(vectors: np.ndarray) -> np.ndarray | None:
+    """Unit mean of the directions, None where they have none in common."""
+    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    mean = np.median(units, axis=0)
+    length = float(np.linalg.norm(mean))
+    return mean / length if length > 0.5 else None
+
+
+def _unit_fault(witnesses: ScaleWitnesses) -> InputFault | None:
+    """The unit of speed that all witnesses agree on."""
+    ratio, height = witnesses.depth_scale_ratio, witnesses.height_ratio
+    logs = []
+    smallest = 1.0 if height is not None else _LONE_FACTOR
+    if ratio is not None:
+        logs.append((-math.log(ratio), _LONE_TOLERANCE if height is None else _UNIT_TOLERANCE))
+    if height is not None:
+        logs.append((math.log(height), _HEIGHT_TOLERANCE))
+    if not logs:
+        return None
+    fitting = {
+        unit: abs(logs[-1][0] - math.log(factor))
+        for unit, factor in _UNIT_FACTORS.items()
+        if factor > smallest
+        and all(abs(value - math.log(factor)) < tolerance for value, tolerance in logs)
+    }
+    if not fitting:
+        return None
+    unit = min(fitting, key=lambda name: fitting[name])
+    witness = "the camera's height above the floor" if height is not None else "the depth network"
+    return InputFault(
+        "speed_unit",
+        f"the odometer's way is {math.exp(logs[-1][0]):.2g} times as long as {witness} allows: "
+        f"its speed is probably in {unit}; publish m/s (REP 103)",
+    )

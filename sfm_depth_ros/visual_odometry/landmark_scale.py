@@ -1,0 +1,165 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Scale monitor on landmarks: depth_scale_ratio of the newest minute, with its interval.
+
+Corners crowd where texture is, while the ratio is that of all pixels: each landmark weighs as much
+as the area that it stands for. The interval is a delete-a-group jackknife over tracks (Kott 2001),
+so that a track that is seen in many images counts once. Wheels that slip lengthen every landmark's
+depth and the camera's height above the floor alike: the height shows the slip, and takes it out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from sfm_depth_ros.visual_odometry.anchor_points import AnchorPoints
+from sfm_depth_ros.visual_odometry.depth_correction import robust_spread, weighted_median
+
+WINDOW_S = 60.0
+_BLOCK_S = 1.0  # images of so long are one sample of the window
+_MIN_BLOCKS = 3
+_MIN_CELLS = 8
+_MAX_RELATIVE_STD = 0.3  # of a landmark's inverse depth
+_GROUPS = 6
+_STUDENT_90 = 2.015  # two-sided 90 %, _GROUPS - 1 degrees of freedom
+_SYSTEMATIC = 0.005  # relative: the odometer's own scale, pixels that never hold a landmark
+# share of the blocks' own change that landmarks and all pixels do not have in common
+_UNSEEN = 0.5
+_STEADY_FLOOR = 0.1  # relative; a floor that varies more is none
+_TUNING = 2.0  # blocks of so many spreads from the middle weigh a quarter
+_SMALLEST_SPREAD = 0.03
+_NORMAL_MAD = 1.4826
+_STEPS = 10
+
+
+@dataclass(frozen=True)
+class ScaleEstimate:
+    """depth_scale_ratio of a window of time, as landmarks show it."""
+
+    ratio: float  # predicted over true depth; above 1 = predicted too large
+    low: float  # lower end of the 90 % interval
+    high: float  # upper end
+    seconds: float  # driven time that it rests on
+
+
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    stamp_ns: int
+    log_ratios: np.ndarray  # (1 + groups,) of all landmarks, and without each group
+    log_height: float  # of the camera above the floor, NaN where no floor is seen
+
+
+class LandmarkScaleMonitor:
+    """Remembers the ratio of each image, and summarises the newest ones robustly.
+
+    Seconds in which the ratio is far from the others hardly count.
+
+    Args:
+        window_s: Driven seconds that count.
+    """
+
+    def __init__(self, window_s: float = WINDOW_S) -> None:
+        self._window_ns = int(window_s * 1e9)
+        self._samples: deque[_Sample] = deque()
+
+    def clear(self) -> None:
+        """Forget everything (another model, a jump in time)."""
+        self._samples.clear()
+
+    def add(
+        self,
+        stamp_ns: int,
+        points: AnchorPoints,
+        floor_height: float | None = None,
+    ) -> None:
+        """Take the landmarks of one image in which the camera moves.
+
+        Args:
+            stamp_ns: Of the image.
+            points: Landmarks beside the network's inverse output in 1/m.
+            floor_height: Metres of the camera above the floor by the same landmarks (see
+                ``ground_of_landmarks``); a few a second are enough.
+        """
+        ratios = _image_ratios(points)
+        if ratios is None:
+            return
+        if self._samples and stamp_ns < self._samples[-1].stamp_ns:
+            self.clear()
+        height = math.nan if floor_height is None else math.log(floor_height)
+        self._samples.append(_Sample(stamp_ns, ratios, height))
+        while stamp_ns - self._samples[0].stamp_ns > self._window_ns:
+            self._samples.popleft()
+
+    @property
+    def estimate(self) -> ScaleEstimate | None:
+        """The window's ratio, or None before there are three seconds of it."""
+        blocks = self._blocks()
+        if len(blocks) < _MIN_BLOCKS:
+            return None
+        values = _robust_mean(blocks)
+        groups = values[1:]
+        variance = (_GROUPS - 1) / _GROUPS * float(np.sum((groups - groups.mean()) ** 2))
+        change = float(np.var(np.diff(blocks[:, 0]))) / 2
+        variance += _UNSEEN * change / len(blocks)
+        half = _STUDENT_90 * math.sqrt(variance + _SYSTEMATIC**2)
+        middle = float(values[0])
+        ends = math.exp(middle - half), math.exp(middle + half)
+        return ScaleEstimate(math.exp(middle), *ends, len(blocks) * _BLOCK_S)
+
+    def _blocks(self) -> np.ndarray:
+        """``(seconds, 1 + groups)`` medians of the images of each second."""
+        if not self._samples:
+            return np.zeros((0, 1 + _GROUPS))
+        stamps = np.array([sample.stamp_ns for sample in self._samples])
+        ratios = np.array([sample.log_ratios for sample in self._samples])
+        heights = np.array([sample.log_height for sample in self._samples])
+        block = ((stamps - stamps[0]) / (_BLOCK_S * 1e9)).astype(int)
+        starts = np.flatnonzero(np.diff(block, prepend=-1))[1:]
+        medians = np.array([np.median(part, axis=0) for part in np.split(ratios, starts)])
+        return medians + _slip(np.split(heights, starts))[:, None]
+
+
+def _slip(heights: list[np.ndarray]) -> np.ndarray:
+    """Log of the odometer's length over its usual one in each block, by the floor; 0 = unknown."""
+    seen = [part[np.isfinite(part)] for part in heights]
+    known = np.array([len(part) > 0 for part in seen])
+    slip = np.zeros(len(seen))
+    if np.count_nonzero(known) < _MIN_BLOCKS:
+        return slip
+    slip[known] = [np.median(part) for part in seen if len(part)]
+    slip[known] -= np.median(slip[known])
+    is_steady = robust_spread(slip[known]) < _STEADY_FLOOR
+    return slip if is_steady else np.zeros(len(seen))
+
+
+def _image_ratios(points: AnchorPoints) -> np.ndarray | None:
+    """Log ratio of one image by all landmarks, and without each group of tracks."""
+    certain = points.relative_std < _MAX_RELATIVE_STD
+    cells, group = points.cells[certain], points.ids[certain] % _GROUPS
+    if len(np.unique(cells)) < _MIN_CELLS:
+        return None
+    log_ratio = np.log(points.inverse_depth[certain] / points.output[certain])
+    chosen = [np.ones(len(cells), bool), *(group != number for number in range(_GROUPS))]
+    if not all(mask.any() for mask in chosen):
+        return None
+    return np.array([_area_median(log_ratio[mask], cells[mask]) for mask in chosen])
+
+
+def _area_median(values: np.ndarray, cells: np.ndarray) -> float:
+    """Median of values that share the weight of their cell."""
+    return weighted_median(values, 1.0 / np.bincount(cells)[cells])
+
+
+def _robust_mean(blocks: np.ndarray) -> np.ndarray:
+    """Geman-McClure mean of each column, begun at its median."""
+    middle = np.median(blocks, axis=0)
+    distance = np.abs(blocks - middle)
+    spread = np.maximum(_NORMAL_MAD * np.median(distance, axis=0), _SMALLEST_SPREAD)
+    for _ in range(_STEPS):
+        weights = 1.0 / (1.0 + ((blocks - middle) / (_TUNING * spread)) ** 2) ** 2
+        middle = np.sum(weights * blocks, axis=0) / weights.sum(axis=0)
+    return np.asarray(middle)

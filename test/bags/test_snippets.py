@@ -1,0 +1,54 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from exact_drive import make_drive, write_bag
+
+from sfm_depth_ros.bags.frames import read_frames
+from sfm_depth_ros.bags.snippets import read_snippets, taught
+
+GATES = (0.05, 5.0, 0.5)
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory):
+    drive = make_drive(7, speed=6.0, yaw_rate=0.05)
+    return read_frames(
+        write_bag(tmp_path_factory.mktemp("bags") / "drive", drive), 160, needs_velocity=True
+    )
+
+
+@pytest.fixture(scope="module")
+def snippets(frames):
+    return list(read_snippets(frames, *GATES, with_truth=True))
+
+
+def test_tracks_teach_depth_in_metres(frames, snippets):
+    for snippet in taught(snippets, frames, "tracks"):
+        assert snippet.sparse_depth.shape == snippet.target.shape[:2]
+        known = (snippet.sparse_depth > 0) & (snippet.depth > 0)
+        assert np.count_nonzero(known) > 20
+        ratio = snippet.sparse_depth[known] / snippet.depth[known]
+        assert np.median(ratio) == pytest.approx(1.0, abs=0.05)
+
+
+def test_no_teacher_leaves_them_as_they_are(frames, snippets):
+    assert all(a is b for a, b in zip(taught(snippets, frames, "none"), snippets, strict=True))
+
+
+def test_what_a_sensor_measured_outweighs_the_tracks(frames, snippets):
+    measured = np.zeros(snippets[0].target.shape[:2], np.float32)
+    measured[:20] = 4.5
+    given = [dataclasses.replace(snippets[0], sparse_depth=measured)]
+    (snippet,) = taught(given, frames, "tracks")
+    assert (snippet.sparse_depth[:20] == 4.5).all()
+    assert (snippet.sparse_depth[20:] > 0).any()
+
+
+def test_an_unknown_teacher_is_refused(frames, snippets):
+    with pytest.raises(ValueError, match="expected one of none, tracks, stereo"):
+        list(taught(snippets, frames, "guess"))
