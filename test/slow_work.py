@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from sfm_depth_ros.training.worker_processes import in_processes
+from sfm_depth_ros.training.offline.worker_processes import in_processes
 
 
 def work(place: str) -> None:

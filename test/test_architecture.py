@@ -27,13 +27,14 @@ ROS_ENDINGS = ("_msgs", "_srvs", "_interfaces")
 BACKENDS = ["tensorrt", "tensorrt_rtx", "onnxruntime", "openvino", "rosbags", "cv2"]
 
 # Rooms from the ground up; each may import what stands above it in this list and is named here.
-GROUND = {"errors", "optional", "config", "share"}
+GROUND = {"errors", "optional", "config", "share", "storage"}
 VALUES = {"geometry", "snippets", "camera"} | GROUND
 LEARNT = {"networks", "networks.published", "losses", "model_folder", "engines.graphs"}
 ARROWS = {
     "errors": set(),
     "optional": {"errors"},
     "share": {"errors"},
+    "storage": set(),
     "config": {"errors", "optional"},
     "geometry": GROUND,
     "snippets": {"geometry"} | GROUND,
@@ -65,7 +66,7 @@ EXCEPTIONS = {("engines.graphs", "sfm_depth_ros.engines.base")}
 NEEDS_TORCH = (
     "geometry.pinhole", "geometry.se3", "geometry.stereo", "geometry.warping",
     "losses", "networks", "world", "snippets.batch", "snippets.augmentation",
-    "snippets.rotations", "snippets.zoom", "snippets.cache_columns", "snippets.snippet_cache",
+    "snippets.rotations", "snippets.zoom",
     "training", "engines.graphs.export", "engines.graphs.export_translations",
     "engines.torch_engine", "engines.torch_cuda_graph", "model_folder.loading",
     "model_folder.saving", "ros.trainer_node", "cli.benchmarks",

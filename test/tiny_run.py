@@ -27,12 +27,12 @@ from sfm_depth_ros.config.schema import (
 )
 from sfm_depth_ros.errors import SfmDepthError
 from sfm_depth_ros.geometry.camera import Intrinsics
-from sfm_depth_ros.snippets.snippet_cache import CacheShape, open_cache
+from sfm_depth_ros.snippets.store import StoreShape, open_store
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.network_pair import NetworkPair, fresh_networks
 from sfm_depth_ros.training.offline.data import Source, TrainingData
-from sfm_depth_ros.training.offline.distributed import Processes
-from sfm_depth_ros.training.offline.run import OfflineTrainer, RunParts
+from sfm_depth_ros.training.offline.loop import OfflineTrainer, RunParts
+from sfm_depth_ros.training.offline.processes import Processes
 
 HEIGHT, WIDTH, SNIPPETS = 32, 64, 12
 CONFIG = OfflineTrainingConfig(
@@ -72,8 +72,8 @@ def snippet(number: int) -> Snippet:
 
 def make_data(folder: Path, config: OfflineTrainingConfig) -> TrainingData:
     """Snippets with truth, and the same again as if they were recorded."""
-    cache = open_cache(folder, CacheShape(SNIPPETS, HEIGHT, WIDTH, "tiny"))
-    for row in cache.missing_rows():
+    cache = open_store(folder, StoreShape(HEIGHT, WIDTH, "tiny"))
+    for row in cache.missing_rows(SNIPPETS):
         cache.write(int(row), snippet(int(row)))
     return TrainingData([Source.whole(cache)], [Source.whole(cache)], config)
 
@@ -129,9 +129,11 @@ def make_trainer(
         {"depth.width": 8},
         processes or Processes(),
         is_stopping,
-        [Gradient(networks, gradient)],
     )
-    return OfflineTrainer(networks, parts), data
+    trainer = OfflineTrainer(networks, parts)
+    if parts.processes.is_first:
+        trainer.observers.append(Gradient(networks, gradient))
+    return trainer, data
 
 
 def main() -> int:

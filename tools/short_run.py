@@ -65,15 +65,14 @@ def _train(run: ShortRun) -> dict[str, Any]:
 
     from sfm_depth_ros.bags.selection import BagSelection, WeightedBag
     from sfm_depth_ros.config.extra_inputs import INSTANCE_MASK, extra_inputs
-    from sfm_depth_ros.snippets.cache_store import CacheStore
     from sfm_depth_ros.training.offline.data import batches_of, prepare_data
-    from sfm_depth_ros.training.offline.judging import DataJudge
-    from sfm_depth_ros.training.offline.run import OfflineTrainer, RunParts
+    from sfm_depth_ros.training.offline.loop import RunParts
+    from sfm_depth_ros.training.offline.run import cache_store, train
 
     config, objective = run.recipe.training, run.recipe.objective
     if config.threads:
         torch.set_num_threads(config.threads)
-    store = CacheStore(run.scratch / "cache", int(GIB * 2**30))
+    store = cache_store(str(run.scratch / "cache"), GIB)
     bags = [WeightedBag.parse(str(drive)) for drive in (run.drive, *run.more_drives)]
     judges = [BagSelection.parse(str(judge)) for judge in (run.judge, *run.more_judges)]
     beside = {*extra_inputs(objective), INSTANCE_MASK}  # what moves is judged by itself
@@ -82,18 +81,15 @@ def _train(run: ShortRun) -> dict[str, Any]:
     held_out = next(batches_of(data.recorded_validation))
     before = _objective(networks, held_out, objective)
     with TemporaryDirectory(dir=run.scratch) as folder:
-        parts = RunParts(Path(folder), config, objective, observers=[totals])
-        trainer = OfflineTrainer(networks, parts)
-        if run.begin_with is not None:
-            _keep_statistics(networks)
-        report = trainer.run(data.batch, DataJudge(data, objective, config.device))
+        keeps = run.begin_with is not None
+        parts = RunParts(Path(folder), config, objective, keeps_statistics=keeps)
+        report, trained = train(networks, parts, data, observers=lambda first_step: [totals])
     found = _figures(report, totals.values) | {
         "held_out_before": before,
-        "held_out_after": _objective(trainer.average.network, held_out, objective),
+        "held_out_after": _objective(trained, held_out, objective),
     }
     found["judged"] = [
-        _judged(trainer.average.network, source, run.focal_factor)
-        for source in data.recorded_validation
+        _judged(trained, source, run.focal_factor) for source in data.recorded_validation
     ]
     return found
 
@@ -118,19 +114,6 @@ def _begin(run: ShortRun) -> NetworkPair:
         networks.load_state_dict(known, strict=False)  # heads that it lacks stay fresh
     networks.scale(run.lost_scale, run.lost_scale)
     return networks
-
-
-def _keep_statistics(networks: NetworkPair) -> None:
-    """Let batch norms keep what the weights were trained with, as the online trainer does.
-
-    A handful of snippets of one drive are too few and too alike to estimate it: with them, half
-    a turn is taken for the ordinary.
-    """
-    import torch
-
-    for module in networks.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.eval()
 
 
 def _objective(networks: NetworkPair, batch: Any, config: Any) -> float:

@@ -16,6 +16,7 @@ import numpy as np
 
 from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.camera.image_codec import WHITE_LEVEL
+from sfm_depth_ros.config.extra_inputs import SPARSE_DEPTH
 from sfm_depth_ros.messages import (
     camera_info_to_model,
     depth_to_metres,
@@ -97,8 +98,8 @@ class RightCameraInfoEvent:
 class CompanionEvent:
     """Data of another sensor at the moment of the image with the same stamp.
 
-    ``role`` is ``right_image`` (``(H, W, 3)`` uint8, RGB), ``sparse_depth`` (``(H, W)`` float32
-    metres, 0 = unknown) or ``instance_mask`` (``(H, W)`` uint8, 0 = static).
+    ``role`` is ``RIGHT_IMAGE`` (``(H, W, 3)`` uint8, RGB), ``SPARSE_DEPTH`` (``(H, W)`` float32
+    metres, 0 = unknown) or ``INSTANCE_MASK`` (``(H, W)`` uint8, 0 = static).
     """
 
     time_ns: int
@@ -208,7 +209,7 @@ _PARSERS: dict[str, tuple[type, _Parser]] = {
     "pose_truth": (PoseTruthEvent, _pose_truth),
     "right_image": (CompanionEvent, _companion("right_image", image_to_rgb)),
     "right_camera_info": (RightCameraInfoEvent, _right_camera_info),
-    "sparse_depth": (CompanionEvent, _companion("sparse_depth", depth_to_metres)),
+    SPARSE_DEPTH: (CompanionEvent, _companion(SPARSE_DEPTH, depth_to_metres)),
     "instance_mask": (CompanionEvent, _companion("instance_mask", mask_to_labels)),
 }
 ROLES = tuple(_PARSERS)

@@ -244,8 +244,8 @@ def read_frames(
         options: Values that replace what the bag holds or lacks; None = the selection's.
         max_velocity_gap_s: Longest time in seconds between two velocities that is interpolated.
         needs_velocity: Refuse a bag without an odometer.
-        companions: Companions of the frames, where the bag has them: right_image, sparse_depth,
-            instance_mask.
+        companions: Companions of the frames, where the bag has them: roles of
+            :mod:`sfm_depth_ros.config.extra_inputs`.
         resize_filter: Filter that scales images, see Preprocessor.
         tracking_width: Width of the tracking images that frames carry, 0 = none.
 

@@ -88,7 +88,7 @@ _logger = logging.getLogger(__name__)
 
 
 def taught(snippets: Iterable[Snippet], frames: BagFrames, teacher: str) -> Iterator[Snippet]:
-    """The snippets with depth labels of their targets as ``sparse_depth``.
+    """The snippets with depth labels of their targets as measured depth.
 
     A sensor's depth stays where stereo has none, and wins over tracks.
 
@@ -127,6 +127,5 @@ def _with_points(snippet: Snippet, points: PointDepths | None) -> Snippet:
     if points is None:
         return snippet
     depth = points.image(snippet.intrinsics)
-    if snippet.sparse_depth is not None:
-        depth = np.where(snippet.sparse_depth > 0, snippet.sparse_depth, depth)
-    return dataclasses.replace(snippet, sparse_depth=depth.astype(np.float32))
+    measured = snippet.measured_depth
+    return snippet.with_measured_depth(np.where(measured > 0, measured, depth))

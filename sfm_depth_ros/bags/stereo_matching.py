@@ -2,13 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Classical stereo: semi-global matching, a check from both sides, Z = b f / d.
 
-A source of labels and a yardstick for networks: nothing is learnt, and the baseline alone makes it
-metric. Depth stays unknown where one camera alone sees, and without texture.
+A teacher and a baseline for networks: no learning, and metric by the baseline alone. What only one
+camera sees, and what has no texture, stays unknown.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -18,7 +17,7 @@ import numpy as np
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.snippets.values import Frame, Snippet
 
-_STEP = 16  # OpenCV matches disparities in multiples of this, and returns 1/16 pixels
+_STEP = 16  # OpenCV matches disparities in multiples of this, and answers in 1/16 pixel
 # Chosen on rendered pairs: small blocks and penalties, and a generous cap on gradients, keep the
 # fraction of a pixel unbiased (a hundredth, where OpenCV's own examples have a twentieth).
 _WINDOW = 3  # pixels along the edge of the compared blocks
@@ -26,7 +25,7 @@ _SMALL, _LARGE = 1, 8  # penalties of a disparity step of 1 and of more, per pix
 _GRADIENT_CAP = 63
 _UNIQUENESS = 8  # per cent by which the best match must beat the second
 _SPECKLE_AREA, _SPECKLE_RANGE = 60, 2  # islands that are smaller, and differ so much, are dropped
-_MAX_DISAGREEMENT = 1.0  # pixels between the disparities found from the left and from the right
+_MAX_DISAGREEMENT = 1.0  # pixels between the answers from the left and from the right
 _LARGEST_SHARE = 0.5  # of the width; nearer things are not searched for
 _MAX_TURN = 1e-3  # radians and relative metres by which a rectified pair may be off
 
@@ -36,7 +35,7 @@ class StereoMatcher:
     """Matches rectified pairs: one point lies in the same row of both images."""
 
     nearest: float = 1.5  # Nearest depth that is searched for, metres
-    min_disparity: float = 0.5  # Pixels; smaller ones are too uncertain and count as unknown
+    min_disparity: float = 0.5  # Smaller ones say too little and are unknown, pixels
 
     def depth(
         self, left: np.ndarray, right: np.ndarray, focal: float, baseline: float
@@ -113,9 +112,9 @@ class StereoMatcher:
 
 
 def teach_by_stereo(snippet: Snippet, matcher: StereoMatcher | None = None) -> Snippet:
-    """The snippet with its pair's stereo depth as ``sparse_depth``; as it is without a pair.
+    """The snippet with its pair's stereo depth as measured depth; as it is without a pair.
 
-    Another sensor's depth stays where stereo has none.
+    What another sensor measured stays where stereo finds no match.
 
     Raises:
         DataError: The second camera is not rectified to the first, or not on its right.
@@ -123,9 +122,7 @@ def teach_by_stereo(snippet: Snippet, matcher: StereoMatcher | None = None) -> S
     if snippet.right is None or snippet.T_right_target is None:
         return snippet
     depth = (matcher or StereoMatcher()).of_pair(snippet)
-    other = np.float32(0) if snippet.sparse_depth is None else snippet.sparse_depth
-    labels = np.where(np.isfinite(depth), depth, other).astype(np.float32)
-    return dataclasses.replace(snippet, sparse_depth=labels)
+    return snippet.with_measured_depth(np.where(np.isfinite(depth), depth, snippet.measured_depth))
 
 
 def _rectified_baseline(T_right_target: np.ndarray) -> float:
@@ -135,7 +132,7 @@ def _rectified_baseline(T_right_target: np.ndarray) -> float:
     aligned[0, 3] = 0.0
     if not np.allclose(aligned, np.eye(4), atol=_MAX_TURN * max(1.0, abs(baseline))):
         raise DataError(
-            "the second camera is rotated or shifted against the first: rectify the pair (its "
+            "the second camera is turned or shifted against the first: rectify the pair (its "
             "camera_info needs P of both) before stereo matching"
         )
     if not baseline > 0:
@@ -158,7 +155,7 @@ def _match(left: np.ndarray, right: np.ndarray, search: int) -> np.ndarray:
         speckleRange=_SPECKLE_RANGE,
         mode=cv2.STEREO_SGBM_MODE_SGBM_3WAY,
     )
-    # OpenCV skips columns whose match could lie outside: a border gives every column a match
+    # columns whose match could lie outside are not answered: a border gives every column its turn
     padded = [
         cv2.copyMakeBorder(np.ascontiguousarray(image), 0, 0, search, 0, cv2.BORDER_REPLICATE)
         for image in (left, right)

@@ -14,6 +14,7 @@ import numpy as np
 from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.camera.preprocessing import Preprocessor
 from sfm_depth_ros.camera.rectification import Rectification
+from sfm_depth_ros.config.extra_inputs import SPARSE_DEPTH
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.snippets.values import Frame
 
@@ -162,8 +163,8 @@ class CompanionPreparer:
         if "right_image" in beside and self.right is not None:
             changes["right"] = self._rectified_right(beside["right_image"])
             changes["T_right_target"] = self._to_right
-        if "sparse_depth" in beside:
-            changes["sparse_depth"] = self.preprocessor.resize_depth(beside["sparse_depth"])
+        if SPARSE_DEPTH in beside:
+            changes[SPARSE_DEPTH] = self.preprocessor.resize_depth(beside[SPARSE_DEPTH])
         if "instance_mask" in beside:
             changes["instances"] = self.preprocessor.resize_labels(beside["instance_mask"])
         return dataclasses.replace(frame, **changes) if changes else frame

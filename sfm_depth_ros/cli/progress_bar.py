@@ -12,7 +12,7 @@ from sfm_depth_ros.optional import is_available, require
 
 if TYPE_CHECKING:
     from sfm_depth_ros.training.network_pair import NetworkPair
-    from sfm_depth_ros.training.offline.progress import StepReport
+    from sfm_depth_ros.training.offline.observers import StepReport
 
 SMOOTHING = 0.05  # share of the newest step in the loss that is shown
 

@@ -10,36 +10,26 @@ import dataclasses
 import json
 import logging
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sfm_depth_ros.bags.selection import BagSelection, WeightedBag
 from sfm_depth_ros.cli.bag_options import add_bag_arguments, selected
-from sfm_depth_ros.cli.output_paths import output_file, sole_writer
+from sfm_depth_ros.cli.output_paths import output_file, sole_writer, write_whole
 from sfm_depth_ros.cli.progress_bar import ProgressBar
 from sfm_depth_ros.cli.recipe_file import recipe_file
 from sfm_depth_ros.cli.stop_signals import StopSignals
-from sfm_depth_ros.config.extra_inputs import extra_inputs
-from sfm_depth_ros.config.loading import load_config, to_dict
-from sfm_depth_ros.config.networks import DepthNetworkConfig, PoseNetworkConfig
+from sfm_depth_ros.config.loading import load_config
 from sfm_depth_ros.config.schema import RecipeConfig
 from sfm_depth_ros.errors import ConfigError
 from sfm_depth_ros.optional import require
 
 if TYPE_CHECKING:
-    from sfm_depth_ros.model_folder.folder import ModelFolder
     from sfm_depth_ros.training.network_pair import NetworkPair
     from sfm_depth_ros.training.offline.data import TrainingData
-    from sfm_depth_ros.training.offline.distributed import Processes
-    from sfm_depth_ros.training.offline.progress import Observer
-    from sfm_depth_ros.training.offline.run import OfflineTrainer
-
-LICENCE_OF_RENDERED = "Apache-2.0"
-LICENCE_OF_RECORDED = "that of the recordings it was trained on"
-EXAMPLES = 2  # snippets in the pictures for TensorBoard
-
-_logger = logging.getLogger(__name__)
+    from sfm_depth_ros.training.offline.observers import Observer
+    from sfm_depth_ros.training.offline.processes import Processes
+    from sfm_depth_ros.training.offline.run import TrainingRun
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -106,7 +96,8 @@ def run(options: argparse.Namespace) -> int:
     _apply_bag_options(options)
     torch = require("torch")
     from sfm_depth_ros.model_folder.folder import read_model_folder
-    from sfm_depth_ros.training.offline.distributed import Processes
+    from sfm_depth_ros.training.offline.processes import Processes
+    from sfm_depth_ros.training.offline.run import TrainingRun, for_machine
 
     processes = Processes.of_environment()
     if not processes.is_first:
@@ -114,14 +105,26 @@ def run(options: argparse.Namespace) -> int:
     if recipe.training.threads:
         torch.set_num_threads(recipe.training.threads)
     parent = read_model_folder(options.init) if options.init else None
-    recipe = _for_machine(recipe, parent, processes)
+    asked = TrainingRun(
+        for_machine(recipe, parent, processes),
+        options.out,
+        options.bags,
+        options.validate,
+        options.synthetic,
+        parent,
+        options.licence,
+    )
     with StopSignals() as signals:
-        data = _training_data(options, recipe)
-        with processes.joined(recipe.training.device):
+        data = asked.data()
+        with processes.joined(asked.recipe.training.device):
             signals.be_patient()
-            report, networks = _train(options, recipe, parent, data, (processes, signals))
+            report, networks = _train(asked, options.resume, data, processes, signals)
         if processes.is_first:
-            _finish(options, recipe, networks, report, parent, data)
+            folder = asked.save(networks, report, data)
+            report = {"model": str(folder.path), "model_id": folder.model_id, **report}
+            _print_report(report)
+            if options.json:
+                write_whole(options.json, json.dumps(report, indent=2) + "\n")
     return 0
 
 
@@ -144,7 +147,7 @@ def _recipe(options: argparse.Namespace) -> RecipeConfig:
         raise ConfigError("nothing to learn from: give a BAG, or --synthetic N")
     if options.out.exists():
         raise ConfigError(f"{options.out} exists already; choose another --out or remove it")
-    state = _work_folder(options) / "state.safetensors"
+    state = options.out.with_name(options.out.name + ".training") / "state.safetensors"
     if state.exists() and not options.resume:
         raise ConfigError(
             f"{state} is the state of an interrupted run; go on with --resume, or remove it"
@@ -156,210 +159,34 @@ def _recipe(options: argparse.Namespace) -> RecipeConfig:
     return recipe
 
 
-def _for_machine(
-    recipe: RecipeConfig, parent: ModelFolder | None, processes: Processes
-) -> RecipeConfig:
-    """The recipe with this process's device, and with the networks that it begins with.
-
-    Raises:
-        ConfigError: The device is absent, or the recipe asks for other networks than the model's.
-    """
-    from sfm_depth_ros.training.device import require_device
-
-    device = processes.device(recipe.training.device)
-    require_device(device)
-    recipe = dataclasses.replace(
-        recipe, training=dataclasses.replace(recipe.training, device=device)
-    )
-    if parent is None:
-        return recipe
-    for asked, default, found in (
-        (recipe.depth, DepthNetworkConfig(), parent.depth_config),
-        (recipe.pose, PoseNetworkConfig(), parent.pose_config),
-    ):
-        if asked not in (default, found):
-            raise ConfigError(
-                f"--init {parent.path} holds the network {found}, but the recipe asks for "
-                f"{asked}; leave --init out, or take a recipe with the model's networks"
-            )
-    return dataclasses.replace(recipe, depth=parent.depth_config, pose=parent.pose_config)
-
-
-def _work_folder(options: argparse.Namespace) -> Path:
-    folder: Path = options.out.with_name(options.out.name + ".training")
-    return folder
-
-
-def _training_data(options: argparse.Namespace, recipe: RecipeConfig) -> TrainingData:
-    from sfm_depth_ros.snippets.cache_store import CacheStore, default_cache_folder
-    from sfm_depth_ros.training.offline.data import prepare_data
-
-    config = recipe.training
-    folder = Path(config.cache_dir).expanduser() if config.cache_dir else default_cache_folder()
-    store = CacheStore(folder, int(config.cache_gib * 2**30))
-    return prepare_data(
-        options.bags,
-        options.validate,
-        options.synthetic,
-        config,
-        store,
-        extra_inputs(recipe.objective),
-    )
-
-
 def _train(
-    options: argparse.Namespace,
-    recipe: RecipeConfig,
-    parent: ModelFolder | None,
+    asked: TrainingRun,
+    is_resumed: bool,
     data: TrainingData,
-    company: tuple[Processes, StopSignals],
+    processes: Processes,
+    signals: StopSignals,
 ) -> tuple[dict[str, Any], NetworkPair]:
-    """Run the loop; returns its report and the averaged networks."""
-    from sfm_depth_ros.training.network_pair import fresh_networks, networks_of
-    from sfm_depth_ros.training.offline.judging import DataJudge
-    from sfm_depth_ros.training.offline.run import OfflineTrainer, RunParts
+    from sfm_depth_ros.training.offline.loop import RunParts
+    from sfm_depth_ros.training.offline.observers import LogLines
+    from sfm_depth_ros.training.offline.run import train
 
-    config, (processes, signals) = recipe.training, company
-    networks = (
-        networks_of(parent) if parent else fresh_networks(recipe.depth, recipe.pose, config.seed)
-    )
-    observers: list[Observer] = []
+    config = asked.recipe.training
+
+    def observers(first_step: int) -> Iterator[Observer]:
+        yield ProgressBar() if ProgressBar.is_possible() else LogLines(config.log_every)
+        yield from asked.observers(data, first_step)
+
     parts = RunParts(
-        _work_folder(options),
+        asked.state_folder,
         config,
-        recipe.objective,
-        _said(options, recipe, processes),
+        asked.recipe.objective,
+        asked.identity(processes.count),
         processes,
         signals.is_asked,
-        observers,
     )
-    trainer = OfflineTrainer(networks, parts)
-    if options.resume:
-        trainer.resume()
-    make_batch = partial(data.batch, rank=processes.rank, processes=processes.count)
-    judge = DataJudge(data, recipe.objective, config.device)
-    with contextlib.ExitStack() as stack:
-        if processes.is_first:
-            stack.enter_context(sole_writer(parts.folder))
-            observers += _observers(parts.folder, recipe, data, trainer)
-        for observer in observers:
-            stack.callback(observer.close)
-        report = trainer.run(make_batch, judge)
-    return report, trainer.average.network
-
-
-def _said(
-    options: argparse.Namespace, recipe: RecipeConfig, processes: Processes
-) -> dict[str, Any]:
-    """Everything that decides the result, by dotted name; places do not."""
-    from sfm_depth_ros.training.offline.run_state import flat
-
-    said = flat(to_dict(recipe))
-    for name in (
-        "device",
-        "cache_dir",
-        "cache_gib",
-        "render_processes",
-        "log_every",
-        "save_every",
-        "tensorboard",
-    ):
-        del said[f"training.{name}"]
-    return said | {
-        "bags": [f"{bag.selection.name}={bag.weight:g}" for bag in options.bags],
-        "validate": [bag.name for bag in options.validate],
-        "synthetic": options.synthetic,
-        "processes": processes.count,
-    }
-
-
-def _observers(
-    folder: Path, recipe: RecipeConfig, data: TrainingData, trainer: OfflineTrainer
-) -> Iterator[Observer]:
-    """Who is told how the run goes."""
-    from sfm_depth_ros.snippets.zoom import whole_view
-    from sfm_depth_ros.training.offline.progress import LogLines
-    from sfm_depth_ros.training.offline.tensorboard_log import tensorboard_log
-
-    config = recipe.training
-    yield ProgressBar() if ProgressBar.is_possible() else LogLines(config.log_every)
-    if config.tensorboard:
-        sources = [*data.recorded_validation, *data.rendered_validation, *data.recorded]
-        rows = sources[0].rows[:: max(1, len(sources[0].rows) // EXAMPLES)][:EXAMPLES]
-        example = whole_view(sources[0].cache.batch(rows), config.width).to(config.device)
-        log = tensorboard_log(
-            folder / "tensorboard",
-            trainer.progress.step,
-            config.log_every,
-            example,
-            recipe.objective,
-        )
-        yield from [log] if log is not None else []
-
-
-def _finish(
-    options: argparse.Namespace,
-    recipe: RecipeConfig,
-    networks: NetworkPair,
-    report: dict[str, Any],
-    parent: ModelFolder | None,
-    data: TrainingData,
-) -> None:
-    folder = _save(options, recipe, networks, report, parent, data)
-    report = {"model": str(folder.path), "model_id": folder.model_id, **report}
-    _print_report(report)
-    if options.json:
-        aside = options.json.with_name(f".{options.json.name}.writing")
-        aside.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-        aside.replace(options.json)
-
-
-def _save(
-    options: argparse.Namespace,
-    recipe: RecipeConfig,
-    networks: NetworkPair,
-    report: dict[str, Any],
-    parent: ModelFolder | None,
-    data: TrainingData,
-) -> ModelFolder:
-    from sfm_depth_ros.model_folder.saving import save_model
-
-    bags = [bag.selection.name for bag in options.bags]
-    world = f"{options.synthetic} rendered snippets, seed {recipe.training.seed}"
-    before: dict[str, Any] = parent.metadata if parent else {"steps": 0, "trained_on": []}
-    licence = LICENCE_OF_RECORDED if bags else LICENCE_OF_RENDERED
-    judged = {entry["step"]: entry for entry in report["validations"]}
-    metadata = {
-        "preprocessing": {"width": recipe.training.width},
-        "trained_on": [*before["trained_on"], *bags, *([world] if options.synthetic else [])],
-        "licence": options.licence or licence,
-        "steps": before["steps"] + report["best_step"],
-        "metrics": judged.get(report["best_step"], {}),
-    }
-    folder = save_model(
-        options.out.resolve().parent,
-        networks.depth,
-        networks.pose,
-        metadata=metadata,
-        parent=parent,
-        check_images=_check_images(data),
-        name=options.out.name,
-    )
-    _logger.info("wrote %s", folder.path)
-    return folder
-
-
-def _check_images(data: TrainingData) -> Any:
-    import torch
-
-    from sfm_depth_ros.snippets.zoom import whole_view
-
-    source = next(iter(data.rendered_validation), None)
-    if source is None or len(source.rows) < 2:
-        return None
-    batch = whole_view(source.cache.batch(source.rows[[0, -1]]), data.config.width)
-    stack = torch.cat((batch.sources[:, 0], batch.target, batch.sources[:, 1]), dim=1)
-    return batch.target.contiguous(), stack.contiguous()
+    alone = sole_writer(parts.folder) if processes.is_first else contextlib.nullcontext()
+    with alone:
+        return train(asked.networks(), parts, data, is_resumed, observers)
 
 
 def _print_report(report: dict[str, Any]) -> None:

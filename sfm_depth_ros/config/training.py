@@ -60,9 +60,8 @@ class OfflineTrainingConfig:
     jitter: bool = option(True, "change light and colour at random, and mirror")
     teacher: str = option(
         "none",
-        "where recordings get sparse depth from, for "
-        "objective.sparse_depth_weight: tracks = corners followed over the "
-        "odometer's way, stereo = the second camera",
+        "source of measured depth for recordings, where the objective uses it: tracks = corners "
+        "tracked over the odometer's motion, stereo = the second camera",
         choices=("none", "tracks", "stereo"),
     )
     validate_every: int = option(
@@ -112,8 +111,8 @@ class OfflineTrainingConfig:
     )
     largest_turn: float = option(
         0.0,
-        "largest yaw in degrees that windows turn by between two "
-        "images, beyond the drive's own; needs zoom > 1",
+        "largest yaw in degrees between two images of a window, beyond the drive's own; "
+        "needs zoom > 1",
         minimum=0.0,
         maximum=20.0,
     )
@@ -169,7 +168,7 @@ class OfflineTrainingConfig:
         if self.largest_turn > 0 and self.zoom == 1:
             raise ConfigError(
                 "training.largest_turn needs training.zoom > 1: only windows of "
-                "larger images have room to turn into"
+                "larger images have a margin to rotate in"
             )
         if self.width % 32 or any(height % 32 for height in self.synthetic_heights):
             raise ConfigError(
@@ -236,6 +235,9 @@ class OnlineTrainingConfig:
     niceness: int = option(10, "process priority, 19 = lowest", minimum=0, maximum=19)
     device: str = option("cpu", "torch device, for example cpu or cuda:0")
     buffer_size: int = option(600, "snippets kept on disk", minimum=8, maximum=1000000)
+    buffer_gib: float = option(
+        2.0, "most that they take on disk, in GiB", minimum=0.02, maximum=1000000.0
+    )
     buffer_dir: str = option("", "folder of the snippet buffer; empty = beside models_dir")
     holdout_share: float = option(
         0.1,

@@ -22,7 +22,7 @@ from sfm_depth_ros.ros.conversions import camera_info_to_model, image_to_rgb
 
 TOPICS = {
     RIGHT_IMAGE: "right/image",
-    SPARSE_DEPTH: "sparse_depth",
+    SPARSE_DEPTH: SPARSE_DEPTH,
     INSTANCE_MASK: "instance_mask",
 }
 
@@ -94,11 +94,11 @@ def decode_extra(role: str, message: Any) -> np.ndarray:
 
     Args:
         role: Which input it came on.
-        message: ``Image``, for ``right_image`` also ``CompressedImage``.
+        message: ``Image``, for ``RIGHT_IMAGE`` also ``CompressedImage``.
 
     Returns:
-        ``right_image``: ``(H, W, 3)`` uint8 RGB; ``sparse_depth``: ``(H, W)`` float32 metres,
-        0 = unknown; ``instance_mask``: ``(H, W)`` uint8, 0 = static.
+        ``RIGHT_IMAGE``: ``(H, W, 3)`` uint8 RGB; ``SPARSE_DEPTH``: ``(H, W)`` float32 metres,
+        0 = unknown; ``INSTANCE_MASK``: ``(H, W)`` uint8, 0 = static.
 
     Raises:
         DataError: The encoding is unknown, or the bytes do not fit what the message says.

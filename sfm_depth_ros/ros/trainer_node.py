@@ -39,10 +39,10 @@ from sfm_depth_ros.ros.training_status import diagnose_training, missing_input
 from sfm_depth_ros.share import SHIPPED_MODEL, share_path
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.device import require_device
-from sfm_depth_ros.training.online.parts import TrainerParts
-from sfm_depth_ros.training.online.rehearsal import PER_DRIVE, World
+from sfm_depth_ros.training.offline.rendered_snippets import SnippetRenderer
+from sfm_depth_ros.training.online.loop import TrainerParts
+from sfm_depth_ros.training.online.memory import PER_DRIVE, World
 from sfm_depth_ros.training.online.trainer import OnlineTrainer
-from sfm_depth_ros.training.rendered_snippets import SnippetRenderer
 from sfm_depth_ros.world.camera_spec import own_camera
 
 MODELS_KEPT = 10

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Changes of a batch that keep its geometry true: mirror images, light and colour."""
+"""Augmentation that keeps the geometry true: mirrored images, light and colour."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from sfm_depth_ros.geometry.pinhole import flip_intrinsics
 from sfm_depth_ros.snippets.batch import SnippetBatch, rows_of_part
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
-# RGB -> YIQ (NTSC): a turn of the IQ plane changes the hue and leaves the luma alone.
+# RGB -> YIQ (NTSC): a rotation of the IQ plane changes the hue and leaves the luma alone.
 _RGB_TO_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 
 
 @dataclass(frozen=True)
 class JitterStrength:
-    """How far light and colour may go; the defaults are PackNet-SfM's and grey."""
+    """Bounds of the change of light and colour; the defaults are PackNet-SfM's and grey."""
 
     brightness: float = 0.2  # Largest relative change of brightness
     contrast: float = 0.2  # Largest relative change of contrast about the sample's mean grey
     saturation: float = 0.2  # Largest relative change of saturation
-    hue: float = 0.05  # Largest turn of the hue, as a share of the full circle
+    hue: float = 0.05  # Largest rotation of the hue, as a share of the full circle
     # Share of samples that lose their colour, for the sake of grey cameras
     grey_share: float = 0.2
 
@@ -40,7 +40,7 @@ class PhotometricJitter:
     Args:
         strength: Bounds of the change.
         generator: Source of randomness (CPU).
-        part: Which part of how many the images are: parts of a batch change as in the whole one.
+        part: (rank, count) of processes: parts of a batch change as in the whole one.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class PhotometricJitter:
         matrix, gain = matrix[rows].to(images), gain[rows].to(images)
         luma = torch.tensor(LUMA).to(images)
         middle = images[:, 0, :, ::4, ::4].mean(dim=(2, 3)) @ luma  # (B,) mean grey
-        offset = (1 - gain) * middle  # contrast turns about the mean grey
+        offset = (1 - gain) * middle  # contrast pivots at the mean grey
         planes = images.flatten(3)  # (B, N, 3, HW)
         changed = matrix[:, None] @ planes + offset[:, None, None, None]
         return changed.clamp_(0, 1).reshape(images.shape)
@@ -75,13 +75,13 @@ class PhotometricJitter:
         saturation, hue = 1 + self._draw(count, s.saturation), self._draw(count, s.hue)
         is_grey = torch.rand(count, generator=self._generator) < s.grey_share
         saturation = torch.where(is_grey, torch.zeros(()), saturation)
-        turn = torch.zeros(count, 3, 3)
-        turn[:, 0, 0] = 1
-        turn[:, 1, 1] = turn[:, 2, 2] = saturation * torch.cos(2 * torch.pi * hue)
-        turn[:, 2, 1] = saturation * torch.sin(2 * torch.pi * hue)
-        turn[:, 1, 2] = -turn[:, 2, 1]
+        rotation = torch.zeros(count, 3, 3)
+        rotation[:, 0, 0] = 1
+        rotation[:, 1, 1] = rotation[:, 2, 2] = saturation * torch.cos(2 * torch.pi * hue)
+        rotation[:, 2, 1] = saturation * torch.sin(2 * torch.pi * hue)
+        rotation[:, 1, 2] = -rotation[:, 2, 1]
         to_yiq = torch.tensor(_RGB_TO_YIQ)
-        matrix = torch.linalg.inv(to_yiq) @ turn @ to_yiq
+        matrix = torch.linalg.inv(to_yiq) @ rotation @ to_yiq
         return matrix * (brightness * gain)[:, None, None], gain
 
     def _draw(self, count: int, bound: float) -> Tensor:
@@ -93,7 +93,7 @@ def flip_batch(batch: SnippetBatch) -> SnippetBatch:
 
     Mirroring takes x to -x in the camera's frame: the principal point moves to the other side,
     and a motion T becomes S T S with S = diag(-1, 1, 1, 1). A second camera on the right thereby
-    becomes one on the left, as ``T_right_target`` then says: no exchange of the images is needed.
+    becomes one on the left, with ``T_right_target`` to match: no exchange of the images is needed.
     """
     mirrored = batch.by_kind(lambda kind, part: _MIRRORS[kind.mirror](part))
     return dataclasses.replace(mirrored, K=flip_intrinsics(batch.K, batch.target.shape[-1]))

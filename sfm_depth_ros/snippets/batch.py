@@ -107,17 +107,17 @@ def collate_in_batches(snippets: Sequence[Snippet], size: int) -> list[SnippetBa
 
 
 def rows_of_part(part: tuple[int, int], count: int) -> slice:
-    """Which rows of a batch that is shared by several processes one of them has.
+    """Slice of a global batch that belongs to one rank.
 
     Args:
-        part: Which part of how many.
+        part: (rank, count) of processes.
         count: Rows of a part.
     """
     return slice(part[0] * count, (part[0] + 1) * count)
 
 
 def images_to_tensor(images: np.ndarray) -> Tensor:
-    """Turn bytes into what networks see.
+    """Network inputs of image bytes.
 
     Args:
         images: ``(..., H, W, 3)`` uint8.

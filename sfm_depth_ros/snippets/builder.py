@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From a stream of frames and an odometer to snippets; used live and offline."""
+"""Snippets from a stream of frames and an odometer; used live and offline."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ class SnippetBuilder:
     def _refusal(
         self, last: Frame, frame: Frame, gap_s: float, displacement: Displacement | None
     ) -> str:
-        """Why the frame cannot follow the last keyframe; empty = it can."""
+        """Reason why the frame cannot follow the last keyframe; empty = it can."""
         if not frame.intrinsics.is_close(last.intrinsics):  # autofocus changes them a little
             return "camera"
         if displacement is not None and displacement.length < self.min_displacement:

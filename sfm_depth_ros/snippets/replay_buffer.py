@@ -1,12 +1,15 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The trainer's memory: a bounded, diverse set of snippets on disk that outlives the process."""
+"""The trainer's memory: a bounded, diverse set of snippets on disk that outlives the process.
+
+The policy alone: which snippets are admitted, for what, and which leave. Files are those of
+:mod:`sfm_depth_ros.snippets.store`, named by the order of admission and the role.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
-import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,10 +18,16 @@ from pathlib import Path
 import numpy as np
 
 from sfm_depth_ros.errors import DataError, TrainingError
-from sfm_depth_ros.snippets.diversity import most_redundant, similarity, snippet_feature
-from sfm_depth_ros.snippets.holdout import HoldoutSchedule, Role
-from sfm_depth_ros.snippets.snippet_file import read_feature, read_snippet, write_snippet
+from sfm_depth_ros.snippets.selection import (
+    HoldoutSchedule,
+    Role,
+    most_redundant,
+    similarity,
+    snippet_feature,
+)
+from sfm_depth_ros.snippets.store import SUFFIX, encode_snippet, read_note, read_snippet
 from sfm_depth_ros.snippets.values import Snippet
+from sfm_depth_ros.storage import write_whole
 
 MAX_SIMILARITY = 0.98
 NEIGHBOUR_SIMILARITY = 0.9  # half a second of driving apart, thumbnails are less alike than this
@@ -39,20 +48,20 @@ class _Entry:
 class ReplayBuffer:
     """Snippets for training and, apart from them in time, for validation; thread-safe.
 
-    A snippet that looks and moves like one already kept is refused; when a role is full, the
-    entry that the others replace best leaves. Only the index is in memory.
-
-    Attributes:
-        refused: How many snippets were refused, by reason.
+    A snippet that looks and moves like one already kept is refused; when a role is full, by count
+    or by bytes, the entry that the others replace best leaves. Only the index is in memory.
     """
 
-    def __init__(self, folder: str | Path, capacity: int, holdout_share: float, seed: int) -> None:
+    def __init__(
+        self, folder: str | Path, capacity: int, max_bytes: int, holdout_share: float, seed: int
+    ) -> None:
         """Open the folder and take up what is in it; damaged files are dropped and logged.
 
         Args:
             folder: Where snippets lie; made if absent.
             capacity: Snippets kept, held-out ones included.
-            holdout_share: Share of time and of the capacity that is held out, 0 = none.
+            max_bytes: Bytes on disk that they may take together.
+            holdout_share: Share of time and of both bounds that is held out, 0 = none.
             seed: Seed of which entries are compared in a large buffer.
 
         Raises:
@@ -63,6 +72,9 @@ class ReplayBuffer:
         self._capacity = {Role.TRAINING: capacity - held_out, Role.HOLDOUT: held_out}
         if self._capacity[Role.TRAINING] < 1:
             raise ValueError(f"capacity: expected room for training snippets, got {capacity}")
+        self._max_bytes = {
+            role: max_bytes * count // capacity for role, count in self._capacity.items()
+        }
         self._share = holdout_share
         self._rng = np.random.default_rng(seed)
         self._lock = threading.Lock()
@@ -70,7 +82,8 @@ class ReplayBuffer:
         self._next_serial = 0
         self._shape: tuple[int, ...] | None = None
         self._schedule: HoldoutSchedule | None = None
-        self.refused = {"duplicate": 0, "guard": 0}
+        # Snippets refused, by reason
+        self.refused = {"duplicate": 0, "guard": 0, "too_large": 0}
         self._resume()
 
     def __len__(self) -> int:
@@ -98,15 +111,18 @@ class ReplayBuffer:
             TrainingError: The disk is full or the folder cannot be written.
         """
         feature = snippet_feature(snippet)
+        content = encode_snippet(snippet, feature=feature)
         with self._lock:
+            if not self._folder.is_dir():  # removed, or its disk is: writing would make it anew
+                raise self._disk_error(FileNotFoundError("the folder is gone"))
             role = self._role(snippet)
             self._shape = snippet.target.shape
-            reason = self._refusal(feature, role)
+            reason = self._refusal(feature, len(content), role)
             if role is None or reason:
                 self.refused[reason] += 1
                 return False
-            self._make_room(role)
-            self._entries.append(self._write(snippet, feature, role))
+            self._make_room(role, 1, len(content))
+            self._entries.append(self._write(content, feature, role))
             return True
 
     def sample(
@@ -148,25 +164,29 @@ class ReplayBuffer:
     def _resume(self) -> None:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            for leftover in self._folder.glob("*.tmp"):
+            for leftover in self._folder.glob(f".*{SUFFIX}.writing"):
                 leftover.unlink(missing_ok=True)
-            paths = sorted(self._folder.glob("*.npz"))
+            for path in sorted(self._folder.glob(f"*{SUFFIX}")):
+                self._restore(path)
         except OSError as error:
             raise self._disk_error(error) from error
-        for path in paths:
-            self._take_up(path)
         self._schedule = self._read_schedule()
-        for role, capacity in self._capacity.items():
-            while sum(entry.role is role for entry in self._entries) > max(capacity, 0):
-                self._make_room(role)
+        for role in self._capacity:
+            self._make_room(role)
         if self._entries:
             self._shape = self._entries[-1].shape
             _logger.info("%s: %d snippets taken up", self._folder, len(self._entries))
+        if old := list(self._folder.glob("*.npz")):
+            _logger.warning(
+                "%s: %d snippets of an earlier version (*.npz) are not read; they may be removed",
+                self._folder,
+                len(old),
+            )
 
-    def _take_up(self, path: Path) -> None:
+    def _restore(self, path: Path) -> None:
         serial, _, role = path.stem.partition("-")
         try:
-            feature, shape = read_feature(path)
+            feature, shape = read_note(path, "feature")
             entry = _Entry(path, Role(role), feature, shape, path.stat().st_size)
             self._next_serial = max(self._next_serial, int(serial) + 1)
         except (DataError, ValueError, OSError) as error:
@@ -181,31 +201,31 @@ class ReplayBuffer:
             anchor_ns = json.loads(path.read_text(encoding="utf-8"))["anchor_ns"]
             return HoldoutSchedule(int(anchor_ns), self._share)
         except FileNotFoundError:
-            return None
+            pass
         except (OSError, ValueError, KeyError, TypeError) as error:
             _logger.warning("%s dropped: %s", path, error)
-            return None
+        return None
 
     def _role(self, snippet: Snippet) -> Role | None:
         if self._schedule is None:
             anchor_ns = int(snippet.stamps_ns[0])
             self._schedule = HoldoutSchedule(anchor_ns, self._share)
-            aside = self._folder / f"{_SCHEDULE}.tmp"
             try:
-                aside.write_text(json.dumps({"anchor_ns": anchor_ns}), encoding="utf-8")
-                os.replace(aside, self._folder / _SCHEDULE)
+                write_whole(self._folder / _SCHEDULE, json.dumps({"anchor_ns": anchor_ns}))
             except OSError as error:
                 raise self._disk_error(error) from error
         return self._schedule.role(snippet.stamps_ns)
 
-    def _refusal(self, feature: np.ndarray, role: Role | None) -> str:
-        """Why a snippet is not kept; empty = it is.
+    def _refusal(self, feature: np.ndarray, size: int, role: Role | None) -> str:
+        """Reason why a snippet is not kept; empty = it is.
 
         Compared with both roles, and kept from training where it looks more like a held-out one
         than like any that is trained on: a place seen again must not leak.
         """
         if role is None:
             return "guard"
+        if size > self._max_bytes[role]:
+            return "too_large"
         trained = self._similarity_to(feature, Role.TRAINING)
         held_out = self._similarity_to(feature, Role.HOLDOUT)
         if max(trained, held_out) > MAX_SIMILARITY:
@@ -218,28 +238,35 @@ class ReplayBuffer:
         features = [e.feature for e in self._entries if e.role is role and e.shape == self._shape]
         return float(similarity(feature[None], np.stack(features)).max()) if features else -1.0
 
-    def _make_room(self, role: Role) -> None:
-        """Below capacity afterwards; images of another size leave first."""
-        entries = [entry for entry in self._entries if entry.role is role]
-        if len(entries) < max(self._capacity[role], 1):
-            return
+    def _make_room(self, role: Role, count: int = 0, size: int = 0) -> None:
+        """Remove entries until ``count`` more of ``size`` bytes in all are within both bounds."""
+        while True:
+            entries = [entry for entry in self._entries if entry.role is role]
+            room = self._capacity[role] - len(entries)
+            free = self._max_bytes[role] - sum(entry.size for entry in entries)
+            if not entries or (room >= count and free >= size):
+                return
+            leaves = self._least_useful(entries)
+            self._entries.remove(leaves)
+            leaves.path.unlink(missing_ok=True)
+
+    def _least_useful(self, entries: Sequence[_Entry]) -> _Entry:
+        """Entry of another image size, else the one that the others replace best."""
         others = [entry for entry in entries if self._shape and entry.shape != self._shape]
         if others or len(entries) < 2:
-            leaves = (others or entries)[0]
-        else:
-            features = np.stack([entry.feature for entry in entries])
-            leaves = entries[most_redundant(features, self._rng)]
-        self._entries.remove(leaves)
-        leaves.path.unlink(missing_ok=True)
+            return (others or entries)[0]
+        features = np.stack([entry.feature for entry in entries])
+        return entries[most_redundant(features, self._rng)]
 
-    def _write(self, snippet: Snippet, feature: np.ndarray, role: Role) -> _Entry:
-        path = self._folder / f"{self._next_serial:09d}-{role.value}.npz"
+    def _write(self, content: bytes, feature: np.ndarray, role: Role) -> _Entry:
+        path = self._folder / f"{self._next_serial:09d}-{role.value}{SUFFIX}"
         self._next_serial += 1
         try:
-            size = write_snippet(path, snippet, feature)
+            write_whole(path, content)
         except OSError as error:
             raise self._disk_error(error) from error
-        return _Entry(path, role, feature, snippet.target.shape, size)
+        assert self._shape is not None  # add sets it
+        return _Entry(path, role, feature, self._shape, len(content))
 
     def _present(self, role: Role) -> list[_Entry]:
         with self._lock:

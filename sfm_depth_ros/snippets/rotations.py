@@ -1,11 +1,11 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Sources that a turning camera would have seen: sharper turns than a drive happens to have.
+"""Rotation augmentation: sources as seen by a camera that also rotated between the images.
 
-Turning a camera about its own centre needs no depth: the image moves by ``K R K^-1``. Most images
-of a drive show it going straight, so a pose network that learns from them alone takes a sharp turn
-for half of what it is. Windows of larger images (``snippets/zoom.py``) have room around them to
-turn into, so that turned images have no border by which the turn could be told.
+A rotation about the camera's centre needs no depth: the image moves by ``K R K^-1``. Most images
+of a drive show it going straight, so a pose network trained on them alone underestimates a sharp
+rotation by half. Windows of larger images (``snippets/zoom.py``) have a margin, so that rotated
+images have no border that would give the rotation away.
 """
 
 from __future__ import annotations
@@ -23,78 +23,82 @@ from sfm_depth_ros.geometry.warping import project_points, warp_sources
 from sfm_depth_ros.snippets.batch import SnippetBatch, rows_of_part
 from sfm_depth_ros.snippets.zoom import ALL_VALID, scaled_sources
 
-TURNED_SHARE = 0.5  # of the batches
+ROTATED_SHARE = 0.5  # of the batches
 _PITCH_AND_ROLL = 0.25  # as large as yaw, of a robot that drives
-_UNEVEN = 0.3  # how unlike the turns before and after the target may be
+_UNEVEN = 0.3  # how unlike the rotations before and after the target may be
 
 
-def random_turn(
+def random_rotation(
     view: SnippetBatch,
     whole: SnippetBatch,
     largest_deg: float,
     generator: torch.Generator,
     part: tuple[int, int] = (0, 1),
 ) -> SnippetBatch:
-    """Let the camera turn between the images of a view; snippets without room for it stay.
+    """Rotate the camera between the images of a view; snippets without a margin for it stay.
 
     Args:
         view: Windows of ``whole``, as ``random_view`` makes them.
         whole: The larger images.
         largest_deg: Largest additional yaw between two images, degrees.
         generator: Source of randomness (CPU).
-        part: Which part of how many the batch is: parts turn as in the whole one.
+        part: (rank, count) of processes: parts rotate as in the whole batch.
     """
-    is_turned = bool(torch.rand((), generator=generator) < TURNED_SHARE)
-    if not is_turned or largest_deg == 0 or view is whole:
+    is_rotated = bool(torch.rand((), generator=generator) < ROTATED_SHARE)
+    if not is_rotated or largest_deg == 0 or view is whole:
         return view
     drawn = 2 * torch.rand(part[1] * len(view), 4, generator=generator) - 1
-    turns = _turns(drawn[rows_of_part(part, len(view))], math.radians(largest_deg))
-    T_turned_source = compose_transform(axis_angle_to_matrix(turns), torch.zeros_like(turns))
-    return _turned(view, whole, T_turned_source.to(view.K))
+    rotations = _axis_angles(drawn[rows_of_part(part, len(view))], math.radians(largest_deg))
+    T_rotated_source = compose_transform(
+        axis_angle_to_matrix(rotations), torch.zeros_like(rotations)
+    )
+    return _rotated(view, whole, T_rotated_source.to(view.K))
 
 
-def _turns(drawn: Tensor, largest: float) -> Tensor:
+def _axis_angles(drawn: Tensor, largest: float) -> Tensor:
     """Axis times angle ``(B, 2, 3)`` for the earlier and the later image, of ``(B, 4)`` in ±1."""
     yaw, pitch, roll, uneven = drawn.unbind(1)
-    turn = largest * torch.stack((_PITCH_AND_ROLL * pitch, yaw, _PITCH_AND_ROLL * roll), 1)
+    rotation = largest * torch.stack((_PITCH_AND_ROLL * pitch, yaw, _PITCH_AND_ROLL * roll), 1)
     more = _UNEVEN * uneven[:, None]
-    return torch.stack((-turn * (1 - more.clamp(min=0)), turn * (1 + more.clamp(max=0))), 1)
+    return torch.stack(
+        (-rotation * (1 - more.clamp(min=0)), rotation * (1 + more.clamp(max=0))), 1
+    )
 
 
-def _turned(view: SnippetBatch, whole: SnippetBatch, T_turned_source: Tensor) -> SnippetBatch:
+def _rotated(view: SnippetBatch, whole: SnippetBatch, T_rotated_source: Tensor) -> SnippetBatch:
     scaled, K = scaled_sources(whole, float(whole.K[0, 0, 0] / view.K[0, 0, 0]))
     rays = backproject(torch.ones_like(view.target[:, :1]), view.K)
-    T_source_turned = T_turned_source.transpose(-1, -2)
-    warped = warp_sources(scaled, rays, view.K, T_source_turned, K_source=_of_both(K))
+    T_source_rotated = T_rotated_source.transpose(-1, -2)
+    warped = warp_sources(scaled, rays, view.K, T_source_rotated, K_source=_of_both(K))
     image, seen = warped.image[:, :, :3], warped.image[:, :, 3:]
     has_room = (warped.valid & (seen > ALL_VALID)).flatten(1).all(1)  # (B,)
     picked = has_room[:, None, None, None, None]
-    T = torch.where(picked[..., 0], T_turned_source, torch.eye(4).to(T_turned_source))
+    T = torch.where(picked[..., 0], T_rotated_source, torch.eye(4).to(T_rotated_source))
     return dataclasses.replace(
         view,
         sources=torch.where(picked, image.clamp(0, 1), view.sources),
         T_source_target=None if view.T_source_target is None else T @ view.T_source_target,
         T_measured=None if view.T_measured is None else T @ view.T_measured,
-        instances=_turned_marks(view, whole, rays, T_source_turned, has_room),
+        instances=_rotated_instances(view, whole, rays, T_source_rotated, has_room),
     )
 
 
-def _turned_marks(
+def _rotated_instances(
     view: SnippetBatch,
     whole: SnippetBatch,
     rays: Tensor,
-    T_source_turned: Tensor,
+    T_source_rotated: Tensor,
     has_room: Tensor,
 ) -> Tensor | None:
-    """Instance masks ``(B, 3, H, W)`` with the sources' turned, where there is room."""
+    """Instance masks ``(B, 3, H, W)`` with the sources' rotated, where there is a margin."""
     if view.instances is None or whole.instances is None:
         return None
     size = (whole.target.shape[-2], whole.target.shape[-1])
-    grid, _, _ = project_points(rays, view.K, T_source_turned, size, None, _of_both(whole.K))
+    grid, _, _ = project_points(rays, view.K, T_source_rotated, size, None, _of_both(whole.K))
     marks = whole.instances[:, 1:].flatten(0, 1)[:, None].to(grid.dtype)
-    turned = functional.grid_sample(marks, grid.flatten(0, 1), "nearest", align_corners=True)
-    turned = turned.view_as(view.instances[:, 1:]).to(view.instances.dtype)
-    sources = torch.where(has_room[:, None, None, None], turned, view.instances[:, 1:])
+    rotated = functional.grid_sample(marks, grid.flatten(0, 1), "nearest", align_corners=True)
+    rotated = rotated.view_as(view.instances[:, 1:]).to(view.instances.dtype)
+    sources = torch.where(has_room[:, None, None, None], rotated, view.instances[:, 1:])
     return torch.cat((view.instances[:, :1], sources), dim=1)
 
 

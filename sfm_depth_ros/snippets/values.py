@@ -55,7 +55,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Displacement:
-    """How the camera moved between two stamps, measured by the odometer."""
+    """Camera motion between two stamps, measured by the odometer."""
 
     # `(4, 4)` float64, pose of the later camera in the earlier one (takes points in the later
     # optical frame to the earlier one), metres
@@ -132,6 +132,17 @@ class Snippet:
     sparse_depth: Annotated[np.ndarray | None, Part(POINTS, ("H", "W"))] = None
     # Moving thing that a pixel of (target, earlier, later) belongs to, 0 = static, else None
     instances: Annotated[np.ndarray | None, Part(LABELS, (3, "H", "W"))] = None
+
+    @property
+    def measured_depth(self) -> np.ndarray:
+        """``(H, W)`` float32 metres that a sensor measured; all 0 where none did."""
+        if self.sparse_depth is None:
+            return np.zeros(self.target.shape[:2], np.float32)
+        return self.sparse_depth
+
+    def with_measured_depth(self, metres: np.ndarray) -> Snippet:
+        """The snippet with ``(H, W)`` metres, 0 = unknown, as if a sensor had measured them."""
+        return dataclasses.replace(self, sparse_depth=metres.astype(np.float32))
 
 
 PARTS: dict[str, Part] = {

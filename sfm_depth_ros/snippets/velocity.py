@@ -89,7 +89,7 @@ class VelocityBuffer:
         return _interpolate(self._covering(stamp_ns, stamp_ns), stamp_ns)
 
     def displacement(self, earlier_ns: int, later_ns: int) -> Displacement:
-        """How the camera moved between two stamps.
+        """Camera motion between two stamps.
 
         The twist is taken as linear between samples and integrated on SE(3), with rotation and
         the lever arm from the base to the camera.
@@ -99,7 +99,7 @@ class VelocityBuffer:
             later_ns: Second stamp in nanoseconds, not before the first.
 
         Raises:
-            VelocityGapError: The interval is not covered; ``pending`` says whether to wait.
+            VelocityGapError: The interval is not covered; ``pending`` if later samples may do.
         """
         if later_ns < earlier_ns:
             raise ValueError(f"expected earlier_ns <= later_ns, got {earlier_ns} > {later_ns}")

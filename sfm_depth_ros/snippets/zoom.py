@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Parts of larger images as images of their own: other focal lengths, other places on the image.
+"""Windows of larger images as images of their own: other focal lengths, other places.
 
 Snippets are prepared larger than networks see them; a window of them, scaled down by less, is
 what a longer lens would have seen from the same place. Nothing is ever scaled up, so nothing is
@@ -49,7 +49,7 @@ def random_view(
         batch: Snippets; images that are no wider stay as they are.
         width: Columns wanted, a multiple of 32.
         generator: Source of randomness (CPU).
-        part: Which part of how many the batch is: parts are seen as in the whole one.
+        part: (rank, count) of processes: parts are seen as in the whole batch.
     """
     if batch.target.shape[-1] <= width:
         return batch

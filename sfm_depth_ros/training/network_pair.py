@@ -60,5 +60,16 @@ def networks_of(folder: ModelFolder) -> NetworkPair:
     return _pair(*load_networks(folder))
 
 
+def keep_statistics(networks: nn.Module) -> None:
+    """Let batch norms keep what the weights were trained with, as the online trainer does.
+
+    A handful of snippets of one drive are too few and too alike to estimate it: with them,
+    rotations are underestimated by half.
+    """
+    for module in networks.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+
+
 def _pair(depth: nn.Module, pose: nn.Module) -> NetworkPair:
     return NetworkPair(channels_last(depth), channels_last(pose))

@@ -2,14 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Metric scale by measurement instead of by gradient: one number for each network.
 
-The pose network's scale is read off directly: predicted length against measured displacement. The
-depth network's own scale shows when the images are asked: tracked corners and the odometer's
-motion make triangles, whose depths are compared with the predicted ones (metrics/alignment).
-Where no odometer's motion or too little parallax is at hand, a line search over one parameter of
-the training objective stands in: with the translation stretched to its measured length, the target
-is rebuilt from its sources with all depths times a common factor, and the factor at which the
-photometric error is smallest is the one that is missing. Either takes a second where gradient
-descent takes minutes, and leaves the shape of the depth as it is.
+The translation's scale is the predicted length against the measured displacement. The depth's
+own scale comes from triangles: tracked corners and the odometer's motion give depths to compare
+with (visual_odometry/alignment). Without an odometer's motion or enough parallax, a line search
+over one parameter stands in: with the translation at its measured length, the target is rebuilt
+from its sources with all depths times a common factor, and the factor of the smallest photometric
+error is the one that is missing. Either takes a second where gradient descent takes minutes, and
+leaves the shape of the depth as it is.
 """
 
 from __future__ import annotations
@@ -18,11 +17,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from sfm_depth_ros.config.schema import ObjectiveConfig
+from sfm_depth_ros.geometry.camera import Intrinsics
+from sfm_depth_ros.geometry.frames import invert
 from sfm_depth_ros.geometry.pinhole import backproject
 from sfm_depth_ros.geometry.warping import warp_sources
 from sfm_depth_ros.losses.photometric import photometric_error, window_statistics
@@ -30,17 +32,21 @@ from sfm_depth_ros.losses.reprojection import reduce_sources
 from sfm_depth_ros.networks.model import DepthNet, PoseNet
 from sfm_depth_ros.networks.predictions import predict_depths, predict_motions
 from sfm_depth_ros.snippets.batch import SnippetBatch
-from sfm_depth_ros.training.triangulated_scale import FEWEST, triangulated_ratios
+from sfm_depth_ros.visual_odometry.alignment import measure_depth_scale
 
 WIDE = tuple(np.linspace(-0.7, 0.7, 15))  # log factors: half to double
 NARROW = tuple(np.linspace(-0.12, 0.12, 7))
-SHORTEST_RATIO = 1e-4  # a network that says less does not see motion at all
-SHORTEST = 0.02  # metres: a shorter displacement says nothing about scale
+SHORTEST_RATIO = 1e-4  # below, the network sees no motion at all
+SHORTEST = 0.02  # metres: a shorter displacement is no evidence of scale
+FEWEST = 4  # snippets that must have enough parallax before their median is believed
+PLACE_TO_PLACE = 0.5  # log of the bias that one place alone may show in a good model
+MANY_PLACES = 150  # snippets after which half of a measured bias is believed
+TOLERANCE = 0.03  # a smaller bias of scale is left to the gradient
 
 
 @dataclass(frozen=True)
 class ScaleMeasurement:
-    """What the scales lack; factors are 1 for networks that speak in metres."""
+    """Factors that the metric scales lack; 1 for networks that are metric."""
 
     depth_factor: float  # Depths must be multiplied by this; NaN without displacements
     # Median of predicted / measured length; NaN without displacements
@@ -65,7 +71,7 @@ def calibrate_scale(
 ) -> tuple[float, float]:
     """Factors that make both networks metric on these snippets: (depth, translation).
 
-    Where triangles do not say, searches from half to double, then finely around what was found.
+    Without triangles, searches from half to double, then finely around the minimum.
 
     Args:
         depth_net: Depth network in eval mode.
@@ -96,7 +102,7 @@ def measure_scale(
     config: ObjectiveConfig,
     log_factors: Sequence[float] = NARROW,
 ) -> ScaleMeasurement:
-    """Measure what both scales lack, without changing anything.
+    """Measure the factors that both scales lack, without changing anything.
 
     Args:
         depth_net: Depth network in eval mode.
@@ -187,3 +193,66 @@ def _minimum(positions: np.ndarray, values: np.ndarray) -> float:
     bend = left - 2 * middle + right
     shift = 0.5 * (left - right) / bend if bend > 0 else 0.0
     return float(positions[best] + shift * (positions[1] - positions[0]))
+
+
+def triangulated_ratios(batch: SnippetBatch, depth: Tensor) -> list[float]:
+    """Predicted over triangulated depth, one number for every snippet with enough parallax.
+
+    Args:
+        batch: Snippets; those whose motion the odometer measured are looked at.
+        depth: ``(B, 1, H, W)`` predicted depth of the targets, metres.
+    """
+    if batch.T_measured is None:
+        return []
+    ratios = []
+    for row, T_source_target in enumerate(batch.T_measured.cpu().double().numpy()):
+        T_target_later = T_source_target[1]
+        if not np.isfinite(T_target_later).all():
+            continue
+        scale = measure_depth_scale(
+            _grey(batch.target[row]),
+            _grey(batch.sources[row, 1]),
+            _known(batch, depth, row),
+            _intrinsics(batch, row),
+            invert(T_target_later),
+        )
+        if scale is not None:
+            ratios.append(scale.ratio)
+    return ratios
+
+
+def _grey(image: Tensor) -> np.ndarray:
+    rgb = (image.movedim(0, -1) * 255).round().byte().cpu().contiguous().numpy()
+    return cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+
+
+def _known(batch: SnippetBatch, depth: Tensor, row: int) -> np.ndarray:
+    """Depth of one target, NaN where its image has no source."""
+    metres = depth[row, 0].float().cpu().numpy().copy()
+    if batch.valid is not None:
+        metres[~batch.valid[row, 0].cpu().numpy()] = np.nan
+    return metres
+
+
+def _intrinsics(batch: SnippetBatch, row: int) -> Intrinsics:
+    K = batch.K[row].cpu().double().numpy()
+    height, width = batch.target.shape[-2:]
+    return Intrinsics(K[0, 0], K[1, 1], K[0, 2], K[1, 2], width, height)
+
+
+def trusted_factor(factor: float, snippets: int) -> float:
+    """The part of a measured factor that is applied.
+
+    The scale bias of a good model varies from place to place, so few snippets of one place count
+    little. A factor that no place explains is applied at once; a bias within the
+    tolerance is left to the gradient.
+
+    Args:
+        factor: Measured factor that would make depths or translations metric.
+        snippets: How many snippets the measurement speaks for.
+    """
+    bias = math.log(factor) if math.isfinite(factor) else 0.0
+    if abs(bias) <= TOLERANCE:
+        return 1.0
+    trust = 1.0 if abs(bias) > PLACE_TO_PLACE else snippets / (snippets + MANY_PLACES)
+    return math.exp(trust * bias)

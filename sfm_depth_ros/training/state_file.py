@@ -21,7 +21,7 @@ _VALUES = "values"
 
 
 def write_state(path: Path, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
-    """Write tensors, and JSON values beside them, aside; flush; rename.
+    """Write tensors and JSON values aside, flush, rename.
 
     Raises:
         TrainingError: The disk is full or not writable; what was there before stays.

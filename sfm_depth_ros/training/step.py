@@ -19,6 +19,7 @@ from sfm_depth_ros.losses.objective import (
     needs_source_depths,
     self_supervised_objective,
 )
+from sfm_depth_ros.losses.supervised import depth_supervision, motion_supervision
 from sfm_depth_ros.networks.model import DepthNet, PoseNet
 from sfm_depth_ros.networks.predictions import (
     SourceMotions,
@@ -26,13 +27,14 @@ from sfm_depth_ros.networks.predictions import (
     predict_source_motions,
 )
 from sfm_depth_ros.snippets.batch import SnippetBatch
-from sfm_depth_ros.training.precision import autocast_dtype
-from sfm_depth_ros.training.supervision import supervise
+from sfm_depth_ros.training.device import autocast_dtype
+
+FAR = 100.0  # metres: what is beyond range (+Inf, REP 117) is taught as this far away
 
 
 @dataclass(frozen=True)
 class StepOptions:
-    """How a step is computed."""
+    """Options of a step's computation."""
 
     # Changes light and colour of `(B, N, 3, H, W)` frames alike, or None
     jitter: Callable[[Tensor], Tensor] | None = None
@@ -62,7 +64,7 @@ class StepOptions:
 
 @dataclass(frozen=True)
 class StepResult:
-    """What one training step found."""
+    """Result of one training step."""
 
     terms: LossTerms  # Weighted total and named parts; `terms.total` carries the gradient
     depths: list[Tensor]  # Metric depths of the target, finest `(B, 1, H, W)` first
@@ -76,7 +78,7 @@ def training_step(
     config: ObjectiveConfig,
     options: StepOptions = StepOptions(),
 ) -> StepResult:
-    """Predict depth and motion of every snippet and say how wrong they are.
+    """Predict depth and motion of every snippet and evaluate the objective.
 
     The networks see jittered images, the objective the real ones (as in PackNet-SfM).
 
@@ -90,23 +92,23 @@ def training_step(
     frames = _frames_for_networks(batch, config, options)
     device = batch.target.device
     with torch.autocast(device.type, autocast_dtype(device), enabled=options.mixed_precision):
-        depths, beside = _predict_all_depths(depth_net, frames, batch.K, config, options)
+        depths, others = _predict_all_depths(depth_net, frames, batch.K, config, options)
         motions = predict_source_motions(
             pose_net, frames.target, frames.sources, batch.K, both_ways=config.cycle_weight > 0
         )
     K = batch.K if motions.intrinsics is None else motions.intrinsics
     observed = dataclasses.replace(batch, K=K).select(options.judged).contiguous()
-    predicted = _prediction(depths, beside, motions, options)
+    predicted = _prediction(depths, others, motions, options)
     terms = self_supervised_objective(observed, predicted, config, options.terms)
     if config.supervised_weight > 0:
-        by_truth = supervise(batch, depths, motions.T_source_target, options.truth_scales)
+        by_truth = _supervise(batch, depths, motions.T_source_target, options.truth_scales)
         terms = terms.with_supervision(by_truth, config.supervised_weight)
     return StepResult(terms, depths, motions.T_source_target)
 
 
 @dataclass(frozen=True)
 class _Frames:
-    """What the networks see: ``(B, 3, H, W)``, ``(B, 2, 3, H, W)`` and ``(B, 3, H, W)``."""
+    """Images for the networks: ``(B, 3, H, W)``, ``(B, 2, 3, H, W)`` and ``(B, 3, H, W)``."""
 
     target: Tensor
     sources: Tensor
@@ -114,8 +116,8 @@ class _Frames:
 
 
 @dataclass(frozen=True)
-class _DepthsBeside:
-    """Depths of other images than the target, for the judged snippets, where a term asks."""
+class _OtherDepths:
+    """Depths of other images than the target, of the judged snippets, where a term needs them."""
 
     sources: Tensor | None = None  # (B, 2, 1, H, W)
     right: Tensor | None = None  # (B, 1, H, W)
@@ -134,27 +136,27 @@ def _frames_for_networks(
 
 def _predict_all_depths(
     depth_net: DepthNet, frames: _Frames, K: Tensor, config: ObjectiveConfig, options: StepOptions
-) -> tuple[list[Tensor], _DepthsBeside]:
-    """Depths of the targets at all scales, and of whatever else is asked for, in one call."""
-    beside = []
+) -> tuple[list[Tensor], _OtherDepths]:
+    """Depths of the targets at all scales, and of the other images needed, in one call."""
+    others = []
     if needs_source_depths(config) and options.photometric_rows != 0:
-        beside += list(frames.sources[options.judged].unbind(1))
+        others += list(frames.sources[options.judged].unbind(1))
     if frames.right is not None:
-        beside.append(frames.right[options.judged])
-    if not beside:
-        return predict_depths(depth_net, frames.target, K), _DepthsBeside()
-    cameras = [K, *(K[options.judged] for _ in beside)]
-    everywhere = predict_depths(depth_net, torch.cat([frames.target, *beside]), torch.cat(cameras))
+        others.append(frames.right[options.judged])
+    if not others:
+        return predict_depths(depth_net, frames.target, K), _OtherDepths()
+    cameras = [K, *(K[options.judged] for _ in others)]
+    everywhere = predict_depths(depth_net, torch.cat([frames.target, *others]), torch.cat(cameras))
     targets = [depth[: len(K)] for depth in everywhere]
-    found = list(everywhere[0][len(K) :].chunk(len(beside)))
+    found = list(everywhere[0][len(K) :].chunk(len(others)))
     right = None if frames.right is None else found.pop()
-    return targets, _DepthsBeside(torch.stack(found, dim=1) if found else None, right)
+    return targets, _OtherDepths(torch.stack(found, dim=1) if found else None, right)
 
 
 def _prediction(
-    depths: list[Tensor], beside: _DepthsBeside, motions: SourceMotions, options: StepOptions
+    depths: list[Tensor], others: _OtherDepths, motions: SourceMotions, options: StepOptions
 ) -> Prediction:
-    """What the networks say of the judged snippets."""
+    """Prediction for the judged snippets."""
     rows = options.judged
 
     def of_judged(tensor: Tensor | None) -> Tensor | None:
@@ -164,10 +166,49 @@ def _prediction(
     return Prediction(
         [depth[rows] for depth in depths[: options.photometric_scales]],
         motions.T_source_target[rows],
-        beside.sources,
-        beside.right,
+        others.sources,
+        others.right,
         None if masks is None else [mask[rows] for mask in masks],
         of_judged(motions.residual_translation),
         of_judged(motions.residual_reverse),
         of_judged(motions.T_target_source),
     )
+
+
+def _supervise(
+    batch: SnippetBatch, depths: list[Tensor], T: Tensor, scales: tuple[Tensor, Tensor] | None
+) -> dict[str, Tensor]:
+    """Supervised loss terms by name; what the batch does not know is left out.
+
+    Args:
+        batch: Snippets, some or all with true depth and motion.
+        depths: Predicted metres of the targets, finest first.
+        T: ``(B, S, 4, 4)`` predicted ``T_source_target``.
+        scales: How many times larger than the truth depths and translations are meant to be.
+    """
+    if scales is not None:
+        depths = [depth / scales[0] for depth in depths]
+        T = _with_translation_divided(T, scales[1])
+    parts = {}
+    if batch.depth is not None:
+        parts["depth_supervision"] = _supervise_depths(depths, batch.depth)
+    if batch.T_source_target is not None:
+        parts["motion_supervision"] = motion_supervision(T, batch.T_source_target)
+    return parts
+
+
+def _with_translation_divided(T: Tensor, divisor: Tensor) -> Tensor:
+    is_translation = torch.zeros_like(T[0, 0])
+    is_translation[:3, 3] = 1
+    return T * (1 + is_translation * (1 / divisor - 1))
+
+
+def _supervise_depths(depths: list[Tensor], truth: Tensor) -> Tensor:
+    """Mean over scales; a coarse scale is compared at its own pixels' centres, unblended."""
+    truth = truth.clamp(max=FAR)
+    losses = []
+    for depth in depths:
+        step = truth.shape[-1] // depth.shape[-1]
+        start = step // 2
+        losses.append(depth_supervision(depth, truth[..., start::step, start::step]))
+    return torch.stack(losses).mean()

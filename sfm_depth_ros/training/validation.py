@@ -1,10 +1,15 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How far networks are from the known truth of rendered drives, unscaled."""
+"""Measures of networks on snippets they never learn from: with the truth, and without it.
+
+Nothing here decides: the offline run keeps the weights of the lowest score (offline/run.py), the
+online trainer deploys by :mod:`~sfm_depth_ros.training.online.deployment`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -12,11 +17,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sfm_depth_ros.config.schema import ObjectiveConfig
 from sfm_depth_ros.evaluation.depth_errors import DepthErrors, depth_errors, depth_scale_ratio
 from sfm_depth_ros.geometry.se3 import matrix_to_axis_angle
 from sfm_depth_ros.networks.model import DepthNet, PoseNet
 from sfm_depth_ros.networks.predictions import predict_depths, predict_motions
 from sfm_depth_ros.snippets.batch import SnippetBatch
+from sfm_depth_ros.training.network_pair import NetworkPair
+from sfm_depth_ros.training.step import StepOptions, training_step
 
 SHORTEST = 0.1  # metres: relative translation errors are taken of at least this length
 
@@ -63,9 +71,10 @@ def validate(
     frames: list[_Frame] = []
     motions: list[Tensor] = []
     for batch in batches:
-        depth = predict_depths(depth_net, batch.target, batch.K)[0]
-        for said, truth in zip(depth, _truth(batch), strict=True):
-            frames += _compare_depth(said[0].cpu().numpy(), truth)
+        if batch.depth is not None:
+            depth = predict_depths(depth_net, batch.target, batch.K)[0]
+            for predicted, truth in zip(depth[:, 0], batch.depth[:, 0], strict=True):
+                frames += _compare_depth(predicted.cpu().numpy(), truth.cpu().numpy())
         T = predict_motions(
             pose_net, batch.sources[:, 0], batch.target, batch.sources[:, 1], batch.K
         )
@@ -85,17 +94,49 @@ def validate(
     )
 
 
-def _truth(batch: SnippetBatch) -> np.ndarray:
-    if batch.depth is None:
-        raise ValueError("expected snippets with true depth")
-    depth: np.ndarray = batch.depth[:, 0].cpu().numpy()
-    return depth
+@torch.no_grad()
+def measure_without_truth(
+    networks: NetworkPair, batches: Iterable[SnippetBatch], objective: ObjectiveConfig
+) -> dict[str, float]:
+    """Measures that need no more than a robot has: images and an odometer.
+
+    Args:
+        networks: In eval mode.
+        batches: Snippets with measured displacements.
+        objective: Weights of the photometric error.
+
+    Returns:
+        photometric: Mean photometric error of the finest depth; translation_error: mean of
+        |predicted - measured| length of translations, relative to the measured (at least 0.1 m);
+        measured_scale_ratio: median of predicted / measured length; snippets: how many.
+    """
+    errors, counts, lengths = [], [], []
+    objective = dataclasses.replace(objective, photometric_weight=1.0)  # measured, if not learnt
+    for batch in batches:
+        result = training_step(
+            networks.depth, networks.pose, batch, objective, StepOptions(photometric_scales=1)
+        )
+        errors.append(float(result.terms.as_floats()["photometric"]))
+        counts.append(len(batch))
+        predicted = result.T_source_target[..., :3, 3].norm(dim=-1).flatten().cpu()
+        lengths.append(torch.stack((predicted, batch.displacements.flatten().cpu())))
+    predicted, measured = torch.cat(lengths, dim=1)
+    known = measured.isfinite()
+    predicted, measured = predicted[known], measured[known]
+    floor = measured.clamp(min=SHORTEST)
+    error, ratio = (predicted - measured).abs() / floor, predicted / floor
+    return {
+        "photometric": float(np.average(errors, weights=counts)),
+        "translation_error": float(error.mean()) if len(error) else math.nan,
+        "measured_scale_ratio": float(ratio.median()) if len(ratio) else math.nan,
+        "snippets": sum(counts),
+    }
 
 
-def _compare_depth(said: np.ndarray, truth: np.ndarray) -> list[_Frame]:
+def _compare_depth(predicted: np.ndarray, truth: np.ndarray) -> list[_Frame]:
     """The comparison of one frame, or nothing where no truth is known."""
-    errors, scale = depth_errors(said, truth), depth_scale_ratio(said, truth)
-    scaled = depth_errors(said, truth, median_scaled=True)
+    errors, scale = depth_errors(predicted, truth), depth_scale_ratio(predicted, truth)
+    scaled = depth_errors(predicted, truth, median_scaled=True)
     if errors is None or scaled is None or scale is None:
         return []
     return [_Frame(errors, scaled, scale)]
@@ -110,5 +151,5 @@ def _motion_errors(T: Tensor, truth: Tensor | None) -> Tensor:
     T, truth = T[known], truth[known]
     length = truth[:, :3, 3].norm(dim=1)
     off = (T[:, :3, 3] - truth[:, :3, 3]).norm(dim=1) / length.clamp(min=SHORTEST)
-    turn = matrix_to_axis_angle(truth[:, :3, :3].mT @ T[:, :3, :3]).norm(dim=1)
-    return torch.stack((T[:, :3, 3].norm(dim=1) / length, off, torch.rad2deg(turn)), dim=1)
+    angle = matrix_to_axis_angle(truth[:, :3, :3].mT @ T[:, :3, :3]).norm(dim=1)
+    return torch.stack((T[:, :3, 3].norm(dim=1) / length, off, torch.rad2deg(angle)), dim=1)

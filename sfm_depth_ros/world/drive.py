@@ -55,7 +55,7 @@ class RenderedFrame:
     # `(H, W, 3)` uint8 RGB of the second camera, or None without one
     right: np.ndarray | None = None
     # `(H, W)` float32 metres by the lidar, 0 = unknown, or None without one
-    sparse_depth: np.ndarray | None = None
+    lidar: np.ndarray | None = None
 
 
 class SyntheticDrive:
@@ -154,7 +154,7 @@ class SyntheticDrive:
                     T_world_base[k],
                     moving if seen.instances is None else seen.instances[k].cpu().numpy(),
                     rights[k],
-                    self._sparse_depth(depth, index),
+                    self._lidar(depth, index),
                 )
             )
         return frames
@@ -172,8 +172,8 @@ class SyntheticDrive:
             for k, index in enumerate(indices)
         ]
 
-    def _sparse_depth(self, depth: np.ndarray, index: int) -> np.ndarray | None:
-        share = self.spec.sensors.sparse_depth_share
+    def _lidar(self, depth: np.ndarray, index: int) -> np.ndarray | None:
+        share = self.spec.sensors.lidar_share
         return lidar_returns(depth, share, self._seed(index)) if share > 0 else None
 
     def _seed(self, index: int) -> int:
@@ -199,7 +199,7 @@ class SyntheticDrive:
             T_right_target=(
                 None if target.right is None else sensors.T_right_camera.astype(np.float32)
             ),
-            sparse_depth=target.sparse_depth,
+            sparse_depth=target.lidar,
             instances=(
                 np.stack([frame.instances for frame in order]) if sensors.instance_masks else None
             ),

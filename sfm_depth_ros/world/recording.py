@@ -13,6 +13,7 @@ import numpy as np
 from sfm_depth_ros.bags.writer import BagWriter
 from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.camera.image_files import encode_jpeg
+from sfm_depth_ros.config.extra_inputs import SPARSE_DEPTH
 from sfm_depth_ros.world.drive import RenderedFrame, SyntheticDrive
 
 BASE_FRAME = "base_link"
@@ -94,9 +95,8 @@ class _Recorder:
             self._write_image(stamp, frame.right, self._right, RIGHT)
         if self._drive.spec.sensors.instance_masks:
             writer.write_image(stamp, frame.instances, LEFT_FRAME, "mono8", "/instance_mask")
-        if frame.sparse_depth is not None:
-            measured = frame.sparse_depth
-            writer.write_image(stamp, measured, LEFT_FRAME, "32FC1", "/sparse_depth")
+        if frame.lidar is not None:
+            writer.write_image(stamp, frame.lidar, LEFT_FRAME, "32FC1", f"/{SPARSE_DEPTH}")
         writer.write_depth_truth(stamp, frame.depth, LEFT_FRAME)
         writer.write_pose_truth(stamp, frame.T_world_base)
 

@@ -24,7 +24,7 @@ class SensorsSpec:
 
     # Baseline in metres to a second camera on the right, parallel to the first; 0 = none
     baseline_m: float = 0.0
-    sparse_depth_share: float = 0.0  # Share of the pixels at which a lidar aims, 0 = none
+    lidar_share: float = 0.0  # Share of the pixels at which a lidar aims, 0 = none
     instance_masks: bool = False  # Whether moving things are marked in snippets
 
     @property

@@ -14,7 +14,7 @@ pytest.importorskip("tqdm")
 pytest.importorskip("torch")
 
 from sfm_depth_ros.cli.progress_bar import ProgressBar
-from sfm_depth_ros.training.offline.progress import StepReport
+from sfm_depth_ros.training.offline.observers import StepReport
 
 
 class Terminal(io.StringIO):

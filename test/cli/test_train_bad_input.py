@@ -155,12 +155,12 @@ def test_the_cache_serves_the_next_run(tmp_path, train, cache) -> None:
     bag = write_bag(tmp_path / "bag")
     assert train(bag)[0] == 0
     (first,) = entries(cache)
-    before = (cache / first / "64x32" / "target.u8").stat().st_mtime_ns
+    before = (cache / first / "64x32" / "000000000.safetensors").stat().st_mtime_ns
     (tmp_path / "model").rename(tmp_path / "model_1")
     (tmp_path / "model.training").rename(tmp_path / "model_1.training")
     assert train(bag)[0] == 0
     assert entries(cache) == [first]
-    assert (cache / first / "64x32" / "target.u8").stat().st_mtime_ns == before
+    assert (cache / first / "64x32" / "000000000.safetensors").stat().st_mtime_ns == before
 
 
 def test_a_network_of_another_architecture(tmp_path, train, tiny_model) -> None:

@@ -16,8 +16,9 @@ import pytest
 
 from sfm_depth_ros.errors import TrainingError
 from sfm_depth_ros.geometry.camera import Intrinsics
-from sfm_depth_ros.snippets.diversity import most_redundant, similarity, snippet_feature
 from sfm_depth_ros.snippets.replay_buffer import ReplayBuffer
+from sfm_depth_ros.snippets.selection import most_redundant, similarity, snippet_feature
+from sfm_depth_ros.snippets.store import encode_snippet
 from sfm_depth_ros.snippets.values import Snippet
 
 SECOND = 10**9
@@ -43,8 +44,10 @@ def _snippet(
     )
 
 
-def _buffer(folder: Path, capacity: int = 20, share: float = 0.0) -> ReplayBuffer:
-    return ReplayBuffer(folder, capacity, share, seed=0)
+def _buffer(
+    folder: Path, capacity: int = 20, share: float = 0.0, max_bytes: int = 1 << 30
+) -> ReplayBuffer:
+    return ReplayBuffer(folder, capacity, max_bytes, share, seed=0)
 
 
 def test_a_snippet_comes_back_as_it_was(tmp_path):
@@ -58,7 +61,7 @@ def test_a_snippet_comes_back_as_it_was(tmp_path):
     assert got.intrinsics == snippet.intrinsics
     assert got.depth is None
     assert got.T_source_target is None
-    assert buffer.size_bytes == sum(path.stat().st_size for path in tmp_path.glob("*.npz"))
+    assert buffer.size_bytes == sum(path.stat().st_size for path in tmp_path.glob("*.safetensors"))
 
 
 def test_near_duplicates_are_refused_unless_the_motion_differs(tmp_path):
@@ -68,7 +71,7 @@ def test_near_duplicates_are_refused_unless_the_motion_differs(tmp_path):
     assert not buffer.add(_snippet(1, displacement=1.1))
     assert buffer.add(_snippet(1, displacement=2.0))
     assert buffer.add(_snippet(2))
-    assert buffer.refused == {"duplicate": 2, "guard": 0}
+    assert buffer.refused == {"duplicate": 2, "guard": 0, "too_large": 0}
     assert len(buffer) == 3
 
 
@@ -85,9 +88,37 @@ def test_it_stays_bounded_and_the_most_redundant_leaves(tmp_path):
     buffer.add(_snippet(3, 20, displacement=1.5))  # the same scene at another speed
     buffer.add(_snippet(100, 30))
     assert len(buffer) == 10
-    assert len(list(tmp_path.glob("*.npz"))) == 10
+    assert len(list(tmp_path.glob("*.safetensors"))) == 10
     seconds = {int(s.stamps_ns[0]) // SECOND for s in buffer.newest(20)}
     assert seconds == {0, 1, 2, 4, 5, 6, 7, 8, 20, 30}  # of the pair the older one left
+
+
+def test_it_stays_below_its_bytes(tmp_path):
+    one = len(encode_snippet(_snippet(0), feature=snippet_feature(_snippet(0))))
+    buffer = _buffer(tmp_path, capacity=100, share=0.1, max_bytes=10 * one)
+    for scene in range(60):
+        buffer.add(_snippet(scene, scene / 5))
+        on_disk = sum(path.stat().st_size for path in tmp_path.glob("*.safetensors"))
+        assert on_disk == buffer.size_bytes <= 10 * one
+    assert (len(buffer), buffer.holdout_count) == (9, 1)
+    again = _buffer(tmp_path, capacity=100, share=0.1, max_bytes=4 * one)
+    assert len(again) == 3
+    assert again.size_bytes <= 4 * one
+
+
+def test_a_snippet_beyond_all_bytes_is_refused(tmp_path):
+    buffer = _buffer(tmp_path, max_bytes=5000)
+    assert not buffer.add(_snippet(1))
+    assert buffer.refused["too_large"] == 1
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_snippets_of_an_earlier_version_are_left_alone_and_named(tmp_path, caplog):
+    np.savez(tmp_path / "000000001-training.npz", target=np.zeros((2, 2, 3), np.uint8))
+    buffer = _buffer(tmp_path)
+    assert len(buffer) == 0
+    assert "1 snippets of an earlier version" in caplog.text
+    assert (tmp_path / "000000001-training.npz").exists()
 
 
 def test_most_redundant_in_a_large_buffer_is_of_the_close_pair():
@@ -170,7 +201,7 @@ def test_a_smaller_capacity_after_a_restart_holds(tmp_path):
     for index in range(40):
         buffer.add(_snippet(index, index))
     assert len(_buffer(tmp_path, capacity=10)) == 10
-    assert len(list(tmp_path.glob("*.npz"))) == 10
+    assert len(list(tmp_path.glob("*.safetensors"))) == 10
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "flipped", "foreign"])
@@ -178,18 +209,18 @@ def test_damaged_entries_are_dropped_with_a_log_line(tmp_path, caplog, damage):
     buffer = _buffer(tmp_path)
     for index in range(3):
         buffer.add(_snippet(index, index))
-    path = sorted(tmp_path.glob("*.npz"))[1]
+    path = sorted(tmp_path.glob("*.safetensors"))[1]
     content = bytearray(path.read_bytes())
     content[3000] ^= 0xFF  # in the target's pixels
     contents = {"truncated": content[:5000], "empty": b"", "flipped": content, "foreign": b"x"}
     path.write_bytes(contents[damage])
     if damage == "foreign":
-        path.rename(tmp_path / "notes.npz")
+        path.rename(tmp_path / "notes.safetensors")
     again = _buffer(tmp_path)
     assert len(again.sample(3, np.random.default_rng(0))) == 2
     assert len(again) == 2
     assert "dropped" in caplog.text
-    assert len(list(tmp_path.glob("*.npz"))) == 2
+    assert len(list(tmp_path.glob("*.safetensors"))) == 2
 
 
 def test_a_damaged_schedule_is_dropped(tmp_path, caplog):
@@ -209,7 +240,7 @@ def test_images_of_another_size_are_kept_apart_and_leave_first(tmp_path):
         buffer.add(_snippet(index, index, width=32))
         assert {s.target.shape for s in buffer.newest(9)} == {(16, 32, 3)}
     assert len(buffer) == 4
-    assert len(list(tmp_path.glob("*.npz"))) == 5
+    assert len(list(tmp_path.glob("*.safetensors"))) == 5
 
 
 def test_clear_forgets_everything(tmp_path):
@@ -270,11 +301,11 @@ def test_kill_9_leaves_whole_snippets(tmp_path):
     script = KILLED.format(here=str(Path(__file__).parent), folder=str(tmp_path))
     process = subprocess.Popen([sys.executable, "-c", script], env=dict(os.environ))
     deadline = time.monotonic() + 60
-    while len(list(tmp_path.glob("*.npz"))) < 30 and time.monotonic() < deadline:
+    while len(list(tmp_path.glob("*.safetensors"))) < 30 and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
     buffer = _buffer(tmp_path, capacity=30)
     assert len(buffer) >= 29
     assert len(buffer.newest(30)) == len(buffer)
-    assert not list(tmp_path.glob("*.tmp"))
+    assert not list(tmp_path.glob(".*"))

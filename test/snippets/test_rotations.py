@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Turned sources: what they show, and what is said of their motion, belong together."""
+"""Turned sources: what they show, and what is known of their motion, belong together."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 from sfm_depth_ros.geometry.se3 import matrix_to_axis_angle
 from sfm_depth_ros.snippets.batch import SnippetBatch
-from sfm_depth_ros.snippets.rotations import random_turn
+from sfm_depth_ros.snippets.rotations import random_rotation
 from sfm_depth_ros.snippets.zoom import random_view
 
 HEIGHT, WIDTH, FOCAL, COUNT = 128, 256, 180.0, 6
@@ -41,7 +41,7 @@ def far_away() -> SnippetBatch:
 def seen(number: int, batch: SnippetBatch | None = None) -> SnippetBatch:
     batch = far_away() if batch is None else batch
     generator = torch.Generator().manual_seed(number)
-    return random_turn(random_view(batch, 128, generator), batch, 5.0, generator)
+    return random_rotation(random_view(batch, 128, generator), batch, 5.0, generator)
 
 
 def turns_of(batch: SnippetBatch) -> torch.Tensor:
@@ -95,13 +95,13 @@ def test_marks_turn_with_their_images() -> None:
         for index in range(COUNT):
             column = rays_shown(view.sources[index, 0])[0] * FOCAL + 125
             expected = (column.round().long() // 16) % 2 + 1
-            said = view.instances[index, 1].flatten()
-            assert (said == expected).float().mean() > 0.9  # but for what a rounding decides
+            found = view.instances[index, 1].flatten()
+            assert (found == expected).float().mean() > 0.9  # but for what a rounding decides
 
 
 def test_who_has_no_room_stays() -> None:
     whole = far_away()
-    assert random_turn(whole, whole, 5.0, torch.Generator()) is whole
+    assert random_rotation(whole, whole, 5.0, torch.Generator()) is whole
     valid = torch.ones(COUNT, 1, HEIGHT, WIDTH, dtype=torch.bool)
     valid[:, :, ::8] = False  # everywhere something has no source
     for number in range(6):
@@ -114,7 +114,7 @@ def test_without_a_largest_turn_nothing_turns() -> None:
     for number in range(6):
         generator = torch.Generator().manual_seed(number)
         view = random_view(whole, 128, generator)
-        assert random_turn(view, whole, 0.0, generator) is view
+        assert random_rotation(view, whole, 0.0, generator) is view
 
 
 def test_parts_turn_as_the_whole_batch() -> None:
@@ -124,7 +124,7 @@ def test_parts_turn_as_the_whole_batch() -> None:
         batch = far_away().select(slice(rank * COUNT // 2, (rank + 1) * COUNT // 2))
         generator = torch.Generator().manual_seed(number)
         view = random_view(batch, 128, generator, (rank, 2))
-        part = random_turn(view, batch, 5.0, generator, (rank, 2))
+        part = random_rotation(view, batch, 5.0, generator, (rank, 2))
         assert part.T_measured is not None and whole.T_measured is not None
         half = slice(rank * COUNT // 2, (rank + 1) * COUNT // 2)
         torch.testing.assert_close(part.T_measured, whole.T_measured[half])

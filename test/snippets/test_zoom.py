@@ -60,8 +60,8 @@ def test_every_pixel_looks_where_its_intrinsics_say() -> None:
         inner = (..., slice(1, -1), slice(1, -1))  # at borders a mean has less to go by
         for image in (view.target, view.sources[:, 1], view.right):
             assert image is not None
-            said = (image[:, :2] - 0.5) / RAY_SCALE
-            pixels_off = (said - rays_of(view))[inner].abs() * view.K[0, 0, 0]
+            found = (image[:, :2] - 0.5) / RAY_SCALE
+            pixels_off = (found - rays_of(view))[inner].abs() * view.K[0, 0, 0]
             assert pixels_off.max() < 0.1  # a filter's weights are not quite symmetric
             assert pixels_off.mean() < 0.05
         assert view.valid is not None and view.valid.all()

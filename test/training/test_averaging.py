@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sfm_depth_ros.training.averaging import WeightAverage
+from sfm_depth_ros.training.optimiser import WeightAverage
 
 
 def test_follows_quickly_at_first_and_slowly_later() -> None:

@@ -1,13 +1,17 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The equation as it is read, and the objective with the recipe of its name."""
+"""The equation as docs/training.md prints it, and the objective with the recipe of its name."""
 
 from __future__ import annotations
 
 import dataclasses
+import textwrap
+from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
+from torch.nn import functional
 
 from sfm_depth_ros.config.loading import load_config
 from sfm_depth_ros.config.schema import RecipeConfig
@@ -15,7 +19,21 @@ from sfm_depth_ros.losses.inputs import Prediction
 from sfm_depth_ros.losses.objective import self_supervised_objective
 from sfm_depth_ros.share import share_path
 from sfm_depth_ros.snippets.batch import SnippetBatch, collate
-from sfm_depth_ros.training.bare_sfm import bare_sfm_loss
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "training.md"
+
+
+def bare_sfm_loss(
+    target: Tensor, sources: Tensor, depth: Tensor, K: Tensor, T_source_target: Tensor
+) -> Tensor:
+    """Run the lines of the document."""
+    section = DOCUMENT.read_text(encoding="utf-8").partition("### The bare equation")[2]
+    lines = section.partition("```python\n")[2].partition("```")[0]
+    arguments = "target, sources, depth, K, T_source_target"
+    names = {"torch": torch, "functional": functional}
+    exec(f"def bare({arguments}):\n{textwrap.indent(lines, '    ')}", names)
+    loss: Tensor = names["bare"](target, sources, depth, K, T_source_target)
+    return loss
 
 
 def _in_double(batch: SnippetBatch) -> SnippetBatch:

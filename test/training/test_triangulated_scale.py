@@ -14,7 +14,7 @@ from exact_drive import CAMERA, Drive, make_drive
 from sfm_depth_ros.geometry.frames import invert
 from sfm_depth_ros.snippets.batch import SnippetBatch, collate
 from sfm_depth_ros.snippets.values import Snippet
-from sfm_depth_ros.training.triangulated_scale import triangulated_ratios
+from sfm_depth_ros.training.scale_calibration import triangulated_ratios
 
 
 @pytest.fixture(scope="module")

@@ -79,8 +79,8 @@ class StepWorker:
 def _serve(setting: StepSetting, kind: str, questions: Connection) -> None:
     import torch
 
-    from sfm_depth_ros.training.offline.batch_loader import BatchLoader
-    from sfm_depth_ros.training.offline.progress import peak_memory_mib
+    from sfm_depth_ros.training.offline.data import BatchLoader
+    from sfm_depth_ros.training.offline.observers import peak_memory_mib
 
     torch.set_num_threads(setting.threads)
     with TemporaryDirectory() as folder, BatchLoader(_batches(setting, folder)) as loader:
@@ -194,7 +194,7 @@ def _batches(setting: StepSetting, folder: str) -> Callable[[int], Any]:
     from sfm_depth_ros.snippets.batch import collate
     from sfm_depth_ros.snippets.replay_buffer import ReplayBuffer
 
-    buffer = ReplayBuffer(folder, 100, 0.0, seed=0)
+    buffer = ReplayBuffer(folder, 100, 1 << 30, 0.0, seed=0)
     for snippet in random_snippets(setting):
         buffer.add(snippet)
     rng = np.random.default_rng(0)

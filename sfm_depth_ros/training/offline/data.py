@@ -1,10 +1,13 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What offline training learns from and is judged by: rendered and recorded snippets, mixed."""
+"""Data of a training run: rendered and recorded snippets, drawn in batches ahead of time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +15,11 @@ import numpy as np
 from sfm_depth_ros.bags.selection import BagSelection, WeightedBag
 from sfm_depth_ros.config.schema import OfflineTrainingConfig
 from sfm_depth_ros.snippets.batch import SnippetBatch, rows_of_part
-from sfm_depth_ros.snippets.cache_store import CacheStore
-from sfm_depth_ros.snippets.holdout import HoldoutSchedule, Role
-from sfm_depth_ros.snippets.snippet_cache import CacheShape, SnippetCache
+from sfm_depth_ros.snippets.selection import HoldoutSchedule, Role
+from sfm_depth_ros.snippets.store import SnippetStore, StoreShape
+from sfm_depth_ros.training.offline.caches import CacheStore
 from sfm_depth_ros.training.offline.recorded_snippets import recorded_caches
-from sfm_depth_ros.training.rendered_snippets import (
+from sfm_depth_ros.training.offline.rendered_snippets import (
     SNIPPETS_PER_DRIVE,
     RenderedRows,
     rendered_cache,
@@ -26,25 +29,26 @@ NUMBERS_PER_SEED = SNIPPETS_PER_DRIVE * 1_000_000
 VALIDATION_NUMBER = SNIPPETS_PER_DRIVE * 10**12  # beyond the numbers of any seed
 VALIDATION_PER_DRIVE = 3  # few of each, so that many places are seen
 VALIDATION_BATCH = 8
+_POLL = 0.2  # seconds between looks at whether the loader was closed
 
 
 @dataclass(frozen=True)
 class Source:
     """Snippets of one image size."""
 
-    cache: SnippetCache  # Where they are
+    cache: SnippetStore  # Where they are
     rows: np.ndarray  # Which of its rows
     weight: float = 1.0  # How often one of them is drawn, compared with other sources of its kind
 
     @classmethod
-    def whole(cls, cache: SnippetCache, weight: float = 1.0) -> Source:
+    def whole(cls, cache: SnippetStore, weight: float = 1.0) -> Source:
         """All snippets of a cache."""
         return cls(cache, cache.rows, weight)
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a step's batch is drawn from, and what judges the networks."""
+    """Snippets that batches are drawn from, and those that judge the networks."""
 
     rendered: Sequence[Source]  # Snippets that teach their exact depth and motion, too
     recorded: Sequence[Source]  # Snippets of bags; their truth, if there is any, is never taught
@@ -61,8 +65,8 @@ class TrainingData:
 
         Args:
             step: Number of the step.
-            rank: Which part.
-            processes: How many parts.
+            rank: Number of the part.
+            processes: Number of parts.
         """
         rng = np.random.default_rng((self.config.seed, step))
         is_recorded = not self.rendered or (
@@ -79,7 +83,7 @@ class TrainingData:
 
 
 def batches_of(sources: Iterable[Source]) -> Iterator[SnippetBatch]:
-    """All snippets of some sources, read when they are asked for."""
+    """All snippets of some sources, read lazily."""
     for source in sources:
         for start in range(0, len(source.rows), VALIDATION_BATCH):
             yield source.cache.batch(source.rows[start : start + VALIDATION_BATCH])
@@ -102,7 +106,7 @@ def prepare_data(
         rendered: Rendered snippets to learn from, of all heights together.
         config: Sizes, seed, shares.
         store: Where snippets are kept.
-        companions: What recorded snippets shall have beside the images.
+        companions: Roles of the extra inputs that recorded snippets shall have.
 
     Raises:
         DataError: A bag cannot be used, or the disk is full.
@@ -125,7 +129,7 @@ def prepare_data(
     )
 
 
-def _split(cache: SnippetCache, share: float) -> tuple[np.ndarray, np.ndarray]:
+def _split(cache: SnippetStore, share: float) -> tuple[np.ndarray, np.ndarray]:
     """Rows to learn from and rows held out: blocks of time, with a gap between."""
     rows = cache.rows
     stamps = cache.stamps_ns(rows)
@@ -142,8 +146,8 @@ def _rendered(count: int, config: OfflineTrainingConfig, store: CacheStore) -> I
     heights = [int(height) for height in config.synthetic_heights]
     for height in heights:
         first = NUMBERS_PER_SEED * (config.seed * 1000 + height // 32)
-        shape = _shape(count // len(heights), height, first, config)
-        place = RenderedRows(shape, first, SNIPPETS_PER_DRIVE)
+        shape = _shape(height, first, config)
+        place = RenderedRows(shape, count // len(heights), first, SNIPPETS_PER_DRIVE)
         yield Source.whole(rendered_cache(place, config.render_processes, store))
 
 
@@ -151,13 +155,84 @@ def _rendered_validation(config: OfflineTrainingConfig, store: CacheStore) -> It
     """Other ones, the same for all seeds."""
     for height in map(int, config.synthetic_heights):
         first = VALIDATION_NUMBER + NUMBERS_PER_SEED * (height // 32)
-        count = config.synthetic_validation
-        shape = _shape(count, height, first, config)
-        place = RenderedRows(shape, first, VALIDATION_PER_DRIVE)
+        shape = _shape(height, first, config)
+        place = RenderedRows(shape, config.synthetic_validation, first, VALIDATION_PER_DRIVE)
         yield Source.whole(rendered_cache(place, config.render_processes, store))
 
 
-def _shape(count: int, height: int, first: int, config: OfflineTrainingConfig) -> CacheShape:
+def _shape(height: int, first: int, config: OfflineTrainingConfig) -> StoreShape:
     """Of rendered snippets, numbered from ``first`` on."""
     size = config.prepared(height), config.prepared_width
-    return CacheShape(count, *size, f"from number {first}")
+    return StoreShape(*size, f"from number {first}")
+
+
+class BatchLoader:
+    """Keeps a few batches ready.
+
+    The batch of a step depends on the step's number alone, so a resumed run sees what an
+    uninterrupted one would have seen.
+
+    Args:
+        make_batch: Makes the batch of a step.
+        first_step: Number of the first step.
+        ahead: Batches kept ready.
+        pins: Whether they are pinned in memory, from where a GPU copies them while it computes.
+    """
+
+    def __init__(
+        self,
+        make_batch: Callable[[int], SnippetBatch],
+        first_step: int = 0,
+        ahead: int = 2,
+        pins: bool = False,
+    ) -> None:
+        self._pins = pins
+        self.waited = 0.0  # seconds that next() had to wait
+        self._queue: queue.Queue[SnippetBatch | Exception] = queue.Queue(ahead)
+        self._closed = threading.Event()
+        self._thread = threading.Thread(
+            target=self._work, args=(make_batch, first_step), name="batch_loader", daemon=True
+        )
+        self._thread.start()
+
+    def next(self) -> SnippetBatch:
+        """Return the batch of the next step; an error of its making is raised here."""
+        begin = time.perf_counter()
+        item = self._queue.get()
+        self.waited += time.perf_counter() - begin
+        if isinstance(item, Exception):
+            raise item
+        return item
+
+    def close(self) -> None:
+        """Stop the thread."""
+        self._closed.set()
+        self._thread.join()
+
+    def __enter__(self) -> BatchLoader:
+        """Return the loader itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop the thread."""
+        self.close()
+
+    def _work(self, make_batch: Callable[[int], SnippetBatch], step: int) -> None:
+        while not self._closed.is_set():
+            try:
+                batch = make_batch(step)
+                item: SnippetBatch | Exception = batch.pinned() if self._pins else batch
+            except Exception as error:  # handed over to next(), which raises it
+                item = error
+            self._put(item)
+            if isinstance(item, Exception):
+                return
+            step += 1
+
+    def _put(self, item: SnippetBatch | Exception) -> None:
+        while not self._closed.is_set():
+            try:
+                self._queue.put(item, timeout=_POLL)
+                return
+            except queue.Full:
+                continue

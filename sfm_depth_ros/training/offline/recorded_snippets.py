@@ -16,16 +16,15 @@ from sfm_depth_ros.bags.snippets import read_snippets, taught
 from sfm_depth_ros.config.extra_inputs import SPARSE_DEPTH
 from sfm_depth_ros.config.schema import NodeConfig, OfflineTrainingConfig
 from sfm_depth_ros.errors import DataError
-from sfm_depth_ros.snippets.cache_store import CacheStore
 from sfm_depth_ros.snippets.refusals import main_refusal
-from sfm_depth_ros.snippets.snippet_cache import (
+from sfm_depth_ros.snippets.store import (
     FORMAT_VERSION,
-    CacheShape,
-    SnippetCache,
-    open_cache,
-    read_cache,
+    SnippetStore,
+    StoreShape,
+    open_store,
+    read_store,
 )
-from sfm_depth_ros.training.content_hash import bag_content_hash, code_hash
+from sfm_depth_ros.training.offline.caches import CacheStore, bag_content_hash, code_hash
 
 SNIPPETS_BETWEEN_LOOKS = 64  # at the room that is left
 
@@ -37,15 +36,14 @@ def recorded_caches(
     config: OfflineTrainingConfig,
     store: CacheStore,
     companions: tuple[str, ...] = (),
-) -> list[SnippetCache]:
+) -> list[SnippetStore]:
     """Snippets of a bag with their truth, where it has any; one cache for each image size.
 
     Args:
         bag: The bag, or a part of it.
         config: Width of the network's image.
         store: Where they are kept, or found from an earlier run.
-        companions: What snippets shall have beside the images: right_image, sparse_depth,
-            instance_mask.
+        companions: Roles of :mod:`sfm_depth_ros.config.extra_inputs` that snippets shall have.
 
     Raises:
         DataError: The bag cannot be used; the message names the remedy.
@@ -53,7 +51,7 @@ def recorded_caches(
     gates = NodeConfig()
     frames = read_frames(bag, config.width, needs_velocity=True, companions=companions)
     frames = frames.wider(config.prepared_width)
-    teacher = config.teacher if SPARSE_DEPTH in companions else "none"  # nobody asks for it
+    teacher = config.teacher if SPARSE_DEPTH in companions else "none"  # no term needs it
     taught_roles = () if teacher == "none" else (SPARSE_DEPTH,)
     for role in companions:
         if not getattr(frames.topics, role) and role not in taught_roles:
@@ -72,7 +70,7 @@ def recorded_caches(
         ),
     }
     folder = store.entry(bag.name, content, partial(_fill, frames, gates, teacher))
-    return [read_cache(path) for path in sorted(folder.iterdir())]
+    return [read_store(path) for path in sorted(folder.iterdir())]
 
 
 def _fill(
@@ -83,7 +81,7 @@ def _fill(
     make_room: Callable[[], None],
 ) -> None:
     name, counts = frames.selection.name, Counter[tuple[int, int]]()
-    caches: dict[tuple[int, int], SnippetCache] = {}
+    caches: dict[tuple[int, int], SnippetStore] = {}
     _logger.info("decoding %s (%d images)", name, len(frames))
     snippets = read_snippets(
         frames,
@@ -95,16 +93,15 @@ def _fill(
     for number, snippet in enumerate(taught(snippets, frames, teacher)):
         height, width = size = snippet.target.shape[:2]
         if size not in caches:
-            shape = CacheShape(len(frames), height, width, name)
-            caches[size] = open_cache(folder / f"{width}x{height}", shape)
+            shape = StoreShape(height, width, name)
+            caches[size] = open_store(folder / f"{width}x{height}", shape)
         caches[size].write(counts[size], snippet)
         counts[size] += 1
         if number % SNIPPETS_BETWEEN_LOOKS == 0:
             make_room()
     if not caches:
         raise DataError(_nothing_found(frames))
-    for size, cache in caches.items():
-        cache.shorten(counts[size])
+    for size in caches:
         _logger.info("%s: %d snippets of %dx%d", name, counts[size], size[1], size[0])
 
 

@@ -1,296 +1,270 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Training from prepared snippets: a plain loop that can be interrupted and resumed."""
+"""Composition of a training run: data, networks, loop, judge and observers become a model."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from sfm_depth_ros.config.schema import ObjectiveConfig, OfflineTrainingConfig
-from sfm_depth_ros.errors import TrainingError
-from sfm_depth_ros.losses.masked_mean import counts_shared_by
-from sfm_depth_ros.snippets.augmentation import JitterStrength, PhotometricJitter, random_flip
+from sfm_depth_ros.bags.selection import BagSelection, WeightedBag
+from sfm_depth_ros.config.extra_inputs import extra_inputs
+from sfm_depth_ros.config.loading import to_dict
+from sfm_depth_ros.config.networks import DepthNetworkConfig, PoseNetworkConfig
+from sfm_depth_ros.config.schema import ObjectiveConfig, RecipeConfig
+from sfm_depth_ros.errors import ConfigError
+from sfm_depth_ros.model_folder.folder import ModelFolder
+from sfm_depth_ros.model_folder.saving import save_model
 from sfm_depth_ros.snippets.batch import SnippetBatch
-from sfm_depth_ros.snippets.rotations import random_turn
-from sfm_depth_ros.snippets.zoom import random_view, whole_view
-from sfm_depth_ros.training.averaging import WeightAverage
-from sfm_depth_ros.training.network_pair import NetworkPair
-from sfm_depth_ros.training.offline.batch_loader import BatchLoader
-from sfm_depth_ros.training.offline.distributed import GradientExchange, Processes
-from sfm_depth_ros.training.offline.judging import SCORE, Judge
-from sfm_depth_ros.training.offline.progress import Observer, StepReport, peak_memory_mib
-from sfm_depth_ros.training.offline.run_state import Progress, RunState
-from sfm_depth_ros.training.offline.synced_batch_norm import synchronise_batch_norms
-from sfm_depth_ros.training.optimiser import (
-    Rates,
-    cosine,
-    create_optimiser,
-    set_rate,
-    take_step,
-    warmed_up,
-)
-from sfm_depth_ros.training.precision import needs_gradient_scaling
-from sfm_depth_ros.training.step import StepOptions, training_step
+from sfm_depth_ros.snippets.zoom import whole_view
+from sfm_depth_ros.training.device import require_device
+from sfm_depth_ros.training.network_pair import NetworkPair, fresh_networks, networks_of
+from sfm_depth_ros.training.offline.caches import CacheStore, default_cache_folder
+from sfm_depth_ros.training.offline.data import Source, TrainingData, batches_of, prepare_data
+from sfm_depth_ros.training.offline.loop import OfflineTrainer, RunParts
+from sfm_depth_ros.training.offline.observers import Observer, tensorboard_log
+from sfm_depth_ros.training.offline.processes import Processes
+from sfm_depth_ros.training.offline.run_state import SCORE, flat
+from sfm_depth_ros.training.validation import measure_without_truth, validate
 
-MOST_REFUSED_IN_A_ROW = 20
+LICENCE_OF_RENDERED = "Apache-2.0"
+LICENCE_OF_RECORDED = "that of the recordings it was trained on"
+RECORDED = "recorded_"
+EXAMPLES = 2  # snippets in the pictures for TensorBoard
+# Options that do not decide the result: places, pace of reports
+_INDIFFERENT = (
+    "device", "cache_dir", "cache_gib", "render_processes", "log_every", "save_every",
+    "tensorboard",
+)  # fmt: skip
 
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class RunParts:
-    """What a run is made of beside its networks."""
+class TrainingRun:
+    """Description of a run: what is trained on what, and where it goes."""
 
-    folder: Path  # Where its state is kept
-    config: OfflineTrainingConfig  # The loop and its pace; `device` is this process's own
-    objective: ObjectiveConfig  # Weights of the loss terms
-    # Everything the run was told, by dotted name; kept to be compared on resumption
-    said: Mapping[str, Any] = field(default_factory=dict)
-    processes: Processes = field(default_factory=Processes)  # Who else takes part
-    # Says whether somebody asked for an end after the present step
-    is_stopping: Callable[[], bool] = bool
-    observers: Sequence[Observer] = ()  # Who is told how it goes; rank 0 alone tells them
+    recipe: RecipeConfig  # Networks, objective and loop; see :func:`for_machine`
+    out: Path  # Model folder to write
+    bags: Sequence[WeightedBag] = ()  # Bags to learn from
+    validation_bags: Sequence[BagSelection] = ()  # Bags to judge by; none = held-out blocks
+    rendered: int = 0  # Rendered snippets to learn from
+    parent: ModelFolder | None = None  # Model whose weights the run begins with
+    licence: str | None = None  # Written into the model; None = by where the snippets are from
+
+    @property
+    def state_folder(self) -> Path:
+        """Folder of the run's state."""
+        return self.out.with_name(self.out.name + ".training")
+
+    def data(self) -> TrainingData:
+        """Decode and render, or find what was prepared before.
+
+        Raises:
+            DataError: A bag cannot be used, or the disk is full.
+        """
+        config = self.recipe.training
+        return prepare_data(
+            self.bags,
+            self.validation_bags,
+            self.rendered,
+            config,
+            cache_store(config.cache_dir, config.cache_gib),
+            extra_inputs(self.recipe.objective),
+        )
+
+    def networks(self) -> NetworkPair:
+        """Networks that the run begins with."""
+        recipe = self.recipe
+        if self.parent is not None:
+            return networks_of(self.parent)
+        return fresh_networks(recipe.depth, recipe.pose, recipe.training.seed)
+
+    def identity(self, processes: int) -> dict[str, Any]:
+        """Everything that decides the result, by dotted name; compared on resumption."""
+        options = flat(to_dict(self.recipe))
+        for name in _INDIFFERENT:
+            del options[f"training.{name}"]
+        return options | {
+            "bags": [f"{bag.selection.name}={bag.weight:g}" for bag in self.bags],
+            "validate": [bag.name for bag in self.validation_bags],
+            "synthetic": self.rendered,
+            "processes": processes,
+        }
+
+    def observers(self, data: TrainingData, first_step: int) -> Iterator[Observer]:
+        """TensorBoard's log, where it is wanted and installed."""
+        config = self.recipe.training
+        if not config.tensorboard:
+            return
+        source = [*data.recorded_validation, *data.rendered_validation, *data.recorded][0]
+        rows = source.rows[:: max(1, len(source.rows) // EXAMPLES)][:EXAMPLES]
+        example = whole_view(source.cache.batch(rows), config.width).to(config.device)
+        folder = self.state_folder / "tensorboard"
+        log = tensorboard_log(folder, first_step, config.log_every, example, self.recipe.objective)
+        if log is not None:
+            yield log
+
+    def save(
+        self, networks: NetworkPair, report: dict[str, Any], data: TrainingData
+    ) -> ModelFolder:
+        """Write the model folder, with what it was trained on.
+
+        Raises:
+            ModelError: The disk is full, or the exported networks differ from the trained ones.
+        """
+        bags = [bag.selection.name for bag in self.bags]
+        world = f"{self.rendered} rendered snippets, seed {self.recipe.training.seed}"
+        parent = self.parent
+        before: dict[str, Any] = parent.metadata if parent else {"steps": 0, "trained_on": []}
+        judged = {entry["step"]: entry for entry in report["validations"]}
+        metadata = {
+            "preprocessing": {"width": self.recipe.training.width},
+            "trained_on": [*before["trained_on"], *bags, *([world] if self.rendered else [])],
+            "licence": self.licence or (LICENCE_OF_RECORDED if bags else LICENCE_OF_RENDERED),
+            "steps": before["steps"] + report["best_step"],
+            "metrics": judged.get(report["best_step"], {}),
+        }
+        folder = save_model(
+            self.out.resolve().parent,
+            networks.depth,
+            networks.pose,
+            metadata=metadata,
+            parent=parent,
+            check_images=_check_images(data),
+            name=self.out.name,
+        )
+        _logger.info("wrote %s", folder.path)
+        return folder
 
 
-class OfflineTrainer:
-    """Networks, optimiser and average of one training run.
+@dataclass(frozen=True)
+class DataJudge:
+    """Judge of a run: compares networks with what training never sees.
 
-    Everything random is a function of seed and step, so a run that was killed at any moment and
-    resumed ends with the same weights, on a CPU bit for bit.
+    Rendered snippets are compared with their truth. Recorded ones are judged by what a robot has:
+    how well the target is rebuilt from its sources, and the predicted lengths of translations
+    against the measured ones. Where their truth is known it is reported, but decides nothing.
+    """
+
+    data: TrainingData  # Its validation snippets
+    objective: ObjectiveConfig  # Weights of the photometric error
+    device: str  # Where the networks are
+
+    def __call__(self, networks: NetworkPair) -> dict[str, float]:
+        """Figures by name, and under ``score`` the one to minimise; empty without snippets.
+
+        Args:
+            networks: In eval mode.
+        """
+        found: dict[str, float] = {}
+        if self.data.rendered_validation:
+            found = self._against_truth(networks, self.data.rendered_validation)
+            found[SCORE] = found["abs_rel"]
+        if self.data.recorded_validation:
+            batches = self._batches(self.data.recorded_validation)
+            measured = measure_without_truth(networks, batches, self.objective)
+            found |= {RECORDED + name: value for name, value in measured.items()}
+            found |= self._truth_of_recorded(networks)
+            found[SCORE] = measured["photometric"] + measured["translation_error"]
+        return found
+
+    def _truth_of_recorded(self, networks: NetworkPair) -> dict[str, float]:
+        sources = self.data.recorded_validation
+        known = [source for source in sources if source.cache.has("depth")]
+        if not known:
+            return {}
+        errors = self._against_truth(networks, known)
+        errors["true_translation_error"] = errors.pop("translation_error")
+        return {RECORDED + name: value for name, value in errors.items()}
+
+    def _against_truth(self, networks: NetworkPair, sources: Iterable[Source]) -> dict[str, float]:
+        return validate(networks.depth, networks.pose, self._batches(sources)).as_floats()
+
+    def _batches(self, sources: Iterable[Source]) -> Iterable[SnippetBatch]:
+        batches = (batch.to(self.device) for batch in batches_of(sources))
+        return (whole_view(batch, self.data.config.width) for batch in batches)
+
+
+def cache_store(folder: str, gib: float) -> CacheStore:
+    """Store of prepared snippets; an empty name = the user's cache."""
+    place = Path(folder).expanduser() if folder else default_cache_folder()
+    return CacheStore(place, int(gib * 2**30))
+
+
+def for_machine(
+    recipe: RecipeConfig, parent: ModelFolder | None, processes: Processes
+) -> RecipeConfig:
+    """The recipe with this process's device, and with the networks that it begins with.
+
+    Raises:
+        ConfigError: The device is absent, or the recipe asks for other networks than the model's.
+    """
+    device = processes.device(recipe.training.device)
+    require_device(device)
+    training = dataclasses.replace(recipe.training, device=device)
+    recipe = dataclasses.replace(recipe, training=training)
+    if parent is None:
+        return recipe
+    for wanted, default, found in (
+        (recipe.depth, DepthNetworkConfig(), parent.depth_config),
+        (recipe.pose, PoseNetworkConfig(), parent.pose_config),
+    ):
+        if wanted not in (default, found):
+            raise ConfigError(
+                f"--init {parent.path} holds the network {found}, but the recipe asks for "
+                f"{wanted}; leave --init out, or take a recipe with the model's networks"
+            )
+    return dataclasses.replace(recipe, depth=parent.depth_config, pose=parent.pose_config)
+
+
+def train(
+    networks: NetworkPair,
+    parts: RunParts,
+    data: TrainingData,
+    is_resumed: bool = False,
+    observers: Callable[[int], Iterable[Observer]] = lambda first_step: (),
+) -> tuple[dict[str, Any], NetworkPair]:
+    """Run the loop on prepared data; report and averaged networks.
 
     Args:
         networks: Trained in place.
-        parts: What else it needs.
+        parts: State's folder, configuration, processes.
+        data: Snippets to learn from and to be judged by.
+        is_resumed: Whether the saved state is taken up.
+        observers: From the first step to further observers; called at rank 0.
 
-    Attributes:
-        progress: How far it is.
+    Raises:
+        TrainingError: Diverged, the disk is full, or there is no state to take up.
+        KeyboardInterrupt: The end was requested; the state is saved.
     """
+    trainer, processes = OfflineTrainer(networks, parts), parts.processes
+    if is_resumed:
+        trainer.resume()
+    make_batch = partial(data.batch, rank=processes.rank, processes=processes.count)
+    with contextlib.ExitStack() as stack:
+        if processes.is_first:
+            for observer in observers(trainer.progress.step):
+                stack.callback(observer.close)
+                trainer.observers.append(observer)
+        report = trainer.run(make_batch, DataJudge(data, parts.objective, parts.config.device))
+    return report, trainer.average.network
 
-    def __init__(self, networks: NetworkPair, parts: RunParts) -> None:
-        config = parts.config
-        self.networks = networks.to(config.device).train()
-        self.average = WeightAverage(self.networks, config.average_decay)
-        self.progress = Progress()
-        self._config, self._parts = config, parts
-        if parts.processes.count > 1 and config.synchronise_batch_norm:
-            synchronise_batch_norms(self.networks, parts.processes)
-        self._buffers = [b for b in self.networks.buffers() if b.is_floating_point()]
-        rates = Rates(config.learning_rate, config.scale_rate_factor, config.weight_decay)
-        scales = config.mixed_precision and needs_gradient_scaling(config.device)
-        self._state = RunState(
-            parts.folder,
-            self.networks,
-            self.average,
-            create_optimiser(self.networks, rates),
-            torch.amp.GradScaler(torch.device(config.device).type, enabled=scales),
-        )
-        self._exchange = GradientExchange(self.networks, parts.processes, parts.is_stopping)
 
-    def resume(self) -> None:
-        """Go on from the saved state.
-
-        Raises:
-            TrainingError: There is none, or it is of another run.
-        """
-        self.progress = self._state.load(self._parts.said)
-        _logger.info("resumed at step %d", self.progress.step)
-
-    def run(self, make_batch: Callable[[int], SnippetBatch], judge: Judge) -> dict[str, Any]:
-        """Train to the end of the schedule.
-
-        Args:
-            make_batch: Makes this process's batch of a step.
-            judge: Judges the averaged networks; what it calls ``score`` decides which are best.
-
-        Returns:
-            Report: steps, seconds, step_s, data_wait_share, peak_mib, refused, processes,
-            snippets_per_s, validations, best_step, ended.
-
-        Raises:
-            TrainingError: Diverged, the disk is full, or another process is gone.
-            KeyboardInterrupt: Somebody asked for the end; the state is saved.
-        """
-        progress = self.progress
-        first_step, first_seconds = progress.step, progress.seconds
-        with BatchLoader(make_batch, progress.step, pins=self._is_on_gpu) as loader:
-            ended = self._loop(loader, judge)
-        if ended == "interrupted":
-            self._save()
-            _logger.warning("interrupted at step %d; --resume goes on there", progress.step)
-            raise KeyboardInterrupt
-        self._validate(judge)
-        self._save()
-        best = self._keep()
-        steps, seconds = progress.step - first_step, progress.seconds - first_seconds
-        processes = self._parts.processes.count
-        return {
-            "steps": progress.step,
-            "seconds": round(progress.seconds, 1),
-            "step_s": seconds / max(steps, 1),
-            "data_wait_share": loader.waited / max(seconds, 1e-9),
-            "peak_mib": peak_memory_mib(self._config.device),
-            "refused": progress.refused,
-            "processes": processes,
-            "snippets_per_s": steps * processes * self._config.batch_size / max(seconds, 1e-9),
-            "validations": progress.history,
-            "best_step": best,
-            "ended": ended,
-        }
-
-    @property
-    def _is_on_gpu(self) -> bool:
-        return self._config.device.startswith("cuda")
-
-    def _loop(self, loader: BatchLoader, judge: Judge) -> str:
-        """Take steps until one of the ends: finished, early, interrupted."""
-        config, progress = self._config, self.progress
-        while self._share_done() < 1.0:
-            begin, waited = time.perf_counter(), loader.waited
-            terms = self._step(loader.next())
-            progress.seconds += time.perf_counter() - begin
-            if config.max_minutes:  # the schedule follows the clock: one clock for all
-                progress.seconds = self._parts.processes.told_by_first(progress.seconds)
-            self._tell(terms, loader.waited - waited, time.perf_counter() - begin)
-            if progress.step % config.validate_every == 0:
-                self._validate(judge)
-                if config.patience and progress.worse_in_a_row >= config.patience:
-                    return "early"
-            if self._exchange.stops:
-                return "interrupted"
-            if progress.step % config.save_every == 0:
-                self._save()
-        return "finished"
-
-    def _step(self, batch: SnippetBatch) -> dict[str, float]:
-        config, step, processes = self._config, self.progress.step, self._parts.processes
-        batch = batch.to(config.device)
-        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
-        part = (processes.rank, processes.count)
-        batch, jitter = self._seen(batch, generator, part), None
-        if config.jitter:
-            batch = random_flip(batch, generator)
-            jitter = PhotometricJitter(JitterStrength(), generator, part)
-        photometric_rows = None if self._is_photometric(batch) else 0
-        options = StepOptions(jitter, photometric_rows, mixed_precision=config.mixed_precision)
-        statistics = [buffer.clone() for buffer in self._buffers]
-        with self._counts_shared():
-            result = training_step(
-                self.networks.depth, self.networks.pose, batch, self._parts.objective, options
-            )
-        set_rate(self._state.optimiser, config.learning_rate * self._rate_share())
-        is_taken = take_step(
-            self._state.optimiser,
-            result.terms.total,
-            config.gradient_clip,
-            self._exchange,
-            self._state.scaler if self._state.scaler.is_enabled() else None,
-        )
-        self._count(is_taken, statistics)
-        return result.terms.as_floats()
-
-    def _seen(
-        self, batch: SnippetBatch, generator: torch.Generator, part: tuple[int, int]
-    ) -> SnippetBatch:
-        """The batch as networks see it: a window of larger images, with turns of its own."""
-        config = self._config
-        if self._share_done() >= config.zoom_until:
-            return whole_view(batch, config.width)
-        view = random_view(batch, config.width, generator, part)
-        return random_turn(view, batch, config.largest_turn, generator, part)
-
-    def _counts_shared(self) -> contextlib.AbstractContextManager[None]:
-        processes = self._parts.processes
-        if processes.count == 1:
-            return contextlib.nullcontext()
-        return counts_shared_by(processes.mean)
-
-    def _is_photometric(self, batch: SnippetBatch) -> bool:
-        """Every n-th step is, and every one whose snippets have no truth to learn from."""
-        every = self._config.self_supervised_every
-        return batch.depth is None or (every > 0 and self.progress.step % every == 0)
-
-    @torch.no_grad()
-    def _count(self, is_taken: bool, statistics: Sequence[torch.Tensor]) -> None:
-        """Note a step; one that was refused leaves no trace in the running statistics either."""
-        progress = self.progress
-        progress.step += 1
-        if is_taken:
-            self.average.update(self.networks)
-            progress.refused_in_a_row = 0
-            return
-        for buffer, before in zip(self._buffers, statistics, strict=True):
-            buffer.copy_(before)
-        progress.refused += 1
-        progress.refused_in_a_row += 1
-        if progress.refused_in_a_row >= MOST_REFUSED_IN_A_ROW:
-            raise TrainingError(
-                f"{MOST_REFUSED_IN_A_ROW} steps in a row had no finite gradient "
-                f"(step {progress.step}); lower training.learning_rate"
-            )
-
-    def _share_done(self) -> float:
-        by_steps = self.progress.step / self._config.steps
-        if not self._config.max_minutes:
-            return by_steps
-        return max(by_steps, self.progress.seconds / (60 * self._config.max_minutes))
-
-    def _rate_share(self) -> float:
-        config = self._config
-        rising = warmed_up(self.progress.step, config.warmup_steps)
-        return rising * cosine(self._share_done(), config.final_rate_share)
-
-    def _tell(self, terms: dict[str, float], waited: float, seconds: float) -> None:
-        if not self._parts.processes.is_first:
-            return
-        progress, config = self.progress, self._config
-        report = StepReport(
-            progress.step,
-            config.steps,
-            self._share_done(),
-            seconds,
-            waited,
-            progress.refused,
-            config.learning_rate * self._rate_share(),
-            terms,
-        )
-        for observer in self._parts.observers:
-            observer.on_step(report)
-
-    def _validate(self, judge: Judge) -> None:
-        """Judge the averaged networks at rank 0; all processes know the outcome."""
-        progress, processes = self.progress, self._parts.processes
-        if progress.history and progress.history[-1]["step"] == progress.step:
-            return
-        found = judge(self.average.network) if processes.is_first else {}
-        found = processes.told_by_first(found)
-        if not found:
-            return
-        progress.history.append({"step": progress.step, **found})
-        if not processes.is_first:
-            return
-        if progress.best is progress.history[-1]:
-            self._state.keep_best(progress.history[-1])
-        for observer in self._parts.observers:
-            observer.on_validation(progress.step, found, self.average.network)
-
-    def _save(self) -> None:
-        if self._parts.processes.is_first:
-            self._state.save(self.progress, self._parts.said)
-
-    def _keep(self) -> int:
-        """Take the weights that become the model; says of which step they are."""
-        best = self.progress.best
-        if self._config.keep == "last" or best is None:
-            return self.progress.step
-        if self._parts.processes.is_first and best["step"] != self.progress.step:
-            self._state.take_best(best)
-            _logger.info("the model is that of step %d, score %.4g", best["step"], best[SCORE])
-        return int(best["step"])
+def _check_images(data: TrainingData) -> tuple[Tensor, Tensor] | None:
+    """Images on which exported networks are compared with the trained ones."""
+    source = next(iter(data.rendered_validation), None)
+    if source is None or len(source.rows) < 2:
+        return None
+    batch = whole_view(source.cache.batch(source.rows[[0, -1]]), data.config.width)
+    stack = torch.cat((batch.sources[:, 0], batch.target, batch.sources[:, 1]), dim=1)
+    return batch.target.contiguous(), stack.contiguous()

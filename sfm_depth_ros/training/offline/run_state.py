@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""All that an offline run must remember to go on as if it had never stopped."""
+"""State of an offline run: enough to go on as if it had never stopped."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from typing import Any
 import torch
 
 from sfm_depth_ros.errors import TrainingError
-from sfm_depth_ros.training.averaging import WeightAverage
 from sfm_depth_ros.training.network_pair import NetworkPair
-from sfm_depth_ros.training.offline.judging import SCORE
+from sfm_depth_ros.training.optimiser import WeightAverage
 from sfm_depth_ros.training.state_file import (
     load_module,
     load_optimiser,
@@ -28,14 +27,16 @@ from sfm_depth_ros.training.state_file import (
 )
 
 STATE_FILE = "state.safetensors"
+SCORE = "score"  # figure of a validation that decides which weights are best; lowest first
 _BEST = "best-{step:09d}.safetensors"
+_IDENTITY = "said"  # name in the file, as runs have it that were begun earlier
 
 _logger = logging.getLogger(__name__)
 
 
 @dataclass
 class Progress:
-    """How far a run is."""
+    """Progress of a run."""
 
     step: int = 0  # Steps done
     seconds: float = 0.0  # Time spent in steps, waiting for data included
@@ -61,8 +62,9 @@ class Progress:
 class RunState:
     """The moving parts of a run, and the folder that keeps them.
 
-    The state is one file, replaced whole. The best weights lie beside it in a file named by their
-    step; the state says which one counts, so that a kill between the two writes loses nothing.
+    The state is one file, replaced whole. The best weights lie in a file of their own, named by
+    their step. The state names the one that counts, so that a kill between the two writes loses
+    nothing.
     """
 
     folder: Path  # Where the files are
@@ -72,12 +74,12 @@ class RunState:
     # Scales their gradient; disabled where they do not compute in float16
     scaler: torch.amp.GradScaler
 
-    def save(self, progress: Progress, said: Mapping[str, Any]) -> None:
+    def save(self, progress: Progress, identity: Mapping[str, Any]) -> None:
         """Write the state.
 
         Args:
             progress: How far the run is.
-            said: What it was told to do, to be compared when it is resumed.
+            identity: Everything that decides the result, to be compared when it is resumed.
 
         Raises:
             TrainingError: The disk is full; the state before stays.
@@ -91,7 +93,7 @@ class RunState:
             "progress": dataclasses.asdict(progress),
             "average_updates": self.average.updates,
             "scaler": self.scaler.state_dict(),
-            "said": dict(said),
+            _IDENTITY: dict(identity),
         }
         write_state(self.folder / STATE_FILE, tensors, values)
         best = progress.best
@@ -99,11 +101,11 @@ class RunState:
             if best is None or path != self._best_path(best):
                 path.unlink(missing_ok=True)
 
-    def load(self, said: Mapping[str, Any]) -> Progress:
+    def load(self, identity: Mapping[str, Any]) -> Progress:
         """Take the state up.
 
         Args:
-            said: What the run is told to do now; other networks are refused, other options said.
+            identity: The same of the run now; other networks are refused, other options logged.
 
         Raises:
             TrainingError: There is no state, it is damaged, or it is of other networks.
@@ -112,13 +114,17 @@ class RunState:
         tensors, values = read_state(path)
         try:
             progress = Progress(**values["progress"])
-            updates, scaler, before = (values["average_updates"], values["scaler"], values["said"])
+            updates, scaler, before = (
+                values["average_updates"],
+                values["scaler"],
+                values[_IDENTITY],
+            )
         except (KeyError, TypeError) as error:
             raise TrainingError(
                 f"the training state {path} is of another version ({error}); "
                 "remove it to start afresh"
             ) from error
-        _compare(before, said)
+        _compare(before, identity)
         load_module("networks", self.networks, tensors)
         load_module("average", self.average.network, tensors)
         load_optimiser("optimiser", self.optimiser, tensors)

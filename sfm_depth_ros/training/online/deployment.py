@@ -1,97 +1,201 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The model that depth runs with: how a better one takes its place, and the way back."""
+"""Decision about deployment: better on frames it never learnt from, and nothing forgotten.
+
+The camera's held-out snippets have no true depth, so they are judged by what they do have: how
+well the target is rebuilt from its sources over the measured displacements, and how far both
+metric scales are from those of odometer and images. Held-out rendered drives have everything:
+they tell whether the rest of the world was forgotten.
+"""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable
+import dataclasses
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sfm_depth_ros.model_folder.folder import ModelFolder
+from sfm_depth_ros.config.schema import ObjectiveConfig, OnlineTrainingConfig
+from sfm_depth_ros.snippets.batch import SnippetBatch, collate_in_batches
+from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.network_pair import NetworkPair
+from sfm_depth_ros.training.online.deployed_models import DeployedModels
+from sfm_depth_ros.training.online.memory import Rehearsal
+from sfm_depth_ros.training.scale_calibration import ScaleMeasurement, measure_scale
+from sfm_depth_ros.training.validation import validate
 
-REMEMBERED = 4  # earlier models that a rollback can reach
-OWN_DATA = "the robot's own camera, online"
+LOG_FACTORS = (-0.45, -0.3, -0.15, 0.0, 0.15, 0.3, 0.45)
+EXPLODED = 1.5  # a held-out error this many times the deployed model's means divergence
+FEWEST = 3  # held-out snippets before a model may be judged
+MOST = 16  # spread evenly over all: a validation takes a second or two
+BATCH = 8
 
 
 @dataclass(frozen=True)
-class ModelFacts:
-    """What a model folder says of how it was made."""
+class HeldOutError:
+    """Error on snippets that are never trained on, in parts."""
 
-    steps: int  # Online steps since the first model
-    width: int  # Width of the network's image in pixels
-    metrics: dict[str, float]  # Held-out error in parts
+    # Photometric error of the finest depth with auto-mask, the translation taken at its measured
+    # length
+    photometric: float
+    translation_deviation: float  # Median of |predicted / measured translation length - 1|
+    depth_deviation: float  # |log| of the depth factor at which the images would fit best
+    translation_scale_ratio: float  # Median of predicted / measured length
+    depth_scale_ratio: float  # The inverse of that depth factor
+    # Median-scaled abs_rel on held-out rendered drives; NaN without any. Scaled, because metric
+    # scale is the camera's: giving it up for another is no loss.
+    rehearsal_abs_rel: float
+
+    @property
+    def total(self) -> float:
+        """The one number that decides: photometric error plus both deviations of scale."""
+        return self.photometric + self.translation_deviation + self.depth_deviation
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the networks gave numbers at all."""
+        return math.isfinite(self.total)
+
+    def as_floats(self) -> dict[str, float]:
+        """Parts and total by name."""
+        return {**dataclasses.asdict(self), "total": self.total}
 
 
-class Deployment:
-    """Keeps the deployed weights and those before them.
+@dataclass(frozen=True)
+class Verdict:
+    """Decision about a candidate."""
+
+    is_accepted: bool  # Whether the candidate may be deployed
+    has_exploded: bool  # Whether it is so much worse that training must go back
+    reason: str  # Sentence for people
+
+
+def held_out_error(
+    networks: NetworkPair,
+    held_out: Sequence[SnippetBatch],
+    rehearsal: Sequence[SnippetBatch],
+    objective: ObjectiveConfig,
+) -> HeldOutError:
+    """Judge networks in eval mode on held-out snippets of the camera and of the rendered world."""
+    scale = measure_scale(networks.depth, networks.pose, held_out, objective, LOG_FACTORS)
+    abs_rel = math.nan
+    if rehearsal:
+        abs_rel = validate(networks.depth, networks.pose, rehearsal).abs_rel_scaled
+    return _from_measurement(scale, abs_rel)
+
+
+def judge(
+    candidate: HeldOutError,
+    deployed: HeldOutError,
+    base_abs_rel: float,
+    min_improvement: float,
+    max_forgetting: float,
+) -> Verdict:
+    """Decide whether a candidate replaces the deployed model.
 
     Args:
-        folder: Model that depth runs with at first.
-        networks: Its weights, in eval mode.
-        save: Called as ``save(depth_network, pose_network, metadata=..., parent=...)``.
-        hand_over: Called with every folder that depth should run with from now on.
+        candidate: Error of the new weights.
+        deployed: Error of the deployed model on the same snippets.
+        base_abs_rel: Rehearsal error of the model that training began with, so that forgetting
+            cannot creep in over many small steps; NaN = unknown.
+        min_improvement: Relative gain that is needed.
+        max_forgetting: Relative loss on rendered drives that is allowed.
+    """
+    error = f"held-out error {candidate.total:.4f}"
+    if not candidate.is_finite or candidate.total > EXPLODED * deployed.total:
+        reason = f"{error} is far above the deployed model's {deployed.total:.4f}"
+        return Verdict(is_accepted=False, has_exploded=True, reason=reason)
+    limit = base_abs_rel * (1 + max_forgetting)
+    if candidate.rehearsal_abs_rel > limit:
+        reason = (
+            f"abs_rel {candidate.rehearsal_abs_rel:.4f} on rendered drives is above {limit:.4f}: "
+            "too much is forgotten"
+        )
+        return Verdict(is_accepted=False, has_exploded=False, reason=reason)
+    if deployed.is_finite and candidate.total > (1 - min_improvement) * deployed.total:
+        reason = f"{error} does not improve on {deployed.total:.4f} by {100 * min_improvement:g} %"
+        return Verdict(is_accepted=False, has_exploded=False, reason=reason)
+    reason = f"{error} instead of {deployed.total:.4f}"
+    return Verdict(is_accepted=True, has_exploded=False, reason=reason)
+
+
+def _from_measurement(scale: ScaleMeasurement, abs_rel: float) -> HeldOutError:
+    return HeldOutError(
+        photometric=scale.photometric,
+        translation_deviation=scale.translation_deviation,
+        depth_deviation=abs(math.log(scale.depth_factor)),
+        translation_scale_ratio=scale.translation_scale_ratio,
+        depth_scale_ratio=1.0 / scale.depth_factor,
+        rehearsal_abs_rel=abs_rel,
+    )
+
+
+class HeldOutComparison:
+    """Remembers both errors, and measures the deployed model again only on other snippets.
 
     Attributes:
-        folder: The deployed model.
-        networks: Its weights.
-        origin: Weights of the first model.
-        count: Models deployed since the start.
+        before: Held-out error of the deployed model, None before the first comparison.
+        after: Held-out error of the newest candidate.
+        base_abs_rel: Rehearsal error of the model that training began with.
+        reason: The newest verdict's reason.
     """
 
-    def __init__(
+    def __init__(self) -> None:
+        self.before: HeldOutError | None = None
+        self.after: HeldOutError | None = None
+        self.base_abs_rel = math.nan
+        self.reason = ""
+        self._compared_on: tuple[object, ...] = ()
+
+    def compare(
         self,
-        folder: ModelFolder,
-        networks: NetworkPair,
-        save: Callable[..., ModelFolder],
-        hand_over: Callable[[ModelFolder], None],
-    ) -> None:
-        self.folder, self.networks = folder, networks
-        self.origin = copy.deepcopy(networks)
-        self.count = 0
-        self._first_steps = int(folder.metadata["steps"])
-        self._save, self._hand_over = save, hand_over
-        self._earlier: list[NetworkPair] = []
+        candidate: NetworkPair,
+        deployment: DeployedModels,
+        snippets: list[Snippet],
+        rehearsal: Rehearsal | None,
+        configs: tuple[OnlineTrainingConfig, ObjectiveConfig],
+    ) -> Verdict:
+        """Judge a candidate.
 
-    def deploy(self, networks: NetworkPair, facts: ModelFacts) -> ModelFolder:
-        """Save weights and hand them over; if saving fails, everything stays as it is."""
-        folder = self._saved(networks, facts)
-        self._earlier = [*self._earlier[1 - REMEMBERED :], copy.deepcopy(self.networks)]
-        self._take_over(networks, folder)
-        self.count += 1
-        return folder
-
-    def go_back(self, facts: ModelFacts) -> bool:
-        """Return to the weights before the deployed ones, as a new folder.
-
-        Returns:
-            Whether there were any; otherwise the deployed ones stay.
+        Args:
+            candidate: Weights in eval mode.
+            deployment: What it would replace.
+            snippets: The camera's held-out snippets, of one size.
+            rehearsal: Rendered snippets, or None.
+            configs: Thresholds for a candidate, and the weights of the photometric error.
         """
-        if not self._earlier:
-            return False
-        folder = self._saved(self._earlier[-1], facts)
-        self._take_over(self._earlier.pop(), folder)
-        return True
+        if len(snippets) < FEWEST:
+            return self._note(Verdict(False, False, "waiting for held-out snippets"))
+        training, objective = configs
+        rendered = self._rendered(rehearsal, deployment, training.device)
+        batches = [b.to(training.device) for b in collate_in_batches(snippets, BATCH)]
+        stamps = (int(snippet.stamps_ns[1]) for snippet in snippets)
+        key = (deployment.folder.model_id, len(rendered), *stamps)
+        if self.before is None or key != self._compared_on:
+            self.before = held_out_error(deployment.networks, batches, rendered, objective)
+            self._compared_on = key
+        self.after = held_out_error(candidate, batches, rendered, objective)
+        return self._note(
+            judge(
+                self.after,
+                self.before,
+                self.base_abs_rel,
+                training.min_improvement,
+                training.max_forgetting,
+            )
+        )
 
-    def go_to_origin(self, facts: ModelFacts) -> None:
-        """Return to the first weights, as a new folder where others were deployed since."""
-        if self._earlier:
-            self._take_over(self.origin, self._saved(self.origin, facts))
-            self._earlier = []
+    def _rendered(
+        self, rehearsal: Rehearsal | None, deployment: DeployedModels, device: str
+    ) -> list[SnippetBatch]:
+        if rehearsal is None:
+            return []
+        batches = [batch.to(device) for batch in rehearsal.held_out()]
+        if batches and math.isnan(self.base_abs_rel):
+            origin = deployment.origin
+            self.base_abs_rel = validate(origin.depth, origin.pose, batches).abs_rel_scaled
+        return batches
 
-    def _saved(self, networks: NetworkPair, facts: ModelFacts) -> ModelFolder:
-        known = self.folder.metadata
-        is_new = OWN_DATA not in known["trained_on"]
-        metadata = {
-            "preprocessing": {**known["preprocessing"], "width": facts.width},
-            "trained_on": [*known["trained_on"], *([OWN_DATA] if is_new else [])],
-            "steps": self._first_steps + facts.steps,
-            "metrics": facts.metrics,
-        }
-        return self._save(networks.depth, networks.pose, metadata=metadata, parent=self.folder)
-
-    def _take_over(self, networks: NetworkPair, folder: ModelFolder) -> None:
-        self.folder = folder
-        self.networks.load_state_dict(networks.state_dict())
-        self._hand_over(folder)
+    def _note(self, verdict: Verdict) -> Verdict:
+        self.reason = verdict.reason
+        return verdict

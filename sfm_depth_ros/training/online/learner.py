@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Networks that learn in small careful steps: what is moved, what is refused, where to go back."""
+"""Online learner: optimiser, averaged weights, refusal of steps, restart from other weights."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from torch import Tensor, nn
 from sfm_depth_ros.config.schema import ObjectiveConfig, OnlineTrainingConfig
 from sfm_depth_ros.snippets.augmentation import JitterStrength, PhotometricJitter, random_flip
 from sfm_depth_ros.snippets.batch import SnippetBatch
-from sfm_depth_ros.training.averaging import WeightAverage
+from sfm_depth_ros.training.device import uses_bfloat16
 from sfm_depth_ros.training.network_pair import NetworkPair
 from sfm_depth_ros.training.optimiser import (
     Rates,
+    WeightAverage,
     create_optimiser,
     set_rate,
     take_step,
     warmed_up,
 )
-from sfm_depth_ros.training.precision import uses_bfloat16
 from sfm_depth_ros.training.state_file import (
     load_module,
     load_optimiser,
@@ -36,12 +36,12 @@ PHOTOMETRIC_SCALES = 2  # the finest: live networks are past the need of coarse 
 
 
 class WorldScale(nn.Module):
-    """How many times larger than its truth the rendered world is to the live camera.
+    """Size of the rendered world to the live camera, as a multiple of its truth.
 
     Metric scale is the odometer's to teach, and a world that is twice as large looks the same from
     a camera twice as high. So where the height of the camera is not known, or the base frame is
-    not on the ground, the truth about rendered depths and ways holds up to one factor each, and
-    these are learnt beside the networks.
+    not on the ground, the truth about rendered depths and translations holds up to one factor
+    each, and these are learnt with the networks.
     """
 
     def __init__(self) -> None:
@@ -191,7 +191,7 @@ class OnlineLearner:
         self.average.updates = int(values["average_updates"])
 
     def _truth_scales(self) -> tuple[Tensor, Tensor]:
-        """How large rendered truth is, such that its gradient on the networks' scales cancels."""
+        """Size of rendered truth, such that its gradient on the networks' scales cancels."""
         depth, translation = self.world()
         scales = self.networks.depth.log_scale, self.networks.pose.log_scale
         moved = [torch.exp(scale - scale.detach()) for scale in scales]  # one, with a gradient

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the online trainer does, one piece of work at a time; knows nothing of threads."""
+"""Loop of the online trainer, one piece of work at a time; without threads."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ import copy
 import logging
 import time
 from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from sfm_depth_ros.config.schema import ObjectiveConfig, OnlineTrainingConfig
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.model_folder.folder import ModelFolder
 from sfm_depth_ros.snippets.batch import SnippetBatch, collate, collate_in_batches
 from sfm_depth_ros.snippets.replay_buffer import ReplayBuffer
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.network_pair import NetworkPair, networks_of
-from sfm_depth_ros.training.online.deployment import Deployment, ModelFacts
-from sfm_depth_ros.training.online.held_out import MOST, HeldOutComparison
+from sfm_depth_ros.training.online.deployed_models import DeployedModels, ModelFacts
+from sfm_depth_ros.training.online.deployment import MOST, HeldOutComparison
 from sfm_depth_ros.training.online.learner import OnlineLearner
-from sfm_depth_ros.training.online.mixture import draw_snippets
-from sfm_depth_ros.training.online.parts import TrainerParts
-from sfm_depth_ros.training.online.rehearsal import Rehearsal
-from sfm_depth_ros.training.online.scale_trust import trusted_factor
-from sfm_depth_ros.training.scale_calibration import calibrate_scale, measure_scale
+from sfm_depth_ros.training.online.memory import Rehearsal, World, draw_snippets
+from sfm_depth_ros.training.scale_calibration import calibrate_scale, measure_scale, trusted_factor
 
 CALIBRATION_SNIPPETS, CORRECTION_SNIPPETS = 24, 16
 REFUSED_IN_A_ROW = 5  # steps without a finite gradient that mean divergence
@@ -36,6 +37,23 @@ BATCH = 8
 _logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class TrainerParts:
+    """Parts of the online trainer."""
+
+    training: OnlineTrainingConfig  # Pace, memory, mixture
+    objective: ObjectiveConfig  # Weights of the loss terms
+    folder: ModelFolder  # Model to begin with
+    work_dir: Path  # Folder for buffer, rendered snippets and state
+    # Called as `save(depth_network, pose_network, metadata=..., parent=...)`; writes a model
+    # folder
+    save: Callable[..., ModelFolder]
+    # Called with every new folder that depth should run with
+    deploy: Callable[[ModelFolder], None]
+    # From the camera of the network's image to the world of rehearsal; None = no rehearsal
+    make_world: Callable[[Intrinsics], World] | None = None
+
+
 class OnlineLoop:
     """Learner, deployed model, guard and rehearsal, advanced step by step by one thread.
 
@@ -45,11 +63,11 @@ class OnlineLoop:
 
     Attributes:
         learner: Weights in training.
-        deployment: The deployed model and the way back.
-        good: The last weights that held out.
+        deployment: The deployed model and those before it.
+        good: The last weights that did not diverge.
         stopped: Why training is over, empty while it is not.
         note: The newest event worth telling.
-        comparison: What the guard measured and said last.
+        comparison: Newest comparison on held-out snippets.
         received: Good snippets received since the start.
         rollbacks: Times that weights went back.
         is_calibrated: Whether both scales were measured for this camera.
@@ -59,7 +77,7 @@ class OnlineLoop:
     def __init__(self, parts: TrainerParts, buffer: ReplayBuffer) -> None:
         self.parts, self.buffer = parts, buffer
         networks = networks_of(parts.folder).to(parts.training.device).eval()
-        self.deployment = Deployment(parts.folder, networks, parts.save, parts.deploy)
+        self.deployment = DeployedModels(parts.folder, networks, parts.save, parts.deploy)
         self.learner = OnlineLearner(networks, parts.training, parts.objective)
         self.good = copy.deepcopy(networks)
         self.comparison = HeldOutComparison()
@@ -89,7 +107,7 @@ class OnlineLoop:
             self._intrinsics, self._rehearsal = snippet.intrinsics, None
 
     def why_waiting(self) -> str:
-        """Why there is nothing to learn from at present, or an empty string."""
+        """Reason why there is nothing to learn from at present, or an empty string."""
         config, have = self.learner.training, len(self.buffer)
         if have < config.min_snippets or self.size is None:
             return f"{have} of {config.min_snippets} snippets"

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the online trainer says of itself: state, reason, and every number behind them."""
+"""Status of the online trainer: state, reason, and every number behind them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # needs torch; what shows a status does not
-    from sfm_depth_ros.training.online.guard import HeldOutError
+    from sfm_depth_ros.training.online.deployment import HeldOutError
 
 WAITING, TRAINING, PAUSED, STOPPED = "waiting", "training", "paused", "stopped"
 
@@ -35,8 +35,8 @@ class TrainerStatus:
     validation_before: HeldOutError | None = None
     # Held-out error of the newest weights on the same snippets
     validation_after: HeldOutError | None = None
-    verdict: str = ""  # What the guard said of them
-    note: str = ""  # Newest event: calibration, correction, deployment, way back
+    verdict: str = ""  # Decision about them, with its reason
+    note: str = ""  # Newest event: calibration, correction, deployment, rollback
     models_deployed: int = 0  # Models handed over since the start
     deployed_model: str = ""  # Id of the model that depth runs with, as far as the trainer knows
 

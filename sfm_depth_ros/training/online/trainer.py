@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The online trainer: a worker thread, fed with snippets, asked for status, told to pause."""
+"""The online trainer: a worker thread with a queue of requests, its status and its saved state."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as AnswerTimeoutError
+from concurrent.futures import TimeoutError as RequestTimeoutError
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -21,9 +22,7 @@ from sfm_depth_ros.errors import SfmDepthError, TrainingError
 from sfm_depth_ros.model_folder.folder import ModelFolder
 from sfm_depth_ros.snippets.replay_buffer import ReplayBuffer
 from sfm_depth_ros.snippets.values import Snippet
-from sfm_depth_ros.training.online.loop import OnlineLoop
-from sfm_depth_ros.training.online.parts import TrainerParts
-from sfm_depth_ros.training.online.state import restore, store
+from sfm_depth_ros.training.online.loop import OnlineLoop, TrainerParts
 from sfm_depth_ros.training.online.status import (
     PAUSED,
     STOPPED,
@@ -31,12 +30,14 @@ from sfm_depth_ros.training.online.status import (
     WAITING,
     TrainerStatus,
 )
+from sfm_depth_ros.training.state_file import load_module, module_tensors, read_state, write_state
 
 IDLE_S = 0.1  # between two looks for work
-ANSWER_S = 60.0  # within which a request is answered: a validation and a save lie in between
+REQUEST_S = 60.0  # limit of a request: a validation and a save may lie in between
 SAVE_EVERY_S = 30.0
+STATE_FILE = "state.safetensors"
 
-_Answer = TypeVar("_Answer")
+_Result = TypeVar("_Result")
 _logger = logging.getLogger(__name__)
 
 
@@ -44,7 +45,7 @@ class OnlineTrainer:
     """Learns from a stream of snippets in a thread of its own.
 
     Whatever goes wrong in the thread pauses training with a reason; nothing is raised into the
-    caller's threads, except as the answer to a request.
+    caller's threads, except as the outcome of a request.
 
     Args:
         parts: Configuration, model to begin with, and what saves and hands over models.
@@ -53,10 +54,16 @@ class OnlineTrainer:
     def __init__(self, parts: TrainerParts) -> None:
         training = parts.training
         folder = parts.work_dir / "buffer"
-        buffer = ReplayBuffer(folder, training.buffer_size, training.holdout_share, training.seed)
+        buffer = ReplayBuffer(
+            folder,
+            training.buffer_size,
+            int(training.buffer_gib * 2**30),
+            training.holdout_share,
+            training.seed,
+        )
         self._loop = OnlineLoop(parts, buffer)
         self._state_dir = parts.work_dir / "trainer_state"
-        restore(self._loop, self._state_dir)
+        _restore(self._loop, self._state_dir)
         self._refusals = {"not_finite": 0, "no_displacement": 0, "paused": 0}
         self._inputs = "nothing received yet"
         self._paused = ""
@@ -105,25 +112,25 @@ class OnlineTrainer:
         return is_kept
 
     def set_inputs(self, missing: str) -> None:
-        """Say what the trainer's inputs lack (camera, velocity, motion), or an empty string."""
+        """Set what the trainer's inputs lack (camera, velocity, motion), or an empty string."""
         self._inputs = missing
 
     def set_training(self, is_on: bool) -> str:
-        """Pause training, or go on; says what came of it."""
+        """Pause training, or go on; returns the new state in words."""
         self._paused = "" if is_on else "by request"
         return "training goes on" if is_on else "training is paused"
 
     def save_model(self) -> ModelFolder:
-        """Save the weights of now as a model and deploy it, whatever the guard thinks."""
-        return self._ask(self._loop.deploy)
+        """Save the current weights and deploy them, bypassing the guard."""
+        return self._request(self._loop.deploy)
 
     def rollback(self) -> str:
         """Go back to the model before the deployed one."""
-        return self._ask(self._loop.rollback)
+        return self._request(self._loop.rollback)
 
     def reset(self) -> str:
         """Forget the buffer and everything learnt since the start."""
-        return self._ask(self._loop.reset)
+        return self._request(self._loop.reset)
 
     def configure(self, training: OnlineTrainingConfig, objective: ObjectiveConfig) -> None:
         """Use other rates and weights from the next step on."""
@@ -148,7 +155,7 @@ class OnlineTrainer:
             rollbacks=loop.rollbacks,
             validation_before=loop.comparison.before,
             validation_after=loop.comparison.after,
-            verdict=loop.comparison.said,
+            verdict=loop.comparison.reason,
             note=loop.note,
             models_deployed=loop.deployment.count,
             deployed_model=loop.deployment.folder.model_id,
@@ -168,22 +175,22 @@ class OnlineTrainer:
             _logger.error("training is paused: %s", reason)
         self._paused = reason
 
-    def _ask(self, work: Callable[[], _Answer]) -> _Answer:
-        """Have the worker do something between two steps, and wait for its answer."""
+    def _request(self, work: Callable[[], _Result]) -> _Result:
+        """Have the worker do something between two steps, and wait for the result."""
         if self._thread is None:
             return work()
-        answer: Future[_Answer] = Future()
+        result: Future[_Result] = Future()
 
         def run() -> None:
             try:
-                answer.set_result(work())
-            except Exception as error:  # raised again where the answer is waited for
-                answer.set_exception(error)
+                result.set_result(work())
+            except Exception as error:  # raised again where the result is waited for
+                result.set_exception(error)
 
         self._requests.put(run)
         try:
-            return answer.result(ANSWER_S)
-        except AnswerTimeoutError as error:
+            return result.result(REQUEST_S)
+        except RequestTimeoutError as error:
             raise TrainingError("the trainer is busy; try again in a minute") from error
 
     def _work(self) -> None:
@@ -204,7 +211,7 @@ class OnlineTrainer:
             return is_busy
         except SfmDepthError as error:
             self._pause(str(error))
-        except Exception as error:  # a bug: told in full, and no reason to take the node down
+        except Exception as error:  # a bug: logged in full, and no reason to take the node down
             _logger.exception("training failed")
             self._pause(f"internal error: {error!r}")
         return False
@@ -214,7 +221,7 @@ class OnlineTrainer:
         if self._loop.learner.steps == self._saved_steps:
             return
         try:
-            store(self._loop, self._state_dir)
+            _store(self._loop, self._state_dir)
             self._saved_steps = self._loop.learner.steps
         except TrainingError as error:
             self._pause(str(error))
@@ -225,3 +232,58 @@ def _why_unusable(snippet: Snippet) -> str:
     if not np.isfinite(snippet.displacements).all():
         return "not_finite"
     return "" if (snippet.displacements > 0).all() else "no_displacement"
+
+
+def _store(loop: OnlineLoop, folder: Path) -> None:
+    """Write weights, optimiser and counts; the old state stays until the new one is whole.
+
+    Raises:
+        TrainingError: The disk is full or not writable.
+    """
+    tensors = {
+        **loop.learner.tensors(),
+        **module_tensors("good", loop.good),
+    }
+    values = {
+        "model_id": loop.deployment.folder.model_id,
+        "base_abs_rel": loop.comparison.base_abs_rel,
+        "is_calibrated": loop.is_calibrated,
+        "size": loop.size,
+        **loop.learner.values(),
+    }
+    write_state(folder / STATE_FILE, tensors, values)
+
+
+def _restore(loop: OnlineLoop, folder: Path) -> bool:
+    """Go on where :func:`_store` left off, if that was with the same deployed model.
+
+    A state that is absent, damaged or of another model is no error: training starts afresh from
+    the deployed model, and the log gives the reason.
+
+    Returns:
+        Whether the state was taken up.
+    """
+    path = folder / STATE_FILE
+    if not path.exists():
+        return False
+    try:
+        tensors, values = read_state(path)
+        if values["model_id"] != loop.deployment.folder.model_id:
+            _logger.info(
+                "training starts afresh: its state is of model %s, not of %s",
+                values["model_id"],
+                loop.deployment.folder.model_id,
+            )
+            return False
+        loop.learner.load(tensors, values)
+        load_module("good", loop.good, tensors)
+    except (TrainingError, KeyError) as error:
+        _logger.warning("training starts afresh: %s", error)
+        loop.learner.restart_from(loop.deployment.networks)
+        loop.good.load_state_dict(loop.deployment.networks.state_dict())
+        return False
+    loop.comparison.base_abs_rel = float(values["base_abs_rel"])
+    loop.is_calibrated = bool(values["is_calibrated"])
+    loop.size = tuple(values["size"]) if values["size"] else None
+    _logger.info("training goes on at step %d", loop.learner.steps)
+    return True

@@ -11,16 +11,16 @@ import pytest
 import torch
 
 from sfm_depth_ros.config.schema import OfflineTrainingConfig
-from sfm_depth_ros.snippets.snippet_cache import CacheShape, SnippetCache, open_cache
+from sfm_depth_ros.snippets.store import SnippetStore, StoreShape, open_store
 from sfm_depth_ros.training.offline.data import Source, TrainingData, _split, batches_of
 
 CONFIG = OfflineTrainingConfig(batch_size=3, synthetic_share=0.25)
 SECOND = 10**9
 
 
-def filled(folder, snippets) -> SnippetCache:
+def filled(folder, snippets) -> SnippetStore:
     snippets = list(snippets)
-    cache = open_cache(folder, CacheShape(len(snippets), 64, 96, folder.name))
+    cache = open_store(folder, StoreShape(64, 96, folder.name))
     for row, snippet in enumerate(snippets):
         cache.write(row, snippet)
     return cache

@@ -17,7 +17,7 @@ from sfm_depth_ros.config.schema import (
 from sfm_depth_ros.snippets.batch import collate
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.network_pair import NetworkPair, fresh_networks
-from sfm_depth_ros.training.offline.run import OfflineTrainer
+from sfm_depth_ros.training.offline.loop import OfflineTrainer, RunParts
 from sfm_depth_ros.training.scale_calibration import measure_scale
 from sfm_depth_ros.world.drive import CameraSpec, DriveSpec, SyntheticDrive
 from sfm_depth_ros.world.trajectory import MotionSpec
@@ -58,15 +58,14 @@ def train(snippets: list[Snippet], velocity_weight: float, folder) -> NetworkPai
         validate_every=10**6,
         log_every=20,
     )
-    trainer = OfflineTrainer(
-        networks, config, ObjectiveConfig(velocity_weight=velocity_weight), folder / "state"
-    )
+    objective = ObjectiveConfig(velocity_weight=velocity_weight)
+    trainer = OfflineTrainer(networks, RunParts(folder / "state", config, objective))
 
     def batch(step: int):
         rows = np.random.default_rng(step).choice(len(snippets), 6, replace=False)
         return collate([snippets[row] for row in rows])
 
-    trainer.run(batch, [])
+    trainer.run(batch, lambda networks: {})
     return trainer.average.network
 
 

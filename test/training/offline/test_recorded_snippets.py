@@ -17,8 +17,7 @@ pytest.importorskip("rosbags")
 from sfm_depth_ros.bags.selection import BagSelection
 from sfm_depth_ros.config.schema import OfflineTrainingConfig
 from sfm_depth_ros.errors import DataError
-from sfm_depth_ros.snippets.cache_store import CacheStore
-from sfm_depth_ros.training.content_hash import bag_content_hash, code_hash
+from sfm_depth_ros.training.offline.caches import CacheStore, bag_content_hash, code_hash
 from sfm_depth_ros.training.offline.recorded_snippets import recorded_caches
 
 CONFIG = OfflineTrainingConfig(width=64)
@@ -32,7 +31,7 @@ def store(tmp_path: Path) -> CacheStore:
 def test_snippets_with_truth_and_measured_motion(tmp_path: Path, store: CacheStore) -> None:
     write_small_bag(tmp_path / "bag", frames=10)
     (cache,) = recorded_caches(BagSelection(tmp_path / "bag"), CONFIG, store)
-    assert (cache.shape.count, cache.shape.height, cache.shape.width) == (8, 32, 64)
+    assert (len(cache.rows), cache.shape.height, cache.shape.width) == (8, 32, 64)
     snippet = cache.snippet(1)  # target: image 2, which has true depth
     np.testing.assert_array_equal(snippet.target, image(2))
     np.testing.assert_array_equal(snippet.sources, [image(1), image(3)])
@@ -51,7 +50,7 @@ def test_parts_widths_and_gates_are_entries_of_their_own(tmp_path: Path, store) 
     whole = recorded_caches(BagSelection(bag), CONFIG, store)[0]
     part = recorded_caches(BagSelection(bag, 0.0, 0.55), CONFIG, store)[0]
     again = recorded_caches(BagSelection(bag), CONFIG, store)[0]
-    assert part.shape.count == 4
+    assert len(part.rows) == 4
     assert again.folder == whole.folder != part.folder
     narrow = dataclasses.replace(CONFIG, width=32)
     with pytest.raises(DataError, match="lower input_width"):
@@ -88,3 +87,6 @@ def test_a_copy_is_the_same_content_and_another_drive_is_not(tmp_path: Path) -> 
 
 def test_code_is_part_of_the_content() -> None:
     assert code_hash("bags") != code_hash("geometry") != code_hash("bags", "geometry")
+    assert code_hash("errors.py") != code_hash("geometry", "errors.py")
+    with pytest.raises(ValueError, match="folder or a file"):
+        code_hash("data")

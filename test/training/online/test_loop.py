@@ -12,7 +12,7 @@ from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.snippets.replay_buffer import ReplayBuffer
 from sfm_depth_ros.training.network_pair import networks_of
 from sfm_depth_ros.training.online.loop import OnlineLoop
-from sfm_depth_ros.training.online.rehearsal import HELD_OUT, HELD_OUT_SEED, POOL, World
+from sfm_depth_ros.training.online.memory import HELD_OUT, HELD_OUT_SEED, POOL, World
 
 
 @pytest.fixture
@@ -21,7 +21,11 @@ def make_loop(make_parts, drive, tmp_path):
         parts = make_parts(**options)
         training = parts.training
         buffer = ReplayBuffer(
-            tmp_path / "buffer", training.buffer_size, training.holdout_share, training.seed
+            tmp_path / "buffer",
+            training.buffer_size,
+            1 << 30,
+            training.holdout_share,
+            training.seed,
         )
         loop = OnlineLoop(parts, buffer)
         for snippet in drive(snippets):
@@ -88,7 +92,7 @@ def test_a_worse_model_is_not_deployed(make_loop) -> None:
     loop.learner.average.network.scale(1.3, 1.0)
     loop.validate()
     assert loop.deployment.count == 0
-    assert "not better enough" in loop.comparison.said
+    assert "does not improve on" in loop.comparison.reason
     assert loop.deployment.folder is loop.parts.folder
 
 

@@ -1,0 +1,103 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Selection of snippets: held-out blocks of time, and similarity of two snippets.
+
+Neighbouring frames show the same scene; held out one by one they would measure memory. So whole
+blocks of time are held out, with a gap to what is trained on. The role is a function of the
+stamp: a drive that is played again falls into the same roles.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import cv2
+import numpy as np
+
+from sfm_depth_ros.snippets.values import Snippet
+
+BLOCK_S = 2.0
+GUARD_S = 0.5
+FIRST_BLOCK_S = 3.0  # after the first snippet, so that short drives have one too
+THUMBNAIL = (16, 8)  # width, height: coarse enough that pixel shifts do not matter
+MOTION_WEIGHT = 0.1  # a fifth more displacement counts like a cosine lower by 0.018
+MIN_DISPLACEMENT = 0.01  # metres; below, motion is noise
+MAX_COMPARED = 512
+
+
+class Role(Enum):
+    """Use of a snippet; the value is part of its file's name."""
+
+    TRAINING = "training"
+    HOLDOUT = "holdout"
+
+
+@dataclass(frozen=True)
+class HoldoutSchedule:
+    """Blocks of time that come again every ``BLOCK_S / share`` seconds."""
+
+    anchor_ns: int  # Stamp of the first snippet ever
+    share: float  # Share of time held out, 0 = none
+
+    def role(self, stamps_ns: np.ndarray) -> Role | None:
+        """Role of a snippet by its ``(3,)`` stamps; None = too near a border, for neither."""
+        if self.share <= 0:
+            return Role.TRAINING
+        cycle_s = BLOCK_S / self.share
+        begin_s = (int(stamps_ns[0]) - self.anchor_ns) * 1e-9 - FIRST_BLOCK_S
+        end_s = begin_s + (int(stamps_ns[-1]) - int(stamps_ns[0])) * 1e-9
+        phase_s = begin_s % cycle_s
+        end_phase_s = phase_s + (end_s - begin_s)
+        if end_phase_s <= BLOCK_S:
+            return Role.HOLDOUT
+        if phase_s >= BLOCK_S + GUARD_S and end_phase_s <= cycle_s - GUARD_S:
+            return Role.TRAINING
+        return None
+
+
+def snippet_feature(snippet: Snippet) -> np.ndarray:
+    """Describe a snippet.
+
+    Returns:
+        ``(129,)`` float32: the target's grey thumbnail with zero mean and unit norm, and the
+        logarithm of the displacement in metres (0 = 1 m where unknown).
+    """
+    grey = cv2.cvtColor(snippet.target, cv2.COLOR_RGB2GRAY)
+    thumbnail = cv2.resize(grey, THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float32)
+    thumbnail = thumbnail.reshape(-1) - thumbnail.mean()
+    thumbnail /= max(float(np.linalg.norm(thumbnail)), 1e-6)
+    known = snippet.displacements[np.isfinite(snippet.displacements)]
+    length = max(float(known.mean()), MIN_DISPLACEMENT) if known.size else 1.0
+    return np.append(thumbnail, np.float32(np.log(length)))
+
+
+def similarity(features: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Cosine of the thumbnails, less a share of the difference in motion.
+
+    Args:
+        features: ``(N, 129)``.
+        others: ``(M, 129)``.
+
+    Returns:
+        ``(N, M)`` float32, at most 1.
+    """
+    motion = np.abs(features[:, None, -1] - others[None, :, -1])
+    return features[:, :-1] @ others[:, :-1].T - MOTION_WEIGHT * motion
+
+
+def most_redundant(features: np.ndarray, rng: np.random.Generator) -> int:
+    """Index of the entry that the others replace best; the older of the closest pair.
+
+    Args:
+        features: ``(N, 129)``, oldest first, N >= 2.
+        rng: Picks which entries are compared where there are more than 512.
+    """
+    count = len(features)
+    chosen = np.arange(count)
+    if count > MAX_COMPARED:
+        chosen = np.sort(rng.choice(count, MAX_COMPARED, replace=False))
+    alike = similarity(features[chosen], features)
+    alike[np.arange(len(chosen)), chosen] = -np.inf
+    # argmax takes the first: of a mutually closest pair, the older one
+    return int(chosen[np.argmax(alike.max(axis=1))])
