@@ -27,13 +27,14 @@ ROS_ENDINGS = ("_msgs", "_srvs", "_interfaces")
 BACKENDS = ["tensorrt", "tensorrt_rtx", "onnxruntime", "openvino", "rosbags", "cv2"]
 
 # Rooms from the ground up; each may import what stands above it in this list and is named here.
-GROUND = {"errors", "optional", "config", "share"}
+GROUND = {"errors", "optional", "config", "share", "storage"}
 VALUES = {"geometry", "snippets", "camera"} | GROUND
 LEARNT = {"networks", "networks.published", "losses", "model_folder", "engines.graphs"}
 ARROWS = {
     "errors": set(),
     "optional": {"errors"},
     "share": {"errors"},
+    "storage": set(),
     "config": {"errors", "optional"},
     "geometry": GROUND,
     "snippets": {"geometry"} | GROUND,
