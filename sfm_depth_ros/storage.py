@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Storage on disk: files and folders that appear whole, and a bounded cache shared by processes."""
+"""Storage on disk: files and folders that appear whole, a bounded cache shared by processes."""
 
 from __future__ import annotations
 
@@ -260,7 +260,7 @@ def _open_locked(path: Path, kind: int) -> IO[bytes]:
         BlockingIOError: ``kind`` has ``LOCK_NB`` and another holds the lock.
     """
     while True:
-        file = open(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
+        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
         with contextlib.ExitStack() as stack:
             stack.callback(file.close)
             try:
