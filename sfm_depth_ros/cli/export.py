@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sfm_depth_ros.cli.export_int8 import add_int8_arguments, write_int8
-from sfm_depth_ros.cli.output_paths import output_folder, write_whole
+from sfm_depth_ros.cli.output_paths import output_folder
 from sfm_depth_ros.errors import EngineError, MissingDependencyError
+from sfm_depth_ros.storage import write_whole
 
 if TYPE_CHECKING:
     from sfm_depth_ros.engines.model_graph import GraphForm

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sfm_depth_ros.cli.output_paths import write_whole
 from sfm_depth_ros.errors import ConfigError, EngineError
+from sfm_depth_ros.storage import write_whole
 
 if TYPE_CHECKING:
     from sfm_depth_ros.model_folder.folder import ModelFolder

@@ -19,7 +19,6 @@ from safetensors.numpy import load as load_tensors
 
 from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
 from sfm_depth_ros.errors import ModelError
-from sfm_depth_ros.model_folder.atomic_folder import write_folder
 from sfm_depth_ros.model_folder.metadata import (
     CHECK_FRAMES,
     DEPTH_ONNX,
@@ -38,6 +37,7 @@ from sfm_depth_ros.model_folder.metadata import (
     sha256,
     without_nan,
 )
+from sfm_depth_ros.storage import write_folder
 
 CURRENT = "current"
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from sfm_depth_ros.errors import ModelError
-from sfm_depth_ros.model_folder.atomic_folder import ASIDE
 from sfm_depth_ros.model_folder.folder import CURRENT, ModelFolder
 from sfm_depth_ros.model_folder.metadata import read_metadata
+from sfm_depth_ros.storage import ASIDE
 
 _NAME = re.compile(r"\d{8}T\d{6}\.\d{3}Z-[0-9a-f]{12}")
 
