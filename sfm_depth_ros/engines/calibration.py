@@ -10,14 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sfm_depth_ros.engines.choice_cache import default_cache_file
 from sfm_depth_ros.model_folder.folder import ModelFolder
+from sfm_depth_ros.storage import cache_directory, write_whole
 
 _logger = logging.getLogger(__name__)
 
@@ -32,17 +30,12 @@ class Calibration:
     model_id: str  # Model whose weights they were looked at with
 
 
-def default_calibration_dir() -> Path:
-    """``~/.cache/sfm_depth_ros/calibration``, or below ``XDG_CACHE_HOME`` where it is set."""
-    return default_cache_file().parent / "calibration"
-
-
 def calibration_file(folder: ModelFolder, network: str, directory: Path | None = None) -> Path:
     """Where the ranges of a model's architecture are kept."""
     config = folder.depth_config if network == "depth" else folder.pose_config
     architecture = json.dumps(asdict(config), sort_keys=True)
     digest = hashlib.sha256(architecture.encode()).hexdigest()[:12]
-    return (directory or default_calibration_dir()) / f"{network}-{digest}.json"
+    return (directory or cache_directory() / "calibration") / f"{network}-{digest}.json"
 
 
 def find_calibration(
@@ -77,9 +70,5 @@ def keep_calibration(
         OSError: The cache cannot be written.
     """
     file = calibration_file(folder, network, directory)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, aside = tempfile.mkstemp(prefix=".calibration-", dir=file.parent)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        json.dump(asdict(calibration), stream, indent=1)
-    Path(aside).replace(file)
+    write_whole(file, json.dumps(asdict(calibration), indent=1))
     return file

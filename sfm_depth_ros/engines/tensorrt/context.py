@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from sfm_depth_ros.engines.tensorrt.builder import failed
 from sfm_depth_ros.engines.tensorrt.cuda_driver import CudaDriver
 from sfm_depth_ros.engines.tensorrt.runtime import TensorRt
 from sfm_depth_ros.errors import EngineError
+from sfm_depth_ros.storage import write_whole
 
 _logger = logging.getLogger(__name__)
 
@@ -104,13 +104,10 @@ class PlanContext:
         with contextlib.suppress(OSError):
             if self._kernels.exists() and self._kernels.read_bytes() == content:
                 return
-        aside = self._kernels.with_name(f"{self._kernels.name}-{os.getpid()}-writing")
         try:
-            aside.write_bytes(content)
-            aside.replace(self._kernels)
+            write_whole(self._kernels, content)
         except OSError as error:
             _logger.info("cannot keep compiled kernels in %s (%s)", self._kernels, error)
-            aside.unlink(missing_ok=True)
 
     def _create(self) -> Any:
         engine = self._engine

@@ -25,11 +25,11 @@ from sfm_depth_ros.engines.graphs.precision import to_half
 from sfm_depth_ros.engines.quantisation import int8_graph
 from sfm_depth_ros.engines.tensorrt.builder import PlanRequest, Progress, build_plan, failed
 from sfm_depth_ros.engines.tensorrt.cuda_driver import CudaDriver
-from sfm_depth_ros.engines.tensorrt.plan_cache import PlanCache
-from sfm_depth_ros.engines.tensorrt.plan_file import PlanKey, StoredPlan
+from sfm_depth_ros.engines.tensorrt.plan_cache import PlanCache, PlanKey, StoredPlan
 from sfm_depth_ros.engines.tensorrt.refit import refit_engine
 from sfm_depth_ros.engines.tensorrt.runtime import TensorRt
 from sfm_depth_ros.errors import EngineError
+from sfm_depth_ros.storage import write_whole
 
 PRECISIONS = ("fp32", "fp16", "int8")
 Shape = tuple[int, int, int, int]
@@ -139,7 +139,7 @@ class PlanSource:
 
     def kernel_file(self, network: NetworkGraph) -> Path:
         """Where TensorRT-RTX may keep the kernels that it compiles for a network's plan."""
-        return self._cache.path(self.key(network)).with_suffix(".kernels")
+        return self._cache.path(self.key(network)).with_name("kernels")
 
     def _build(self, network: NetworkGraph, progress: Progress | None) -> StoredPlan:
         _logger.info(
@@ -158,9 +158,7 @@ class PlanSource:
         built = build_plan(self._runtime, request, progress, known)
         if built.timing_cache and built.timing_cache != known:
             with contextlib.suppress(OSError):  # it only saves time
-                aside = timing_file.with_suffix(".timing-writing")
-                aside.write_bytes(built.timing_cache)
-                aside.replace(timing_file)
+                write_whole(timing_file, built.timing_cache)
         _logger.info("the plan is built: %.1f MB in %.1f s", len(built.plan) / 1e6, built.seconds)
         return StoredPlan(built.plan, network.weights)
 
@@ -180,4 +178,4 @@ class PlanSource:
     def _timing_file(self) -> Path:
         identity = f"{self._runtime} {self._device} {self._cuda.version}"
         digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
-        return self._cache.folder / f"{digest}.timing"
+        return self._cache.folder / f".{digest}.timing"

@@ -153,7 +153,7 @@ def test_another_driver_or_version_rebuilds_with_one_line(
     lines = [record.message for record in caplog.records if "is rebuilt" in record.message]
     assert len(lines) == 1
     assert "driver 13.0 instead of 12.8" in lines[0]
-    assert len(list(machine.cache.folder.glob("*.plan"))) == 1, "the new one takes its place"
+    assert len(list(machine.cache.folder.glob("*/plan"))) == 1, "the new one takes its place"
 
 
 def test_the_timing_cache_grows_and_a_damaged_one_is_begun_again(

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -15,9 +16,7 @@ from pathlib import Path
 import pytest
 from engines.tensorrt.plan_worker import KEY
 
-from sfm_depth_ros.engines.tensorrt import plan_cache
-from sfm_depth_ros.engines.tensorrt.plan_cache import PlanCache, default_plan_folder
-from sfm_depth_ros.engines.tensorrt.plan_file import PlanKey, StoredPlan
+from sfm_depth_ros.engines.tensorrt.plan_cache import PlanCache, PlanKey, StoredPlan
 from sfm_depth_ros.errors import EngineError
 
 WORKER = Path(__file__).with_name("plan_worker.py")
@@ -98,12 +97,22 @@ def test_a_killed_build_holds_nobody_up(cache: PlanCache) -> None:
 
 def test_what_a_killed_writer_left_is_removed(cache: PlanCache) -> None:
     cache.folder.mkdir(parents=True)
-    (cache.folder / "0123.writing").write_bytes(b"half a pl")
-    (cache.folder / "4567.lock").touch()
+    aside = cache.path(KEY).with_name(".plan.writing")
+    aside.parent.mkdir()
+    aside.write_bytes(b"half a pl")
+    (cache.folder / ".locks").mkdir()
+    (cache.folder / ".locks" / "4567").touch()
+    assert cache.size_bytes() > 0
     cache.open(KEY, Builder(), content)
-    assert sorted(file.suffix for file in cache.folder.iterdir()) == [".lock", ".lock", ".plan"]
-    cache.open(replace(KEY, graph="other"), Builder(), content)
-    assert not list(cache.folder.glob("0123.*")) and not list(cache.folder.glob("4567.*"))
+    assert sorted(file.name for file in aside.parent.iterdir()) == ["plan"]
+    assert [file.name for file in (cache.folder / ".locks").iterdir()] == [KEY.slot]
+
+
+def test_plans_of_an_older_layout_leave_when_room_is_needed(tmp_path: Path) -> None:
+    (tmp_path / "0123.plan").write_bytes(bytes(30_000))
+    cache = PlanCache(tmp_path, limit_bytes=25_000)
+    cache.open(KEY, Builder(), content)
+    assert [path.name for path in tmp_path.iterdir() if path.name != ".locks"] == [KEY.slot]
 
 
 def test_a_real_plan_is_kept_between_processes(cache: PlanCache) -> None:
@@ -160,7 +169,7 @@ def test_another_version_takes_the_place_of_the_plan(
     assert cache.open(other, builder, content) == b"new"
     assert builder.builds == 1
     assert not cache.holds(KEY)
-    assert len(list(cache.folder.glob("*.plan"))) == 1
+    assert len(list(cache.folder.glob("*/plan"))) == 1
 
 
 @pytest.mark.parametrize(
@@ -219,7 +228,7 @@ def test_the_one_used_longest_ago_goes_first(tmp_path: Path) -> None:
     for index, key in enumerate(keys[:2]):
         cache.open(key, Builder(bytes(10_000)), content)
         age = time.time() - 100 + index
-        plan_cache.os.utime(cache.path(key), (age, age))
+        os.utime(cache.path(key).parent, (age, age))
     cache.open(keys[0], Builder(), content)  # used: the other one is now the older
     cache.open(keys[2], Builder(bytes(10_000)), content)
     assert [cache.holds(key) for key in keys] == [True, False, True, False]
@@ -242,4 +251,4 @@ def test_where_nothing_can_be_written_plans_are_built_every_time(
 
 def test_the_users_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    assert default_plan_folder() == Path("/somewhere/sfm_depth_ros/plans")
+    assert PlanCache().folder == Path("/somewhere/sfm_depth_ros/plans")
