@@ -50,9 +50,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the network's image; default: any, and for tensorrt the check frames'",
     )
     parser.add_argument(
-        "--joint", action="store_true", help="both networks in one graph, joint.onnx (onnx alone)"
-    )
-    parser.add_argument(
         "--capability",
         type=_capability,
         action="append",
@@ -75,8 +72,6 @@ def run(options: argparse.Namespace) -> int:
     from sfm_depth_ros.model_folder.folder import read_model_folder
 
     folder = read_model_folder(options.model)
-    if options.joint and options.engine != "onnx":
-        raise EngineError("--joint is for --engine onnx alone")
     if not options.batch and options.engine == "tensorrt":
         raise EngineError("--batch dynamic: a TensorRT plan is built for one batch; give a number")
     if options.precision == "int8":
@@ -84,8 +79,7 @@ def run(options: argparse.Namespace) -> int:
     form = GraphForm(options.precision, options.batch, options.size)
     for network in NETWORKS:
         print(f"{network} {_agreement(folder, network, form, options.engine)}")
-    write = _write_joint if options.joint else WRITERS[options.engine]
-    return _said(write(folder, form, options))
+    return _said(WRITERS[options.engine](folder, form, options))
 
 
 def _said(paths: list[Path]) -> int:
@@ -119,17 +113,6 @@ def _write_onnx(folder: ModelFolder, form: GraphForm, options: argparse.Namespac
     for network, path in zip(NETWORKS, paths, strict=True):
         write_whole(path, model_graph(folder, network, form))
     return paths
-
-
-def _write_joint(folder: ModelFolder, form: GraphForm, options: argparse.Namespace) -> list[Path]:
-    from sfm_depth_ros.engines.graphs.joint import join_graphs
-    from sfm_depth_ros.engines.model_graph import model_graph
-    from sfm_depth_ros.engines.verification import check_shape
-
-    path: Path = options.out / "joint.onnx"
-    graphs = [model_graph(folder, network, form) for network in NETWORKS]
-    write_whole(path, join_graphs(graphs[0], graphs[1], check_shape(folder, "pose")[1]))
-    return [path]
 
 
 def _write_openvino(

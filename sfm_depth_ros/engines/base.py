@@ -88,8 +88,13 @@ def run(engine: Engine, image: np.ndarray) -> np.ndarray:
     if takes_bytes(engine):
         answer: np.ndarray = engine.infer_bytes(image)  # type: ignore[attr-defined]
         return answer
-    planes = image.transpose(0, 3, 1, 2).reshape(1, -1, *image.shape[1:3])
-    return engine.infer(planes * np.float32(1 / 255))
+    return engine.infer(floats_of(image))
+
+
+def floats_of(images: np.ndarray) -> np.ndarray:
+    """Network's input ``(1, 3 N, H, W)`` float32 in [0, 1] of ``(N, H, W, 3)`` uint8."""
+    planes = images.transpose(0, 3, 1, 2).reshape(1, -1, *images.shape[1:3])
+    return planes * np.float32(1 / 255)
 
 
 def takes_bytes(engine: Engine) -> bool:

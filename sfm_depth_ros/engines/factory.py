@@ -26,7 +26,6 @@ from sfm_depth_ros.engines.calibration import find_calibration
 from sfm_depth_ros.engines.choice import Candidate, Checked, Choice
 from sfm_depth_ros.engines.choice_cache import default_cache_file, processor_name
 from sfm_depth_ros.engines.fallback import FallbackEngine
-from sfm_depth_ros.engines.graphs.input import InputLayout
 from sfm_depth_ros.engines.onnxruntime_engine import OnnxRuntimeEngine
 from sfm_depth_ros.engines.openvino_engine import OpenVinoEngine
 from sfm_depth_ros.engines.tensorrt.builder import Progress
@@ -228,9 +227,8 @@ def _plan(request: EngineRequest, progress: Progress) -> Engine:
 
 def _fed_bytes(engine: TensorRtEngine) -> TensorRtEngine:
     """The engine, ready for images as bytes; where it cannot take them, floats serve as well."""
-    height, width = engine.input_shape[2:]
     try:
-        engine.take_bytes(InputLayout.identity((height, width)))
+        engine.take_bytes()
     except SfmDepthError as error:
         _logger.info("tensorrt is handed images as floats, not as bytes: %s", error)
     return engine

@@ -42,7 +42,7 @@ class FakeEngine:
                 return depth[None] * np.float32(self._factor)
         return np.ones((1, 1, *self.input_shape[2:]), np.float32)
 
-    def take_bytes(self, layout: object) -> None:
+    def take_bytes(self) -> None:
         raise EngineError("this GPU takes no bytes")
 
     def close(self) -> None:

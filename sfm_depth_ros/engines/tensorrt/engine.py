@@ -12,15 +12,13 @@ from typing import Any
 import numpy as np
 
 from sfm_depth_ros.engines.base import EngineRequest, closed
-from sfm_depth_ros.engines.graphs.input import InputLayout
 from sfm_depth_ros.engines.tensorrt.builder import BuildStoppedError, Progress
 from sfm_depth_ros.engines.tensorrt.cuda_driver import CudaDriver, load_cuda
-from sfm_depth_ros.engines.tensorrt.front import BytesFront, input_network
 from sfm_depth_ros.engines.tensorrt.plan import NetworkGraph, PlanSource, prepare_graph
 from sfm_depth_ros.engines.tensorrt.plan_cache import PlanCache
 from sfm_depth_ros.engines.tensorrt.refit import refit_engine
 from sfm_depth_ros.engines.tensorrt.runtime import TensorRt, load_tensorrt
-from sfm_depth_ros.engines.tensorrt.session import TensorRtSession
+from sfm_depth_ros.engines.tensorrt.session import TensorRtSession, bytes_network
 from sfm_depth_ros.engines.verification import RelativeError, check_shape, verify_engine
 from sfm_depth_ros.errors import EngineError, SfmDepthError
 from sfm_depth_ros.model_folder.folder import ModelFolder
@@ -71,7 +69,7 @@ class TensorRtEngine:
         self._lock = threading.Lock()  # the frame that runs against the exchange of sessions
         self._engine: Any = None
         self._session: TensorRtSession | None = None
-        self._front: BytesFront | None = None
+        self._front: Any = None  # engine from bytes to the network's image
         self._spare: tuple[Any, dict[str, np.ndarray]] | None = None
         self._request = request
         self._graph = prepare_graph(request, self._shapes(request.folder))
@@ -84,28 +82,18 @@ class TensorRtEngine:
                 raise closed(self)
             return self._session.infer(image)
 
-    def take_bytes(self, layout: InputLayout) -> None:
-        """Be ready for the camera's bytes: cut, scale and normalise on the GPU.
-
-        Args:
-            layout: From the camera's image to the network's, which has ``input_shape``.
+    def take_bytes(self) -> None:
+        """Accept images as bytes too: the GPU converts them to floats.
 
         Raises:
-            EngineError: The GPU makes another image of bytes than it should.
-            ValueError: The layout leads to another size.
+            EngineError: The GPU computes a wrong image.
         """
-        if layout.network_hw != self.input_shape[2:]:
-            raise ValueError(
-                f"tensorrt: expected a layout to {self.input_shape[2:]}, got {layout.network_hw}"
-            )
         source = PlanSource(self._runtime, self._cuda, self._cache, refittable=False)
-        images = self.input_shape[1] // 3
-        engine = source.open(input_network(layout, images))
+        front = source.open(bytes_network(self.input_shape))
         with self._lock:
             if self._session is None:
                 raise closed(self)
-            front = BytesFront(engine, layout, images)
-            front.attach(self._session)
+            self._session.take_bytes(front)
             self._front = front
 
     @property
@@ -114,11 +102,11 @@ class TensorRtEngine:
         return self._front is not None
 
     def infer_bytes(self, images: np.ndarray) -> np.ndarray:
-        """Run the network on the camera's bytes, after :meth:`take_bytes`.
+        """Run the network on bytes, after :meth:`take_bytes`.
 
         Args:
-            images: ``(N, H, W, 3)`` uint8 RGB as the camera sends them, in temporal order: one
-                for depth, the pair (or three) for pose.
+            images: ``(N, H, W, 3)`` uint8 RGB of the network's size, in temporal order: one for
+                depth, the pair (or three) for pose.
 
         Returns:
             As ``infer``.
@@ -207,7 +195,7 @@ class TensorRtEngine:
                 session.close()
                 session = self._new_session(engine, graph, 0)
             if self._front is not None:
-                self._front.attach(session)
+                session.take_bytes(self._front)
         except BaseException:
             session.close()
             raise

@@ -19,13 +19,12 @@ import pytest
 from engines.stand_in_cuda import StandInCuda
 from engines.stand_in_tensorrt import Faults, stand_in_tensorrt, stand_in_tensorrt_rtx
 
-from sfm_depth_ros.engines.base import EngineRequest
+from sfm_depth_ros.engines.base import EngineRequest, floats_of
 from sfm_depth_ros.engines.factory import create_engine
-from sfm_depth_ros.engines.graphs.input import InputLayout, shrink
 from sfm_depth_ros.engines.onnxruntime_engine import OnnxRuntimeEngine
 from sfm_depth_ros.engines.tensorrt import cuda_driver
 from sfm_depth_ros.engines.tensorrt import engine as tensorrt_engine
-from sfm_depth_ros.engines.tensorrt import front as tensorrt_front
+from sfm_depth_ros.engines.tensorrt import session as tensorrt_session
 from sfm_depth_ros.engines.tensorrt.builder import BuildStoppedError
 from sfm_depth_ros.engines.tensorrt.cuda_driver import CudaDriver
 from sfm_depth_ros.engines.tensorrt.engine import TensorRtEngine
@@ -331,7 +330,7 @@ def test_tensorrt_rtx_records_by_itself_and_keeps_its_kernels(
     )
     assert machine.library.calls["cuStreamBeginCapture_v2"] == 0
     assert not list(machine.cache.folder.glob("*.timing")), "it measures nothing"
-    (kernels,) = machine.cache.folder.glob("*.kernels")
+    (kernels,) = machine.cache.folder.glob("*/kernels")
     assert kernels.read_bytes() == b"kernels"
     assert set(machine.faults.kernels_loaded) == {True}
     kernels.write_bytes(b"of another GPU")
@@ -346,12 +345,9 @@ def test_a_gpu_that_tensorrt_rtx_does_not_know(machine: Machine, tiny_model: Mod
         machine.engine(tiny_model)
 
 
-LAYOUT = InputLayout((72, 200), (4, 0, 196, 72), (36, 96), 4)  # to 96x32
-
-
 @pytest.mark.parametrize("is_rtx", [False, True])
 @pytest.mark.parametrize(("kind", "images"), [("depth", 1), ("pose", 2)])
-def test_the_cameras_bytes_are_scaled_on_the_gpu(
+def test_bytes_become_floats_on_the_gpu(
     machine: Machine,
     tiny_model: ModelFolder,
     other_model: ModelFolder,
@@ -361,48 +357,49 @@ def test_the_cameras_bytes_are_scaled_on_the_gpu(
 ) -> None:
     machine.is_rtx = is_rtx
     engine = machine.engine(tiny_model, kind, shape=(1, 3 * images, 32, 96))
-    engine.take_bytes(LAYOUT)
+    engine.take_bytes()
     rng = np.random.default_rng(3)
     for model in (tiny_model, other_model):
         if model is other_model:
             assert engine.refit(model), "the bytes go on with the new weights"
         for _ in range(2):
-            picture = rng.integers(0, 256, (images, 72, 200, 3), dtype=np.uint8)
-            small = shrink(LAYOUT, picture)
+            picture = rng.integers(0, 256, (images, 32, 96, 3), dtype=np.uint8)
+            small = floats_of(picture)
             expected = reference(model, kind, small)
             found = engine.infer_bytes(picture)
             np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
             np.testing.assert_allclose(engine.infer(small), expected, rtol=1e-4, atol=1e-6)
-    assert machine.faults.builds == [True, False], "one for the network, one for the way to it"
+    assert machine.faults.builds == [True, False], "one for the network, one for the bytes"
     engine.close()
     assert not machine.library.memory
 
 
 def test_what_bytes_need(machine: Machine, tiny_model: ModelFolder) -> None:
     engine = machine.engine(tiny_model, shape=(1, 3, 32, 96))
-    picture = np.zeros((1, 72, 200, 3), np.uint8)
+    picture = np.zeros((1, 32, 96, 3), np.uint8)
     with pytest.raises(ValueError, match="expected take_bytes before"):
         engine.infer_bytes(picture)
-    with pytest.raises(ValueError, match=r"expected a layout to \(32, 96\), got \(64, 96\)"):
-        engine.take_bytes(InputLayout.identity((64, 96)))
-    engine.take_bytes(LAYOUT)
-    with pytest.raises(ValueError, match=r"expected uint8 \(1, 72, 200, 3\), got float32"):
+    engine.take_bytes()
+    with pytest.raises(ValueError, match=r"expected uint8 \(1, 32, 96, 3\), got float32"):
         engine.infer_bytes(picture.astype(np.float32))
+    with pytest.raises(ValueError, match=r"got uint8 \(1, 72, 200, 3\)"):
+        engine.infer_bytes(np.zeros((1, 72, 200, 3), np.uint8))
     engine.close()
     with pytest.raises(EngineError, match="was closed"):
         engine.infer_bytes(picture)
     with pytest.raises(EngineError, match="was closed"):
-        engine.take_bytes(LAYOUT)
+        engine.take_bytes()
 
 
-def test_an_image_that_the_gpu_scales_wrongly_is_refused(
+def test_an_image_that_the_gpu_converts_wrongly_is_refused(
     machine: Machine, tiny_model: ModelFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = machine.engine(tiny_model, shape=(1, 3, 32, 96))
-    shifted = InputLayout((72, 200), (8, 0, 200, 72), (36, 96), 4)
-    monkeypatch.setattr(tensorrt_front, "shrink", lambda layout, image: shrink(shifted, image))
-    with pytest.raises(EngineError, match="scales the camera's image wrongly"):
-        engine.take_bytes(LAYOUT)
+    monkeypatch.setattr(
+        tensorrt_session, "floats_of", lambda image: floats_of(np.roll(image, 1, axis=2))
+    )
+    with pytest.raises(EngineError, match="converts bytes wrongly"):
+        engine.take_bytes()
     engine.infer(np.zeros((1, 3, 32, 96), np.float32))
 
 

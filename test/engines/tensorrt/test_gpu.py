@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sfm_depth_ros.engines.base import EngineRequest
-from sfm_depth_ros.engines.graphs.input import InputLayout, shrink
+from sfm_depth_ros.engines.base import EngineRequest, floats_of
 from sfm_depth_ros.engines.onnxruntime_engine import OnnxRuntimeEngine
 from sfm_depth_ros.engines.tensorrt.cuda_driver import CudaDriver, load_cuda
 from sfm_depth_ros.engines.tensorrt.engine import TensorRtEngine
@@ -52,15 +51,12 @@ def test_answers_refits_and_takes_bytes(
     shape = (1, channels, 64, 96)
     request = EngineRequest(tiny_model, kind, shape, precision)
     engine = TensorRtEngine(request, cuda=cuda, cache=PlanCache(tmp_path))
-    layout = InputLayout((150, 200), (4, 6, 196, 150), (72, 96), 8)
-    engine.take_bytes(layout)
-    picture = np.random.default_rng(0).integers(
-        0, 256, (channels // 3, 150, 200, 3), dtype=np.uint8
-    )
+    engine.take_bytes()
+    picture = np.random.default_rng(0).integers(0, 256, (channels // 3, 64, 96, 3), dtype=np.uint8)
     for model in (tiny_model, other_model):
         if model is other_model and not engine.refit(model):
             pytest.skip("this TensorRT does not refit here; it answered rightly before")
-        image = shrink(layout, picture)
+        image = floats_of(picture)
         expected = OnnxRuntimeEngine(EngineRequest(model, kind, shape)).infer(image)
         tolerance = TOLERANCES[precision] * np.abs(expected).max()
         np.testing.assert_allclose(engine.infer(image), expected, atol=tolerance)
