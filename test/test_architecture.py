@@ -65,8 +65,7 @@ NEEDS_TORCH = (
     "geometry.depth", "geometry.pinhole", "geometry.se3", "geometry.splatting", "geometry.stereo",
     "geometry.warping", "losses", "networks", "world", "snippets.batch", "snippets.augmentation",
     "snippets.rotations", "snippets.zoom", "snippets.cache_columns", "snippets.snippet_cache",
-    "training", "engines.graphs.export", "engines.graphs.export_translations",
-    "engines.torch_engine", "engines.torch_cuda_graph", "model_folder.loading",
+    "training", "engines.graphs.export", "engines.torch_engine", "model_folder.loading",
     "model_folder.saving", "ros.trainer_node", "cli.benchmarks",
 )  # fmt: skip
 TORCH_FREE = ("training.online.status",)

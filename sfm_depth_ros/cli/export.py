@@ -15,7 +15,7 @@ from sfm_depth_ros.errors import EngineError, MissingDependencyError
 from sfm_depth_ros.storage import write_whole
 
 if TYPE_CHECKING:
-    from sfm_depth_ros.engines.model_graph import GraphForm
+    from sfm_depth_ros.engines.exported_graph import GraphForm
     from sfm_depth_ros.model_folder.folder import ModelFolder
 
 NETWORKS = ("depth", "pose")
@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Read the model, which checks every hash; check both graphs, then write them."""
-    from sfm_depth_ros.engines.model_graph import GraphForm
+    from sfm_depth_ros.engines.exported_graph import GraphForm
     from sfm_depth_ros.model_folder.folder import read_model_folder
 
     folder = read_model_folder(options.model)
@@ -90,8 +90,7 @@ def _said(paths: list[Path]) -> int:
 
 def _agreement(folder: ModelFolder, network: str, form: GraphForm, engine: str) -> str:
     """Compare with the check frames, and say by how much the graph differs."""
-    from sfm_depth_ros.engines.model_graph import check_graph
-    from sfm_depth_ros.engines.openvino_files import check_openvino_graph
+    from sfm_depth_ros.engines.exported_graph import check_graph, check_openvino_graph
 
     check = check_openvino_graph if engine == "openvino" else check_graph
     try:
@@ -107,7 +106,7 @@ def _agreement(folder: ModelFolder, network: str, form: GraphForm, engine: str) 
 
 
 def _write_onnx(folder: ModelFolder, form: GraphForm, options: argparse.Namespace) -> list[Path]:
-    from sfm_depth_ros.engines.model_graph import model_graph
+    from sfm_depth_ros.engines.exported_graph import model_graph
 
     paths = [options.out / f"{network}.onnx" for network in NETWORKS]
     for network, path in zip(NETWORKS, paths, strict=True):
@@ -118,7 +117,7 @@ def _write_onnx(folder: ModelFolder, form: GraphForm, options: argparse.Namespac
 def _write_openvino(
     folder: ModelFolder, form: GraphForm, options: argparse.Namespace
 ) -> list[Path]:
-    from sfm_depth_ros.engines.openvino_files import save_openvino_graph
+    from sfm_depth_ros.engines.exported_graph import save_openvino_graph
 
     options.out.mkdir(parents=True, exist_ok=True)
     return [
@@ -134,7 +133,7 @@ def _write_tensorrt(
     """Build plans for one shape; without a GPU by TensorRT-RTX, for the named capabilities."""
     from dataclasses import replace
 
-    from sfm_depth_ros.engines.model_graph import model_graph
+    from sfm_depth_ros.engines.exported_graph import model_graph
     from sfm_depth_ros.engines.tensorrt.builder import PlanRequest, build_plan
     from sfm_depth_ros.engines.tensorrt.runtime import load_tensorrt
     from sfm_depth_ros.engines.verification import check_shape

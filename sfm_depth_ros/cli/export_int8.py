@@ -41,8 +41,7 @@ def write_int8(folder: ModelFolder, options: argparse.Namespace) -> list[Path]:
         ConfigError: No bag is given, or the engine has no int8 here.
         EngineError: int8 changes the answers too much, and nobody insists.
     """
-    from sfm_depth_ros.engines.calibration import find_calibration
-    from sfm_depth_ros.engines.quantisation import calibrate, quantised_graph
+    from sfm_depth_ros.engines.quantisation import calibrate, find_calibration, quantised_graph
 
     if options.calibrate is None:
         raise ConfigError(

@@ -22,12 +22,17 @@ from typing import Any
 
 from sfm_depth_ros.engines.background_build import BackgroundBuild, InterimEngine
 from sfm_depth_ros.engines.base import NETWORKS, Engine, EngineRequest, input_channels
-from sfm_depth_ros.engines.calibration import find_calibration
-from sfm_depth_ros.engines.choice import Candidate, Checked, Choice
-from sfm_depth_ros.engines.choice_cache import default_cache_file, processor_name
+from sfm_depth_ros.engines.choice import (
+    Candidate,
+    Checked,
+    Choice,
+    default_cache_file,
+    processor_name,
+)
 from sfm_depth_ros.engines.fallback import FallbackEngine
 from sfm_depth_ros.engines.onnxruntime_engine import OnnxRuntimeEngine
 from sfm_depth_ros.engines.openvino_engine import OpenVinoEngine
+from sfm_depth_ros.engines.quantisation import find_calibration
 from sfm_depth_ros.engines.tensorrt.builder import Progress
 from sfm_depth_ros.engines.tensorrt.cuda_driver import load_cuda
 from sfm_depth_ros.engines.tensorrt.engine import TensorRtEngine

@@ -9,24 +9,83 @@ sees raw pixels, and of the others every step is a step in depth.
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import logging
 import shlex
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sfm_depth_ros.engines.base import EngineRequest
-from sfm_depth_ros.engines.calibration import Calibration, find_calibration, keep_calibration
 from sfm_depth_ros.engines.verification import RelativeError, relative_error
 from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.model_folder.folder import ModelFolder
 from sfm_depth_ros.optional import require
+from sfm_depth_ros.storage import cache_directory, write_whole
 
 ACCEPTED_P99 = 0.1  # relative error of int8 on unseen frames beyond which it must be insisted on
 MIN_FRAMES = 4
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What the frames showed."""
+
+    # Smallest and largest value by name of a tensor in the graph
+    ranges: Mapping[str, tuple[float, float]]
+    frames: int  # How many frames were looked at
+    model_id: str  # Model whose weights they were looked at with
+
+
+def calibration_file(folder: ModelFolder, network: str, directory: Path | None = None) -> Path:
+    """Where the ranges of a model's architecture are kept."""
+    config = folder.depth_config if network == "depth" else folder.pose_config
+    architecture = json.dumps(asdict(config), sort_keys=True)
+    digest = hashlib.sha256(architecture.encode()).hexdigest()[:12]
+    return (directory or cache_directory() / "calibration") / f"{network}-{digest}.json"
+
+
+def find_calibration(
+    folder: ModelFolder, network: str, directory: Path | None = None
+) -> Calibration | None:
+    """Ranges for a model's architecture; None where none were kept, or they cannot be read."""
+    file = calibration_file(folder, network, directory)
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        ranges = {
+            name: (float(low), float(high)) for name, (low, high) in content["ranges"].items()
+        }
+        return Calibration(ranges, int(content["frames"]), str(content["model_id"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        _logger.warning(
+            "%s is ignored, for it cannot be read (%s: %s); calibrate again",
+            file,
+            type(error).__name__,
+            error,
+        )
+        return None
+
+
+def keep_calibration(
+    folder: ModelFolder, network: str, calibration: Calibration, directory: Path | None = None
+) -> Path:
+    """Write the ranges for this architecture, atomically.
+
+    Raises:
+        OSError: The cache cannot be written.
+    """
+    file = calibration_file(folder, network, directory)
+    write_whole(file, json.dumps(asdict(calibration), indent=1))
+    return file
 
 
 def calibrate(

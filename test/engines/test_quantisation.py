@@ -11,13 +11,15 @@ import pytest
 
 from sfm_depth_ros.engines import quantisation
 from sfm_depth_ros.engines.base import EngineRequest
-from sfm_depth_ros.engines.calibration import (
+from sfm_depth_ros.engines.factory import create_engine
+from sfm_depth_ros.engines.quantisation import (
     Calibration,
+    calibrate,
     calibration_file,
     find_calibration,
+    quantised_graph,
+    value_ranges,
 )
-from sfm_depth_ros.engines.factory import create_engine
-from sfm_depth_ros.engines.quantisation import calibrate, quantised_graph, value_ranges
 from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.model_folder.folder import ModelFolder
 from sfm_depth_ros.storage import cache_directory

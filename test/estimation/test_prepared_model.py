@@ -117,7 +117,7 @@ def test_a_gpu_that_fails_is_followed_by_an_engine_that_takes_floats(
 def test_where_bytes_cannot_be_taken_floats_are(
     faults: Faults, tiny_model: ModelFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(engine: Engine, layout: object) -> None:
+    def refuse(engine: Engine) -> None:
         raise EngineError("the GPU is out of memory")
 
     monkeypatch.setattr(tensorrt_engine.TensorRtEngine, "take_bytes", refuse)

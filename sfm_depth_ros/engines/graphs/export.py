@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from sfm_depth_ros.engines.base import NETWORKS
 from sfm_depth_ros.engines.graphs.agreement import check_agreement
 from sfm_depth_ros.engines.graphs.constants import fold_constants, parse_graph
-from sfm_depth_ros.engines.graphs.export_translations import translations
 from sfm_depth_ros.engines.graphs.names import (
     FOLDED_NORMS,
     PREFIX,
@@ -192,3 +191,35 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+def translations() -> dict[Any, Callable[..., Any]]:
+    """The exporter's ``custom_translation_table``."""
+    onnx, op = require("onnx"), require("onnxscript").opset18
+
+    def constant(values: Any) -> Any:
+        return op.Constant(value=onnx.numpy_helper.from_array(values))
+
+    def elu(x: Any, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0) -> Any:
+        if (scale, input_scale) != (1.0, 1.0):
+            raise NotImplementedError(f"ELU scaled by {scale} and {input_scale}")
+        return op.Elu(x, alpha=alpha)
+
+    def group_norm(
+        x: Any,
+        num_groups: int,
+        weight: Any,
+        bias: Any,
+        eps: float = 1e-5,
+        cudnn_enabled: bool = True,
+    ) -> Any:
+        # ONNX has an operation of this name, whose first version scaled by group.
+        grouped = op.Reshape(x, constant(np.array([0, num_groups, -1])))
+        one = constant(np.ones(num_groups, np.float32))
+        zero = constant(np.zeros(num_groups, np.float32))
+        normal = op.InstanceNormalization(grouped, one, zero, epsilon=eps)
+        axes = constant(np.array([1, 2]))
+        whole = op.Reshape(normal, op.Shape(x))
+        return op.Add(op.Mul(whole, op.Unsqueeze(weight, axes)), op.Unsqueeze(bias, axes))
+
+    return {torch.ops.aten.elu.default: elu, torch.ops.aten.group_norm.default: group_norm}

@@ -14,9 +14,13 @@ import numpy as np
 from sfm_depth_ros.engines.base import EngineRequest, closed
 from sfm_depth_ros.engines.tensorrt.builder import BuildStoppedError, Progress
 from sfm_depth_ros.engines.tensorrt.cuda_driver import CudaDriver, load_cuda
-from sfm_depth_ros.engines.tensorrt.plan import NetworkGraph, PlanSource, prepare_graph
+from sfm_depth_ros.engines.tensorrt.plan import (
+    NetworkGraph,
+    PlanSource,
+    prepare_graph,
+    refit_engine,
+)
 from sfm_depth_ros.engines.tensorrt.plan_cache import PlanCache
-from sfm_depth_ros.engines.tensorrt.refit import refit_engine
 from sfm_depth_ros.engines.tensorrt.runtime import TensorRt, load_tensorrt
 from sfm_depth_ros.engines.tensorrt.session import TensorRtSession, bytes_network
 from sfm_depth_ros.engines.verification import RelativeError, check_shape, verify_engine

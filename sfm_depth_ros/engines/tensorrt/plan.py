@@ -26,7 +26,6 @@ from sfm_depth_ros.engines.quantisation import int8_graph
 from sfm_depth_ros.engines.tensorrt.builder import PlanRequest, Progress, build_plan, failed
 from sfm_depth_ros.engines.tensorrt.cuda_driver import CudaDriver
 from sfm_depth_ros.engines.tensorrt.plan_cache import PlanCache, PlanKey, StoredPlan
-from sfm_depth_ros.engines.tensorrt.refit import refit_engine
 from sfm_depth_ros.engines.tensorrt.runtime import TensorRt
 from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.storage import write_whole
@@ -179,3 +178,60 @@ class PlanSource:
         identity = f"{self._runtime} {self._device} {self._cuda.version}"
         digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
         return self._cache.folder / f".{digest}.timing"
+
+
+def refit_engine(
+    runtime: TensorRt,
+    engine: Any,
+    before: dict[str, np.ndarray] | None,
+    after: dict[str, np.ndarray],
+) -> None:
+    """Replace the weights of an engine that nothing runs meanwhile.
+
+    Args:
+        runtime: TensorRT.
+        engine: Engine (``ICudaEngine``) of a refittable plan.
+        before: Weights that it has, by initialiser name, typed as in the graph; None = unknown,
+            so that all of them must be replaced.
+        after: Weights that it shall have.
+
+    Raises:
+        EngineError: A weight that changes cannot be replaced, or TensorRT fails; the engine may
+            then hold a mixture and must not be used.
+    """
+    runtime.log.take_errors()
+    refitter = runtime.module.Refitter(engine, runtime.log)
+    _check_names(refitter, before, after)
+    kept = {name: np.ascontiguousarray(values) for name, values in after.items()}
+    for name in refitter.get_all_weights():
+        if name in kept and not refitter.set_named_weights(name, _weights(runtime, kept[name])):
+            raise failed(runtime, f"refuses new values for {name}")
+    if missing := refitter.get_missing_weights():
+        raise EngineError(
+            f"{runtime} wants new values for {sorted(missing)} too, which the graph "
+            "does not have; the plan is built anew"
+        )
+    if not refitter.refit_cuda_engine():
+        raise failed(runtime, "failed to replace the weights")
+
+
+def _check_names(
+    refitter: Any, before: dict[str, np.ndarray] | None, after: dict[str, np.ndarray]
+) -> None:
+    changed = set(after)
+    if before is not None:
+        if before.keys() != after.keys():
+            raise EngineError(
+                "the new graph has other weights "
+                f"{sorted(before.keys() ^ after.keys())}; the plan is built anew"
+            )
+        changed = {
+            name for name, values in after.items() if not np.array_equal(values, before[name])
+        }
+    if lost := sorted(changed - set(refitter.get_all_weights())):
+        raise EngineError(f"the plan has no place for new values of {lost}; it is built anew")
+
+
+def _weights(runtime: TensorRt, values: np.ndarray) -> Any:
+    """TensorRT's view of an array, which must outlive it."""
+    return runtime.module.Weights(values)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sfm_depth_ros.engines.graphs.openvino_graph import speed_up_doubling
+from sfm_depth_ros.engines.openvino_engine import speed_up_doubling
 
 openvino = pytest.importorskip("openvino")
 

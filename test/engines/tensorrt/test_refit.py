@@ -12,7 +12,7 @@ import pytest
 from engines.stand_in_cuda import StandInCuda
 from engines.stand_in_tensorrt import Faults, stand_in_tensorrt
 
-from sfm_depth_ros.engines.tensorrt.refit import refit_engine
+from sfm_depth_ros.engines.tensorrt.plan import refit_engine
 from sfm_depth_ros.engines.tensorrt.runtime import TensorRt
 from sfm_depth_ros.errors import EngineError
 
