@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from sfm_depth_ros.config.objective import ObjectiveConfig
 from sfm_depth_ros.config.option import check_options, option
 from sfm_depth_ros.config.training import OnlineTrainingConfig
+from sfm_depth_ros.engine_table import ENGINES
 from sfm_depth_ros.errors import ConfigError
 
 
@@ -128,7 +129,7 @@ class DepthNodeConfig(NodeConfig):
     engine: str = option(
         "auto",
         "inference engine",
-        choices=("auto", "tensorrt", "openvino", "onnxruntime", "torch"),
+        choices=("auto", *ENGINES),
     )
     precision: str = option(
         "auto",

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from sfm_depth_ros.engines.base import Engine
 from sfm_depth_ros.engines.graphs.agreement import open_session
 from sfm_depth_ros.engines.graphs.constants import fix_input_shape, fold_constants, parse_graph
 from sfm_depth_ros.engines.graphs.precision import to_half
@@ -131,7 +132,7 @@ def check_openvino_graph(folder: ModelFolder, network: str, form: GraphForm) -> 
         return verify_engine(graph, folder, network)
 
 
-class _Graph:
+class _Graph(Engine):
     """A graph as an engine; a batch of several is filled with the same image."""
 
     name = "the exported graph"

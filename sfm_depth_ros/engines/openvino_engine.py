@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sfm_depth_ros.engines.base import EngineRequest, check_input, check_output, closed
+from sfm_depth_ros.engines.base import Engine, EngineRequest, check_input, check_output, closed
 from sfm_depth_ros.engines.quantisation import graph_of
 from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.optional import require
@@ -17,7 +17,7 @@ from sfm_depth_ros.optional import require
 PRECISIONS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 
 
-class OpenVinoEngine:
+class OpenVinoEngine(Engine):
     """A network in OpenVINO, fp32, bf16 or int8."""
 
     name = "openvino"

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sfm_depth_ros.engines.base import EngineRequest, check_input, check_output, closed
+from sfm_depth_ros.engines.base import Engine, EngineRequest, check_input, check_output, closed
 from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.model_folder.loading import load_network
 from sfm_depth_ros.networks.folding import fold_batch_norm
@@ -31,7 +31,7 @@ PRECISIONS: dict[str, dict[str, torch.dtype | None]] = {
 WARM_UP_RUNS = 3  # cuDNN chooses its kernels, the allocator finds its blocks
 
 
-class TorchEngine:
+class TorchEngine(Engine):
     """A network in torch; half precisions by autocast, which keeps what needs it in fp32.
 
     Args:

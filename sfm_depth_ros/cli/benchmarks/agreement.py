@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sfm_depth_ros.engine_table import ENGINES
 from sfm_depth_ros.engines.base import Engine, EngineRequest
-from sfm_depth_ros.engines.factory import ENGINES
+from sfm_depth_ros.engines.factory import build_engine
 from sfm_depth_ros.engines.verification import relative_error
 from sfm_depth_ros.errors import SfmDepthError
 
@@ -42,7 +43,7 @@ def measure_agreement(
     for network, images in inputs.items():
         _, channels, height, width = images.shape
         request = EngineRequest(folder, network, (1, channels, height, width), "fp32", threads)
-        expected = answers(ENGINES["torch"](request), images)
+        expected = answers(build_engine("torch", request), images)
         figures[network] = {
             f"{name} {precision}": _error(
                 name, replace(request, precision=precision), images, expected
@@ -81,7 +82,7 @@ def _error(
     name: str, request: EngineRequest, images: np.ndarray, expected: np.ndarray
 ) -> dict[str, Any]:
     try:
-        found = answers(ENGINES[name](request), images)
+        found = answers(build_engine(name, request), images)
     except SfmDepthError as error:
         return {"unavailable": str(error)}
     return asdict(relative_error(found, expected, request.network))

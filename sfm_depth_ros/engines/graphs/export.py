@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sfm_depth_ros.engines.base import NETWORKS
 from sfm_depth_ros.engines.graphs.agreement import check_agreement
 from sfm_depth_ros.engines.graphs.constants import fold_constants, parse_graph
 from sfm_depth_ros.engines.graphs.names import (
@@ -39,6 +38,7 @@ from sfm_depth_ros.optional import require
 
 OPSET = 18
 PRECISIONS = ("fp32", "fp16")
+OUTPUTS = {"depth": "depth", "pose": "motion"}  # name of the graph's output, by network
 DYNAMIC = 0  # a batch of any size
 
 
@@ -76,7 +76,7 @@ def export_onnx(network: nn.Module, kind: str, precision: str = "fp32", batch: i
         ModelError: The exporter lost or renamed a parameter, or a weight does not fit into fp16.
         EngineError: ONNX Runtime, where installed, answers something else than torch.
     """
-    if kind not in NETWORKS:
+    if kind not in OUTPUTS:
         raise ValueError(f"kind: expected 'depth' or 'pose', got {kind!r}")
     if precision not in PRECISIONS or batch < 0:
         raise ValueError(f"expected {PRECISIONS} and a batch >= 0, got {precision!r} and {batch}")
@@ -135,7 +135,7 @@ def _exported_graph(module: _Exported, kind: str, batch: int) -> Any:
             dynamic_shapes=(sizes,),
             opset_version=OPSET,
             input_names=["image"],
-            output_names=["depth" if kind == "depth" else "motion"],
+            output_names=[OUTPUTS[kind]],
             custom_translation_table=translations(),
             # The optimiser folds log_scale into an anonymous constant, which no update reaches.
             optimize=False,

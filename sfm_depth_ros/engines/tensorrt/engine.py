@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sfm_depth_ros.engines.base import EngineRequest, closed
+from sfm_depth_ros.engines.base import Engine, EngineRequest, closed
 from sfm_depth_ros.engines.tensorrt.builder import BuildStoppedError, Progress
 from sfm_depth_ros.engines.tensorrt.cuda_driver import CudaDriver, load_cuda
 from sfm_depth_ros.engines.tensorrt.plan import (
@@ -23,15 +23,15 @@ from sfm_depth_ros.engines.tensorrt.plan import (
 from sfm_depth_ros.engines.tensorrt.plan_cache import PlanCache
 from sfm_depth_ros.engines.tensorrt.runtime import TensorRt, load_tensorrt
 from sfm_depth_ros.engines.tensorrt.session import TensorRtSession, bytes_network
-from sfm_depth_ros.engines.verification import RelativeError, check_shape, verify_engine
+from sfm_depth_ros.engines.verification import check_shape, verify_engine
 from sfm_depth_ros.errors import EngineError, SfmDepthError
 from sfm_depth_ros.model_folder.folder import ModelFolder
 
 _logger = logging.getLogger(__name__)
 
 
-class TensorRtEngine:
-    """A network in TensorRT, fp32, fp16 or int8; follows ``Engine``.
+class TensorRtEngine(Engine):
+    """A network in TensorRT, fp32, fp16 or int8.
 
     It has passed the model's check frames when it is there. A refittable plan is tried first; it
     is dropped for a plain one where TensorRT cannot build it or it answers something else.
@@ -45,9 +45,6 @@ class TensorRtEngine:
     """
 
     name = "tensorrt"
-    checks_itself = True  # one plan serves the check frames' shape and the wanted one
-
-    error: RelativeError  # on the check frames, of the weights that serve
 
     def __init__(
         self,
@@ -97,7 +94,7 @@ class TensorRtEngine:
         with self._lock:
             if self._session is None:
                 raise closed(self)
-            self._session.take_bytes(front)
+            self._session.accept_bytes(front)
             self._front = front
 
     @property
@@ -199,7 +196,7 @@ class TensorRtEngine:
                 session.close()
                 session = self._new_session(engine, graph, 0)
             if self._front is not None:
-                session.take_bytes(self._front)
+                session.accept_bytes(self._front)
         except BaseException:
             session.close()
             raise

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sfm_depth_ros.engines.base import check_input, check_output, closed, floats_of
+from sfm_depth_ros.engines.base import Engine, check_input, check_output, closed, floats_of
 from sfm_depth_ros.engines.tensorrt.context import PlanContext, Releases
 from sfm_depth_ros.engines.tensorrt.cuda_driver import CudaDriver
 from sfm_depth_ros.engines.tensorrt.plan import NetworkGraph
@@ -26,7 +26,7 @@ BYTES_TOLERANCE = 1e-3  # of an image in [0, 1]; a quarter of a grey level
 _logger = logging.getLogger(__name__)
 
 
-class TensorRtSession:
+class TensorRtSession(Engine):
     """Follows :class:`~sfm_depth_ros.engines.base.Engine`.
 
     All buffers are allocated once. Where TensorRT does not record CUDA graphs by itself (RTX
@@ -86,7 +86,7 @@ class TensorRtSession:
         self._bytes[...] = images
         return self._answer(self._run_bytes)
 
-    def take_bytes(self, engine: Any) -> None:
+    def accept_bytes(self, engine: Any) -> None:
         """Accept bytes too: the GPU converts them to the network's image.
 
         Args:

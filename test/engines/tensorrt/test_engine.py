@@ -287,7 +287,7 @@ def test_errors_of_the_run_are_one_line(machine: Machine, tiny_model: ModelFolde
 def test_nan_is_refused(machine: Machine, tiny_model: ModelFolder) -> None:
     engine = machine.engine(tiny_model)
     machine.faults.answers_nan = True
-    with pytest.raises(EngineError, match="tensorrt answered NaN or infinity at fp32"):
+    with pytest.raises(EngineError, match="tensorrt computed NaN or infinity at fp32"):
         engine.infer(noise("depth"))
 
 
@@ -422,7 +422,7 @@ def test_asked_by_name_it_is_built_once_and_checked(
     assert installed.faults.builds == [True, False], "one for the network, one for the bytes"
     engine.close()
     installed.faults.answers_nan = True
-    with pytest.raises(EngineError, match="tensorrt answered NaN"):
+    with pytest.raises(EngineError, match="tensorrt computed NaN"):
         create_engine(tiny_model, "depth", (64, 96), "tensorrt", "fp16")
 
 
