@@ -113,7 +113,7 @@ def tree(tmp_path: Path) -> Path:
 def test_an_engine_is_added_by_one_file_and_one_row(
     tree: Path, tiny_model: ModelFolder, tmp_path: Path
 ) -> None:
-    asked = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", QUESTIONS, str(tree), str(tiny_model.path), str(tmp_path / "c")],
         cwd=tree,
         env={**os.environ, "PYTHONPATH": str(tree), "XDG_CACHE_HOME": str(tmp_path)},
@@ -122,8 +122,8 @@ def test_an_engine_is_added_by_one_file_and_one_row(
         timeout=300,
         check=False,
     )
-    assert asked.returncode == 0, asked.stderr
-    facts = json.loads(asked.stdout.splitlines()[-1])
+    assert process.returncode == 0, process.stderr
+    facts = json.loads(process.stdout.splitlines()[-1])
     assert facts["config"] == facts["command"] == facts["named"] == "toy"
     assert "auto, tensorrt, openvino, onnxruntime, torch, toy" in facts["refusal"]
     assert facts["launch"] == ["", "auto", "tensorrt", "openvino", "onnxruntime", "torch", "toy"]

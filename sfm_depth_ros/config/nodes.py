@@ -134,7 +134,7 @@ class DepthNodeConfig(NodeConfig):
     precision: str = option(
         "auto",
         "arithmetic of the engine; auto = the fastest that changes "
-        "the answers by 2 % at most (99th percentile, check frames)",
+        "the output by 2 % at most (99th percentile, check frames)",
         choices=("auto", "fp32", "bf16", "fp16", "int8"),
     )
     engine_threads: int = option(1, "CPU threads of the engine", minimum=1, maximum=256)

@@ -23,7 +23,7 @@ from sfm_depth_ros.optional import require
 
 @dataclass(frozen=True)
 class GraphForm:
-    """What the graph shall be like."""
+    """Form of an exported graph."""
 
     precision: str = "fp32"  # `"fp32"` or `"fp16"`
     batch: int = 1  # Images at a time; 0 = any number
@@ -37,7 +37,7 @@ def model_graph(folder: ModelFolder, network: str, form: GraphForm) -> bytes:
     Args:
         folder: The model.
         network: ``"depth"`` or ``"pose"``.
-        form: What it shall be like.
+        form: Precision, batch and size of the graph.
 
     Raises:
         ModelError: The graph is damaged, or its weights do not fit into the precision.
@@ -64,7 +64,7 @@ def check_graph(folder: ModelFolder, network: str, form: GraphForm) -> RelativeE
     """Compare such a graph with the model's check frames, in ONNX Runtime.
 
     Raises:
-        EngineError: It answers something else than torch did.
+        EngineError: Its output differs from torch's.
         MissingDependencyError: ONNX Runtime is not installed.
     """
     content = model_graph(folder, network, replace(form, size_hw=None))
@@ -101,8 +101,8 @@ def save_openvino_graph(
     Args:
         folder: The model.
         network: ``"depth"`` or ``"pose"``.
-        form: What the graph shall be like; at fp16 the weights are half, and whoever runs it
-            chooses the arithmetic.
+        form: Precision, batch and size of the graph; at fp16 the weights are half, the
+            arithmetic is chosen where it runs.
         out: Folder to write into.
 
     Raises:
@@ -120,7 +120,7 @@ def check_openvino_graph(folder: ModelFolder, network: str, form: GraphForm) -> 
     """Compare such files, read back by OpenVINO, with the model's check frames.
 
     Raises:
-        EngineError: They answer something else than torch did.
+        EngineError: Their output differs from torch's.
         MissingDependencyError: OpenVINO is not installed.
     """
     any_size = replace(form, size_hw=None)
@@ -151,4 +151,4 @@ class _Graph(Engine):
         return np.array(self._compute(np.repeat(image, self._batch, axis=0))[:1])
 
     def close(self) -> None:
-        """Nothing to free but what the collector frees."""
+        """Nothing to free: the collector does."""

@@ -41,7 +41,7 @@ _logger = logging.getLogger(__name__)
 
 
 def available_engines() -> dict[str, str]:
-    """Version of every engine's runtime, or why there is none; nothing is imported."""
+    """Version of every engine's runtime, or how to install one; nothing is imported."""
     return {name: _version(name) for name in ENGINES}
 
 
@@ -62,10 +62,10 @@ def create_engine(
         input_hw: Height and width of the image, multiples of 32.
         name: Engine, or ``"auto"``: the fastest of those that are installed and pass; should it
             fail while it runs, the next one takes over.
-        precision: ``"fp32"``, ``"bf16"``, ``"fp16"`` or ``"int8"``, never changed behind the
-            caller's back; or ``"auto"``: the fastest that passes.
+        precision: ``"fp32"``, ``"bf16"``, ``"fp16"`` or ``"int8"``, never changed silently; or
+            ``"auto"``: the fastest that passes.
         threads: CPU threads.
-        cache_file: Where ``auto`` remembers what it measured; None = in the user's cache.
+        cache_file: File of the latencies that ``auto`` measured; None = in the user's cache.
 
     Raises:
         EngineError: The named engine, or every one, is absent or does not pass.
@@ -83,7 +83,7 @@ def create_engine(
     checked = _checked(Candidate(name, precision), request)
     engine = checked.accepted(precision)
     _logger.info(
-        "engine %s as asked: %s; relative error p50 %.1e, p99 %.1e, max %.1e",
+        "engine %s as requested: %s; relative error p50 %.1e, p99 %.1e, max %.1e",
         name,
         request,
         checked.error.p50,
@@ -96,7 +96,7 @@ def create_engine(
 def engine_error(
     name: str, folder: ModelFolder, network: str, precision: str = "fp32", threads: int = 1
 ) -> RelativeError:
-    """How far an engine is from torch on the check frames, without judging it."""
+    """Error of an engine against torch on the check frames, without a verdict."""
     shape = check_shape(folder, network)
     engine = build_engine(name, EngineRequest(folder, network, shape, precision, threads))
     try:
@@ -181,10 +181,10 @@ def _serving(
 
 
 def _load_runtimes(candidates: Iterable[Candidate]) -> None:
-    """Import every runtime that may be needed later, while nobody waits for a frame.
+    """Import every runtime that may be needed later, before frames arrive.
 
-    An import holds the interpreter for as long as the library takes to load: beside frames, when
-    a new model wants another engine than the last, that would lose some.
+    An import holds the interpreter until the library is loaded: when a new model chooses another
+    engine than the last one did, that would lose frames.
     """
     for name in {one.name for one in candidates if not ENGINES[one.name].is_last_resort}:
         for module in filter(is_available, ENGINES[name].modules):

@@ -13,7 +13,7 @@ from sfm_depth_ros.engines.quantisation import graph_of
 from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.optional import require
 
-# What is computed in: of int8 graphs, all that is not quantised.
+# Arithmetic of the graph, in an int8 graph of the parts that are not quantised.
 PRECISIONS = {"fp32": "f32", "bf16": "bf16", "int8": "f32"}
 
 
@@ -66,7 +66,7 @@ class OpenVinoEngine(Engine):
 def _options(request: EngineRequest) -> dict[str, Any]:
     return {
         "PERFORMANCE_HINT": "LATENCY",
-        # Without the hint a CPU that has bf16 computes in bf16 unasked.
+        # Without the hint a CPU that has bf16 computes in bf16.
         "INFERENCE_PRECISION_HINT": PRECISIONS[request.precision],
         "NUM_STREAMS": 1,
         "INFERENCE_NUM_THREADS": request.threads,
@@ -88,7 +88,7 @@ def _check_precision(openvino: Any, compiled: Any, precision: str) -> None:
 def speed_up_doubling(model: Any) -> int:
     """Replace bilinear doubling of an image by nearest doubling and two averages of neighbours.
 
-    OpenVINO takes a fifth of the small network's time for the one interpolation at its end. With
+    The last interpolation takes a fifth of the small network's time in OpenVINO. With
     pixels at their centres, doubling bilinearly is doubling by the nearest pixel, then filtering
     with [1, 2, 1] / 4 along both axes, which is the average of two neighbours, twice; borders
     repeat, as interpolation clamps there.
@@ -97,7 +97,7 @@ def speed_up_doubling(model: Any) -> int:
         model: ``openvino.Model`` with a static shape; changed in place.
 
     Returns:
-        How many interpolations were replaced.
+        Number of interpolations that were replaced.
     """
     operations = require("openvino").opset13
     found = [node for node in model.get_ordered_ops() if _doubles_bilinearly(node)]
@@ -112,13 +112,13 @@ def speed_up_doubling(model: Any) -> int:
             coordinate_transformation_mode="asymmetric",
             nearest_mode="floor",
         )
-        answer = operations.pad(nearest, [0, 0, 1, 1], [0, 0, 1, 1], "edge")
+        averaged = operations.pad(nearest, [0, 0, 1, 1], [0, 0, 1, 1], "edge")
         for _ in range(2):
-            answer = operations.avg_pool(
-                answer, [1, 1], [0, 0], [0, 0], [2, 2], True, "floor", "explicit"
+            averaged = operations.avg_pool(
+                averaged, [1, 1], [0, 0], [0, 0], [2, 2], True, "floor", "explicit"
             )
-        answer.set_friendly_name(f"{node.get_friendly_name()}/averaged")
-        node.output(0).replace(answer.output(0))
+        averaged.set_friendly_name(f"{node.get_friendly_name()}/averaged")
+        node.output(0).replace(averaged.output(0))
     return len(found)
 
 

@@ -1,9 +1,9 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Inference by torch itself, on the CPU or a GPU: the reference that the others are compared with.
+"""Inference by torch, on the CPU or a GPU: the reference for the other engines.
 
-On the CPU eager and channels last; on a GPU one recorded CUDA graph, so that Python starts a
-single launch a frame.
+On the CPU eager and channels last; on a GPU one recorded CUDA graph, that is a single launch for
+each image.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sfm_depth_ros.model_folder.loading import load_network
 from sfm_depth_ros.networks.folding import fold_batch_norm
 from sfm_depth_ros.networks.memory_format import channels_last
 
-# By device: what autocast computes convolutions in; None = as the weights are.
+# By device: type of convolutions under autocast; None = type of the weights.
 PRECISIONS: dict[str, dict[str, torch.dtype | None]] = {
     "cpu": {"fp32": None, "bf16": torch.bfloat16},
     "cuda": {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16},
@@ -32,7 +32,7 @@ WARM_UP_RUNS = 3  # cuDNN chooses its kernels, the allocator finds its blocks
 
 
 class TorchEngine(Engine):
-    """A network in torch; half precisions by autocast, which keeps what needs it in fp32.
+    """A network in torch; half precisions by autocast, which keeps sensitive operations in fp32.
 
     Args:
         request: Model, network, shape, precision and threads.
@@ -64,7 +64,9 @@ class TorchEngine(Engine):
         """Run the network, see :class:`~sfm_depth_ros.engines.base.Engine`."""
         if self._run is None:
             raise closed(self)
-        checked = np.require(check_input(self, image), requirements="W")  # torch warns else
+        checked = np.require(
+            check_input(self, image), requirements="W"
+        )  # avoids torch's read-only warning
         try:
             output = self._run(checked)
         except RuntimeError as error:
@@ -84,8 +86,8 @@ class TorchEngine(Engine):
 
         def forward(image: Tensor) -> Tensor:
             with torch.autocast(kind, half, enabled=half is not None, cache_enabled=False):
-                answer = network.depth(image) if request.network == "depth" else network(image)
-            return answer.float()
+                output = network.depth(image) if request.network == "depth" else network(image)
+            return output.float()
 
         if kind == "cuda":
             return CudaGraph(forward, request.input_shape, self.device)
@@ -99,9 +101,9 @@ class TorchEngine(Engine):
 
 
 class _Threads:
-    """torch's number of threads, which is the process's: set by the first, reset by the last.
+    """Torch's process-wide number of threads: set by the first user, restored by the last.
 
-    Two networks run side by side; the number before would be lost if each restored what it found.
+    Two networks run at the same time: each restoring what it found would lose the original.
     """
 
     def __init__(self) -> None:
@@ -110,7 +112,7 @@ class _Threads:
 
     @contextlib.contextmanager
     def limited_to(self, count: int) -> Iterator[None]:
-        """Run with so many threads, and leave the rest of the process as it was."""
+        """Limit the threads, and restore the number afterwards."""
         with self._lock:
             if self._users == 0:
                 self._before = torch.get_num_threads()
@@ -136,10 +138,10 @@ def _failure(error: BaseException) -> str:
 
 
 class CudaGraph:
-    """Copies an image to the GPU, replays the graph, copies the answer back; one launch.
+    """A function of one image, recorded as a CUDA graph with its buffers on both sides.
 
     Args:
-        forward: Maps ``shape`` float32, channels last, to the answer, float32.
+        forward: Maps ``shape`` float32, channels last, to the output, float32.
         shape: ``(N, C, H, W)``.
         device: A CUDA device.
 
@@ -155,15 +157,15 @@ class CudaGraph:
         with torch.inference_mode(), torch.cuda.device(device):
             with torch.cuda.stream(self._stream):
                 for _ in range(WARM_UP_RUNS):
-                    answer = forward(self._image)
+                    output = forward(self._image)
             self._stream.synchronize()
             self._graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(self._graph, stream=self._stream):
-                answer = forward(self._image)
-        self._answer = answer
-        # Pinned: the copies then run beside the host, and the driver needs none of its own.
+                output = forward(self._image)
+        self._output = output
+        # Pinned: copies then run asynchronously, and the driver needs no buffers of its own.
         self._host_image = torch.zeros(shape, pin_memory=True)
-        self._host_answer = torch.zeros(answer.shape, pin_memory=True)
+        self._host_output = torch.zeros(output.shape, pin_memory=True)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """Run once.
@@ -172,12 +174,12 @@ class CudaGraph:
             image: ``shape`` float32.
 
         Returns:
-            The answer; overwritten by the next call.
+            The output; overwritten by the next call.
         """
         self._host_image.copy_(torch.from_numpy(image))
         with torch.inference_mode(), torch.cuda.stream(self._stream):
             self._image.copy_(self._host_image, non_blocking=True)
             self._graph.replay()
-            self._host_answer.copy_(self._answer, non_blocking=True)
+            self._host_output.copy_(self._output, non_blocking=True)
         self._stream.synchronize()
-        return self._host_answer.numpy()
+        return self._host_output.numpy()

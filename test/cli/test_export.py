@@ -21,7 +21,7 @@ def test_onnx_graphs_are_the_models_own(tiny_model: ModelFolder, tmp_path: Path)
         assert exported == tiny_model.onnx(network).read_bytes()
 
 
-def test_openvino_graph_answers_as_the_check_frames_say(
+def test_openvino_graph_passes_the_check_frames(
     tiny_model: ModelFolder, tmp_path: Path
 ) -> None:
     openvino = pytest.importorskip("openvino")

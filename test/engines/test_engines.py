@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Every engine answers as torch did, keeps its answers apart, and says what it cannot do."""
+"""Every engine reproduces torch, returns fresh outputs, and refuses what it does not have."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_engines_agree_with_torch(engine: Engine, tiny_model: ModelFolder) -> No
     np.testing.assert_allclose(output, reference, rtol=1e-4, atol=1e-6)
 
 
-def test_answers_survive_the_next_call(engine: Engine) -> None:
+def test_outputs_survive_the_next_call(engine: Engine) -> None:
     rng = np.random.default_rng(0)
     first = engine.infer(rng.random(engine.input_shape, dtype=np.float32))
     kept = first.copy()

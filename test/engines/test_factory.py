@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The choice of the engine: checked, fastest, remembered, never silent."""
+"""Choice of the engine: checked, fastest, remembered, logged."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sfm_depth_ros.model_folder.folder import ModelFolder
 
 
 class FakeEngine(Engine):
-    """Answers the check frames' truth, times ``factor``, after counting how often it was built."""
+    """Output of the check frames, times ``factor``."""
 
     def __init__(self, name: str, request: EngineRequest, factor: float = 1.0) -> None:
         self.name = name
@@ -173,7 +173,7 @@ def test_a_wrong_engine_is_never_chosen(
         engine = create_engine(tiny_model, "depth", (64, 96), cache_file=cache)
     assert engine.name == "openvino"
     assert "relative error p99 1.0e-02, allowed 1e-03" in caplog.text
-    with pytest.raises(EngineError, match="onnxruntime at fp32 answers something else"):
+    with pytest.raises(EngineError, match="onnxruntime at fp32 does not reproduce"):
         create_engine(tiny_model, "depth", (64, 96), "onnxruntime")
 
 
@@ -241,7 +241,7 @@ def test_a_named_precision_is_never_changed(
     bench: Bench, tiny_model: ModelFolder, tmp_path: Path
 ) -> None:
     bench.factors = {"openvino bf16": 1.03, "onnxruntime bf16": 1.03, "torch bf16": 1.03}
-    with pytest.raises(EngineError, match=r"no engine serves.*answers something else"):
+    with pytest.raises(EngineError, match=r"no engine serves.*does not reproduce"):
         create_engine(
             tiny_model, "depth", (64, 96), precision="bf16", cache_file=tmp_path / "c.json"
         )
@@ -272,11 +272,11 @@ def test_an_engine_that_fails_while_it_runs_is_replaced_by_the_next(
 ) -> None:
     engine = create_engine(tiny_model, "depth", (64, 96), cache_file=tmp_path / "c.json")
     image = np.zeros(engine.input_shape, np.float32)
-    answer = engine.infer(image)
+    output = engine.infer(image)
     for failing, following in (("onnxruntime", "openvino"), ("openvino", "torch")):
         (serving,) = bench.open_engines()
         serving.failure = EngineError("out of memory; use a smaller image")
-        np.testing.assert_array_equal(engine.infer(image), answer)
+        np.testing.assert_array_equal(engine.infer(image), output)
         assert engine.name == following
         assert [one.name for one in bench.open_engines()] == [following]
         assert f"{failing} fp32 failed (out of memory" in engine.remark

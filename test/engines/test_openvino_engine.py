@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Graphs that were rewritten for speed answer as before."""
+"""Graphs rewritten for speed have the same output."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""int8: what is quantised, what it costs, and that nobody gets it unasked or unsaid."""
+"""int8: the quantised nodes, the error, and that it is never used without a request."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ IMAGE = np.zeros((1, 3, 32, 32), np.float32)
 
 
 class Answering(Engine):
-    """An engine that answers one number."""
+    """An engine whose output is one number."""
 
     precision = "fp32"
     input_shape = (1, 3, 32, 32)
@@ -38,7 +38,7 @@ class Answering(Engine):
 
 
 class Slow:
-    """A build that takes as long as it is told to."""
+    """A build that waits for a signal."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.engine, self.error = Answering("better", 2.0), error

@@ -43,7 +43,7 @@ def measure_agreement(
     for network, images in inputs.items():
         _, channels, height, width = images.shape
         request = EngineRequest(folder, network, (1, channels, height, width), "fp32", threads)
-        expected = answers(build_engine("torch", request), images)
+        expected = outputs(build_engine("torch", request), images)
         figures[network] = {
             f"{name} {precision}": _error(
                 name, replace(request, precision=precision), images, expected
@@ -70,8 +70,8 @@ def spread(images: np.ndarray, count: int) -> np.ndarray:
     return images[np.linspace(0, len(images) - 1, min(count, len(images))).astype(int)]
 
 
-def answers(engine: Engine, images: np.ndarray) -> np.ndarray:
-    """What an engine says of images, one after the other; it is closed then."""
+def outputs(engine: Engine, images: np.ndarray) -> np.ndarray:
+    """Outputs of an engine for single images; the engine is closed afterwards."""
     try:
         return np.concatenate([engine.infer(image[None]) for image in images])
     finally:
@@ -82,7 +82,7 @@ def _error(
     name: str, request: EngineRequest, images: np.ndarray, expected: np.ndarray
 ) -> dict[str, Any]:
     try:
-        found = answers(build_engine(name, request), images)
+        found = outputs(build_engine(name, request), images)
     except SfmDepthError as error:
         return {"unavailable": str(error)}
     return asdict(relative_error(found, expected, request.network))

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Networks to ONNX, and new weights into an existing ONNX without exporting again."""
+"""Export of networks to ONNX, and replacement of the weights of an exported graph."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ DYNAMIC = 0  # a batch of any size
 
 
 class _Exported(nn.Module):
-    """What the graph computes: the finest depth, or the motion."""
+    """Network as exported: its output is the finest depth, or the motion."""
 
     network: Any  # a DepthNet or a PoseNet
 
@@ -74,7 +74,7 @@ def export_onnx(network: nn.Module, kind: str, precision: str = "fp32", batch: i
 
     Raises:
         ModelError: The exporter lost or renamed a parameter, or a weight does not fit into fp16.
-        EngineError: ONNX Runtime, where installed, answers something else than torch.
+        EngineError: The output in ONNX Runtime, where installed, differs from torch's.
     """
     if kind not in OUTPUTS:
         raise ValueError(f"kind: expected 'depth' or 'pose', got {kind!r}")
@@ -92,7 +92,7 @@ def export_onnx(network: nn.Module, kind: str, precision: str = "fp32", batch: i
     if precision == "fp16":
         to_half(proto)
     content: bytes = proto.SerializeToString()
-    check_agreement(content, _answers(folded), channels(network, kind), precision, batch or 2)
+    check_agreement(content, _reference(folded), channels(network, kind), precision, batch or 2)
     return content
 
 
@@ -102,7 +102,7 @@ def channels(network: Any, kind: str) -> int:
 
 
 def update_onnx(onnx_bytes: bytes, state: Mapping[str, Tensor | np.ndarray]) -> bytes:
-    """Put new weights into an exported graph of any precision; nothing else of it changes.
+    """Replace the weights of an exported graph of any precision; nothing else changes.
 
     Args:
         onnx_bytes: Content of a file made by :func:`export_onnx`.
@@ -147,7 +147,7 @@ def _exported_graph(module: _Exported, kind: str, batch: int) -> Any:
 
 
 def _weights_in_use(proto: Any, module: _Exported, kind: str) -> dict[str, bool]:
-    """Whether the graph uses each tensor of the state; heads that only training reads are not.
+    """Use of each tensor of the state by the graph; heads that only training reads have none.
 
     Raises:
         ModelError: The output depends on a parameter that the graph does not have by its name.
@@ -168,13 +168,13 @@ def _weights_in_use(proto: Any, module: _Exported, kind: str) -> dict[str, bool]
     return {name: name in names for name in sorted(module.network.state_dict())}
 
 
-def _answers(module: nn.Module) -> Any:
+def _reference(module: nn.Module) -> Any:
     @torch.inference_mode()
-    def answers(image: np.ndarray) -> np.ndarray:
+    def reference(image: np.ndarray) -> np.ndarray:
         output: np.ndarray = module(torch.from_numpy(image)).numpy()
         return output
 
-    return answers
+    return reference
 
 
 @contextlib.contextmanager

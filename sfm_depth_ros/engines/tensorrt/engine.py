@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Inference by TensorRT on an NVIDIA GPU; new weights are taken without a rebuild where it can."""
+"""Inference by TensorRT on an NVIDIA GPU; new weights without a rebuild where possible."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ _logger = logging.getLogger(__name__)
 class TensorRtEngine(Engine):
     """A network in TensorRT, fp32, fp16 or int8.
 
-    It has passed the model's check frames when it is there. A refittable plan is tried first; it
-    is dropped for a plain one where TensorRT cannot build it or it answers something else.
+    The constructor compares it with the model's check frames. A refittable plan is tried first,
+    a plain one where TensorRT cannot build that or its output differs.
 
     Args:
         request: Model, network, shape and precision.
         runtime: TensorRT; None = what is installed.
         cuda: The GPU; None = the first visible one.
-        cache: Where plans are kept; None = the user's cache.
-        progress: Told the share of a build that is done; False ends it.
+        cache: Cache of plans; None = the user's.
+        progress: Called with the completed share of a build; False ends it.
     """
 
     name = "tensorrt"
@@ -58,16 +58,16 @@ class TensorRtEngine(Engine):
 
         Raises:
             EngineError: No GPU or driver, too little memory, a graph that TensorRT refuses, or
-                answers that differ from the check frames.
+                outputs that differ from the check frames.
             MissingDependencyError: TensorRT is not installed.
         """
-        # The driver first: where there is no GPU, 200 MB of TensorRT need not be loaded.
+        # The driver first: without a GPU, 200 MB of TensorRT need not be loaded.
         self._cuda = cuda or load_cuda()
         self._runtime = runtime or load_tensorrt()
         self._cache = cache or PlanCache()
         self.precision, self.input_shape = request.precision, request.input_shape
         self._kind = request.network
-        self._lock = threading.Lock()  # the frame that runs against the exchange of sessions
+        self._lock = threading.Lock()  # inference against the exchange of sessions
         self._engine: Any = None
         self._session: TensorRtSession | None = None
         self._front: Any = None  # engine from bytes to the network's image
@@ -118,17 +118,17 @@ class TensorRtEngine(Engine):
             return self._session.infer_bytes(images)
 
     def refit(self, folder: ModelFolder) -> bool:
-        """Serve another model's weights from now on, if they pass its check frames.
+        """Serve another model's weights, if they pass its check frames.
 
-        A second engine takes them while the first one serves; between two frames they change
-        places.
+        A second engine receives them while the first one serves; they are exchanged between two
+        frames.
 
         Args:
             folder: Model of the same architecture.
 
         Returns:
-            Whether the new weights serve. If not, the old ones go on serving, and a new engine
-            must be built for the new model.
+            Whether the new weights serve. If not, the old ones do, and a new engine must be
+            built for the new model.
         """
         if not self._source.refittable or self._session is None:
             return False
@@ -137,13 +137,13 @@ class TensorRtEngine(Engine):
             if graph.graph != self._graph.graph:
                 raise EngineError("its graph differs")
             engine, weights = self._spare or (self._source.open(self._graph), self._graph.arrays)
-            self._spare = None  # until the exchange nobody knows what it holds
+            self._spare = None  # its weights are undefined until the exchange
             refit_engine(self._runtime, engine, weights, graph.arrays)
             session = self._checked_session(engine, graph, folder)
         except SfmDepthError as error:
             _logger.warning(
-                "tensorrt: the weights of model %s are not put into the running plan, "
-                "the old ones go on serving: %s",
+                "tensorrt: the running plan keeps its weights and does not take those of model "
+                "%s: %s",
                 folder.model_id,
                 error,
             )
@@ -169,8 +169,8 @@ class TensorRtEngine(Engine):
         return tuple(dict.fromkeys((self.input_shape, check_shape(folder, self._kind))))
 
     def _serve(self, folder: ModelFolder, progress: Progress | None) -> None:
-        """Open the first plan that answers as the check frames say: refittable, else plain."""
-        # Of an int8 graph the weights are quantised: no parameter's name is left to refit by.
+        """Open the first plan that passes the check frames: refittable, else plain."""
+        # The weights of an int8 graph are quantised: no parameter's name is left to refit by.
         for refittable in (False,) if self.precision == "int8" else (True, False):
             self._source = PlanSource(self._runtime, self._cuda, self._cache, refittable)
             try:

@@ -1,6 +1,11 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The plan of one network of a model: its graph made ready, its key, its place in the cache."""
+"""Plans of one network: preparation of the graph, cache or build, and refit of weights.
+
+TensorRT 11.3 may drop the bias of a matrix product from a refittable plan without listing it. So
+every weight that changes must be among those that the engine lists, and the caller of a refit
+compares the engine with the model's check frames afterwards.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +54,7 @@ class NetworkGraph:
 
 
 def prepare_graph(request: EngineRequest, shapes: tuple[Shape, ...]) -> NetworkGraph:
-    """Make a model's graph ready: no torch is needed, and none of the model's files changes.
+    """Prepare a model's graph, without torch and without a change of the model's files.
 
     Args:
         request: Model, network and precision.
@@ -83,13 +88,13 @@ def prepare_graph(request: EngineRequest, shapes: tuple[Shape, ...]) -> NetworkG
 
 
 class PlanSource:
-    """Where the engines of one network come from: the cache, or a build.
+    """Engines of one network, from the cache or a build.
 
     Args:
         runtime: TensorRT.
-        cuda: The GPU that they shall run on.
-        cache: Where plans are kept.
-        refittable: Whether new weights can be put into them.
+        cuda: The GPU that they run on.
+        cache: Cache of plans.
+        refittable: Whether their weights can be replaced.
     """
 
     def __init__(
@@ -99,10 +104,10 @@ class PlanSource:
         self._runtime, self._cuda, self._cache = runtime, cuda, cache
         major, minor = cuda.capability
         self._device = f"{cuda.name} ({major}.{minor})"
-        self._loader: Any = None  # kept, for engines need it as long as they live
+        self._loader: Any = None  # engines need it as long as they live
 
     def key(self, network: NetworkGraph) -> PlanKey:
-        """Everything that decides whether a plan serves this network here."""
+        """Key of this network's plan on this machine."""
         return PlanKey(
             runtime=str(self._runtime),
             device=self._device,
@@ -113,16 +118,12 @@ class PlanSource:
             weights="" if self.refittable else network.weights,
         )
 
-    def holds(self, network: NetworkGraph) -> bool:
-        """Whether the cache has the plan, so that opening it takes no build."""
-        return self._cache.holds(self.key(network))
-
     def open(self, network: NetworkGraph, progress: Progress | None = None) -> Any:
         """Engine of a network, with the network's weights.
 
         Args:
             network: The graph.
-            progress: Told the share of a build that is done; False ends it.
+            progress: Called with the completed share of a build; False ends it.
 
         Returns:
             Deserialised engine (``ICudaEngine``).
@@ -137,7 +138,7 @@ class PlanSource:
         )
 
     def kernel_file(self, network: NetworkGraph) -> Path:
-        """Where TensorRT-RTX may keep the kernels that it compiles for a network's plan."""
+        """File of the kernels that TensorRT-RTX compiles for a network's plan."""
         return self._cache.path(self.key(network)).with_name("kernels")
 
     def _build(self, network: NetworkGraph, progress: Progress | None) -> StoredPlan:
@@ -186,18 +187,18 @@ def refit_engine(
     before: dict[str, np.ndarray] | None,
     after: dict[str, np.ndarray],
 ) -> None:
-    """Replace the weights of an engine that nothing runs meanwhile.
+    """Replace the weights of an engine that is not running.
 
     Args:
         runtime: TensorRT.
         engine: Engine (``ICudaEngine``) of a refittable plan.
-        before: Weights that it has, by initialiser name, typed as in the graph; None = unknown,
-            so that all of them must be replaced.
-        after: Weights that it shall have.
+        before: Its weights by initialiser name, typed as in the graph; None = unknown, all of
+            them must be replaced.
+        after: Its new weights.
 
     Raises:
-        EngineError: A weight that changes cannot be replaced, or TensorRT fails; the engine may
-            then hold a mixture and must not be used.
+        EngineError: A weight that changes cannot be replaced, or TensorRT fails; the engine then
+            has undefined weights and must not be used.
     """
     runtime.log.take_errors()
     refitter = runtime.module.Refitter(engine, runtime.log)
@@ -208,8 +209,8 @@ def refit_engine(
             raise failed(runtime, f"refuses new values for {name}")
     if missing := refitter.get_missing_weights():
         raise EngineError(
-            f"{runtime} wants new values for {sorted(missing)} too, which the graph "
-            "does not have; the plan is built anew"
+            f"{runtime} requires new values for {sorted(missing)} too, which the graph "
+            "does not have; the plan is rebuilt"
         )
     if not refitter.refit_cuda_engine():
         raise failed(runtime, "failed to replace the weights")
@@ -223,13 +224,13 @@ def _check_names(
         if before.keys() != after.keys():
             raise EngineError(
                 "the new graph has other weights "
-                f"{sorted(before.keys() ^ after.keys())}; the plan is built anew"
+                f"{sorted(before.keys() ^ after.keys())}; the plan is rebuilt"
             )
         changed = {
             name for name, values in after.items() if not np.array_equal(values, before[name])
         }
     if lost := sorted(changed - set(refitter.get_all_weights())):
-        raise EngineError(f"the plan has no place for new values of {lost}; it is built anew")
+        raise EngineError(f"the plan cannot take new values of {lost}; it is rebuilt")
 
 
 def _weights(runtime: TensorRt, values: np.ndarray) -> Any:

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""TensorRT plans kept between starts: built once, by one process, rebuilt when they do not fit."""
+"""Cache of TensorRT plans: built once, by one process, rebuilt when they do not fit."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _Loaded = TypeVar("_Loaded")
 
 @dataclass(frozen=True)
 class PlanKey:
-    """What a plan is for, and what it was built with; a plan serves where all of it is equal."""
+    """Purpose and origin of a plan; a plan is used where all of it is equal."""
 
     runtime: str  # TensorRT's module and version
     device: str  # Name and compute capability of the GPU, or the capabilities built for
@@ -37,12 +37,12 @@ class PlanKey:
 
     @property
     def slot(self) -> str:
-        """Name of the file: what the plan is for. Another version or driver takes its place."""
+        """Name in the cache, from the purpose: another version or driver replaces the plan."""
         purpose = {**asdict(self), "runtime": self.runtime.split()[0], "driver": ""}
         return hashlib.sha256(json.dumps(purpose).encode()).hexdigest()[:32]
 
     def differences(self, other: dict[str, object]) -> str:
-        """What of a stored key is not as it should be, for people; empty where it fits."""
+        """Differences of a stored key for a log line; empty where it fits."""
         mine = json.loads(json.dumps(asdict(self)))
         return ", ".join(
             f"{name} {other.get(name)} instead of {value}"
@@ -53,14 +53,14 @@ class PlanKey:
 
 @dataclass(frozen=True)
 class StoredPlan:
-    """A plan as it was read."""
+    """A plan with the hash of its weights."""
 
     plan: bytes  # Serialised engine
     weights: str  # SHA-256 of the weights that it was built with
 
 
 class UnusablePlanError(Exception):
-    """A plan file is damaged, or of another version; the message says which."""
+    """A plan file is damaged or of another version; the message is the reason."""
 
 
 class PlanCache:
@@ -78,13 +78,6 @@ class PlanCache:
     def path(self, key: PlanKey) -> Path:
         """File of a plan, whether it exists or not."""
         return self._cache.path(key.slot) / "plan"
-
-    def holds(self, key: PlanKey) -> bool:
-        """Whether there is a plan that fits, so that opening it builds nothing."""
-        try:
-            return read_plan(self.path(key), key) is not None
-        except UnusablePlanError:
-            return False
 
     def open(
         self,

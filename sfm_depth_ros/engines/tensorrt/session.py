@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sfm_depth_ros.engines.base import Engine, check_input, check_output, closed, floats_of
-from sfm_depth_ros.engines.tensorrt.context import PlanContext, Releases
+from sfm_depth_ros.engines.tensorrt.context import PlanContext
 from sfm_depth_ros.engines.tensorrt.cuda_driver import CudaDriver
 from sfm_depth_ros.engines.tensorrt.plan import NetworkGraph
 from sfm_depth_ros.engines.tensorrt.runtime import TensorRt
@@ -56,7 +57,7 @@ class TensorRtSession(Engine):
     ) -> None:
         self.precision, self.input_shape = precision, shape
         self._runtime, self._cuda = runtime, cuda
-        self._releases = Releases(cuda)
+        self._releases = contextlib.ExitStack()  # frees in the reverse order
         self._network: PlanContext | None = None
         self._bytes: np.ndarray | None = None
         cuda.use()
@@ -71,7 +72,7 @@ class TensorRtSession(Engine):
         if self._network is None:
             raise closed(self)
         self._host_input[...] = check_input(self, image)
-        return self._answer(self._run)
+        return self._output(self._run)
 
     def infer_bytes(self, images: np.ndarray) -> np.ndarray:
         """Run the network on bytes, see ``TensorRtEngine.infer_bytes``."""
@@ -84,7 +85,7 @@ class TensorRtSession(Engine):
                 f"tensorrt: expected uint8 {self._bytes.shape}, got {images.dtype} {images.shape}"
             )
         self._bytes[...] = images
-        return self._answer(self._run_bytes)
+        return self._output(self._run_bytes)
 
     def accept_bytes(self, engine: Any) -> None:
         """Accept bytes too: the GPU converts them to the network's image.
@@ -119,12 +120,16 @@ class TensorRtSession(Engine):
         """Free buffers, stream and context; calling it twice is harmless."""
         self._network = None
         self._run = self._run_bytes = _nothing  # they hold contexts
-        self._releases.run()
+        # After a fault of the GPU nothing can be freed any more, and need not be.
+        with contextlib.suppress(EngineError):
+            self._cuda.use()
+        with contextlib.suppress(EngineError):
+            self._releases.close()
 
     def _open(self, engine: Any, profile: int, kernels: Path | None) -> None:
         cuda = self._cuda
         stream = self._stream = cuda.create_stream()
-        self._releases.add(lambda: cuda.destroy_stream(stream))
+        self._releases.callback(cuda.destroy_stream, stream)
         network = PlanContext(
             self._runtime, cuda, engine, self.input_shape, stream, profile, kernels
         )
@@ -154,14 +159,14 @@ class TensorRtSession(Engine):
                 "that sfm-depth info prints"
             )
 
-    def _answer(self, run: Callable[[], None]) -> np.ndarray:
+    def _output(self, run: Callable[[], None]) -> np.ndarray:
         self._cuda.use()
         run()
         self._cuda.synchronize(self._stream)
         return check_output(self, self._host_output)
 
     def _ready(self, enqueue: Callable[[], None]) -> Callable[[], None]:
-        """Warm up, and record the work of one image where that is ours to do."""
+        """Warm up, and record the work of one image where TensorRT does not."""
         for _ in range(WARM_UP_RUNS):
             enqueue()
             self._cuda.synchronize(self._stream)
@@ -176,7 +181,7 @@ class TensorRtSession(Engine):
             self._runtime.log.take_errors()
             _logger.info("the network is run without a CUDA graph: %s", error)
             return enqueue
-        self._releases.add(lambda: cuda.destroy_graph(recorded[0]))
+        self._releases.callback(cuda.destroy_graph, recorded[0])
         return lambda: cuda.launch(recorded[0], stream)
 
 
@@ -214,4 +219,4 @@ def _bytes_shape(input_shape: tuple[int, int, int, int]) -> tuple[int, int, int,
 
 
 def _nothing() -> None:
-    """What a closed session runs."""
+    """Replacement for the work of a closed session."""

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The TensorRT engine's own work, on stand-ins for the GPU and for TensorRT that really compute.
 
-No GPU is needed; what a real one answers is tested in test/gpu.
+No GPU is needed; test_gpu.py tests a real one.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def noise(kind: str, seed: int = 0) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", ["depth", "pose"])
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-4), ("fp16", 1e-2)])
-def test_answers_as_the_network_does(
+def test_output_is_that_of_the_network(
     machine: Machine, tiny_model: ModelFolder, kind: str, precision: str, tolerance: float
 ) -> None:
     engine = machine.engine(tiny_model, kind, precision)
@@ -84,7 +84,7 @@ def test_answers_as_the_network_does(
     assert machine.library.calls["cuGraphLaunch"] >= 3
 
 
-def test_answers_survive_the_next_call(machine: Machine, tiny_model: ModelFolder) -> None:
+def test_outputs_survive_the_next_call(machine: Machine, tiny_model: ModelFolder) -> None:
     engine = machine.engine(tiny_model)
     first = engine.infer(noise("depth"))
     kept = first.copy()
@@ -110,11 +110,11 @@ def test_another_thread_may_run_it(machine: Machine, tiny_model: ModelFolder) ->
     """The GPU must be made current in every thread: the node builds in one, runs in another."""
     engine = machine.engine(tiny_model)
     before = machine.library.calls["cuCtxSetCurrent"]
-    answers: list[np.ndarray] = []
-    thread = threading.Thread(target=lambda: answers.append(engine.infer(noise("depth"))))
+    outputs: list[np.ndarray] = []
+    thread = threading.Thread(target=lambda: outputs.append(engine.infer(noise("depth"))))
     thread.start()
     thread.join()
-    assert len(answers) == 1
+    assert len(outputs) == 1
     assert machine.library.calls["cuCtxSetCurrent"] > before
 
 
@@ -217,7 +217,7 @@ def test_a_refit_that_drops_a_bias_is_refused_and_the_old_weights_serve(
     machine.faults.dropped_bias = True
     assert not engine.refit(other_model)
     (line,) = [r.message for r in caplog.records if "old ones go on serving" in r.message]
-    assert "answers something else than the depth network" in line
+    assert "does not reproduce the depth network" in line
     assert np.array_equal(engine.infer(image), before)
     machine.faults.dropped_bias = False
     assert engine.refit(other_model), "and a later one may succeed"
@@ -286,7 +286,7 @@ def test_errors_of_the_run_are_one_line(machine: Machine, tiny_model: ModelFolde
 
 def test_nan_is_refused(machine: Machine, tiny_model: ModelFolder) -> None:
     engine = machine.engine(tiny_model)
-    machine.faults.answers_nan = True
+    machine.faults.gives_nan = True
     with pytest.raises(EngineError, match="tensorrt computed NaN or infinity at fp32"):
         engine.infer(noise("depth"))
 
@@ -305,7 +305,7 @@ def test_a_build_can_be_watched_and_stopped(machine: Machine, tiny_model: ModelF
     shares: list[float] = []
     with pytest.raises(BuildStoppedError, match="was stopped"):
         machine.engine(tiny_model, progress=lambda share: bool(shares.append(share)))
-    assert shares == [0.5], "stopped at the first step, and not tried in another way"
+    assert shares == [0.5], "stopped at the first step, without another attempt"
     machine.engine(tiny_model, progress=lambda share: shares.append(share) or True)
     assert shares == [0.5, 0.5, 1.0]
 
@@ -421,7 +421,7 @@ def test_asked_by_name_it_is_built_once_and_checked(
     assert (engine.name, engine.precision) == ("tensorrt", "fp16")
     assert installed.faults.builds == [True, False], "one for the network, one for the bytes"
     engine.close()
-    installed.faults.answers_nan = True
+    installed.faults.gives_nan = True
     with pytest.raises(EngineError, match="tensorrt computed NaN"):
         create_engine(tiny_model, "depth", (64, 96), "tensorrt", "fp16")
 

@@ -39,7 +39,7 @@ def cuda() -> CudaDriver:
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 @pytest.mark.parametrize(("kind", "channels"), [("depth", 3), ("pose", 6)])
-def test_answers_refits_and_takes_bytes(
+def test_runs_refits_and_takes_bytes(
     cuda: CudaDriver,
     tiny_model: ModelFolder,
     other_model: ModelFolder,
@@ -55,7 +55,7 @@ def test_answers_refits_and_takes_bytes(
     picture = np.random.default_rng(0).integers(0, 256, (channels // 3, 64, 96, 3), dtype=np.uint8)
     for model in (tiny_model, other_model):
         if model is other_model and not engine.refit(model):
-            pytest.skip("this TensorRT does not refit here; it answered rightly before")
+            pytest.skip("this TensorRT does not refit here; its output was right before")
         image = floats_of(picture)
         expected = OnnxRuntimeEngine(EngineRequest(model, kind, shape)).infer(image)
         tolerance = TOLERANCES[precision] * np.abs(expected).max()

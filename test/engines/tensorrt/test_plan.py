@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""New weights by name: each that changes must have a place, and a refusal says which has none."""
+"""New weights by name: a refusal names those that change and cannot be replaced."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_other_names_missing_ones_and_failures() -> None:
     listed = ("weight", "bias")
     with pytest.raises(EngineError, match=r"other weights \['bias'\]"):
         refit(Refitter(listed), BEFORE, {"weight": BEFORE["weight"]})
-    with pytest.raises(EngineError, match=r"wants new values for \['gamma'\] too"):
+    with pytest.raises(EngineError, match=r"requires new values for \['gamma'\] too"):
         refit(Refitter(listed, ("gamma",)), BEFORE, changed("bias"))
     refitter = Refitter(listed)
     refitter.refuses = "bias"
