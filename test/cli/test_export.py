@@ -21,9 +21,7 @@ def test_onnx_graphs_are_the_models_own(tiny_model: ModelFolder, tmp_path: Path)
         assert exported == tiny_model.onnx(network).read_bytes()
 
 
-def test_openvino_graph_passes_the_check_frames(
-    tiny_model: ModelFolder, tmp_path: Path
-) -> None:
+def test_openvino_graph_passes_the_check_frames(tiny_model: ModelFolder, tmp_path: Path) -> None:
     openvino = pytest.importorskip("openvino")
     assert (
         main(["export", str(tiny_model.path), "--engine", "openvino", "--out", str(tmp_path)]) == 0
