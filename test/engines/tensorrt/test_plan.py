@@ -61,9 +61,9 @@ def test_all_that_is_listed_is_given() -> None:
 
 def test_a_weight_without_a_place_is_refused_only_where_it_changes() -> None:
     refit(Refitter(("weight",)), BEFORE, changed("weight"))
-    with pytest.raises(EngineError, match=r"no place for new values of \['bias'\]; it is built"):
+    with pytest.raises(EngineError, match=r"cannot take new values of \['bias'\]; it is rebuilt"):
         refit(Refitter(("weight",)), BEFORE, changed("bias"))
-    with pytest.raises(EngineError, match=r"no place for new values of \['bias'\]"):
+    with pytest.raises(EngineError, match=r"cannot take new values of \['bias'\]"):
         refit(Refitter(("weight",)), None, changed())  # nobody knows what it holds
 
 
