@@ -3,6 +3,7 @@
 """The one description of the package that both pip and colcon read."""
 
 import re
+import runpy
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -11,11 +12,11 @@ PACKAGE = "sfm_depth_ros"
 ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (ROOT / PACKAGE / "__init__.py").read_text())[1]
 
+ENGINES = runpy.run_path(str(ROOT / PACKAGE / "engine_table.py"))["ENGINES"]
+
 EXTRAS = {
-    "train": ["torch", "onnx", "onnxscript"],
-    "cpu": ["onnxruntime", "openvino"],
-    # tensorrt 10 or 11, where it is installed, is used before it; a Jetson brings its own.
-    "tensorrt": ["onnx", "tensorrt-rtx; platform_machine == 'x86_64'"],
+    "train": ["onnx", "onnxscript"],  # engines' own requirements follow below
+    "tensorrt": ["onnx"],
     "bags": ["rosbags>=0.11,<0.12"],  # its API changes between minor versions
     "demo": ["matplotlib", "tqdm"],
     "import": ["pillow"],  # the filter of imported models
@@ -46,10 +47,20 @@ EXTRAS = {
         "types-PyYAML",
     ],
 }
+for kind in ENGINES.values():
+    EXTRAS.setdefault(kind.extra, []).extend(kind.requirements)
+COMPLETE = ("train", "bags", "demo", "import", "ros")  # with every engine
 EXTRAS["all"] = sorted(
     {
         name
-        for extra in ("train", "cpu", "tensorrt", "bags", "demo", "import", "ros")
+        for extra in {
+            "train",
+            "bags",
+            "demo",
+            "import",
+            "ros",
+            *(kind.extra for kind in ENGINES.values()),
+        }
         for name in EXTRAS[extra]
     }
 )

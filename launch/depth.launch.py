@@ -15,6 +15,8 @@ from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch_ros.actions import Node
 
+from sfm_depth_ros.engine_table import ENGINES
+
 SHARE = Path(__file__).resolve().parents[1]
 PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 OLD_FAST_DDS = ("humble", "iron", "jazzy")  # they know the second name alone; newer ones warn
@@ -34,7 +36,7 @@ ARGUMENTS: dict[str, tuple[str, list[str] | None, str]] = {
     "model": ("", None, "model folder; empty = the newest accepted, else the shipped one"),
     "engine": (
         "",
-        ["", "auto", "openvino", "onnxruntime", "torch"],
+        ["", "auto", *ENGINES],
         "inference engine; empty = as in the parameter files",
     ),
     "namespace": ("", None, "namespace of the nodes"),

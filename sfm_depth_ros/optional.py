@@ -8,16 +8,13 @@ import importlib
 import importlib.util
 from types import ModuleType
 
+from sfm_depth_ros.engine_table import ENGINES
 from sfm_depth_ros.errors import MissingDependencyError
 
 EXTRAS = {
-    "torch": "train",
+    **{module: kind.extra for kind in ENGINES.values() for module in kind.modules},
     "onnx": "train",
     "onnxscript": "train",
-    "onnxruntime": "cpu",
-    "openvino": "cpu",
-    "tensorrt": "tensorrt",
-    "tensorrt_rtx": "tensorrt",
     "rosbags": "bags",
     "matplotlib": "demo",
     "PIL": "import",

@@ -103,7 +103,7 @@ class LruCache:
     """Files or folders by name in one folder, bounded in size: the least recently used leave.
 
     Locks are ``flock`` on files in ``.locks``. The kernel releases them when a process ends,
-    however it ends, so that none is ever stale.
+    however it ends, so that none is ever stale. Hidden files are no entries.
 
     Args:
         folder: The cache's folder; made when it is first needed.
@@ -215,7 +215,7 @@ class LruCache:
         found = []
         for path in self.folder.iterdir() if self.folder.is_dir() else ():
             with contextlib.suppress(FileNotFoundError):
-                if path.name != _LOCKS:
+                if not path.name.startswith("."):
                     found.append((path.stat().st_mtime, disk_bytes(path), path))
         return found
 

@@ -14,6 +14,7 @@ import numpy as np
 from sfm_depth_ros.bags.writer import BagWriter
 from sfm_depth_ros.camera.preprocessing import CameraModel
 from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
+from sfm_depth_ros.engines.base import Engine
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.geometry.frames import (
     R_BASE_OPTICAL,
@@ -129,7 +130,7 @@ def _texture() -> np.ndarray:
 
 
 @dataclass
-class OracleEngine:
+class OracleEngine(Engine):
     """Answers what it was given, one answer a call; counts its calls."""
 
     answers: list[np.ndarray]

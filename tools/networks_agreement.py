@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sfm_depth_ros.cli.benchmarks.agreement import answers, spread
+from sfm_depth_ros.cli.benchmarks.agreement import outputs, spread
 from sfm_depth_ros.cli.export_int8 import read_stacks
 from sfm_depth_ros.engines.base import EngineRequest
-from sfm_depth_ros.engines.factory import ENGINES
+from sfm_depth_ros.engines.factory import build_engine
 from sfm_depth_ros.engines.verification import TOLERANCES, RelativeError, relative_error
 from sfm_depth_ros.errors import DataError, SfmDepthError
 from sfm_depth_ros.model_folder.folder import ModelFolder
@@ -68,7 +68,7 @@ def compare_network(
     shape = (1, *images.shape[1:])
     request = EngineRequest(folder, kind, shape)
     return {
-        engine: relative_error(answers(ENGINES[engine](request), images), expected, kind)
+        engine: relative_error(outputs(build_engine(engine, request), images), expected, kind)
         for engine in NAMES
     }
 

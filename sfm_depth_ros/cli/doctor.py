@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sfm_depth_ros.config.schema import NodeConfig
+from sfm_depth_ros.engine_table import ENGINES
+from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.optional import is_available
 from sfm_depth_ros.share import share_path
 
@@ -161,15 +163,18 @@ def check_tf2() -> Finding:
 
 def check_engines() -> Finding:
     """Can anything compute depth."""
-    found = [name for name in ("openvino", "onnxruntime", "torch") if is_available(name)]
-    if found:
-        return Finding("engines", "ok", ", ".join(found))
-    return Finding(
-        "engines",
-        "problem",
-        "none of openvino, onnxruntime, torch is installed",
-        "pip install openvino onnxruntime",
-    )
+    from sfm_depth_ros.engines.tensorrt.cuda_driver import load_cuda
+
+    found = [name for name, kind in ENGINES.items() if any(map(is_available, kind.modules))]
+    remedy = "pip install openvino onnxruntime"
+    if not found:
+        return Finding("engines", "problem", f"none of {', '.join(ENGINES)} is installed", remedy)
+    if all(ENGINES[name].needs_gpu for name in found):
+        try:
+            load_cuda()
+        except EngineError as error:
+            return Finding("engines", "problem", f"only {', '.join(found)}: {error}", remedy)
+    return Finding("engines", "ok", ", ".join(found))
 
 
 def check_torch() -> Finding:

@@ -12,9 +12,10 @@ from sfm_depth_ros.cli.bag_options import add_bag_arguments, selected
 from sfm_depth_ros.cli.evaluation.table import table
 from sfm_depth_ros.cli.frame_counter import FrameCounter
 from sfm_depth_ros.cli.inference_options import add_inference_arguments, node_config
-from sfm_depth_ros.cli.output_paths import output_file, output_folder, write_whole
+from sfm_depth_ros.cli.output_paths import output_file, output_folder
 from sfm_depth_ros.errors import ConfigError
 from sfm_depth_ros.evaluation.matching import RESIZES, DepthProtocol
+from sfm_depth_ros.storage import write_whole
 
 if TYPE_CHECKING:
     from sfm_depth_ros.cli.evaluation.scenes import SceneChooser

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sfm_depth_ros.cli.export_int8 import add_int8_arguments, write_int8
-from sfm_depth_ros.cli.output_paths import output_folder, write_whole
+from sfm_depth_ros.cli.output_paths import output_folder
 from sfm_depth_ros.errors import EngineError, MissingDependencyError
+from sfm_depth_ros.storage import write_whole
 
 if TYPE_CHECKING:
-    from sfm_depth_ros.engines.model_graph import GraphForm
+    from sfm_depth_ros.engines.exported_graph import GraphForm
     from sfm_depth_ros.model_folder.folder import ModelFolder
 
 NETWORKS = ("depth", "pose")
@@ -49,9 +50,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the network's image; default: any, and for tensorrt the check frames'",
     )
     parser.add_argument(
-        "--joint", action="store_true", help="both networks in one graph, joint.onnx (onnx alone)"
-    )
-    parser.add_argument(
         "--capability",
         type=_capability,
         action="append",
@@ -70,12 +68,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Read the model, which checks every hash; check both graphs, then write them."""
-    from sfm_depth_ros.engines.model_graph import GraphForm
+    from sfm_depth_ros.engines.exported_graph import GraphForm
     from sfm_depth_ros.model_folder.folder import read_model_folder
 
     folder = read_model_folder(options.model)
-    if options.joint and options.engine != "onnx":
-        raise EngineError("--joint is for --engine onnx alone")
     if not options.batch and options.engine == "tensorrt":
         raise EngineError("--batch dynamic: a TensorRT plan is built for one batch; give a number")
     if options.precision == "int8":
@@ -83,8 +79,7 @@ def run(options: argparse.Namespace) -> int:
     form = GraphForm(options.precision, options.batch, options.size)
     for network in NETWORKS:
         print(f"{network} {_agreement(folder, network, form, options.engine)}")
-    write = _write_joint if options.joint else WRITERS[options.engine]
-    return _said(write(folder, form, options))
+    return _said(WRITERS[options.engine](folder, form, options))
 
 
 def _said(paths: list[Path]) -> int:
@@ -95,8 +90,7 @@ def _said(paths: list[Path]) -> int:
 
 def _agreement(folder: ModelFolder, network: str, form: GraphForm, engine: str) -> str:
     """Compare with the check frames, and say by how much the graph differs."""
-    from sfm_depth_ros.engines.model_graph import check_graph
-    from sfm_depth_ros.engines.openvino_files import check_openvino_graph
+    from sfm_depth_ros.engines.exported_graph import check_graph, check_openvino_graph
 
     check = check_openvino_graph if engine == "openvino" else check_graph
     try:
@@ -112,7 +106,7 @@ def _agreement(folder: ModelFolder, network: str, form: GraphForm, engine: str) 
 
 
 def _write_onnx(folder: ModelFolder, form: GraphForm, options: argparse.Namespace) -> list[Path]:
-    from sfm_depth_ros.engines.model_graph import model_graph
+    from sfm_depth_ros.engines.exported_graph import model_graph
 
     paths = [options.out / f"{network}.onnx" for network in NETWORKS]
     for network, path in zip(NETWORKS, paths, strict=True):
@@ -120,21 +114,10 @@ def _write_onnx(folder: ModelFolder, form: GraphForm, options: argparse.Namespac
     return paths
 
 
-def _write_joint(folder: ModelFolder, form: GraphForm, options: argparse.Namespace) -> list[Path]:
-    from sfm_depth_ros.engines.graphs.joint import join_graphs
-    from sfm_depth_ros.engines.model_graph import model_graph
-    from sfm_depth_ros.engines.verification import check_shape
-
-    path: Path = options.out / "joint.onnx"
-    graphs = [model_graph(folder, network, form) for network in NETWORKS]
-    write_whole(path, join_graphs(graphs[0], graphs[1], check_shape(folder, "pose")[1]))
-    return [path]
-
-
 def _write_openvino(
     folder: ModelFolder, form: GraphForm, options: argparse.Namespace
 ) -> list[Path]:
-    from sfm_depth_ros.engines.openvino_files import save_openvino_graph
+    from sfm_depth_ros.engines.exported_graph import save_openvino_graph
 
     options.out.mkdir(parents=True, exist_ok=True)
     return [
@@ -150,7 +133,7 @@ def _write_tensorrt(
     """Build plans for one shape; without a GPU by TensorRT-RTX, for the named capabilities."""
     from dataclasses import replace
 
-    from sfm_depth_ros.engines.model_graph import model_graph
+    from sfm_depth_ros.engines.exported_graph import model_graph
     from sfm_depth_ros.engines.tensorrt.builder import PlanRequest, build_plan
     from sfm_depth_ros.engines.tensorrt.runtime import load_tensorrt
     from sfm_depth_ros.engines.verification import check_shape

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""``sfm-depth export --precision int8``: calibrated on a bag, with its price said."""
+"""``sfm-depth export --precision int8``: calibrates on a bag and reports the accuracy cost."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sfm_depth_ros.cli.output_paths import write_whole
 from sfm_depth_ros.errors import ConfigError, EngineError
+from sfm_depth_ros.storage import write_whole
 
 if TYPE_CHECKING:
     from sfm_depth_ros.model_folder.folder import ModelFolder
@@ -39,10 +39,9 @@ def write_int8(folder: ModelFolder, options: argparse.Namespace) -> list[Path]:
 
     Raises:
         ConfigError: No bag is given, or the engine has no int8 here.
-        EngineError: int8 changes the answers too much, and nobody insists.
+        EngineError: int8 changes the output too much, without ``--insist``.
     """
-    from sfm_depth_ros.engines.calibration import find_calibration
-    from sfm_depth_ros.engines.quantisation import calibrate, quantised_graph
+    from sfm_depth_ros.engines.quantisation import calibrate, find_calibration, quantised_graph
 
     if options.calibrate is None:
         raise ConfigError(

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sfm_depth_ros.cli.inference_options import add_inference_arguments, node_config
-from sfm_depth_ros.cli.output_paths import output_folder, write_whole
+from sfm_depth_ros.cli.output_paths import output_folder
 from sfm_depth_ros.errors import DataError
+from sfm_depth_ros.storage import write_whole
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,18 +14,15 @@ from typing import Any
 from sfm_depth_ros import __version__
 from sfm_depth_ros.cli.output_paths import output_file
 from sfm_depth_ros.config.schema import NodeConfig
+from sfm_depth_ros.engine_table import ENGINES
 from sfm_depth_ros.errors import SfmDepthError
 
 PACKAGES = (
     "numpy",
     "opencv-python-headless",
     "safetensors",
-    "torch",
     "onnx",
-    "onnxruntime",
-    "openvino",
-    "tensorrt",
-    "tensorrt-rtx",
+    *(module.replace("_", "-") for kind in ENGINES.values() for module in kind.modules),
     "rosbags",
     "ros-rclpy",
     "ros-rmw-fastrtps-cpp",

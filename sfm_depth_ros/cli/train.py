@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sfm_depth_ros.bags.selection import BagSelection, WeightedBag
 from sfm_depth_ros.cli.bag_options import add_bag_arguments, selected
-from sfm_depth_ros.cli.output_paths import output_file, sole_writer, write_whole
+from sfm_depth_ros.cli.output_paths import output_file, sole_writer
 from sfm_depth_ros.cli.progress_bar import ProgressBar
 from sfm_depth_ros.cli.recipe_file import recipe_file
 from sfm_depth_ros.cli.stop_signals import StopSignals
@@ -23,6 +23,7 @@ from sfm_depth_ros.config.loading import load_config
 from sfm_depth_ros.config.schema import RecipeConfig
 from sfm_depth_ros.errors import ConfigError
 from sfm_depth_ros.optional import require
+from sfm_depth_ros.storage import write_whole
 
 if TYPE_CHECKING:
     from sfm_depth_ros.training.network_pair import NetworkPair

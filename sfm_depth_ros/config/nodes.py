@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from sfm_depth_ros.config.objective import ObjectiveConfig
 from sfm_depth_ros.config.option import check_options, option
 from sfm_depth_ros.config.training import OnlineTrainingConfig
+from sfm_depth_ros.engine_table import ENGINES
 from sfm_depth_ros.errors import ConfigError
 
 
@@ -128,12 +129,12 @@ class DepthNodeConfig(NodeConfig):
     engine: str = option(
         "auto",
         "inference engine",
-        choices=("auto", "tensorrt", "openvino", "onnxruntime", "torch"),
+        choices=("auto", *ENGINES),
     )
     precision: str = option(
         "auto",
         "arithmetic of the engine; auto = the fastest that changes "
-        "the answers by 2 % at most (99th percentile, check frames)",
+        "the output by 2 % at most (99th percentile, check frames)",
         choices=("auto", "fp32", "bf16", "fp16", "int8"),
     )
     engine_threads: int = option(1, "CPU threads of the engine", minimum=1, maximum=256)

@@ -1,29 +1,32 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The protocol every inference engine follows, and the checks they share."""
+"""Base class of inference engines, and the checks they share."""
 
 from __future__ import annotations
 
+import abc
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sfm_depth_ros.errors import BadImageError, EngineError
 from sfm_depth_ros.model_folder.folder import ModelFolder
 
+if TYPE_CHECKING:
+    from sfm_depth_ros.engines.verification import RelativeError
+
 NETWORKS = ("depth", "pose")
 
 
 @dataclass(frozen=True)
 class EngineRequest:
-    """What is wanted of an engine; every engine is built from one."""
+    """Network, shape and arithmetic of an engine; every engine is built from one."""
 
     folder: ModelFolder  # Model with weights and graph
     network: str  # `"depth"` or `"pose"`
-    # `(1, C, H, W)` that it shall run at; see :func:`input_channels`
-    input_shape: tuple[int, int, int, int]
-    # `"fp32"`, `"bf16"`, `"fp16"` or `"int8"`; what an engine does not have, it refuses
+    input_shape: tuple[int, int, int, int]  # `(1, C, H, W)`; see :func:`input_channels`
+    # `"fp32"`, `"bf16"`, `"fp16"` or `"int8"`; an engine refuses what it does not have
     precision: str = "fp32"
     threads: int = 1  # CPU threads
 
@@ -33,24 +36,20 @@ class EngineRequest:
         return f"{self.network} network, {self.precision}, {shape}, {self.threads} thread(s)"
 
 
-class Engine(Protocol):
-    """One network, ready to run at one input shape."""
+class Engine(abc.ABC):
+    """One network, ready to run at one input shape.
 
-    @property
-    def name(self) -> str:
-        """``"tensorrt"``, ``"openvino"``, ``"onnxruntime"``, ``"torch"``."""
-        ...
+    An engine must define ``name``, ``precision``, ``input_shape``, ``infer`` and ``close``; the
+    other members have defaults.
+    """
 
-    @property
-    def precision(self) -> str:
-        """``"fp32"``, ``"bf16"``, ``"fp16"`` or ``"int8"``, as it really computes."""
-        ...
+    name: str  # As in the table of engines
+    precision: str  # `"fp32"`, `"bf16"`, `"fp16"` or `"int8"`, as it really computes
+    input_shape: tuple[int, int, int, int]  # `(N, C, H, W)` that the engine was built for
+    remark: str = ""  # Event for the diagnostics, such as a failure; empty where there is none
+    error: RelativeError | None = None  # On the check frames, where it has compared itself
 
-    @property
-    def input_shape(self) -> tuple[int, int, int, int]:
-        """``(N, C, H, W)`` that the engine was built for."""
-        ...
-
+    @abc.abstractmethod
     def infer(self, image: np.ndarray) -> np.ndarray:
         """Run the network.
 
@@ -61,54 +60,65 @@ class Engine(Protocol):
             The network's output, float32, a fresh array.
 
         Raises:
-            EngineError: The engine failed or answered NaN.
+            BadImageError: NaN or infinity in the image.
+            EngineError: The engine failed or computed NaN.
         """
-        ...
 
+    @abc.abstractmethod
     def close(self) -> None:
-        """Free what the engine holds; calling it twice is harmless."""
-        ...
+        """Free the engine's memory; a second call does nothing."""
+
+    @property
+    def takes_bytes(self) -> bool:
+        """Whether bytes are faster than floats, since a quarter is uploaded to a GPU."""
+        return False
+
+    def take_bytes(self) -> None:
+        """Prepare ``infer_bytes``, where bytes are faster; else nothing.
+
+        Raises:
+            SfmDepthError: The engine computes floats alone.
+        """
+        return
+
+    def infer_bytes(self, images: np.ndarray) -> np.ndarray:
+        """Run the network on ``(N, H, W, 3)`` uint8 RGB in temporal order; else as ``infer``."""
+        return self.infer(floats_of(images))
+
+    def run(self, image: np.ndarray) -> np.ndarray:
+        """Run the network on floats or bytes, see ``infer`` and ``infer_bytes``."""
+        return self.infer_bytes(image) if image.dtype == np.uint8 else self.infer(image)
+
+    def refit(self, folder: ModelFolder) -> bool:
+        """Replace the weights while the engine serves, where it can.
+
+        Args:
+            folder: Model of the same architecture.
+
+        Returns:
+            Whether the new weights serve. If not, the old ones do, and a new engine must be built.
+        """
+        return False
 
 
-def run(engine: Engine, image: np.ndarray) -> np.ndarray:
-    """Run a network on floats, or on bytes of the same size.
-
-    An engine with a GPU may offer ``takes_bytes`` and ``infer_bytes``, so that a quarter is
-    uploaded; for one that does not, floats are made of the bytes.
-
-    Args:
-        engine: Of one network.
-        image: What ``infer`` takes, or ``(images, H, W, 3)`` uint8 RGB in temporal order.
-
-    Returns:
-        As ``infer``.
-    """
-    if image.dtype != np.uint8:
-        return engine.infer(image)
-    if takes_bytes(engine):
-        answer: np.ndarray = engine.infer_bytes(image)  # type: ignore[attr-defined]
-        return answer
-    planes = image.transpose(0, 3, 1, 2).reshape(1, -1, *image.shape[1:3])
-    return engine.infer(planes * np.float32(1 / 255))
-
-
-def takes_bytes(engine: Engine) -> bool:
-    """Whether it is better handed bytes."""
-    return bool(getattr(engine, "takes_bytes", False))
+def floats_of(images: np.ndarray) -> np.ndarray:
+    """Network's input ``(1, 3 N, H, W)`` float32 in [0, 1] of ``(N, H, W, 3)`` uint8."""
+    planes = images.transpose(0, 3, 1, 2).reshape(1, -1, *images.shape[1:3])
+    return planes * np.float32(1 / 255)
 
 
 def input_channels(folder: ModelFolder, network: str) -> int:
-    """Channels of a network's input: three for every image that it sees at once."""
+    """Channels of a network's input: three for every image of it."""
     return 3 if network == "depth" else 3 * folder.pose_config.images
 
 
 def check_input(engine: Engine, image: np.ndarray) -> np.ndarray:
-    """Image as a contiguous array, if it is what the engine was built for.
+    """Image as a contiguous array, if it has the engine's shape and type.
 
     Raises:
         ValueError: Another shape or type.
-        BadImageError: NaN or infinity in the image; some engines would answer it with plausible
-            numbers (OpenVINO's ReLU turns NaN to 0).
+        BadImageError: NaN or infinity in the image; some engines would turn it into plausible
+            numbers (OpenVINO's ReLU maps NaN to 0).
     """
     if image.shape != engine.input_shape or image.dtype != np.float32:
         raise ValueError(
@@ -131,7 +141,7 @@ def check_output(engine: Engine, output: np.ndarray) -> np.ndarray:
     """
     if not np.isfinite(output).all():
         raise EngineError(
-            f"{engine.name} answered NaN or infinity at {engine.precision}; "
+            f"{engine.name} computed NaN or infinity at {engine.precision}; "
             "choose another model or engine, or precision fp32"
         )
     return np.array(output, dtype=np.float32)

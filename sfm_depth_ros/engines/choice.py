@@ -1,10 +1,12 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The fastest engine and precision that answer rightly: measured once, remembered, announced."""
+"""Choice of the fastest engine and precision that pass: measured once, remembered, logged."""
 
 from __future__ import annotations
 
+import json
 import logging
+import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,48 +16,37 @@ from typing import NamedTuple
 import numpy as np
 
 from sfm_depth_ros.engines.base import Engine, EngineRequest
-from sfm_depth_ros.engines.choice_cache import recall_latencies, remember_latencies
 from sfm_depth_ros.engines.verification import RelativeError
 from sfm_depth_ros.errors import EngineError
+from sfm_depth_ros.storage import write_whole
 
 MEASURE_S, MEASURE_RUNS, WARM_UP_RUNS = 0.7, 30, 3
-# A reduced precision is chosen by itself only where it hardly shows, and saves a tenth at least.
+# Automatic choice of a reduced precision: largest relative error, and latency against fp32.
 UNNAMED_P99, WORTH_IT = 2e-2, 0.9
 
 _logger = logging.getLogger(__name__)
 
 
 class Candidate(NamedTuple):
-    """An engine at a precision.
+    """An engine at a precision."""
 
-    Attributes:
-        name: Engine.
-        precision: A definite precision, never ``auto``.
-    """
-
-    name: str
-    precision: str
+    name: str  # Engine
+    precision: str  # A definite precision, never `auto`
 
     def __str__(self) -> str:
-        """As it is remembered and logged."""
+        """Form in the cache and in the log."""
         return f"{self.name} {self.precision}"
 
 
 class Checked(NamedTuple):
-    """An engine that has seen the check frames.
+    """An engine compared with the check frames."""
 
-    Attributes:
-        engine: At the shape that is wanted.
-        error: How far it was from torch.
-        refusal: Why it does not pass; empty where it does.
-    """
-
-    engine: Engine
-    error: RelativeError
-    refusal: str = ""
+    engine: Engine  # At the requested shape
+    error: RelativeError  # Relative to torch
+    refusal: str = ""  # Reason why it does not pass; empty where it does
 
     def refused(self, precision: str) -> str:
-        """Why it is not to serve where ``precision`` was asked for; empty where it may."""
+        """Reason not to use it for a request of ``precision``; empty where it may serve."""
         p99 = self.error.p99
         if self.refusal or precision != "auto" or p99 <= UNNAMED_P99:
             return self.refusal
@@ -70,9 +61,9 @@ class Checked(NamedTuple):
         Raises:
             EngineError: It may not; it is closed.
         """
-        if said := self.refused(precision):
+        if reason := self.refused(precision):
             self.engine.close()
-            raise EngineError(said)
+            raise EngineError(reason)
         return self.engine
 
 
@@ -81,16 +72,16 @@ Build = Callable[[Candidate], Checked]
 
 @dataclass
 class Choice:
-    """One choice among candidates."""
+    """Choice among candidates."""
 
-    request: EngineRequest  # What is wanted; its precision may be `auto`
+    request: EngineRequest  # Its precision may be `auto`
     candidates: Sequence[Candidate]  # In the order in which they are tried
     build: Build  # Builds and checks one, or raises `EngineError`
-    cache_file: Path  # Where latencies are remembered
-    key: str  # What they depend on
+    cache_file: Path  # File of measured latencies
+    key: str  # Everything that the latencies depend on
     # Engine that is tried only if no other serves, being slow to load; or empty
     last_resort: str = ""
-    # Why candidates do not serve, by their names
+    # Reasons why candidates do not serve, by their names
     refused: dict[str, str] = field(default_factory=dict)
     # Quickest run by candidate, as measured or remembered
     latencies_ms: dict[str, float] = field(default_factory=dict)
@@ -114,9 +105,10 @@ class Choice:
         return self._measured()
 
     def _measured(self) -> tuple[Engine, list[Candidate]]:
-        """Build all, measure all, serve with the fastest that passes.
+        """Build and measure all, serve with the fastest that passes.
 
-        What does not pass is measured too: the next model, of the same speed, may pass.
+        Candidates that do not pass are measured too: the next model has the same speed and may
+        pass.
         """
         built = self._all_that_can_be_built()
         serve = [one for one, checked in built.items() if str(one) not in self.refused]
@@ -135,7 +127,7 @@ class Choice:
         return self._announced(ranked[0], built[ranked[0]], ranked)
 
     def _ranked(self) -> list[Candidate]:
-        """Candidates of known latency, best first; full precision before what saves too little."""
+        """Candidates of known latency, best first; fp32 before one that saves too little."""
         known = [one for one in self.candidates if str(one) in self.latencies_ms]
         full = [self.latencies_ms[str(one)] for one in known if one.precision == "fp32"]
         limit = WORTH_IT * min(full, default=np.inf)
@@ -147,7 +139,7 @@ class Choice:
         return sorted(known, key=rank)
 
     def _all_that_can_be_built(self) -> dict[Candidate, Checked]:
-        """Every candidate; why one cannot be built or does not pass goes into ``refused``."""
+        """Every candidate; those that fail or do not pass get a reason in ``refused``."""
         built: dict[Candidate, Checked] = {}
         self.refused = {name: why for name, why in self.refused.items() if " " not in name}
         for candidate in self.candidates:
@@ -156,22 +148,22 @@ class Choice:
                 continue
             try:
                 built[candidate] = self.build(candidate)
-                said = built[candidate].refused(self.request.precision)
+                reason = built[candidate].refused(self.request.precision)
             except EngineError as error:
-                said = str(error)
-            if said:
-                self.refused[str(candidate)] = said
+                reason = str(error)
+            if reason:
+                self.refused[str(candidate)] = reason
         return built
 
     def _announced(
         self, chosen: Candidate, checked: Checked, ranked: Sequence[Candidate]
     ) -> tuple[Engine, list[Candidate]]:
-        """Say in one line what was chosen, how near it is to torch, and why not the others."""
+        """Log one line: the choice, its error against torch, and why not the others."""
         measured = {name: f"{ms:.1f} ms" for name, ms in self.latencies_ms.items()}
         why = measured.pop(str(chosen), "the only one")
         others = {**measured, **self.refused}
         if self.last_resort in {one.name for one in self.candidates} - {chosen.name}:
-            others.setdefault(self.last_resort, "not tried, for it is slow to load")
+            others.setdefault(self.last_resort, "not tried: slow to load")
         _logger.info(
             "engine %s chosen (%s; relative error p50 %.1e, p99 %.1e): %s; not %s",
             chosen,
@@ -187,7 +179,7 @@ class Choice:
 
 
 def quickest_ms(engines: Mapping[Candidate, Engine]) -> dict[str, float]:
-    """Quickest run of each, taken in turns: other processes disturb while a robot starts."""
+    """Quickest run of each, measured alternately: other processes start at the same time."""
     images = {one: _noise(engine) for one, engine in engines.items()}
     quickest = dict.fromkeys(map(str, engines), np.inf)
     for engine, image in zip(engines.values(), images.values(), strict=True):
@@ -221,3 +213,57 @@ def _timed_ms(engine: Engine, image: np.ndarray) -> float:
     started = time.perf_counter()
     engine.infer(image)
     return 1e3 * (time.perf_counter() - started)
+
+
+def recall_latencies(file: Path, key: str) -> dict[str, float]:
+    """Latencies in milliseconds by engine name, empty where ``key`` was never measured."""
+    measured = _read(file).get(key, {})
+    return measured if _is_latencies(measured) else {}
+
+
+def remember_latencies(file: Path, key: str, latencies_ms: dict[str, float]) -> None:
+    """Add measured latencies; a cache that cannot be written is only logged."""
+    content = {**_read(file), key: latencies_ms}
+    try:
+        write_whole(file, json.dumps(content, indent=2))
+    except OSError as error:
+        _logger.warning(
+            "cannot remember the fastest engine in %s (%s); it is measured again at "
+            "the next start",
+            file,
+            error,
+        )
+
+
+def processor_name() -> str:
+    """Name of the CPU; ``platform.processor`` is empty on most Linux machines."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _read(file: Path) -> dict[str, dict[str, float]]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        _logger.warning(
+            "%s is ignored: it cannot be read (%s); engines are measured again", file, error
+        )
+        return {}
+    if not isinstance(content, dict):
+        _logger.warning("%s is ignored: it holds no object; engines are measured again", file)
+        return {}
+    return content
+
+
+def _is_latencies(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and all(isinstance(number, (int, float)) for number in value.values())
+    )

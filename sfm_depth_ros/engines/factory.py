@@ -1,37 +1,29 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Engines by name, and the choice among them: checked first, then the fastest.
-
-To add an engine, write a class that follows :class:`~sfm_depth_ros.engines.base.Engine` and give
-it a line in ``ENGINES``.
-"""
+"""Engines by name, and the automatic choice: of those that pass the check frames, the fastest."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import importlib.metadata
 import json
 import logging
 import os
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from sfm_depth_ros.engines.background_build import BackgroundBuild, InterimEngine
+from sfm_depth_ros.engine_table import ENGINES
 from sfm_depth_ros.engines.base import NETWORKS, Engine, EngineRequest, input_channels
-from sfm_depth_ros.engines.calibration import find_calibration
-from sfm_depth_ros.engines.choice import Candidate, Checked, Choice
-from sfm_depth_ros.engines.choice_cache import default_cache_file, processor_name
-from sfm_depth_ros.engines.fallback import FallbackEngine
-from sfm_depth_ros.engines.graphs.input import InputLayout
-from sfm_depth_ros.engines.onnxruntime_engine import OnnxRuntimeEngine
-from sfm_depth_ros.engines.openvino_engine import OpenVinoEngine
+from sfm_depth_ros.engines.choice import Candidate, Checked, Choice, processor_name
+from sfm_depth_ros.engines.quantisation import find_calibration
+from sfm_depth_ros.engines.serving import BackgroundBuild, ServingEngine
 from sfm_depth_ros.engines.tensorrt.builder import Progress
 from sfm_depth_ros.engines.tensorrt.cuda_driver import load_cuda
-from sfm_depth_ros.engines.tensorrt.engine import TensorRtEngine
 from sfm_depth_ros.engines.verification import (
     RelativeError,
     check_shape,
@@ -40,41 +32,16 @@ from sfm_depth_ros.engines.verification import (
 )
 from sfm_depth_ros.errors import EngineError, MissingDependencyError, SfmDepthError
 from sfm_depth_ros.model_folder.folder import ModelFolder
-from sfm_depth_ros.optional import EXTRAS, is_available, require
+from sfm_depth_ros.optional import is_available, require
+from sfm_depth_ros.storage import cache_directory
 
-PLAN_PATIENCE_S = 5.0  # a plan from the cache is there by then; else another engine serves first
+PLAN_PATIENCE_S = 5.0  # enough to load a cached plan; else another engine serves meanwhile
 
 _logger = logging.getLogger(__name__)
 
 
-def _torch_engine(request: EngineRequest) -> Engine:
-    require("torch")
-    from sfm_depth_ros.engines.torch_engine import TorchEngine
-
-    return TorchEngine(request)
-
-
-# In the order in which they are tried; each is named as the module that it needs.
-ENGINES: dict[str, Callable[[EngineRequest], Engine]] = {
-    "tensorrt": TensorRtEngine,
-    "openvino": OpenVinoEngine,
-    "onnxruntime": OnnxRuntimeEngine,
-    "torch": _torch_engine,
-}
-# What ``precision: auto`` tries of each; a named precision is asked of every engine.
-PRECISIONS = {
-    "tensorrt": ("fp16", "fp32"),
-    "openvino": ("fp32", "bf16", "int8"),
-    "onnxruntime": ("fp32", "int8"),
-    "torch": ("fp32",),
-}
-GPU_PRECISIONS = {"torch": ("fp32", "fp16")}
-LAST_RESORT = "torch"  # seconds and 200 MB to import: without a GPU only where nothing else serves
-MODULES = {"tensorrt": ("tensorrt", "tensorrt_rtx")}
-
-
 def available_engines() -> dict[str, str]:
-    """Version of every engine's runtime, or why there is none; nothing is imported."""
+    """Version of every engine's runtime, or how to install one; nothing is imported."""
     return {name: _version(name) for name in ENGINES}
 
 
@@ -95,10 +62,10 @@ def create_engine(
         input_hw: Height and width of the image, multiples of 32.
         name: Engine, or ``"auto"``: the fastest of those that are installed and pass; should it
             fail while it runs, the next one takes over.
-        precision: ``"fp32"``, ``"bf16"``, ``"fp16"`` or ``"int8"``, never changed behind the
-            caller's back; or ``"auto"``: the fastest that passes.
+        precision: ``"fp32"``, ``"bf16"``, ``"fp16"`` or ``"int8"``, never changed silently; or
+            ``"auto"``: the fastest that passes.
         threads: CPU threads.
-        cache_file: Where ``auto`` remembers what it measured; None = in the user's cache.
+        cache_file: File of the latencies that ``auto`` measured; None = in the user's cache.
 
     Raises:
         EngineError: The named engine, or every one, is absent or does not pass.
@@ -112,11 +79,11 @@ def create_engine(
     shape = (1, input_channels(folder, network), *input_hw)
     request = EngineRequest(folder, network, shape, precision, threads)
     if name == "auto" or precision == "auto":
-        return _chosen(request, name, cache_file or default_cache_file())
+        return _chosen(request, name, cache_file or cache_directory() / "engines.json")
     checked = _checked(Candidate(name, precision), request)
     engine = checked.accepted(precision)
     _logger.info(
-        "engine %s as asked: %s; relative error p50 %.1e, p99 %.1e, max %.1e",
+        "engine %s as requested: %s; relative error p50 %.1e, p99 %.1e, max %.1e",
         name,
         request,
         checked.error.p50,
@@ -129,69 +96,108 @@ def create_engine(
 def engine_error(
     name: str, folder: ModelFolder, network: str, precision: str = "fp32", threads: int = 1
 ) -> RelativeError:
-    """How far an engine is from torch on the check frames, without judging it."""
+    """Error of an engine against torch on the check frames, without a verdict."""
     shape = check_shape(folder, network)
-    engine = _build(name, EngineRequest(folder, network, shape, precision, threads))
+    engine = build_engine(name, EngineRequest(folder, network, shape, precision, threads))
     try:
         return measure_error(engine, folder, network)
     finally:
         engine.close()
 
 
+def build_engine(name: str, request: EngineRequest) -> Engine:
+    """Build an engine without any check of its output.
+
+    Raises:
+        EngineError: It is not installed, or cannot run the network.
+    """
+    try:
+        engine: Engine = engine_class(name)(request)
+    except MissingDependencyError as error:
+        raise EngineError(str(error)) from error
+    return engine
+
+
+def engine_class(name: str) -> Any:
+    """Class of an engine in the table.
+
+    Raises:
+        MissingDependencyError: It needs its runtime to be imported, which is not installed.
+    """
+    kind = ENGINES[name]
+    module, _, attribute = kind.implementation.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ImportError:
+        require(kind.modules[0])
+        raise
+
+
 def _chosen(request: EngineRequest, name: str, cache_file: Path) -> Engine:
     """The best of one engine's precisions, or of all engines."""
-    _load_runtimes(candidates := _candidates(request, name))
+    names = list(ENGINES) if name == "auto" else [name]
+    planned = next((one for one in names if ENGINES[one].builds_plan), "")
+    candidates = _candidates(request, [one for one in names if one != planned])
+    _load_runtimes(candidates)
     refused: dict[str, str] = {}
     build: BackgroundBuild | None = None
-    if name in ("auto", "tensorrt"):
-        build = BackgroundBuild(lambda tell: _plan(request, tell), "tensorrt")
+    if planned:
+        build = BackgroundBuild(lambda report: _plan(planned, request, report), planned)
         try:
             engine = build.take(PLAN_PATIENCE_S if name == "auto" else None)
-            return _served(engine, candidates if name == "auto" else [], request)
+            return _serving(engine, candidates, request)
         except TimeoutError:
-            _logger.info("tensorrt builds its plan; the next best engine serves meanwhile")
+            _logger.info("%s builds its plan; the next best engine serves meanwhile", planned)
         except SfmDepthError as error:
-            if name == "tensorrt":
+            if name == planned:
                 raise EngineError(str(error)) from error
-            refused["tensorrt"], build = str(error), None
+            refused[planned], build = str(error), None
+    key = _cache_key(request, name, candidates)
+    choice = Choice(
+        request, candidates, lambda one: _checked(one, request), cache_file, key, _last_resort(),
+        refused,
+    )  # fmt: skip
     try:
-        choice = Choice(
-            request,
-            candidates,
-            lambda candidate: _checked(candidate, request),
-            cache_file,
-            _cache_key(request, name),
-            "" if _has_gpu() else LAST_RESORT,
-            refused,
-        )
         engine, spare = choice.fastest()
     except BaseException:
         if build is not None:
             build.cancel()
         raise
-    serving = engine if build is None else InterimEngine(engine, build)
-    return _served(serving, spare if name == "auto" else [], request)
+    return _serving(engine, spare if name == "auto" else [], request, build)
+
+
+def _serving(
+    engine: Engine,
+    spare: Sequence[Candidate],
+    request: EngineRequest,
+    better: BackgroundBuild | None = None,
+) -> Engine:
+    """The engine, with its successors and with the one that is being built."""
+
+    def build(candidate: Candidate) -> Engine:
+        return _checked(candidate, request).accepted(request.precision)
+
+    return ServingEngine(engine, spare, build, better)
 
 
 def _load_runtimes(candidates: Iterable[Candidate]) -> None:
-    """Import every runtime that may be needed later, while nobody waits for a frame.
+    """Import every runtime that may be needed later, before frames arrive.
 
-    An import holds the interpreter for as long as the library takes to load: beside frames, when
-    a new model wants another engine than the last, that would lose some.
+    An import holds the interpreter until the library is loaded: when a new model chooses another
+    engine than the last one did, that would lose frames.
     """
-    for name in {candidate.name for candidate in candidates} - {LAST_RESORT}:
-        if is_available(name):
+    for name in {one.name for one in candidates if not ENGINES[one.name].is_last_resort}:
+        for module in filter(is_available, ENGINES[name].modules):
             with contextlib.suppress(MissingDependencyError):
-                require(name)
+                require(module)
 
 
-def _candidates(request: EngineRequest, name: str) -> list[Candidate]:
-    """What is measured: all engines but TensorRT, which has no rival where it runs."""
-    names = [one for one in ENGINES if one != "tensorrt"] if name == "auto" else [name]
+def _candidates(request: EngineRequest, names: Iterable[str]) -> list[Candidate]:
+    """Engines and precisions to measure; int8 only where it was calibrated or is requested."""
     return [
-        Candidate(one, precision)
-        for one in names
-        for precision in _precisions(request, one)
+        Candidate(name, precision)
+        for name in names
+        for precision in _precisions(request, name)
         if precision != "int8"
         or request.precision == "int8"
         or find_calibration(request.folder, request.network)
@@ -201,7 +207,14 @@ def _candidates(request: EngineRequest, name: str) -> list[Candidate]:
 def _precisions(request: EngineRequest, name: str) -> tuple[str, ...]:
     if request.precision != "auto":
         return (request.precision,)
-    return GPU_PRECISIONS.get(name, PRECISIONS[name]) if _has_gpu() else PRECISIONS[name]
+    kind = ENGINES[name]
+    return (kind.gpu_precisions if _has_gpu() else ()) or kind.precisions
+
+
+def _last_resort() -> str:
+    """Engine that is slow to import and therefore tried last; none beside a GPU."""
+    names = (name for name, kind in ENGINES.items() if kind.is_last_resort)
+    return "" if _has_gpu() else next(names, "")
 
 
 @functools.cache
@@ -213,67 +226,50 @@ def _has_gpu() -> bool:
     return True
 
 
-def _plan(request: EngineRequest, progress: Progress) -> Engine:
-    """TensorRT at the first precision that it can build and that passes."""
-    *reduced, last = _precisions(request, "tensorrt")
+def _plan(name: str, request: EngineRequest, progress: Progress) -> Engine:
+    """Engine at the first precision whose plan can be built and passes."""
+    *reduced, last = _precisions(request, name)
+    create = engine_class(name)
     for precision in reduced:
         try:
-            return _fed_bytes(
-                TensorRtEngine(replace(request, precision=precision), progress=progress)
-            )
+            engine = create(replace(request, precision=precision), progress=progress)
+            return _with_bytes(engine)
         except EngineError as error:
-            _logger.debug("tensorrt %s is not used: %s", precision, error)
-    return _fed_bytes(TensorRtEngine(replace(request, precision=last), progress=progress))
+            _logger.debug("%s %s is not used: %s", name, precision, error)
+    return _with_bytes(create(replace(request, precision=last), progress=progress))
 
 
-def _fed_bytes(engine: TensorRtEngine) -> TensorRtEngine:
-    """The engine, ready for images as bytes; where it cannot take them, floats serve as well."""
-    height, width = engine.input_shape[2:]
+def _with_bytes(engine: Engine) -> Engine:
+    """The engine, prepared for bytes; floats serve where it cannot take them."""
     try:
-        engine.take_bytes(InputLayout.identity((height, width)))
+        engine.take_bytes()
     except SfmDepthError as error:
-        _logger.info("tensorrt is handed images as floats, not as bytes: %s", error)
+        _logger.info("%s gets images as floats, not as bytes: %s", engine.name, error)
     return engine
 
 
-def _served(engine: Engine, spare: list[Candidate], request: EngineRequest) -> Engine:
-    """The engine with those that follow it should it fail."""
-
-    def build(candidate: Candidate) -> Engine:
-        return _checked(candidate, request).accepted(request.precision)
-
-    return FallbackEngine(engine, spare, build)
-
-
 def _checked(candidate: Candidate, request: EngineRequest) -> Checked:
-    """Build an engine, and say whether it answers as the check frames say, at their shape."""
+    """Build an engine and compare it with the check frames, at their shape."""
     request = replace(request, precision=candidate.precision)
-    if getattr(ENGINES[candidate.name], "checks_itself", False):
-        itself: Any = _build(candidate.name, request)
-        return Checked(_fed_bytes(itself), itself.error)
+    if ENGINES[candidate.name].builds_plan:
+        engine = build_engine(candidate.name, request)
+        assert engine.error is not None  # it has compared itself: one plan has both shapes
+        return Checked(_with_bytes(engine), engine.error)
     shape = check_shape(request.folder, request.network)
-    engine = _build(candidate.name, replace(request, input_shape=shape))
+    engine = build_engine(candidate.name, replace(request, input_shape=shape))
     try:
         error = measure_error(engine, request.folder, request.network)
     except EngineError:
         engine.close()
         raise
-    said = refusal(engine, error, request.folder, request.network)
+    reason = refusal(engine, error, request.folder, request.network)
     if shape != request.input_shape:
         engine.close()
-        engine = _build(candidate.name, request)
-    return Checked(engine, error, said)
+        engine = build_engine(candidate.name, request)
+    return Checked(_with_bytes(engine), error, reason)
 
 
-def _build(name: str, request: EngineRequest) -> Engine:
-    """Build an engine without any check."""
-    try:
-        return ENGINES[name](request)
-    except MissingDependencyError as error:
-        raise EngineError(str(error)) from error
-
-
-def _cache_key(request: EngineRequest, name: str) -> str:
+def _cache_key(request: EngineRequest, name: str, candidates: Sequence[Candidate]) -> str:
     config = (
         request.folder.depth_config if request.network == "depth" else request.folder.pose_config
     )
@@ -289,15 +285,15 @@ def _cache_key(request: EngineRequest, name: str) -> str:
             name,
             request.precision,
             request.threads,
-            [str(candidate) for candidate in _candidates(request, name)],
+            [str(candidate) for candidate in candidates],
         ]
     )
 
 
 def _version(name: str) -> str:
-    module = next(filter(is_available, MODULES.get(name, (name,))), None)
+    module = next(filter(is_available, ENGINES[name].modules), None)
     if module is None:
-        return f"not installed; type: pip install 'sfm_depth_ros[{EXTRAS[name]}]'"
+        return f"not installed; type: pip install 'sfm_depth_ros[{ENGINES[name].extra}]'"
     try:
         return importlib.metadata.version(module)
     except importlib.metadata.PackageNotFoundError:

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from sfm_depth_ros.engines.base import EngineRequest, check_input, check_output, closed
+from sfm_depth_ros.engines.base import Engine, EngineRequest, check_input, check_output, closed
 from sfm_depth_ros.engines.quantisation import graph_of
 from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.optional import require
 
 
-class OnnxRuntimeEngine:
+class OnnxRuntimeEngine(Engine):
     """A network in ONNX Runtime, fp32 or int8."""
 
     name = "onnxruntime"

@@ -1,32 +1,93 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Graphs in int8 with explicit quantise nodes (QDQ), for OpenVINO, ONNX Runtime and TensorRT.
+"""Int8 graphs with explicit quantise nodes (QDQ), for OpenVINO, ONNX Runtime and TensorRT.
 
-Convolutions are quantised, weights by channel; the first one and the heads stay in float: the one
-sees raw pixels, and of the others every step is a step in depth.
+Convolutions are quantised, weights by channel. The first one, which reads raw pixels, and the
+heads, whose quantisation steps would be steps in depth, stay in float. Ranges are kept in the
+user's cache by architecture, not by weights: a model that was trained further reuses them.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import logging
 import shlex
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sfm_depth_ros.engines.base import EngineRequest
-from sfm_depth_ros.engines.calibration import Calibration, find_calibration, keep_calibration
+from sfm_depth_ros.engines.graphs.agreement import open_session
 from sfm_depth_ros.engines.verification import RelativeError, relative_error
 from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.model_folder.folder import ModelFolder
 from sfm_depth_ros.optional import require
+from sfm_depth_ros.storage import cache_directory, write_whole
 
-ACCEPTED_P99 = 0.1  # relative error of int8 on unseen frames beyond which it must be insisted on
+ACCEPTED_P99 = 0.1  # relative error of int8 on unseen frames that needs no `insist`
 MIN_FRAMES = 4
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Ranges of a network's values on real frames."""
+
+    # Smallest and largest value by name of a tensor in the graph
+    ranges: Mapping[str, tuple[float, float]]
+    frames: int  # Number of frames
+    model_id: str  # Model whose weights were used
+
+
+def calibration_file(folder: ModelFolder, network: str, directory: Path | None = None) -> Path:
+    """File of the ranges of a model's architecture."""
+    config = folder.depth_config if network == "depth" else folder.pose_config
+    architecture = json.dumps(asdict(config), sort_keys=True)
+    digest = hashlib.sha256(architecture.encode()).hexdigest()[:12]
+    return (directory or cache_directory() / "calibration") / f"{network}-{digest}.json"
+
+
+def find_calibration(
+    folder: ModelFolder, network: str, directory: Path | None = None
+) -> Calibration | None:
+    """Ranges for a model's architecture; None where there are none, or they are damaged."""
+    file = calibration_file(folder, network, directory)
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        ranges = {
+            name: (float(low), float(high)) for name, (low, high) in content["ranges"].items()
+        }
+        return Calibration(ranges, int(content["frames"]), str(content["model_id"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        _logger.warning(
+            "%s is ignored: it cannot be read (%s: %s); calibrate again",
+            file,
+            type(error).__name__,
+            error,
+        )
+        return None
+
+
+def keep_calibration(
+    folder: ModelFolder, network: str, calibration: Calibration, directory: Path | None = None
+) -> Path:
+    """Write the ranges for this architecture, atomically.
+
+    Raises:
+        OSError: The cache cannot be written.
+    """
+    file = calibration_file(folder, network, directory)
+    write_whole(file, json.dumps(asdict(calibration), indent=1))
+    return file
 
 
 def calibrate(
@@ -36,7 +97,7 @@ def calibrate(
     insist: bool = False,
     directory: Path | None = None,
 ) -> RelativeError:
-    """Find the ranges of a network's values, and what int8 costs with them; keep them.
+    """Determine the ranges of a network's values and the error of int8; keep the ranges.
 
     Every second frame gives ranges, the others judge.
 
@@ -45,8 +106,8 @@ def calibrate(
         network: ``"depth"`` or ``"pose"``.
         inputs: ``(N, C, h, w)`` float32 in [0, 1], frames as the robot will see them; for the pose
             network its images stacked, earlier before later.
-        insist: Keep the ranges whatever they cost.
-        directory: Where ranges are kept; None = in the user's cache.
+        insist: Keep the ranges whatever the error is.
+        directory: Folder of the ranges; None = in the user's cache.
 
     Returns:
         Relative error of the int8 graph against the float graph on the frames that judge.
@@ -66,7 +127,7 @@ def calibrate(
     error = _cost(graph, quantised_graph(graph, calibration), inputs[1::2], network)
     if not (error.p99 <= ACCEPTED_P99 or insist):
         raise EngineError(
-            f"int8 changes the answers of the {network} network too much (relative error p50 "
+            f"int8 changes the output of the {network} network too much (relative error p50 "
             f"{error.p50:.1e}, p99 {error.p99:.1e}, max {error.max:.1e}; p99 allowed "
             f"{ACCEPTED_P99:.0e}); choose precision bf16 or fp32, or give --insist"
         )
@@ -104,7 +165,7 @@ def int8_graph(request: EngineRequest, symmetric: bool = False) -> bytes:
 
 
 def value_ranges(graph: bytes, inputs: np.ndarray) -> dict[str, tuple[float, float]]:
-    """Smallest and largest value of every tensor beside a convolution.
+    """Smallest and largest value of every input and output of a convolution.
 
     Args:
         graph: Content of an ``.onnx`` file.
@@ -169,7 +230,7 @@ def quantised_graph(graph: bytes, calibration: Calibration, symmetric: bool = Fa
 
 
 class _Reader:
-    """Frames one by one, as the calibrator asks for them."""
+    """Frames one by one, in the calibrator's interface."""
 
     def __init__(self, inputs: np.ndarray) -> None:
         self._frames = iter(inputs)
@@ -219,16 +280,12 @@ def _check_fit(graph: Any, names: list[str], calibration: Calibration) -> None:
 
 
 def _cost(graph: bytes, quantised: bytes, inputs: np.ndarray, network: str) -> RelativeError:
-    runtime = require("onnxruntime")
-    answers = []
-    for content in (graph, quantised):
-        options = runtime.SessionOptions()
-        options.log_severity_level = 3
-        session = runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        answers.append(
-            np.concatenate([session.run(None, {"image": frame[None]})[0] for frame in inputs])
-        )
-    return relative_error(answers[1], answers[0], network)
+    """Error of the int8 graph against the float graph."""
+    expected, found = (
+        np.concatenate([session.run(None, {"image": frame[None]})[0] for frame in inputs])
+        for session in map(open_session, (graph, quantised))
+    )
+    return relative_error(found, expected, network)
 
 
 @contextlib.contextmanager

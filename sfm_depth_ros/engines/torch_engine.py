@@ -1,9 +1,9 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Inference by torch itself, on the CPU or a GPU: the reference that the others are compared with.
+"""Inference by torch, on the CPU or a GPU: the reference for the other engines.
 
-On the CPU eager and channels last; on a GPU one recorded CUDA graph, so that Python starts a
-single launch a frame.
+On the CPU eager and channels last; on a GPU one recorded CUDA graph, that is a single launch for
+each image.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sfm_depth_ros.engines.base import EngineRequest, check_input, check_output, closed
-from sfm_depth_ros.engines.torch_cuda_graph import CudaGraph
+from sfm_depth_ros.engines.base import Engine, EngineRequest, check_input, check_output, closed
 from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.model_folder.loading import load_network
 from sfm_depth_ros.networks.acceleration import channels_last, fold_batch_norm
 
-# By device: what autocast computes convolutions in; None = as the weights are.
+# By device: type of convolutions under autocast; None = type of the weights.
 PRECISIONS: dict[str, dict[str, torch.dtype | None]] = {
     "cpu": {"fp32": None, "bf16": torch.bfloat16},
     "cuda": {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16},
 }
+WARM_UP_RUNS = 3  # cuDNN chooses its kernels, the allocator finds its blocks
 
 
-class TorchEngine:
-    """A network in torch; half precisions by autocast, which keeps what needs it in fp32.
+class TorchEngine(Engine):
+    """A network in torch; half precisions by autocast, which keeps sensitive operations in fp32.
 
     Args:
         request: Model, network, shape, precision and threads.
@@ -63,7 +63,9 @@ class TorchEngine:
         """Run the network, see :class:`~sfm_depth_ros.engines.base.Engine`."""
         if self._run is None:
             raise closed(self)
-        checked = np.require(check_input(self, image), requirements="W")  # torch warns else
+        checked = np.require(
+            check_input(self, image), requirements="W"
+        )  # avoids torch's read-only warning
         try:
             output = self._run(checked)
         except RuntimeError as error:
@@ -83,8 +85,8 @@ class TorchEngine:
 
         def forward(image: Tensor) -> Tensor:
             with torch.autocast(kind, half, enabled=half is not None, cache_enabled=False):
-                answer = network.depth(image) if request.network == "depth" else network(image)
-            return answer.float()
+                output = network.depth(image) if request.network == "depth" else network(image)
+            return output.float()
 
         if kind == "cuda":
             return CudaGraph(forward, request.input_shape, self.device)
@@ -98,9 +100,9 @@ class TorchEngine:
 
 
 class _Threads:
-    """torch's number of threads, which is the process's: set by the first, reset by the last.
+    """Torch's process-wide number of threads: set by the first user, restored by the last.
 
-    Two networks run side by side; the number before would be lost if each restored what it found.
+    Two networks run at the same time: each restoring what it found would lose the original.
     """
 
     def __init__(self) -> None:
@@ -109,7 +111,7 @@ class _Threads:
 
     @contextlib.contextmanager
     def limited_to(self, count: int) -> Iterator[None]:
-        """Run with so many threads, and leave the rest of the process as it was."""
+        """Limit the threads, and restore the number afterwards."""
         with self._lock:
             if self._users == 0:
                 self._before = torch.get_num_threads()
@@ -132,3 +134,51 @@ def _failure(error: BaseException) -> str:
     if "out of memory" in text:
         return f"torch: {text}; lower input_width, or choose engine: openvino"
     return f"torch failed ({text}); choose another engine"
+
+
+class CudaGraph:
+    """A function of one image, recorded as a CUDA graph with its buffers on both sides.
+
+    Args:
+        forward: Maps ``shape`` float32, channels last, to the output, float32.
+        shape: ``(N, C, H, W)``.
+        device: A CUDA device.
+
+    Raises:
+        RuntimeError: No such device, or too little memory.
+    """
+
+    def __init__(
+        self, forward: Callable[[Tensor], Tensor], shape: tuple[int, ...], device: torch.device
+    ) -> None:
+        self._stream = torch.cuda.Stream(device)
+        self._image = torch.zeros(shape, device=device).to(memory_format=torch.channels_last)
+        with torch.inference_mode(), torch.cuda.device(device):
+            with torch.cuda.stream(self._stream):
+                for _ in range(WARM_UP_RUNS):
+                    output = forward(self._image)
+            self._stream.synchronize()
+            self._graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self._graph, stream=self._stream):
+                output = forward(self._image)
+        self._output = output
+        # Pinned: copies then run asynchronously, and the driver needs no buffers of its own.
+        self._host_image = torch.zeros(shape, pin_memory=True)
+        self._host_output = torch.zeros(output.shape, pin_memory=True)
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """Run once.
+
+        Args:
+            image: ``shape`` float32.
+
+        Returns:
+            The output; overwritten by the next call.
+        """
+        self._host_image.copy_(torch.from_numpy(image))
+        with torch.inference_mode(), torch.cuda.stream(self._stream):
+            self._image.copy_(self._host_image, non_blocking=True)
+            self._graph.replay()
+            self._host_output.copy_(self._output, non_blocking=True)
+        self._stream.synchronize()
+        return self._host_output.numpy()

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Does an engine answer what torch answered when the model was saved?"""
+"""Comparison of an engine with torch's outputs that were saved with the model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sfm_depth_ros.model_folder.folder import ModelFolder
 
 # Of the 99th percentile of the relative error.
 TOLERANCES = {"fp32": 1e-3, "bf16": 2e-2, "fp16": 2e-2, "int8": 1e-1}
-SMALLEST_MOTION = 0.01  # metres or radians: less is compared as if it were this much
+SMALLEST_MOTION = 0.01  # metres or radians; lower bound of the denominator
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,12 @@ def measure_error(engine: Engine, folder: ModelFolder, network: str) -> Relative
     )
     found = np.concatenate([engine.infer(frame[None]) for frame in inputs])
     if found.shape != expected.shape:
-        raise EngineError(f"{engine.name} answers {found.shape} where {expected.shape} is right")
+        raise EngineError(f"output of {engine.name}: expected {expected.shape}, got {found.shape}")
     return relative_error(found, expected, network)
 
 
 def relative_error(found: np.ndarray, expected: np.ndarray, network: str) -> RelativeError:
-    """How far answers are from the right ones, see :func:`measure_error`."""
+    """Error of outputs against the expected ones, see :func:`measure_error`."""
     size = np.abs(expected)
     if network == "pose":
         parts = size.reshape(len(size), -1, 3).max(axis=2, keepdims=True)
@@ -71,18 +71,18 @@ def verify_engine(engine: Engine, folder: ModelFolder, network: str) -> Relative
             tolerance.
     """
     error = measure_error(engine, folder, network)
-    if said := refusal(engine, error, folder, network):
-        raise EngineError(said)
+    if reason := refusal(engine, error, folder, network):
+        raise EngineError(reason)
     return error
 
 
 def refusal(engine: Engine, error: RelativeError, folder: ModelFolder, network: str) -> str:
-    """Why an engine of this error is not to be used; empty where it is."""
+    """Reason not to use an engine with this error; empty where it may be used."""
     tolerance = TOLERANCES[engine.precision]
     if error.p99 <= tolerance:
         return ""
     return (
-        f"{engine.name} at {engine.precision} answers something else than the {network} "
-        f"network of model {folder.model_id}: relative error p99 {error.p99:.1e}, allowed "
+        f"{engine.name} at {engine.precision} does not reproduce the {network} network of "
+        f"model {folder.model_id}: relative error p99 {error.p99:.1e}, allowed "
         f"{tolerance:.0e}; choose another engine or precision: fp32"
     )

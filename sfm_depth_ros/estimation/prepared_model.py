@@ -12,7 +12,7 @@ import numpy as np
 
 from sfm_depth_ros.camera.preprocessing import CameraModel, Preprocessor
 from sfm_depth_ros.config.schema import DepthNodeConfig
-from sfm_depth_ros.engines.base import NETWORKS, Engine, input_channels, run, takes_bytes
+from sfm_depth_ros.engines.base import NETWORKS, Engine, input_channels
 from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.geometry.depth import canonical_to_depth, canonical_to_motion
 from sfm_depth_ros.geometry.frames import rotation_matrix
@@ -47,7 +47,7 @@ class PreparedModel:
     @property
     def takes_bytes(self) -> bool:
         """Whether images are better handed over as bytes; may change while an engine serves."""
-        return takes_bytes(self.depth_engine) and takes_bytes(self.pose_engine)
+        return self.depth_engine.takes_bytes and self.pose_engine.takes_bytes
 
     def depth(self, image: np.ndarray, focal: float) -> np.ndarray:
         """Depth in metres.
@@ -59,7 +59,7 @@ class PreparedModel:
         Returns:
             ``(h, w)`` float32.
         """
-        canonical = run(self.depth_engine, image)[0, 0]
+        canonical = self.depth_engine.run(image)[0, 0]
         return canonical_to_depth(canonical, np.float32(focal), self.depth_focal)
 
     def motion(self, stack: np.ndarray, focal: float) -> np.ndarray:
@@ -73,7 +73,7 @@ class PreparedModel:
         Returns:
             ``T_earlier_later`` ``(4, 4)`` float64, metres.
         """
-        canonical = run(self.pose_engine, stack)[0, -6:].astype(np.float64)
+        canonical = self.pose_engine.run(stack)[0, -6:].astype(np.float64)
         motion = canonical_to_motion(canonical, focal, self.pose_focal)
         transform = np.eye(4)
         transform[:3, :3] = rotation_matrix(motion[3:])
@@ -83,8 +83,7 @@ class PreparedModel:
     @property
     def remarks(self) -> tuple[str, ...]:
         """Events of the engines while they ran, for diagnostics."""
-        engines = (self.depth_engine, self.pose_engine)
-        return tuple(filter(None, (getattr(engine, "remark", "") for engine in engines)))
+        return tuple(filter(None, (self.depth_engine.remark, self.pose_engine.remark)))
 
     def close(self, keep: PreparedModel | None = None) -> None:
         """Free both engines, but for those that ``keep`` has taken over."""
@@ -155,9 +154,8 @@ def _refitted(
     if serving is None:
         return None
     engine = serving.depth_engine if network == "depth" else serving.pose_engine
-    refit: Callable[[ModelFolder], bool] | None = getattr(engine, "refit", None)
     shape = (1, input_channels(folder, network), *input_hw)
-    return engine if refit and engine.input_shape == shape and refit(folder) else None
+    return engine if engine.input_shape == shape and engine.refit(folder) else None
 
 
 def _give_back(engines: list[Engine], serving: PreparedModel | None) -> None:
@@ -165,7 +163,7 @@ def _give_back(engines: list[Engine], serving: PreparedModel | None) -> None:
     for engine in engines:
         if serving is None or engine not in (serving.depth_engine, serving.pose_engine):
             engine.close()
-        elif not engine.refit(serving.folder):  # type: ignore[attr-defined]
+        elif not engine.refit(serving.folder):
             _logger.warning(
                 "engine %s could not take the old weights again; it serves those of "
                 "the refused model until the next one comes",

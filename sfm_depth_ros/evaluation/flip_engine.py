@@ -12,7 +12,7 @@ from sfm_depth_ros.engines.base import Engine
 from sfm_depth_ros.estimation.prepared_model import CreateEngine
 
 
-class FlipEngine:
+class FlipEngine(Engine):
     """Shows the network each image and its mirror image, and blends the two depths.
 
     Args:

@@ -17,7 +17,6 @@ import numpy as np
 from sfm_depth_ros.config.loading import from_mapping
 from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
 from sfm_depth_ros.errors import ConfigError, ModelError
-from sfm_depth_ros.model_folder.atomic_folder import write_folder
 from sfm_depth_ros.model_folder.files import (
     LARGEST_JSON,
     check_file,
@@ -27,6 +26,7 @@ from sfm_depth_ros.model_folder.files import (
     resolved,
     sha256,
 )
+from sfm_depth_ros.storage import write_folder
 
 FORMAT_VERSION = 1
 MODEL_JSON = "model.json"

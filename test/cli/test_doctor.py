@@ -8,6 +8,8 @@ import pytest
 
 from sfm_depth_ros.cli import doctor
 from sfm_depth_ros.cli.main import main
+from sfm_depth_ros.engines.tensorrt import cuda_driver
+from sfm_depth_ros.errors import EngineError
 
 
 def test_small_receive_buffer_names_the_sysctl(tmp_path: Path) -> None:
@@ -49,6 +51,23 @@ def test_models_dir_that_cannot_be_made(tmp_path: Path) -> None:
 
 def test_missing_shared_memory(tmp_path: Path) -> None:
     assert doctor.check_shared_memory(tmp_path / "absent").state == "problem"
+
+
+def test_a_machine_that_only_has_tensorrt(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_driver() -> None:
+        raise EngineError("no NVIDIA driver is installed here; install one")
+
+    monkeypatch.setattr(doctor, "is_available", lambda module: module == "tensorrt_rtx")
+    monkeypatch.setattr(cuda_driver, "load_cuda", lambda: None)
+    assert doctor.check_engines() == doctor.Finding("engines", "ok", "tensorrt")
+    monkeypatch.setattr(cuda_driver, "load_cuda", no_driver)
+    finding = doctor.check_engines()
+    assert finding.state == "problem"
+    assert finding.detail.startswith("only tensorrt: no NVIDIA driver")
+    monkeypatch.setattr(doctor, "is_available", lambda module: module == "openvino")
+    assert doctor.check_engines().state == "ok"
+    monkeypatch.setattr(doctor, "is_available", lambda module: False)
+    assert "none of tensorrt, openvino" in doctor.check_engines().detail
 
 
 def test_exit_status_tells_whether_something_must_be_mended(

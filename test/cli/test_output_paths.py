@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sfm_depth_ros.cli.main import main
-from sfm_depth_ros.cli.output_paths import output_file, output_folder, sole_writer, write_whole
+from sfm_depth_ros.cli.output_paths import output_file, output_folder, sole_writer
 from sfm_depth_ros.errors import ConfigError
 from sfm_depth_ros.model_folder.folder import ModelFolder
 
@@ -79,17 +79,6 @@ def test_a_device_that_is_not_there_leaves_no_bag(
     assert "cuda:99" in shown
     assert shown.count("\n") == 1
     assert not (tmp_path / "bag").exists()
-
-
-def test_a_file_that_cannot_be_written_whole_stays_as_it_was(tmp_path: Path) -> None:
-    path = tmp_path / "report.json"
-    write_whole(path, "first")
-    with pytest.raises(UnicodeEncodeError):
-        write_whole(path, "second \udc80")
-    assert path.read_text(encoding="utf-8") == "first"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["report.json"]
-    write_whole(tmp_path / "new" / "depth.onnx", b"\x00\xff")
-    assert (tmp_path / "new" / "depth.onnx").read_bytes() == b"\x00\xff"
 
 
 def test_one_process_writes_a_folder(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ class StandInCuda:
 
     Attributes:
         calls: How often each function was called.
-        failures: Error code that a function answers from now on, by its name.
+        failures: Error code that a function returns, by its name.
         memory: Device and pinned memory that is not freed, by address.
     """
 
@@ -71,8 +71,8 @@ class StandInCuda:
             self.calls[name] += 1
             if name in self.failures:
                 return self.failures[name]
-            answer: int | None = function(*arguments)
-            return answer or 0
+            output: int | None = function(*arguments)
+            return output or 0
 
         found = _Function(checked)
         self.__dict__[name] = found

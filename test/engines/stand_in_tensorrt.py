@@ -1,8 +1,8 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What is used of TensorRT, with ONNX Runtime behind it: a machine with a GPU, without one.
+"""Stand-in for TensorRT that computes with ONNX Runtime, for machines without a GPU.
 
-It answers None and False where TensorRT does, keeps the weights of a plan by their names, and can
+It returns None and False where TensorRT does, keeps the weights of a plan by their names, and can
 have the faults that are known of TensorRT.
 """
 
@@ -34,8 +34,8 @@ class Faults:
         dropped_bias: Refitting sets a bias to zero.
         no_refittable_plan: A build with the flag REFIT gives None.
         deserialize_fails: Plans cannot be loaded.
-        run_fails: ``execute_async_v3`` answers False.
-        answers_nan: The network's output is NaN.
+        run_fails: ``execute_async_v3`` returns False.
+        gives_nan: The network's output is NaN.
         complaint: What TensorRT logs when it fails.
         builds: How often a plan was built, by whether it is refittable.
         kernels_loaded: Whether kept kernels were taken, each time they were offered.
@@ -46,7 +46,7 @@ class Faults:
     no_refittable_plan: bool = False
     deserialize_fails: bool = False
     run_fails: bool = False
-    answers_nan: bool = False
+    gives_nan: bool = False
     complaint: str = "CUDA out of memory"
     builds: list[bool] = field(default_factory=list)
     kernels_loaded: list[bool] = field(default_factory=list)
@@ -277,7 +277,7 @@ class _Engine:
         self.contexts = 0
 
     def get_tensor_name(self, index: int) -> str:
-        # The output first: nothing says that a plan keeps the graph's order.
+        # The output first: a plan need not keep the graph's order.
         return (self.proto.graph.output, self.proto.graph.input)[index][0].name
 
     def get_tensor_mode(self, name: str) -> Any:
@@ -339,7 +339,7 @@ class _Context:
 
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:
         kind = self._engine.get_tensor_dtype(self._engine.get_tensor_name(1))
-        return self._answer(np.zeros(self._shape, kind)).shape
+        return self._output(np.zeros(self._shape, kind)).shape
 
     def set_tensor_address(self, name: str, address: int) -> bool:
         self._addresses[name] = address
@@ -358,20 +358,20 @@ class _Context:
         kind = np.dtype(engine.get_tensor_dtype(source))
         size = int(np.prod(self._shape)) * kind.itemsize
         data = (ctypes.c_byte * size).from_address(self._addresses[source])
-        answer = self._answer(np.frombuffer(data, kind).reshape(self._shape))
-        if engine.faults.answers_nan and kind == np.float32:
-            answer = np.full_like(answer, np.nan)
-        ctypes.memmove(self._addresses[target], answer.ctypes.data, answer.nbytes)
+        output = self._output(np.frombuffer(data, kind).reshape(self._shape))
+        if engine.faults.gives_nan and kind == np.float32:
+            output = np.full_like(output, np.nan)
+        ctypes.memmove(self._addresses[target], output.ctypes.data, output.nbytes)
 
-    def _answer(self, image: np.ndarray) -> np.ndarray:
+    def _output(self, image: np.ndarray) -> np.ndarray:
         state = self._engine.proto.SerializeToString()
         if self._session is None or state != self._state:
             options = onnxruntime.SessionOptions()
             options.log_severity_level = 3
             self._session = onnxruntime.InferenceSession(state, options)
             self._state = state
-        (answer,) = self._session.run(None, {self._session.get_inputs()[0].name: image})
-        return np.ascontiguousarray(answer)
+        (output,) = self._session.run(None, {self._session.get_inputs()[0].name: image})
+        return np.ascontiguousarray(output)
 
 
 class _Refitter:

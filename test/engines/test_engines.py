@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Every engine answers as torch did, keeps its answers apart, and says what it cannot do."""
+"""Every engine reproduces torch, returns fresh outputs, and refuses what it does not have."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ import sys
 import numpy as np
 import pytest
 
+from sfm_depth_ros.engine_table import ENGINES
 from sfm_depth_ros.engines.base import Engine, EngineRequest, check_output
-from sfm_depth_ros.engines.factory import ENGINES, create_engine, engine_error
+from sfm_depth_ros.engines.factory import build_engine, create_engine, engine_error
 from sfm_depth_ros.engines.onnxruntime_engine import OnnxRuntimeEngine
 from sfm_depth_ros.engines.openvino_engine import OpenVinoEngine
 from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.model_folder.folder import ModelFolder
 
-CPU_ENGINES = [name for name in ENGINES if name != "tensorrt"]
+CPU_ENGINES = [name for name, kind in ENGINES.items() if not kind.needs_gpu]
 SHAPES = {"depth": (1, 3, 64, 96), "pose": (1, 6, 64, 96)}
 
 
@@ -26,20 +27,20 @@ SHAPES = {"depth": (1, 3, 64, 96), "pose": (1, 6, 64, 96)}
 )
 def engine(request: pytest.FixtureRequest, tiny_model: ModelFolder) -> Engine:
     name, kind = request.param
-    return ENGINES[name](EngineRequest(tiny_model, kind, SHAPES[kind]))
+    return build_engine(name, EngineRequest(tiny_model, kind, SHAPES[kind]))
 
 
 def test_engines_agree_with_torch(engine: Engine, tiny_model: ModelFolder) -> None:
     kind = "depth" if engine.input_shape[1] == 3 else "pose"
     image = np.random.default_rng(0).random(engine.input_shape, dtype=np.float32)
-    reference = ENGINES["torch"](EngineRequest(tiny_model, kind, SHAPES[kind])).infer(image)
+    reference = build_engine("torch", EngineRequest(tiny_model, kind, SHAPES[kind])).infer(image)
     output = engine.infer(image)
     assert output.dtype == np.float32
     assert output.shape == ((1, 1, 64, 96) if kind == "depth" else (1, 6))
     np.testing.assert_allclose(output, reference, rtol=1e-4, atol=1e-6)
 
 
-def test_answers_survive_the_next_call(engine: Engine) -> None:
+def test_outputs_survive_the_next_call(engine: Engine) -> None:
     rng = np.random.default_rng(0)
     first = engine.infer(rng.random(engine.input_shape, dtype=np.float32))
     kept = first.copy()
@@ -56,7 +57,7 @@ def test_nan_is_refused_at_both_doors(engine: Engine, value: float) -> None:
     image[0, 0, 5, 7] = value
     with pytest.raises(EngineError, match=f"{engine.name}: the image holds NaN"):
         engine.infer(image)
-    with pytest.raises(EngineError, match=f"{engine.name} answered NaN or infinity at fp32"):
+    with pytest.raises(EngineError, match=f"{engine.name} computed NaN or infinity at fp32"):
         check_output(engine, image)
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""int8: what is quantised, what it costs, and that nobody gets it unasked or unsaid."""
+"""int8: the quantised nodes, the error, and that it is never used without a request."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ import pytest
 
 from sfm_depth_ros.engines import quantisation
 from sfm_depth_ros.engines.base import EngineRequest
-from sfm_depth_ros.engines.calibration import (
-    Calibration,
-    calibration_file,
-    default_calibration_dir,
-    find_calibration,
-)
 from sfm_depth_ros.engines.factory import create_engine
-from sfm_depth_ros.engines.quantisation import calibrate, quantised_graph, value_ranges
+from sfm_depth_ros.engines.quantisation import (
+    Calibration,
+    calibrate,
+    calibration_file,
+    find_calibration,
+    quantised_graph,
+    value_ranges,
+)
 from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.model_folder.folder import ModelFolder
+from sfm_depth_ros.storage import cache_directory
 
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
@@ -64,7 +66,7 @@ def calibrated(
     """A cache in which the tiny depth network is calibrated."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     calibrate(tiny_model, "depth", frames)
-    return default_calibration_dir()
+    return cache_directory() / "calibration"
 
 
 def test_ranges_are_those_of_the_values(chain: bytes) -> None:

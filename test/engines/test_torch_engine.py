@@ -76,9 +76,7 @@ def test_too_little_memory_names_the_remedy(
 @gpu
 @needs_cuda
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
-def test_a_recorded_graph_answers_as_the_check_frames_say(
-    tiny_model: ModelFolder, precision: str
-) -> None:
+def test_a_recorded_graph_passes_the_check_frames(tiny_model: ModelFolder, precision: str) -> None:
     shape = check_shape(tiny_model, "depth")
     engine = TorchEngine(EngineRequest(tiny_model, "depth", shape, precision), device="cuda")
     verify_engine(engine, tiny_model, "depth")

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Images go to a GPU as bytes and to a CPU as floats, with the same answers.
+"""Images go to a GPU as bytes and to a CPU as floats, with the same outputs.
 
 The GPU and TensorRT are stand-ins that compute.
 """
@@ -105,7 +105,7 @@ def test_a_gpu_that_fails_is_followed_by_an_engine_that_takes_floats(
     estimator = _estimator(tiny_model, "auto")
     found = _run(estimator, count=2)
     assert set(estimator.engines.values()) == {"tensorrt fp32"}
-    faults.answers_nan = True
+    faults.gives_nan = True
     found += _run(estimator, 2, 1)
     assert "tensorrt fp32" not in estimator.engines.values()
     found += _run(estimator, 3)
@@ -117,7 +117,7 @@ def test_a_gpu_that_fails_is_followed_by_an_engine_that_takes_floats(
 def test_where_bytes_cannot_be_taken_floats_are(
     faults: Faults, tiny_model: ModelFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(engine: Engine, layout: object) -> None:
+    def refuse(engine: Engine) -> None:
         raise EngineError("the GPU is out of memory")
 
     monkeypatch.setattr(tensorrt_engine.TensorRtEngine, "take_bytes", refuse)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sfm_depth_ros.engine_table import ENGINES
 from sfm_depth_ros.engines.base import Engine, EngineRequest
-from sfm_depth_ros.engines.factory import ENGINES
+from sfm_depth_ros.engines.factory import build_engine
 from sfm_depth_ros.engines.verification import relative_error
 from sfm_depth_ros.errors import SfmDepthError
 
@@ -42,7 +43,7 @@ def measure_agreement(
     for network, images in inputs.items():
         _, channels, height, width = images.shape
         request = EngineRequest(folder, network, (1, channels, height, width), "fp32", threads)
-        expected = answers(ENGINES["torch"](request), images)
+        expected = outputs(build_engine("torch", request), images)
         figures[network] = {
             f"{name} {precision}": _error(
                 name, replace(request, precision=precision), images, expected
@@ -69,8 +70,8 @@ def spread(images: np.ndarray, count: int) -> np.ndarray:
     return images[np.linspace(0, len(images) - 1, min(count, len(images))).astype(int)]
 
 
-def answers(engine: Engine, images: np.ndarray) -> np.ndarray:
-    """What an engine says of images, one after the other; it is closed then."""
+def outputs(engine: Engine, images: np.ndarray) -> np.ndarray:
+    """Outputs of an engine for single images; the engine is closed afterwards."""
     try:
         return np.concatenate([engine.infer(image[None]) for image in images])
     finally:
@@ -81,7 +82,7 @@ def _error(
     name: str, request: EngineRequest, images: np.ndarray, expected: np.ndarray
 ) -> dict[str, Any]:
     try:
-        found = answers(ENGINES[name](request), images)
+        found = outputs(build_engine(name, request), images)
     except SfmDepthError as error:
         return {"unavailable": str(error)}
     return asdict(relative_error(found, expected, request.network))

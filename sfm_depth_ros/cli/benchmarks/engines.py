@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sfm_depth_ros.engine_table import ENGINES
+
 if TYPE_CHECKING:
     from sfm_depth_ros.engines.base import Engine
     from sfm_depth_ros.model_folder.folder import ModelFolder
@@ -34,8 +36,6 @@ def measure_engines(
         ``unavailable`` with the reason. ``auto`` is what ``engine: auto, precision: auto`` chose,
         with ``speedup`` over ``eager``: the network as plain torch runs it.
     """
-    from sfm_depth_ros.engines.factory import ENGINES
-
     rows = {name: _measure(folder, name, input_hw, threads) for name in ENGINES}
     if "unavailable" in rows.get("torch", {"unavailable": ""}):
         return rows

@@ -24,9 +24,9 @@ from sfm_depth_ros.cli.evaluation.scenes import (
     truth_picture,
 )
 from sfm_depth_ros.cli.evaluation.table import DEPTH_COLUMNS, parts_of, protocol_words
-from sfm_depth_ros.cli.output_paths import write_whole
 from sfm_depth_ros.estimation.depth_views import depth_to_color
 from sfm_depth_ros.evaluation.drive_evaluation import DriveEvaluation
+from sfm_depth_ros.storage import write_whole
 
 _QUALITY = 88
 _LEGEND_DEPTHS = (2, 5, 10, 20, 40, 80)

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Does an exported graph answer what torch answers? One that does not is never written."""
+"""Comparison of an exported graph with torch; a graph that differs is never written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.optional import is_available, require
 
-TOLERANCES = {"fp32": 1e-3, "fp16": 2e-2}  # of the largest error, relative to the largest answer
+TOLERANCES = {"fp32": 1e-3, "fp16": 2e-2}  # largest error, relative to the largest output
 SIZES = ((64, 96), (96, 224))
 
 _logger = logging.getLogger(__name__)
@@ -30,17 +30,17 @@ def check_agreement(
 
     Args:
         content: Content of an ``.onnx`` file.
-        reference: Torch's answer to ``(batch, channels, h, w)`` float32.
+        reference: Torch's output for ``(batch, channels, h, w)`` float32.
         channels: Of the image.
         precision: Of the graph; decides the tolerance.
         batch: Images at a time.
 
     Returns:
-        The largest error relative to the largest answer; NaN where ONNX Runtime is not installed
+        The largest error relative to the largest output; NaN where ONNX Runtime is not installed
         and nothing was compared.
 
     Raises:
-        EngineError: The graph answers something else.
+        EngineError: The graph's output differs.
     """
     if not is_available("onnxruntime"):
         _logger.info(
@@ -57,10 +57,9 @@ def check_agreement(
         error = float(np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-6))
         if found.shape != expected.shape or not error < TOLERANCES[precision]:
             raise EngineError(
-                f"the graph exported at {precision} answers {found.shape}, {error:.1e} relative "
-                f"error where torch answers {expected.shape} and {TOLERANCES[precision]:.0e} is "
-                "allowed; export at precision fp32, or report the versions that sfm-depth info "
-                "prints"
+                f"the graph exported at {precision} has the output {found.shape} and a relative "
+                f"error of {error:.1e}, expected {expected.shape} and {TOLERANCES[precision]:.0e};"
+                " export at precision fp32, or report the versions that sfm-depth info prints"
             )
         worst = max(worst, error)
     return worst

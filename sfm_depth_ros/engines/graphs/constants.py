@@ -1,9 +1,9 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What of an ONNX graph is known before any image comes, computed once.
+"""Constant folding in ONNX graphs, and shapes and biases fixed in advance.
 
-The exporter writes axes and scales as little computations on constants. TensorRT's parser wants
-many of them as plain constants. Weights are left alone: they must stay replaceable by name.
+The exporter writes axes and scales as small computations on constants. TensorRT's parser requires
+many of them as plain constants. Weights stay as they are: they must be replaceable by name.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def parse_graph(content: bytes) -> Any:
     """Read the content of an ``.onnx`` file.
 
     Raises:
-        ModelError: It is none.
+        ModelError: It is no ONNX graph.
     """
     onnx = require("onnx")
     from google.protobuf.message import DecodeError  # onnx brings protobuf

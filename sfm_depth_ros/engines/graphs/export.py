@@ -1,13 +1,13 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Networks to ONNX, and new weights into an existing ONNX without exporting again."""
+"""Export of networks to ONNX, and replacement of the weights of an exported graph."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -15,10 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sfm_depth_ros.engines.base import NETWORKS
 from sfm_depth_ros.engines.graphs.agreement import check_agreement
 from sfm_depth_ros.engines.graphs.constants import fold_constants, parse_graph
-from sfm_depth_ros.engines.graphs.export_translations import translations
 from sfm_depth_ros.engines.graphs.names import (
     FOLDED_NORMS,
     PREFIX,
@@ -40,11 +38,12 @@ from sfm_depth_ros.optional import require
 
 OPSET = 18
 PRECISIONS = ("fp32", "fp16")
+OUTPUTS = {"depth": "depth", "pose": "motion"}  # name of the graph's output, by network
 DYNAMIC = 0  # a batch of any size
 
 
 class _Exported(nn.Module):
-    """What the graph computes: the finest depth, or the motion."""
+    """Network as exported: its output is the finest depth, or the motion."""
 
     network: Any  # a DepthNet or a PoseNet
 
@@ -75,9 +74,9 @@ def export_onnx(network: nn.Module, kind: str, precision: str = "fp32", batch: i
 
     Raises:
         ModelError: The exporter lost or renamed a parameter, or a weight does not fit into fp16.
-        EngineError: ONNX Runtime, where installed, answers something else than torch.
+        EngineError: The output in ONNX Runtime, where installed, differs from torch's.
     """
-    if kind not in NETWORKS:
+    if kind not in OUTPUTS:
         raise ValueError(f"kind: expected 'depth' or 'pose', got {kind!r}")
     if precision not in PRECISIONS or batch < 0:
         raise ValueError(f"expected {PRECISIONS} and a batch >= 0, got {precision!r} and {batch}")
@@ -93,7 +92,7 @@ def export_onnx(network: nn.Module, kind: str, precision: str = "fp32", batch: i
     if precision == "fp16":
         to_half(proto)
     content: bytes = proto.SerializeToString()
-    check_agreement(content, _answers(folded), channels(network, kind), precision, batch or 2)
+    check_agreement(content, _reference(folded), channels(network, kind), precision, batch or 2)
     return content
 
 
@@ -103,7 +102,7 @@ def channels(network: Any, kind: str) -> int:
 
 
 def update_onnx(onnx_bytes: bytes, state: Mapping[str, Tensor | np.ndarray]) -> bytes:
-    """Put new weights into an exported graph of any precision; nothing else of it changes.
+    """Replace the weights of an exported graph of any precision; nothing else changes.
 
     Args:
         onnx_bytes: Content of a file made by :func:`export_onnx`.
@@ -136,7 +135,7 @@ def _exported_graph(module: _Exported, kind: str, batch: int) -> Any:
             dynamic_shapes=(sizes,),
             opset_version=OPSET,
             input_names=["image"],
-            output_names=["depth" if kind == "depth" else "motion"],
+            output_names=[OUTPUTS[kind]],
             custom_translation_table=translations(),
             # The optimiser folds log_scale into an anonymous constant, which no update reaches.
             optimize=False,
@@ -148,7 +147,7 @@ def _exported_graph(module: _Exported, kind: str, batch: int) -> Any:
 
 
 def _weights_in_use(proto: Any, module: _Exported, kind: str) -> dict[str, bool]:
-    """Whether the graph uses each tensor of the state; heads that only training reads are not.
+    """Use of each tensor of the state by the graph; heads that only training reads have none.
 
     Raises:
         ModelError: The output depends on a parameter that the graph does not have by its name.
@@ -169,13 +168,13 @@ def _weights_in_use(proto: Any, module: _Exported, kind: str) -> dict[str, bool]
     return {name: name in names for name in sorted(module.network.state_dict())}
 
 
-def _answers(module: nn.Module) -> Any:
+def _reference(module: nn.Module) -> Any:
     @torch.inference_mode()
-    def answers(image: np.ndarray) -> np.ndarray:
+    def reference(image: np.ndarray) -> np.ndarray:
         output: np.ndarray = module(torch.from_numpy(image)).numpy()
         return output
 
-    return answers
+    return reference
 
 
 @contextlib.contextmanager
@@ -192,3 +191,35 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+def translations() -> dict[Any, Callable[..., Any]]:
+    """The exporter's ``custom_translation_table``."""
+    onnx, op = require("onnx"), require("onnxscript").opset18
+
+    def constant(values: Any) -> Any:
+        return op.Constant(value=onnx.numpy_helper.from_array(values))
+
+    def elu(x: Any, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0) -> Any:
+        if (scale, input_scale) != (1.0, 1.0):
+            raise NotImplementedError(f"ELU scaled by {scale} and {input_scale}")
+        return op.Elu(x, alpha=alpha)
+
+    def group_norm(
+        x: Any,
+        num_groups: int,
+        weight: Any,
+        bias: Any,
+        eps: float = 1e-5,
+        cudnn_enabled: bool = True,
+    ) -> Any:
+        # ONNX has an operation of this name, whose first version scaled by group.
+        grouped = op.Reshape(x, constant(np.array([0, num_groups, -1])))
+        one = constant(np.ones(num_groups, np.float32))
+        zero = constant(np.zeros(num_groups, np.float32))
+        normal = op.InstanceNormalization(grouped, one, zero, epsilon=eps)
+        axes = constant(np.array([1, 2]))
+        whole = op.Reshape(normal, op.Shape(x))
+        return op.Add(op.Mul(whole, op.Unsqueeze(weight, axes)), op.Unsqueeze(bias, axes))
+
+    return {torch.ops.aten.elu.default: elu, torch.ops.aten.group_norm.default: group_norm}

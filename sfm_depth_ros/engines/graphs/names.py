@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Weights keep their parameters' names in a graph, and are replaced by those names."""
+"""Weights of a graph by their parameters' names: naming, lookup and replacement."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ PREFIX = "network."
 
 
 def name_plainly(proto: Any, free_axes: Mapping[int, str], free_output_axes: int) -> None:
-    """Name initialisers as parameters and free dimensions plainly; drop the exporter's notes.
+    """Name initialisers after parameters and free dimensions; drop the exporter's notes.
 
     The notes are stack traces with paths of this machine, and shapes that engines infer.
 
     Args:
         proto: ``onnx.ModelProto`` as the exporter made it.
         free_axes: Names of the input's free dimensions by axis.
-        free_output_axes: How many leading axes of the output follow them.
+        free_output_axes: Number of leading axes of the output with the same names.
     """
     graph = proto.graph
     for initializer in graph.initializer:
@@ -52,7 +52,7 @@ def write_note(proto: Any, key: str, value: Any) -> None:
 
 
 def read_note(proto: Any, key: str) -> Any:
-    """A value that :func:`write_note` kept.
+    """Value written by :func:`write_note`.
 
     Raises:
         ModelError: There is none.
@@ -67,7 +67,7 @@ def read_note(proto: Any, key: str) -> Any:
 
 
 def replace_weights(proto: Any, tensors: Mapping[str, np.ndarray]) -> None:
-    """Put tensors in the place of the initialisers of their names, in place.
+    """Replace the initialisers with the tensors of the same names, in place.
 
     Args:
         proto: ``onnx.ModelProto`` with the note ``WEIGHTS``.

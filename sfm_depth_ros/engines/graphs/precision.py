@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""An ONNX graph in half precision, typed in the graph itself, as strongly typed engines want it.
+"""Half precision of ONNX graphs, typed in the graph as strongly typed engines require.
 
 Half: convolutions and matrix products, and the plain arithmetic, resizing and moving of data that
 leads to them. Single: the image's normalisation; sums and means of reductions and the norms built
@@ -138,7 +138,7 @@ def _float_tensors(onnx: Any, proto: Any) -> set[str]:
 
 
 def _half_nodes(graph: Any) -> list[bool]:
-    """Which nodes compute in half precision: see the module's docstring."""
+    """Selection of the nodes that compute in half precision, see the module's docstring."""
     leads_to_heavy: set[str] = set()  # tensors that a heavy operation depends on
     is_half = [False] * len(graph.node)
     for index in range(len(graph.node) - 1, -1, -1):

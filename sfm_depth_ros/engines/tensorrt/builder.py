@@ -1,8 +1,8 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From an ONNX graph to a TensorRT plan: the same code with a GPU and without.
+"""Build of a TensorRT plan from an ONNX graph, with a GPU or without.
 
-TensorRT answers None or False where it fails; each of them becomes one line that says why.
+TensorRT returns None or False where it fails; each of them becomes an error with the reason.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from sfm_depth_ros.engines.tensorrt.runtime import TensorRt
 from sfm_depth_ros.errors import EngineError
 
 WORKSPACE_BYTES = 1 << 30
-LONGEST_REASON = 400  # characters of TensorRT's own words in one of our lines
+LONGEST_REASON = 400  # characters of TensorRT's own message in an error
 
-Progress = Callable[[float], bool]  # share done in [0, 1] -> whether to go on
+Progress = Callable[[float], bool]  # completed share in [0, 1] -> whether to go on
 
 _logger = logging.getLogger(__name__)
 
 
 class BuildStoppedError(EngineError):
-    """Whoever watched the build has ended it."""
+    """The build was stopped by its progress function."""
 
 
 @dataclass(frozen=True)
 class PlanRequest:
-    """What is wanted of a plan."""
+    """Graph, shapes and devices of a plan."""
 
     graph: bytes  # Content of an `.onnx` file, typed as it shall compute; one input
     # Input shapes that the plan serves, one optimisation profile each. Free dimensions of the
@@ -38,13 +38,13 @@ class PlanRequest:
     shapes: tuple[tuple[int, ...], ...]
     # Compute capabilities to build for; empty = the GPU of this machine
     capabilities: tuple[tuple[int, int], ...] = ()
-    refittable: bool = False  # Whether new weights can be put into the plan; needs a GPU
+    refittable: bool = False  # Whether its weights can be replaced; needs a GPU
     workspace_bytes: int = WORKSPACE_BYTES  # Most GPU memory that one layer may use for itself
 
 
 @dataclass(frozen=True)
 class BuiltPlan:
-    """A plan, what was learnt while it was built, and how long that took."""
+    """A plan, its timing cache, and the duration of its build."""
 
     plan: bytes  # Serialised engine
     # Measured tactics, which make the next build quicker; empty for TensorRT-RTX, which measures
@@ -64,7 +64,7 @@ def build_plan(
     Args:
         runtime: TensorRT.
         request: Graph, shapes, devices.
-        progress: Told the share that is done; False ends the build. None = nobody asks.
+        progress: Called with the completed share; False ends the build.
         timing_cache: Of an earlier build on this GPU with this version.
 
     Raises:
@@ -79,7 +79,7 @@ def build_plan(
         raise failed(runtime, "cannot create a network")
     parser = _parse(runtime, network, request.graph)
     config = _config(runtime, builder, network, request)
-    is_timed = not runtime.builds_ahead  # RTX measures nothing, and would look for a GPU
+    is_timed = not runtime.builds_ahead  # RTX measures nothing, and would need a GPU
     if is_timed:
         _set_timing_cache(config, timing_cache)
     monitor = _monitor(runtime.module, progress) if progress is not None else None
@@ -93,14 +93,14 @@ def build_plan(
         )
     if plan is None:
         raise failed(runtime, "cannot build the graph")
-    learnt = bytes(config.get_timing_cache().serialize()) if is_timed else b""
-    return BuiltPlan(bytes(plan), learnt, time.perf_counter() - started)
+    timing = bytes(config.get_timing_cache().serialize()) if is_timed else b""
+    return BuiltPlan(bytes(plan), timing, time.perf_counter() - started)
 
 
 def _builder(runtime: TensorRt) -> Any:
     try:
         builder = runtime.module.Builder(runtime.log)
-    except TypeError as error:  # how the bindings say that the factory gave nothing
+    except TypeError as error:  # the bindings' sign that the factory returned nothing
         raise failed(runtime, "cannot start") from error
     if builder is None:
         raise failed(runtime, "cannot start")
@@ -108,7 +108,7 @@ def _builder(runtime: TensorRt) -> Any:
 
 
 def _network_flags(module: Any) -> int:
-    """Strongly typed: TensorRT 10 must be told, 11 and RTX know nothing else."""
+    """Strongly typed: an option of TensorRT 10, the only mode of 11 and RTX."""
     flag = getattr(module.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
     return 0 if flag is None else 1 << int(flag)
 
@@ -164,7 +164,7 @@ def _set_capabilities(
 def _set_timing_cache(config: Any, content: bytes) -> None:
     cache = config.create_timing_cache(content)
     if cache is None or not config.set_timing_cache(cache, False):
-        _logger.info("the timing cache of an earlier build does not fit and is begun again")
+        _logger.info("the timing cache of an earlier build does not fit and is replaced")
         config.set_timing_cache(config.create_timing_cache(b""), False)
 
 
@@ -198,17 +198,17 @@ def _monitor(module: Any, progress: Progress) -> Any:
 
 
 def failed(runtime: TensorRt, what: str, reasons: list[str] | None = None) -> EngineError:
-    """Error in one line: what failed, TensorRT's reasons, and what can be done."""
-    complaints = runtime.log.take_errors()
-    said = " ".join("; ".join(reasons or complaints).split()) or "it gives no reason"
-    # A refused graph comes with a complaint about the missing GPU, which is not the reason.
-    helps = remedy("" if reasons else said)
-    return EngineError(f"{runtime} {what} ({said[:LONGEST_REASON]}); {helps}")
+    """Error in one line: what failed, TensorRT's reasons, and the remedy."""
+    errors = runtime.log.take_errors()
+    reason = " ".join("; ".join(reasons or errors).split()) or "it gives no reason"
+    # A refused graph also logs an error about the missing GPU, which is not the reason.
+    mend = remedy("" if reasons else reason)
+    return EngineError(f"{runtime} {what} ({reason[:LONGEST_REASON]}); {mend}")
 
 
-def remedy(complaint: str) -> str:
-    """What helps against a complaint of TensorRT or of the CUDA driver."""
-    words = complaint.lower()
+def remedy(reason: str) -> str:
+    """Remedy for an error message of TensorRT or of the CUDA driver."""
+    words = reason.lower()
     if "out of memory" in words or "outofmemory" in words or "cannot allocate" in words:
         return "free GPU memory, lower input_width or set precision: fp16"
     if "insufficient for cuda runtime" in words or "no cuda-capable" in words:

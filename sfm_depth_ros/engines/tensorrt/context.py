@@ -1,13 +1,11 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A plan made ready to run: its execution context, and the buffers of its two tensors."""
+"""Execution context of a plan, and the buffers of its two tensors."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,31 +15,9 @@ from sfm_depth_ros.engines.tensorrt.builder import failed
 from sfm_depth_ros.engines.tensorrt.cuda_driver import CudaDriver
 from sfm_depth_ros.engines.tensorrt.runtime import TensorRt
 from sfm_depth_ros.errors import EngineError
+from sfm_depth_ros.storage import write_whole
 
 _logger = logging.getLogger(__name__)
-
-
-class Releases:
-    """What must be given back to the GPU, in the reverse order of taking it."""
-
-    def __init__(self, cuda: CudaDriver) -> None:
-        self._cuda = cuda
-        self._steps: list[Callable[[], None]] = []
-
-    def add(self, step: Callable[[], None]) -> None:
-        """Remember one step."""
-        self._steps.append(step)
-
-    def run(self) -> None:
-        """Give everything back; calling it twice is harmless."""
-        if not self._steps:
-            return
-        # After a fault of the GPU nothing can be freed any more, and need not be.
-        with contextlib.suppress(EngineError):
-            self._cuda.use()
-        while self._steps:
-            with contextlib.suppress(EngineError):
-                self._steps.pop()()
 
 
 class PlanContext:
@@ -77,11 +53,11 @@ class PlanContext:
         self.input_shape = shape
         self.output_shape: tuple[int, ...] = tuple(self._context.get_tensor_shape(self._target))
 
-    def input_buffers(self, releases: Releases) -> tuple[np.ndarray, int]:
+    def input_buffers(self, releases: contextlib.ExitStack) -> tuple[np.ndarray, int]:
         """Pinned host array for the input, and the address of as much memory on the GPU."""
         return self._buffers(self._source, self.input_shape, releases)
 
-    def output_buffers(self, releases: Releases) -> tuple[np.ndarray, int]:
+    def output_buffers(self, releases: contextlib.ExitStack) -> tuple[np.ndarray, int]:
         """The same for the output."""
         return self._buffers(self._target, self.output_shape, releases)
 
@@ -97,20 +73,17 @@ class PlanContext:
             raise failed(self._runtime, "failed to run")
 
     def keep_kernels(self) -> None:
-        """Keep what was compiled, for the next start; only time is lost where that fails."""
+        """Keep compiled kernels for the next start; only time is lost where that fails."""
         if self._kernel_cache is None or self._kernels is None:
             return
         content = bytes(self._kernel_cache.serialize())
         with contextlib.suppress(OSError):
             if self._kernels.exists() and self._kernels.read_bytes() == content:
                 return
-        aside = self._kernels.with_name(f"{self._kernels.name}-{os.getpid()}-writing")
         try:
-            aside.write_bytes(content)
-            aside.replace(self._kernels)
+            write_whole(self._kernels, content)
         except OSError as error:
             _logger.info("cannot keep compiled kernels in %s (%s)", self._kernels, error)
-            aside.unlink(missing_ok=True)
 
     def _create(self) -> Any:
         engine = self._engine
@@ -126,7 +99,7 @@ class PlanContext:
         return context
 
     def _configure(self, config: Any) -> None:
-        """What TensorRT-RTX decides when it runs, not when it builds."""
+        """Set the options that TensorRT-RTX has at run time instead of build time."""
         module = self._runtime.module
         config.cuda_graph_strategy = module.CudaGraphStrategy.WHOLE_GRAPH_CAPTURE
         # The shape never changes: its kernels are compiled before the first image, not in it.
@@ -139,7 +112,8 @@ class PlanContext:
         with contextlib.suppress(OSError):
             if not cache.deserialize(self._kernels.read_bytes()):
                 _logger.info(
-                    "the kernels in %s do not fit any more and are compiled again", self._kernels
+                    "the kernels in %s are of another version and are compiled again",
+                    self._kernels,
                 )
         if config.set_runtime_cache(cache):
             self._kernel_cache = cache
@@ -164,12 +138,12 @@ class PlanContext:
         return inputs[0], outputs[0]
 
     def _buffers(
-        self, name: str, shape: tuple[int, ...], releases: Releases
+        self, name: str, shape: tuple[int, ...], releases: contextlib.ExitStack
     ) -> tuple[np.ndarray, int]:
         cuda = self._cuda
         kind = self._runtime.module.nptype(self._engine.get_tensor_dtype(name))
         host = cuda.allocate_host(shape, kind)
-        releases.add(lambda: cuda.free_host(host))
+        releases.callback(cuda.free_host, host)
         device = cuda.allocate(host.nbytes)
-        releases.add(lambda: cuda.free(device))
+        releases.callback(cuda.free, device)
         return host, device

@@ -1,10 +1,10 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The little of CUDA that running a plan needs, from the driver itself.
+"""Minimal CUDA driver API bindings by ctypes.
 
-Every machine with an NVIDIA driver has this library; no CUDA toolkit and no PyTorch is needed.
-ctypes lets go of the interpreter's lock during every call. Streams and addresses are the same
-that TensorRT understands, for both use the device's primary context.
+Every machine with an NVIDIA driver has this library; neither a CUDA toolkit nor PyTorch is needed.
+ctypes releases the interpreter's lock during every call. Streams and addresses are valid in
+TensorRT, since both use the device's primary context.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class CudaDriver:
     """Device memory, pinned host memory, streams and graphs.
 
     Args:
-        library: The driver's library, or something with its functions.
+        library: The driver's library, or a stand-in.
     """
 
     def __init__(self, library: Any) -> None:
@@ -127,7 +127,7 @@ class CudaDriver:
         return free.value, total.value
 
     def use(self) -> None:
-        """Make the GPU the calling thread's; every thread must before it calls the rest."""
+        """Make the GPU current in the calling thread; required before the other methods."""
         self._call("cuCtxSetCurrent", self._context)
 
     def allocate(self, size: int) -> int:
@@ -137,7 +137,7 @@ class CudaDriver:
         return int(address.value or 0)
 
     def free(self, address: int) -> None:
-        """Give back what :meth:`allocate` gave."""
+        """Free memory of :meth:`allocate`."""
         self._call("cuMemFree_v2", address)
 
     def allocate_host(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
@@ -149,45 +149,45 @@ class CudaDriver:
         return np.frombuffer(buffer, dtype).reshape(shape)
 
     def free_host(self, array: np.ndarray) -> None:
-        """Give back what :meth:`allocate_host` gave; the array must not be used again."""
+        """Free memory of :meth:`allocate_host`; the array must not be used again."""
         self._call("cuMemFreeHost", array.ctypes.data)
 
     def create_stream(self) -> int:
-        """A queue of work of its own on the GPU."""
+        """A new stream on the GPU."""
         stream = c_void_p()
         self._call("cuStreamCreate", byref(stream), NON_BLOCKING)
         return int(stream.value or 0)
 
     def destroy_stream(self, stream: int) -> None:
-        """Give back what :meth:`create_stream` gave."""
+        """Destroy a stream of :meth:`create_stream`."""
         self._call("cuStreamDestroy_v2", stream)
 
     def synchronize(self, stream: int) -> None:
-        """Wait until all work of the stream is done; errors of that work come up here."""
+        """Wait until all work of the stream is done; raises the errors of that work."""
         self._call("cuStreamSynchronize", stream)
 
     def upload(self, address: int, array: np.ndarray, stream: int) -> None:
-        """Queue a copy to the GPU; ``array`` must stay as it is until the stream is done."""
+        """Queue a copy to the GPU; ``array`` must not change until the stream is done."""
         self._call("cuMemcpyHtoDAsync_v2", address, array.ctypes.data, array.nbytes, stream)
 
     def download(self, array: np.ndarray, address: int, stream: int) -> None:
-        """Queue a copy from the GPU; ``array`` is right once the stream is done."""
+        """Queue a copy from the GPU; ``array`` is valid once the stream is done."""
         self._call("cuMemcpyDtoHAsync_v2", array.ctypes.data, address, array.nbytes, stream)
 
     @contextmanager
     def capture(self, stream: int, into: list[int]) -> Iterator[None]:
-        """Record the work that is queued meanwhile instead of doing it.
+        """Record the work that is queued in the block instead of executing it.
 
         Args:
-            stream: Its work is recorded.
-            into: Gets one graph, for :meth:`launch`.
+            stream: Stream to record.
+            into: Receives one graph, for :meth:`launch`.
         """
         self._call("cuStreamBeginCapture_v2", stream, RELAXED)
         graph = c_void_p()
         try:
             yield
         finally:
-            # Also after an error: a stream in capture takes no other work.
+            # Also after an error: a stream in capture accepts no other work.
             self._call("cuStreamEndCapture", stream, byref(graph))
         try:
             executable = c_void_p()
@@ -201,7 +201,7 @@ class CudaDriver:
         self._call("cuGraphLaunch", graph, stream)
 
     def destroy_graph(self, graph: int) -> None:
-        """Give back what :meth:`capture` gave."""
+        """Destroy a graph of :meth:`capture`."""
         self._call("cuGraphExecDestroy", graph)
 
     def _attribute(self, number: int) -> int:
@@ -215,6 +215,6 @@ class CudaDriver:
             return
         text = c_char_p()
         self._library.cuGetErrorString(code, byref(text))
-        said = (text.value or b"unknown error").decode(errors="replace")
-        remedy = REMEDIES.get(code, "restart the node; if it comes back, choose another engine")
-        raise EngineError(f"CUDA {function}: {said} ({code}); {remedy}")
+        reason = (text.value or b"unknown error").decode(errors="replace")
+        remedy = REMEDIES.get(code, "restart the node; if it happens again, choose another engine")
+        raise EngineError(f"CUDA {function}: {reason} ({code}); {remedy}")

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Inference by TensorRT on an NVIDIA GPU; new weights are taken without a rebuild where it can."""
+"""Inference by TensorRT on an NVIDIA GPU; new weights without a rebuild where possible."""
 
 from __future__ import annotations
 
@@ -11,41 +11,40 @@ from typing import Any
 
 import numpy as np
 
-from sfm_depth_ros.engines.base import EngineRequest, closed
-from sfm_depth_ros.engines.graphs.input import InputLayout
+from sfm_depth_ros.engines.base import Engine, EngineRequest, closed
 from sfm_depth_ros.engines.tensorrt.builder import BuildStoppedError, Progress
 from sfm_depth_ros.engines.tensorrt.cuda_driver import CudaDriver, load_cuda
-from sfm_depth_ros.engines.tensorrt.front import BytesFront, input_network
-from sfm_depth_ros.engines.tensorrt.plan import NetworkGraph, PlanSource, prepare_graph
+from sfm_depth_ros.engines.tensorrt.plan import (
+    NetworkGraph,
+    PlanSource,
+    prepare_graph,
+    refit_engine,
+)
 from sfm_depth_ros.engines.tensorrt.plan_cache import PlanCache
-from sfm_depth_ros.engines.tensorrt.refit import refit_engine
 from sfm_depth_ros.engines.tensorrt.runtime import TensorRt, load_tensorrt
-from sfm_depth_ros.engines.tensorrt.session import TensorRtSession
-from sfm_depth_ros.engines.verification import RelativeError, check_shape, verify_engine
+from sfm_depth_ros.engines.tensorrt.session import TensorRtSession, bytes_network
+from sfm_depth_ros.engines.verification import check_shape, verify_engine
 from sfm_depth_ros.errors import EngineError, SfmDepthError
 from sfm_depth_ros.model_folder.folder import ModelFolder
 
 _logger = logging.getLogger(__name__)
 
 
-class TensorRtEngine:
-    """A network in TensorRT, fp32, fp16 or int8; follows ``Engine``.
+class TensorRtEngine(Engine):
+    """A network in TensorRT, fp32, fp16 or int8.
 
-    It has passed the model's check frames when it is there. A refittable plan is tried first; it
-    is dropped for a plain one where TensorRT cannot build it or it answers something else.
+    The constructor compares it with the model's check frames. A refittable plan is tried first,
+    a plain one where TensorRT cannot build that or its output differs.
 
     Args:
         request: Model, network, shape and precision.
         runtime: TensorRT; None = what is installed.
         cuda: The GPU; None = the first visible one.
-        cache: Where plans are kept; None = the user's cache.
-        progress: Told the share of a build that is done; False ends it.
+        cache: Cache of plans; None = the user's.
+        progress: Called with the completed share of a build; False ends it.
     """
 
     name = "tensorrt"
-    checks_itself = True  # one plan serves the check frames' shape and the wanted one
-
-    error: RelativeError  # on the check frames, of the weights that serve
 
     def __init__(
         self,
@@ -59,19 +58,19 @@ class TensorRtEngine:
 
         Raises:
             EngineError: No GPU or driver, too little memory, a graph that TensorRT refuses, or
-                answers that differ from the check frames.
+                outputs that differ from the check frames.
             MissingDependencyError: TensorRT is not installed.
         """
-        # The driver first: where there is no GPU, 200 MB of TensorRT need not be loaded.
+        # The driver first: without a GPU, 200 MB of TensorRT need not be loaded.
         self._cuda = cuda or load_cuda()
         self._runtime = runtime or load_tensorrt()
         self._cache = cache or PlanCache()
         self.precision, self.input_shape = request.precision, request.input_shape
         self._kind = request.network
-        self._lock = threading.Lock()  # the frame that runs against the exchange of sessions
+        self._lock = threading.Lock()  # inference against the exchange of sessions
         self._engine: Any = None
         self._session: TensorRtSession | None = None
-        self._front: BytesFront | None = None
+        self._front: Any = None  # engine from bytes to the network's image
         self._spare: tuple[Any, dict[str, np.ndarray]] | None = None
         self._request = request
         self._graph = prepare_graph(request, self._shapes(request.folder))
@@ -84,28 +83,18 @@ class TensorRtEngine:
                 raise closed(self)
             return self._session.infer(image)
 
-    def take_bytes(self, layout: InputLayout) -> None:
-        """Be ready for the camera's bytes: cut, scale and normalise on the GPU.
-
-        Args:
-            layout: From the camera's image to the network's, which has ``input_shape``.
+    def take_bytes(self) -> None:
+        """Accept images as bytes too: the GPU converts them to floats.
 
         Raises:
-            EngineError: The GPU makes another image of bytes than it should.
-            ValueError: The layout leads to another size.
+            EngineError: The GPU computes a wrong image.
         """
-        if layout.network_hw != self.input_shape[2:]:
-            raise ValueError(
-                f"tensorrt: expected a layout to {self.input_shape[2:]}, got {layout.network_hw}"
-            )
         source = PlanSource(self._runtime, self._cuda, self._cache, refittable=False)
-        images = self.input_shape[1] // 3
-        engine = source.open(input_network(layout, images))
+        front = source.open(bytes_network(self.input_shape))
         with self._lock:
             if self._session is None:
                 raise closed(self)
-            front = BytesFront(engine, layout, images)
-            front.attach(self._session)
+            self._session.accept_bytes(front)
             self._front = front
 
     @property
@@ -114,11 +103,11 @@ class TensorRtEngine:
         return self._front is not None
 
     def infer_bytes(self, images: np.ndarray) -> np.ndarray:
-        """Run the network on the camera's bytes, after :meth:`take_bytes`.
+        """Run the network on bytes, after :meth:`take_bytes`.
 
         Args:
-            images: ``(N, H, W, 3)`` uint8 RGB as the camera sends them, in temporal order: one
-                for depth, the pair (or three) for pose.
+            images: ``(N, H, W, 3)`` uint8 RGB of the network's size, in temporal order: one for
+                depth, the pair (or three) for pose.
 
         Returns:
             As ``infer``.
@@ -129,17 +118,17 @@ class TensorRtEngine:
             return self._session.infer_bytes(images)
 
     def refit(self, folder: ModelFolder) -> bool:
-        """Serve another model's weights from now on, if they pass its check frames.
+        """Serve another model's weights, if they pass its check frames.
 
-        A second engine takes them while the first one serves; between two frames they change
-        places.
+        A second engine receives them while the first one serves; they are exchanged between two
+        frames.
 
         Args:
             folder: Model of the same architecture.
 
         Returns:
-            Whether the new weights serve. If not, the old ones go on serving, and a new engine
-            must be built for the new model.
+            Whether the new weights serve. If not, the old ones do, and a new engine must be
+            built for the new model.
         """
         if not self._source.refittable or self._session is None:
             return False
@@ -148,13 +137,13 @@ class TensorRtEngine:
             if graph.graph != self._graph.graph:
                 raise EngineError("its graph differs")
             engine, weights = self._spare or (self._source.open(self._graph), self._graph.arrays)
-            self._spare = None  # until the exchange nobody knows what it holds
+            self._spare = None  # its weights are undefined until the exchange
             refit_engine(self._runtime, engine, weights, graph.arrays)
             session = self._checked_session(engine, graph, folder)
         except SfmDepthError as error:
             _logger.warning(
-                "tensorrt: the weights of model %s are not put into the running plan, "
-                "the old ones go on serving: %s",
+                "tensorrt: the running plan keeps its weights and does not take those of model "
+                "%s: %s",
                 folder.model_id,
                 error,
             )
@@ -180,8 +169,8 @@ class TensorRtEngine:
         return tuple(dict.fromkeys((self.input_shape, check_shape(folder, self._kind))))
 
     def _serve(self, folder: ModelFolder, progress: Progress | None) -> None:
-        """Open the first plan that answers as the check frames say: refittable, else plain."""
-        # Of an int8 graph the weights are quantised: no parameter's name is left to refit by.
+        """Open the first plan that passes the check frames: refittable, else plain."""
+        # The weights of an int8 graph are quantised: no parameter's name is left to refit by.
         for refittable in (False,) if self.precision == "int8" else (True, False):
             self._source = PlanSource(self._runtime, self._cuda, self._cache, refittable)
             try:
@@ -207,7 +196,7 @@ class TensorRtEngine:
                 session.close()
                 session = self._new_session(engine, graph, 0)
             if self._front is not None:
-                self._front.attach(session)
+                session.accept_bytes(self._front)
         except BaseException:
             session.close()
             raise

@@ -1,6 +1,11 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The plan of one network of a model: its graph made ready, its key, its place in the cache."""
+"""Plans of one network: preparation of the graph, cache or build, and refit of weights.
+
+TensorRT 11.3 may drop the bias of a matrix product from a refittable plan without listing it. So
+every weight that changes must be among those that the engine lists, and the caller of a refit
+compares the engine with the model's check frames afterwards.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +30,10 @@ from sfm_depth_ros.engines.graphs.precision import to_half
 from sfm_depth_ros.engines.quantisation import int8_graph
 from sfm_depth_ros.engines.tensorrt.builder import PlanRequest, Progress, build_plan, failed
 from sfm_depth_ros.engines.tensorrt.cuda_driver import CudaDriver
-from sfm_depth_ros.engines.tensorrt.plan_cache import PlanCache
-from sfm_depth_ros.engines.tensorrt.plan_file import PlanKey, StoredPlan
-from sfm_depth_ros.engines.tensorrt.refit import refit_engine
+from sfm_depth_ros.engines.tensorrt.plan_cache import PlanCache, PlanKey, StoredPlan
 from sfm_depth_ros.engines.tensorrt.runtime import TensorRt
 from sfm_depth_ros.errors import EngineError
+from sfm_depth_ros.storage import write_whole
 
 PRECISIONS = ("fp32", "fp16", "int8")
 Shape = tuple[int, int, int, int]
@@ -50,7 +54,7 @@ class NetworkGraph:
 
 
 def prepare_graph(request: EngineRequest, shapes: tuple[Shape, ...]) -> NetworkGraph:
-    """Make a model's graph ready: no torch is needed, and none of the model's files changes.
+    """Prepare a model's graph, without torch and without a change of the model's files.
 
     Args:
         request: Model, network and precision.
@@ -84,13 +88,13 @@ def prepare_graph(request: EngineRequest, shapes: tuple[Shape, ...]) -> NetworkG
 
 
 class PlanSource:
-    """Where the engines of one network come from: the cache, or a build.
+    """Engines of one network, from the cache or a build.
 
     Args:
         runtime: TensorRT.
-        cuda: The GPU that they shall run on.
-        cache: Where plans are kept.
-        refittable: Whether new weights can be put into them.
+        cuda: The GPU that they run on.
+        cache: Cache of plans.
+        refittable: Whether their weights can be replaced.
     """
 
     def __init__(
@@ -100,10 +104,10 @@ class PlanSource:
         self._runtime, self._cuda, self._cache = runtime, cuda, cache
         major, minor = cuda.capability
         self._device = f"{cuda.name} ({major}.{minor})"
-        self._loader: Any = None  # kept, for engines need it as long as they live
+        self._loader: Any = None  # engines need it as long as they live
 
     def key(self, network: NetworkGraph) -> PlanKey:
-        """Everything that decides whether a plan serves this network here."""
+        """Key of this network's plan on this machine."""
         return PlanKey(
             runtime=str(self._runtime),
             device=self._device,
@@ -114,16 +118,12 @@ class PlanSource:
             weights="" if self.refittable else network.weights,
         )
 
-    def holds(self, network: NetworkGraph) -> bool:
-        """Whether the cache has the plan, so that opening it takes no build."""
-        return self._cache.holds(self.key(network))
-
     def open(self, network: NetworkGraph, progress: Progress | None = None) -> Any:
         """Engine of a network, with the network's weights.
 
         Args:
             network: The graph.
-            progress: Told the share of a build that is done; False ends it.
+            progress: Called with the completed share of a build; False ends it.
 
         Returns:
             Deserialised engine (``ICudaEngine``).
@@ -138,8 +138,8 @@ class PlanSource:
         )
 
     def kernel_file(self, network: NetworkGraph) -> Path:
-        """Where TensorRT-RTX may keep the kernels that it compiles for a network's plan."""
-        return self._cache.path(self.key(network)).with_suffix(".kernels")
+        """File of the kernels that TensorRT-RTX compiles for a network's plan."""
+        return self._cache.path(self.key(network)).with_name("kernels")
 
     def _build(self, network: NetworkGraph, progress: Progress | None) -> StoredPlan:
         _logger.info(
@@ -158,9 +158,7 @@ class PlanSource:
         built = build_plan(self._runtime, request, progress, known)
         if built.timing_cache and built.timing_cache != known:
             with contextlib.suppress(OSError):  # it only saves time
-                aside = timing_file.with_suffix(".timing-writing")
-                aside.write_bytes(built.timing_cache)
-                aside.replace(timing_file)
+                write_whole(timing_file, built.timing_cache)
         _logger.info("the plan is built: %.1f MB in %.1f s", len(built.plan) / 1e6, built.seconds)
         return StoredPlan(built.plan, network.weights)
 
@@ -180,4 +178,61 @@ class PlanSource:
     def _timing_file(self) -> Path:
         identity = f"{self._runtime} {self._device} {self._cuda.version}"
         digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
-        return self._cache.folder / f"{digest}.timing"
+        return self._cache.folder / f".{digest}.timing"
+
+
+def refit_engine(
+    runtime: TensorRt,
+    engine: Any,
+    before: dict[str, np.ndarray] | None,
+    after: dict[str, np.ndarray],
+) -> None:
+    """Replace the weights of an engine that is not running.
+
+    Args:
+        runtime: TensorRT.
+        engine: Engine (``ICudaEngine``) of a refittable plan.
+        before: Its weights by initialiser name, typed as in the graph; None = unknown, all of
+            them must be replaced.
+        after: Its new weights.
+
+    Raises:
+        EngineError: A weight that changes cannot be replaced, or TensorRT fails; the engine then
+            has undefined weights and must not be used.
+    """
+    runtime.log.take_errors()
+    refitter = runtime.module.Refitter(engine, runtime.log)
+    _check_names(refitter, before, after)
+    kept = {name: np.ascontiguousarray(values) for name, values in after.items()}
+    for name in refitter.get_all_weights():
+        if name in kept and not refitter.set_named_weights(name, _weights(runtime, kept[name])):
+            raise failed(runtime, f"refuses new values for {name}")
+    if missing := refitter.get_missing_weights():
+        raise EngineError(
+            f"{runtime} requires new values for {sorted(missing)} too, which the graph "
+            "does not have; the plan is rebuilt"
+        )
+    if not refitter.refit_cuda_engine():
+        raise failed(runtime, "failed to replace the weights")
+
+
+def _check_names(
+    refitter: Any, before: dict[str, np.ndarray] | None, after: dict[str, np.ndarray]
+) -> None:
+    changed = set(after)
+    if before is not None:
+        if before.keys() != after.keys():
+            raise EngineError(
+                "the new graph has other weights "
+                f"{sorted(before.keys() ^ after.keys())}; the plan is rebuilt"
+            )
+        changed = {
+            name for name, values in after.items() if not np.array_equal(values, before[name])
+        }
+    if lost := sorted(changed - set(refitter.get_all_weights())):
+        raise EngineError(f"the plan cannot take new values of {lost}; it is rebuilt")
+
+
+def _weights(runtime: TensorRt, values: np.ndarray) -> Any:
+    """TensorRT's view of an array, which must outlive it."""
+    return runtime.module.Weights(values)

@@ -1,64 +1,83 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""TensorRT plans kept between starts: built once, by one process, rebuilt when they do not fit.
-
-Locks are ``flock`` on a file beside the plan: the kernel lets go of them when a process dies, so
-none is ever stale.
-"""
+"""Cache of TensorRT plans: built once, by one process, rebuilt when they do not fit."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import hashlib
+import json
 import logging
-import os
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from sfm_depth_ros.engines.tensorrt.plan_file import (
-    PlanKey,
-    StoredPlan,
-    UnusablePlanError,
-    read_plan,
-    write_plan,
-)
 from sfm_depth_ros.errors import EngineError
+from sfm_depth_ros.storage import LruCache, cache_directory, write_whole
 
 LIMIT_BYTES = 4 << 30
+MAGIC = b"sfm_depth_ros plan 1\n"
 
 _logger = logging.getLogger(__name__)
 _Loaded = TypeVar("_Loaded")
 
 
-def default_plan_folder() -> Path:
-    """``~/.cache/sfm_depth_ros/plans``, or below ``XDG_CACHE_HOME`` where it is set."""
-    root = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(root).expanduser() / "sfm_depth_ros" / "plans"
+@dataclass(frozen=True)
+class PlanKey:
+    """Purpose and origin of a plan; a plan is used where all of it is equal."""
+
+    runtime: str  # TensorRT's module and version
+    device: str  # Name and compute capability of the GPU, or the capabilities built for
+    driver: str  # CUDA version of the driver; empty where there is none
+    precision: str  # `"fp32"` or `"fp16"`
+    shapes: tuple[tuple[int, ...], ...]  # Input shapes, one optimisation profile each
+    graph: str  # SHA-256 of the graph without its weights
+    weights: str  # SHA-256 of the weights; empty for a refittable plan, which takes any
+
+    @property
+    def slot(self) -> str:
+        """Name in the cache, from the purpose: another version or driver replaces the plan."""
+        purpose = {**asdict(self), "runtime": self.runtime.split()[0], "driver": ""}
+        return hashlib.sha256(json.dumps(purpose).encode()).hexdigest()[:32]
+
+    def differences(self, other: dict[str, object]) -> str:
+        """Differences of a stored key for a log line; empty where it fits."""
+        mine = json.loads(json.dumps(asdict(self)))
+        return ", ".join(
+            f"{name} {other.get(name)} instead of {value}"
+            for name, value in mine.items()
+            if other.get(name) != value
+        )
+
+
+@dataclass(frozen=True)
+class StoredPlan:
+    """A plan with the hash of its weights."""
+
+    plan: bytes  # Serialised engine
+    weights: str  # SHA-256 of the weights that it was built with
+
+
+class UnusablePlanError(Exception):
+    """A plan file is damaged or of another version; the message is the reason."""
 
 
 class PlanCache:
-    """A folder of plans, bounded in size; the one that was used longest ago goes first.
+    """A folder of plans, bounded in size: a folder for each, with the kernels compiled for it.
 
     Args:
-        folder: Where the plans lie; None = the user's cache.
-        limit_bytes: Most that all plans together may take.
+        folder: Location of the plans; None = the user's cache.
+        limit_bytes: Bound of the disk space of all plans together.
     """
 
     def __init__(self, folder: Path | None = None, limit_bytes: int = LIMIT_BYTES) -> None:
-        self.folder = folder or default_plan_folder()
-        self._limit_bytes = limit_bytes
+        self.folder = folder or cache_directory() / "plans"
+        self._cache = LruCache(self.folder, limit_bytes)
 
     def path(self, key: PlanKey) -> Path:
-        """File of a plan, whether it is there or not."""
-        return self.folder / f"{key.slot}.plan"
-
-    def holds(self, key: PlanKey) -> bool:
-        """Whether a plan is there that fits, so that opening it builds nothing."""
-        try:
-            return read_plan(self.path(key), key) is not None
-        except UnusablePlanError:
-            return False
+        """File of a plan, whether it exists or not."""
+        return self._cache.path(key.slot) / "plan"
 
     def open(
         self,
@@ -66,23 +85,23 @@ class PlanCache:
         build: Callable[[], StoredPlan],
         load: Callable[[StoredPlan], _Loaded],
     ) -> _Loaded:
-        """Load a plan, building it where there is none that can be loaded.
+        """Load a plan, and build it where there is none that can be loaded.
 
-        Whoever asks for the same plan meanwhile, here or in another process, waits and gets it.
+        Other threads and processes that open the same plan meanwhile wait and get it.
 
         Args:
-            key: What the plan must be for.
-            build: Makes the plan; called at most once.
-            load: Makes what is wanted of a plan; raises ``EngineError`` where it cannot be used.
+            key: Required properties of the plan.
+            build: Builds the plan; called at most once.
+            load: Converts the plan; raises ``EngineError`` where it cannot be used.
 
         Returns:
-            What ``load`` gave.
+            Result of ``load``.
 
         Raises:
             EngineError: ``build`` failed, or the plan just built cannot be loaded.
         """
         refused: bytes | None = None
-        with contextlib.suppress(UnusablePlanError):  # said below, under the lock
+        with contextlib.suppress(UnusablePlanError):  # logged below, under the lock
             stored = read_plan(self.path(key), key)
             if stored is not None:
                 try:
@@ -90,7 +109,7 @@ class PlanCache:
                 except EngineError:
                     refused = stored.plan
         with self._locked(key):
-            stored = self._read_or_say_why(key)
+            stored = self._read_or_log(key)
             if stored is not None and stored.plan != refused:
                 try:
                     return self._used(key, load(stored))
@@ -105,15 +124,14 @@ class PlanCache:
         return load(stored)
 
     def size_bytes(self) -> int:
-        """What all plans together take."""
-        return sum(size for _, size, _ in self._plans())
+        """Disk space of all plans."""
+        return self._cache.size_bytes()
 
     def _used(self, key: PlanKey, loaded: _Loaded) -> _Loaded:
-        with contextlib.suppress(OSError):
-            os.utime(self.path(key))
+        self._cache.touch(key.slot)
         return loaded
 
-    def _read_or_say_why(self, key: PlanKey) -> StoredPlan | None:
+    def _read_or_log(self, key: PlanKey) -> StoredPlan | None:
         try:
             return read_plan(self.path(key), key)
         except UnusablePlanError as error:
@@ -131,84 +149,67 @@ class PlanCache:
                 error,
             )
             return
-        self._evict(self.path(key))
-
-    def _plans(self) -> list[tuple[float, int, Path]]:
-        """(time of last use, bytes with its kernels, file) of every plan."""
-        found = []
-        for file in self.folder.glob("*.plan"):
-            with contextlib.suppress(FileNotFoundError):
-                status = file.stat()
-                kernels = file.with_suffix(".kernels")
-                more = kernels.stat().st_size if kernels.exists() else 0
-                found.append((status.st_mtime, status.st_size + more, file))
-        return found
-
-    def _evict(self, newest: Path) -> None:
-        """Remove what was not used for longest until the rest is small enough."""
-        plans = sorted(self._plans())
-        total = sum(size for _, size, _ in plans)
-        for _, size, file in plans:
-            if total > self._limit_bytes and file != newest:
-                _logger.info(
-                    "plan %s is removed: all plans together may take %d MB",
-                    file,
-                    self._limit_bytes >> 20,
-                )
-                for part in (file, file.with_suffix(".kernels")):
-                    part.unlink(missing_ok=True)
-                total -= size
-
-        self._sweep()
-
-    def _sweep(self) -> None:
-        """Remove what killed writers left, and locks of plans that are gone."""
-        for file in (*self.folder.glob("*.writing"), *self.folder.glob("*.lock")):
-            lock = file.with_suffix(".lock")
-            if file.suffix == ".lock" and lock.with_suffix(".plan").exists():
-                continue
-            with contextlib.suppress(OSError):  # BlockingIOError: somebody is at work on it
-                descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    file.unlink()
-                finally:
-                    os.close(descriptor)
+        self._cache.touch(key.slot)
+        self._cache.make_room(keep=key.slot)
 
     @contextlib.contextmanager
     def _locked(self, key: PlanKey) -> Iterator[None]:
-        """Hold the plan's lock; where no lock can be had, go on without."""
-        try:
-            descriptor = self._lock(key)
-        except OSError as error:
-            _logger.warning(
-                "%s is not writable (%s); TensorRT plans are built at every start",
-                self.folder,
-                error,
-            )
+        """Hold the plan's lock; continue without one where the folder is not writable."""
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(self._cache.locked(key.slot))
+            except OSError as error:
+                _logger.warning(
+                    "%s is not writable (%s); TensorRT plans are built at every start",
+                    self.folder,
+                    error,
+                )
             yield
-            return
-        try:
-            yield
-        finally:
-            os.close(descriptor)
-
-    def _lock(self, key: PlanKey) -> int:
-        """Descriptor that holds the lock, of a lock file that was not removed meanwhile."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        file = self.folder / f"{key.slot}.lock"
-        while True:
-            descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
-            _wait_for(descriptor, self.path(key))
-            with contextlib.suppress(FileNotFoundError):
-                if os.fstat(descriptor).st_ino == file.stat().st_ino:
-                    return descriptor
-            os.close(descriptor)
 
 
-def _wait_for(descriptor: int, plan: Path) -> None:
+def write_plan(file: Path, key: PlanKey, stored: StoredPlan) -> None:
+    """Write a plan, flushed to the device.
+
+    Raises:
+        OSError: The disk is full or the folder not writable.
+    """
+    header = {
+        "key": asdict(key),
+        "weights": stored.weights,
+        "bytes": len(stored.plan),
+        "sha256": hashlib.sha256(stored.plan).hexdigest(),
+    }
+    content = MAGIC + json.dumps(header).encode() + b"\n" + stored.plan
+    write_whole(file, content, sync=True)
+
+
+def read_plan(file: Path, key: PlanKey) -> StoredPlan | None:
+    """Read a plan, if it is whole and for exactly this key.
+
+    Returns:
+        The plan, or None where there is no file.
+
+    Raises:
+        UnusablePlanError: There is a file that cannot be used.
+    """
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        _logger.info("plan %s is being built already; waiting for it", plan)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        content = file.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UnusablePlanError(f"cannot be read ({error})") from error
+    if not content.startswith(MAGIC):
+        raise UnusablePlanError("is damaged or of another kind")
+    text, _, plan = content[len(MAGIC) :].partition(b"\n")
+    try:
+        header = json.loads(text)
+        expected, weights, stored_key = header["sha256"], header["weights"], header["key"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnusablePlanError("has a damaged header") from error
+    if hashlib.sha256(plan).hexdigest() != expected:
+        raise UnusablePlanError(
+            f"is damaged ({len(plan)} of {header.get('bytes')} bytes are there or right)"
+        )
+    if differences := key.differences(stored_key):
+        raise UnusablePlanError(f"was built with {differences}")
+    return StoredPlan(plan, str(weights))

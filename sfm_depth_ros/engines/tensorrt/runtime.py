@@ -1,9 +1,8 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which TensorRT is here: ``tensorrt`` 10 or 11 first, TensorRT-RTX second; one way to use both.
+"""The installed TensorRT: ``tensorrt`` 10 or 11 first, TensorRT-RTX second, with one interface.
 
-What differs between them is asked of the module itself (has it this flag, this method), never
-read from a version number.
+Differences are detected by the attributes of the module, never by its version number.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _logger = logging.getLogger(__name__)
 
 
 def installed_module() -> str | None:
-    """Name of the TensorRT module that is used here; None where there is none."""
+    """Name of the installed TensorRT module; None where there is none."""
     return next((name for name in MODULES if is_available(name)), None)
 
 
@@ -42,7 +41,7 @@ class TensorRt:
     """The module with its name, version and a log of its own.
 
     Args:
-        module: ``tensorrt``, ``tensorrt_rtx``, or something that behaves like them.
+        module: ``tensorrt``, ``tensorrt_rtx``, or a stand-in.
         name: The module's name.
     """
 
@@ -58,7 +57,7 @@ class TensorRt:
 
     @property
     def builds_ahead(self) -> bool:
-        """Whether compute capabilities can be named, so that no GPU is needed to build."""
+        """Whether compute capabilities can be given, so that no GPU is needed to build."""
         return hasattr(self.module, "ComputeCapability")
 
     def capability(self, number: tuple[int, int]) -> Any:
@@ -99,19 +98,19 @@ def load_tensorrt() -> TensorRt:
 
 @functools.cache
 def _loaded(name: str) -> TensorRt:
-    """One for the whole process: TensorRT keeps the first log it is given, for good."""
+    """One for the whole process: TensorRT keeps the first log for good."""
     return TensorRt(require(name), name)
 
 
 def make_log(module: Any) -> Any:
-    """A logger for TensorRT that forwards to ours and keeps what went wrong.
+    """A logger for TensorRT that forwards to ours and collects errors.
 
     Args:
         module: The TensorRT module, whose ``ILogger`` is the base class.
     """
 
     class Log(module.ILogger):
-        """TensorRT's messages: errors are kept for one line of ours, the rest is for debugging."""
+        """TensorRT's messages: errors are collected, the rest is logged for debugging."""
 
         def __init__(self) -> None:
             module.ILogger.__init__(self)
@@ -126,7 +125,7 @@ def make_log(module: Any) -> Any:
             _logger.debug("%s: %s", severity, message)
 
         def take_errors(self) -> list[str]:
-            """What was complained of since the last call, each once."""
+            """Errors since the last call, each once."""
             with self._lock:
                 errors, self._errors = self._errors, []
             return list(dict.fromkeys(errors))

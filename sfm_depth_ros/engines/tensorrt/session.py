@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -11,18 +13,21 @@ from typing import Any
 
 import numpy as np
 
-from sfm_depth_ros.engines.base import check_input, check_output, closed
-from sfm_depth_ros.engines.tensorrt.context import PlanContext, Releases
+from sfm_depth_ros.engines.base import Engine, check_input, check_output, closed, floats_of
+from sfm_depth_ros.engines.tensorrt.context import PlanContext
 from sfm_depth_ros.engines.tensorrt.cuda_driver import CudaDriver
+from sfm_depth_ros.engines.tensorrt.plan import NetworkGraph
 from sfm_depth_ros.engines.tensorrt.runtime import TensorRt
 from sfm_depth_ros.errors import EngineError
+from sfm_depth_ros.optional import require
 
 WARM_UP_RUNS = 2  # TensorRT-RTX compiles its kernels in the first, TensorRT allocates
+BYTES_TOLERANCE = 1e-3  # of an image in [0, 1]; a quarter of a grey level
 
 _logger = logging.getLogger(__name__)
 
 
-class TensorRtSession:
+class TensorRtSession(Engine):
     """Follows :class:`~sfm_depth_ros.engines.base.Engine`.
 
     All buffers are allocated once. Where TensorRT does not record CUDA graphs by itself (RTX
@@ -52,7 +57,7 @@ class TensorRtSession:
     ) -> None:
         self.precision, self.input_shape = precision, shape
         self._runtime, self._cuda = runtime, cuda
-        self._releases = Releases(cuda)
+        self._releases = contextlib.ExitStack()  # frees in the reverse order
         self._network: PlanContext | None = None
         self._bytes: np.ndarray | None = None
         cuda.use()
@@ -67,10 +72,10 @@ class TensorRtSession:
         if self._network is None:
             raise closed(self)
         self._host_input[...] = check_input(self, image)
-        return self._answer(self._run)
+        return self._output(self._run)
 
     def infer_bytes(self, images: np.ndarray) -> np.ndarray:
-        """Run the network on the camera's bytes, see ``TensorRtEngine.infer_bytes``."""
+        """Run the network on bytes, see ``TensorRtEngine.infer_bytes``."""
         if self._network is None:
             raise closed(self)
         if self._bytes is None:
@@ -80,20 +85,20 @@ class TensorRtSession:
                 f"tensorrt: expected uint8 {self._bytes.shape}, got {images.dtype} {images.shape}"
             )
         self._bytes[...] = images
-        return self._answer(self._run_bytes)
+        return self._output(self._run_bytes)
 
-    def take_bytes(self, engine: Any, shape: tuple[int, int, int, int]) -> None:
-        """Be ready for the camera's bytes: the device makes the network's image of them.
+    def accept_bytes(self, engine: Any) -> None:
+        """Accept bytes too: the GPU converts them to the network's image.
 
         Args:
-            engine: Deserialised engine of ``graph_input.input_graph``.
-            shape: ``(images, H, W, 3)``.
+            engine: Deserialised engine of :func:`bytes_network`.
 
         Raises:
-            EngineError: It does not run, or too little memory is left.
+            EngineError: It does not run, gives a wrong image, or too little memory is left.
         """
         if self._network is None:
             raise closed(self)
+        shape = _bytes_shape(self.input_shape)
         network, cuda, stream = self._network, self._cuda, self._stream
         cuda.use()
         front = PlanContext(self._runtime, cuda, engine, shape, stream)
@@ -109,26 +114,22 @@ class TensorRtSession:
 
         self._bytes[...] = 0
         self._run_bytes = self._ready(enqueue)
-
-    def network_image(self) -> np.ndarray:
-        """The image ``input_shape`` that the network saw last; for checks."""
-        if self._network is None:
-            raise closed(self)
-        self._cuda.use()
-        self._cuda.download(self._host_input, self._device_input, self._stream)
-        self._cuda.synchronize(self._stream)
-        return np.array(self._host_input)
+        self._check_bytes(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
 
     def close(self) -> None:
         """Free buffers, stream and context; calling it twice is harmless."""
         self._network = None
         self._run = self._run_bytes = _nothing  # they hold contexts
-        self._releases.run()
+        # After a fault of the GPU nothing can be freed any more, and need not be.
+        with contextlib.suppress(EngineError):
+            self._cuda.use()
+        with contextlib.suppress(EngineError):
+            self._releases.close()
 
     def _open(self, engine: Any, profile: int, kernels: Path | None) -> None:
         cuda = self._cuda
         stream = self._stream = cuda.create_stream()
-        self._releases.add(lambda: cuda.destroy_stream(stream))
+        self._releases.callback(cuda.destroy_stream, stream)
         network = PlanContext(
             self._runtime, cuda, engine, self.input_shape, stream, profile, kernels
         )
@@ -146,14 +147,26 @@ class TensorRtSession:
         self._run = self._ready(enqueue)
         network.keep_kernels()
 
-    def _answer(self, run: Callable[[], None]) -> np.ndarray:
+    def _check_bytes(self, images: np.ndarray) -> None:
+        """Compare the network's image on the GPU with the one computed here."""
+        self.infer_bytes(images)
+        self._cuda.download(self._host_input, self._device_input, self._stream)
+        self._cuda.synchronize(self._stream)
+        error = np.abs(self._host_input - floats_of(images)).max()
+        if not error <= BYTES_TOLERANCE:
+            raise EngineError(
+                f"tensorrt converts bytes wrongly (by {error:.1e} of 1); report the versions "
+                "that sfm-depth info prints"
+            )
+
+    def _output(self, run: Callable[[], None]) -> np.ndarray:
         self._cuda.use()
         run()
         self._cuda.synchronize(self._stream)
         return check_output(self, self._host_output)
 
     def _ready(self, enqueue: Callable[[], None]) -> Callable[[], None]:
-        """Warm up, and record the work of one image where that is ours to do."""
+        """Warm up, and record the work of one image where TensorRT does not."""
         for _ in range(WARM_UP_RUNS):
             enqueue()
             self._cuda.synchronize(self._stream)
@@ -168,9 +181,42 @@ class TensorRtSession:
             self._runtime.log.take_errors()
             _logger.info("the network is run without a CUDA graph: %s", error)
             return enqueue
-        self._releases.add(lambda: cuda.destroy_graph(recorded[0]))
+        self._releases.callback(cuda.destroy_graph, recorded[0])
         return lambda: cuda.launch(recorded[0], stream)
 
 
+def bytes_network(input_shape: tuple[int, int, int, int]) -> NetworkGraph:
+    """Graph from ``(images, H, W, 3)`` uint8 to a network's input, float32 in [0, 1].
+
+    A plan of its own: the network's plan then serves floats and bytes, and is checked with the
+    model's frames.
+    """
+    onnx = require("onnx")
+    kinds, node, constant = onnx.TensorProto, onnx.helper.make_node, onnx.numpy_helper.from_array
+    taken, shape = _bytes_shape(input_shape), np.array(input_shape, np.int64)
+    graph = onnx.helper.make_graph(
+        [
+            node("Cast", ["bytes"], ["floats"], "cast", to=kinds.FLOAT),
+            node("Transpose", ["floats"], ["planes"], "planes", perm=[0, 3, 1, 2]),
+            node("Mul", ["planes", "unit"], ["scaled"], "scale"),
+            node("Reshape", ["scaled", "shape"], ["image"], "stack"),
+        ],
+        "bytes",
+        [onnx.helper.make_tensor_value_info("bytes", kinds.UINT8, taken)],
+        [onnx.helper.make_tensor_value_info("image", kinds.FLOAT, input_shape)],
+        [constant(np.float32(1 / 255), "unit"), constant(shape, "shape")],
+    )
+    opset = onnx.helper.make_opsetid("", 18)
+    proto = onnx.helper.make_model(graph, opset_imports=[opset], ir_version=10)
+    content = proto.SerializeToString(deterministic=True)
+    digest = hashlib.sha256(content).hexdigest()
+    return NetworkGraph(content, digest, "", {}, "fp32", (taken,))
+
+
+def _bytes_shape(input_shape: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+    """``(images, H, W, 3)`` of an input ``(1, 3 images, H, W)``."""
+    return input_shape[1] // 3, input_shape[2], input_shape[3], 3
+
+
 def _nothing() -> None:
-    """What a closed session runs."""
+    """Replacement for the work of a closed session."""

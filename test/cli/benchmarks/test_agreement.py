@@ -31,8 +31,8 @@ def test_explicit_fp32_agrees_on_frames_of_a_bag(tiny_model: ModelFolder, tmp_pa
 def test_an_engine_that_is_wrong_is_seen(
     tiny_model: ModelFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = agreement.ENGINES["torch"]
-
-    monkeypatch.setattr(agreement, "ENGINES", {"torch": honest, "other": one_percent_off(honest)})
+    torch = agreement.ENGINES["torch"]
+    monkeypatch.setattr(agreement, "ENGINES", {"torch": torch, "other": torch})
+    monkeypatch.setattr(agreement, "build_engine", one_percent_off("other", "torch"))
     figures = measure_agreement(tiny_model, None)
     assert figures["depth"]["other fp32"]["p50"] == pytest.approx(0.01, rel=1e-2)

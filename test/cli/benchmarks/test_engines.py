@@ -33,13 +33,14 @@ def test_bench_writes_engines_side_by_side(
 def test_an_engine_that_is_absent_says_so(
     tiny_model: ModelFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sfm_depth_ros.cli.benchmarks.engines import measure_engines
+    from sfm_depth_ros.cli.benchmarks import engines
     from sfm_depth_ros.engines import factory
     from sfm_depth_ros.errors import EngineError
 
     def absent(*_: object) -> None:
         raise EngineError("not here; install it")
 
-    monkeypatch.setattr(factory, "ENGINES", {"onnxruntime": absent})
-    figures = measure_engines(tiny_model, (64, 96), 1)
+    monkeypatch.setattr(engines, "ENGINES", {"onnxruntime": engines.ENGINES["onnxruntime"]})
+    monkeypatch.setattr(factory, "engine_class", lambda name: absent)
+    figures = engines.measure_engines(tiny_model, (64, 96), 1)
     assert figures == {"onnxruntime": {"unavailable": "not here; install it"}}

@@ -9,17 +9,20 @@ from collections.abc import Callable
 import numpy as np
 
 from sfm_depth_ros.engines.base import Engine, EngineRequest
+from sfm_depth_ros.engines.factory import build_engine
 
-MakeEngine = Callable[[EngineRequest], Engine]
+BuildEngine = Callable[[str, EngineRequest], Engine]
 
 
-def one_percent_off(honest: MakeEngine) -> MakeEngine:
-    """What makes an engine whose answers are 1 % larger."""
+def one_percent_off(wrong: str, honest: str) -> BuildEngine:
+    """``build_engine``, except that ``wrong`` is ``honest`` with an output 1 % larger."""
 
-    def make(request: EngineRequest) -> Engine:
-        engine = honest(request)
+    def build(name: str, request: EngineRequest) -> Engine:
+        if name != wrong:
+            return build_engine(name, request)
+        engine = build_engine(honest, request)
         infer = engine.infer
         engine.infer = lambda image: infer(image) * np.float32(1.01)  # type: ignore[method-assign]
         return engine
 
-    return make
+    return build

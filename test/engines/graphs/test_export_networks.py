@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Every depth network as a graph: ONNX Runtime answers what torch does, at any size."""
+"""Every depth network as a graph: ONNX Runtime computes the same as torch, at any size."""
 
 from __future__ import annotations
 

@@ -116,8 +116,8 @@ def test_a_tensor_read_at_both_precisions_and_resizes_keep_their_scales() -> Non
     assert found["b"] == found["c"] == found["e"] == found["f"] == TensorProto.FLOAT16
     image = np.random.default_rng(1).random((2, 3, 8, 8), dtype=np.float32)
     expected = open_session(content).run(None, {"image": image})[0]
-    answer = open_session(proto.SerializeToString()).run(None, {"image": image})[0]
-    np.testing.assert_allclose(answer, expected, atol=2e-2 * np.abs(expected).max())
+    output = open_session(proto.SerializeToString()).run(None, {"image": image})[0]
+    np.testing.assert_allclose(output, expected, atol=2e-2 * np.abs(expected).max())
 
 
 def test_an_output_that_would_be_half_is_cast_back() -> None:
@@ -132,8 +132,8 @@ def test_an_output_that_would_be_half_is_cast_back() -> None:
     onnx.checker.check_model(proto, full_check=True)
     assert kinds(proto)["depth"] == TensorProto.FLOAT
     image = np.random.default_rng(1).random((1, 3, 4, 4), dtype=np.float32)
-    answer = open_session(proto.SerializeToString()).run(["depth"], {"image": image})[0]
-    np.testing.assert_allclose(answer, image, atol=1e-3)
+    output = open_session(proto.SerializeToString()).run(["depth"], {"image": image})[0]
+    np.testing.assert_allclose(output, image, atol=1e-3)
 
 
 def test_constants_are_folded_and_weights_are_not() -> None:
@@ -154,7 +154,7 @@ def test_constants_are_folded_and_weights_are_not() -> None:
     assert values == {"log_scale": 0.0, "three": 3.0}
 
 
-def test_a_graph_that_answers_something_else_is_refused(tiny_model: ModelFolder) -> None:
+def test_a_graph_with_another_output_is_refused(tiny_model: ModelFolder) -> None:
     content = tiny_model.onnx("pose").read_bytes()
     network = load_network(tiny_model, "pose")
 
@@ -162,10 +162,10 @@ def test_a_graph_that_answers_something_else_is_refused(tiny_model: ModelFolder)
         import torch
 
         with torch.inference_mode():
-            answer: np.ndarray = network(torch.from_numpy(image)).numpy()
-        return answer * 1.01
+            output: np.ndarray = network(torch.from_numpy(image)).numpy()
+        return output * 1.01
 
-    with pytest.raises(EngineError, match=r"exported at fp32 answers \(1, 6\), 9.9e-03 relative"):
+    with pytest.raises(EngineError, match=r"output \(1, 6\) and a relative error of 9.9e-03"):
         check_agreement(content, wrong, 6, "fp32")
     assert 0.005 < check_agreement(content, wrong, 6, "fp16") < 0.02
     with pytest.raises(EngineError, match="onnxruntime refuses the exported graph"):

@@ -16,8 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from sfm_depth_ros.engines.tensorrt.plan_cache import PlanCache
-from sfm_depth_ros.engines.tensorrt.plan_file import PlanKey, StoredPlan
+from sfm_depth_ros.engines.tensorrt.plan_cache import PlanCache, PlanKey, StoredPlan
 
 KEY = PlanKey(
     "tensorrt 11.3.0", "Stand-in GPU (8.9)", "13.0", "fp32", ((1, 3, 32, 32),), "graph", "weights"

@@ -143,7 +143,7 @@ def test_a_build_can_be_stopped(runtime: TensorRt, tiny_model: ModelFolder) -> N
 
 
 @pytest.mark.parametrize(
-    ("complaint", "said"),
+    ("complaint", "message"),
     [
         ("Error Code 2: OutOfMemory", "free GPU memory"),
         ("CUDA driver version is insufficient for CUDA runtime version", "NVIDIA driver"),
@@ -151,5 +151,5 @@ def test_a_build_can_be_stopped(runtime: TensorRt, tiny_model: ModelFolder) -> N
         ("something unheard of", "report the line"),
     ],
 )
-def test_remedies(complaint: str, said: str) -> None:
-    assert re.search(said, remedy(complaint))
+def test_remedies(complaint: str, message: str) -> None:
+    assert re.search(message, remedy(complaint))

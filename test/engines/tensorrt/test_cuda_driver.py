@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The driver's answers become arrays, numbers, or one line with the remedy."""
+"""Results of the driver become arrays, numbers, or one line with the remedy."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_capture_that_fails_leaves_the_stream_usable() -> None:
 
 
 @pytest.mark.parametrize(
-    ("function", "code", "said"),
+    ("function", "code", "message"),
     [
         ("cuInit", 100, "no CUDA-capable device is detected.*check nvidia-smi"),
         ("cuInit", 803, "restart after the update"),
@@ -81,10 +81,10 @@ def test_a_capture_that_fails_leaves_the_stream_usable() -> None:
         ("cuDeviceGet", 12345, r"unknown error \(12345\); restart the node"),
     ],
 )
-def test_errors_are_one_line_with_the_remedy(function: str, code: int, said: str) -> None:
+def test_errors_are_one_line_with_the_remedy(function: str, code: int, message: str) -> None:
     library = StandInCuda()
     library.failures[function] = code
-    with pytest.raises(EngineError, match=f"CUDA {function}: .*{said}|CUDA {function}: {said}"):
+    with pytest.raises(EngineError, match=f"CUDA {function}: (.*)?{message}"):
         CudaDriver(library)
 
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The TensorRT engine's own work, on stand-ins for the GPU and for TensorRT that really compute.
 
-No GPU is needed; what a real one answers is tested in test/gpu.
+No GPU is needed; test_gpu.py tests a real one.
 """
 
 from __future__ import annotations
@@ -19,13 +19,12 @@ import pytest
 from engines.stand_in_cuda import StandInCuda
 from engines.stand_in_tensorrt import Faults, stand_in_tensorrt, stand_in_tensorrt_rtx
 
-from sfm_depth_ros.engines.base import EngineRequest
+from sfm_depth_ros.engines.base import EngineRequest, floats_of
 from sfm_depth_ros.engines.factory import create_engine
-from sfm_depth_ros.engines.graphs.input import InputLayout, shrink
 from sfm_depth_ros.engines.onnxruntime_engine import OnnxRuntimeEngine
 from sfm_depth_ros.engines.tensorrt import cuda_driver
 from sfm_depth_ros.engines.tensorrt import engine as tensorrt_engine
-from sfm_depth_ros.engines.tensorrt import front as tensorrt_front
+from sfm_depth_ros.engines.tensorrt import session as tensorrt_session
 from sfm_depth_ros.engines.tensorrt.builder import BuildStoppedError
 from sfm_depth_ros.engines.tensorrt.cuda_driver import CudaDriver
 from sfm_depth_ros.engines.tensorrt.engine import TensorRtEngine
@@ -72,7 +71,7 @@ def noise(kind: str, seed: int = 0) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", ["depth", "pose"])
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-4), ("fp16", 1e-2)])
-def test_answers_as_the_network_does(
+def test_output_is_that_of_the_network(
     machine: Machine, tiny_model: ModelFolder, kind: str, precision: str, tolerance: float
 ) -> None:
     engine = machine.engine(tiny_model, kind, precision)
@@ -85,7 +84,7 @@ def test_answers_as_the_network_does(
     assert machine.library.calls["cuGraphLaunch"] >= 3
 
 
-def test_answers_survive_the_next_call(machine: Machine, tiny_model: ModelFolder) -> None:
+def test_outputs_survive_the_next_call(machine: Machine, tiny_model: ModelFolder) -> None:
     engine = machine.engine(tiny_model)
     first = engine.infer(noise("depth"))
     kept = first.copy()
@@ -111,11 +110,11 @@ def test_another_thread_may_run_it(machine: Machine, tiny_model: ModelFolder) ->
     """The GPU must be made current in every thread: the node builds in one, runs in another."""
     engine = machine.engine(tiny_model)
     before = machine.library.calls["cuCtxSetCurrent"]
-    answers: list[np.ndarray] = []
-    thread = threading.Thread(target=lambda: answers.append(engine.infer(noise("depth"))))
+    outputs: list[np.ndarray] = []
+    thread = threading.Thread(target=lambda: outputs.append(engine.infer(noise("depth"))))
     thread.start()
     thread.join()
-    assert len(answers) == 1
+    assert len(outputs) == 1
     assert machine.library.calls["cuCtxSetCurrent"] > before
 
 
@@ -153,7 +152,7 @@ def test_another_driver_or_version_rebuilds_with_one_line(
     lines = [record.message for record in caplog.records if "is rebuilt" in record.message]
     assert len(lines) == 1
     assert "driver 13.0 instead of 12.8" in lines[0]
-    assert len(list(machine.cache.folder.glob("*.plan"))) == 1, "the new one takes its place"
+    assert len(list(machine.cache.folder.glob("*/plan"))) == 1, "the new one takes its place"
 
 
 def test_the_timing_cache_grows_and_a_damaged_one_is_begun_again(
@@ -217,8 +216,8 @@ def test_a_refit_that_drops_a_bias_is_refused_and_the_old_weights_serve(
     before = engine.infer(image)
     machine.faults.dropped_bias = True
     assert not engine.refit(other_model)
-    (line,) = [r.message for r in caplog.records if "old ones go on serving" in r.message]
-    assert "answers something else than the depth network" in line
+    (line,) = [r.message for r in caplog.records if "keeps its weights" in r.message]
+    assert "does not reproduce the depth network" in line
     assert np.array_equal(engine.infer(image), before)
     machine.faults.dropped_bias = False
     assert engine.refit(other_model), "and a later one may succeed"
@@ -287,8 +286,8 @@ def test_errors_of_the_run_are_one_line(machine: Machine, tiny_model: ModelFolde
 
 def test_nan_is_refused(machine: Machine, tiny_model: ModelFolder) -> None:
     engine = machine.engine(tiny_model)
-    machine.faults.answers_nan = True
-    with pytest.raises(EngineError, match="tensorrt answered NaN or infinity at fp32"):
+    machine.faults.gives_nan = True
+    with pytest.raises(EngineError, match="tensorrt computed NaN or infinity at fp32"):
         engine.infer(noise("depth"))
 
 
@@ -306,7 +305,7 @@ def test_a_build_can_be_watched_and_stopped(machine: Machine, tiny_model: ModelF
     shares: list[float] = []
     with pytest.raises(BuildStoppedError, match="was stopped"):
         machine.engine(tiny_model, progress=lambda share: bool(shares.append(share)))
-    assert shares == [0.5], "stopped at the first step, and not tried in another way"
+    assert shares == [0.5], "stopped at the first step, without another attempt"
     machine.engine(tiny_model, progress=lambda share: shares.append(share) or True)
     assert shares == [0.5, 0.5, 1.0]
 
@@ -331,7 +330,7 @@ def test_tensorrt_rtx_records_by_itself_and_keeps_its_kernels(
     )
     assert machine.library.calls["cuStreamBeginCapture_v2"] == 0
     assert not list(machine.cache.folder.glob("*.timing")), "it measures nothing"
-    (kernels,) = machine.cache.folder.glob("*.kernels")
+    (kernels,) = machine.cache.folder.glob("*/kernels")
     assert kernels.read_bytes() == b"kernels"
     assert set(machine.faults.kernels_loaded) == {True}
     kernels.write_bytes(b"of another GPU")
@@ -346,12 +345,9 @@ def test_a_gpu_that_tensorrt_rtx_does_not_know(machine: Machine, tiny_model: Mod
         machine.engine(tiny_model)
 
 
-LAYOUT = InputLayout((72, 200), (4, 0, 196, 72), (36, 96), 4)  # to 96x32
-
-
 @pytest.mark.parametrize("is_rtx", [False, True])
 @pytest.mark.parametrize(("kind", "images"), [("depth", 1), ("pose", 2)])
-def test_the_cameras_bytes_are_scaled_on_the_gpu(
+def test_bytes_become_floats_on_the_gpu(
     machine: Machine,
     tiny_model: ModelFolder,
     other_model: ModelFolder,
@@ -361,48 +357,49 @@ def test_the_cameras_bytes_are_scaled_on_the_gpu(
 ) -> None:
     machine.is_rtx = is_rtx
     engine = machine.engine(tiny_model, kind, shape=(1, 3 * images, 32, 96))
-    engine.take_bytes(LAYOUT)
+    engine.take_bytes()
     rng = np.random.default_rng(3)
     for model in (tiny_model, other_model):
         if model is other_model:
             assert engine.refit(model), "the bytes go on with the new weights"
         for _ in range(2):
-            picture = rng.integers(0, 256, (images, 72, 200, 3), dtype=np.uint8)
-            small = shrink(LAYOUT, picture)
+            picture = rng.integers(0, 256, (images, 32, 96, 3), dtype=np.uint8)
+            small = floats_of(picture)
             expected = reference(model, kind, small)
             found = engine.infer_bytes(picture)
             np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
             np.testing.assert_allclose(engine.infer(small), expected, rtol=1e-4, atol=1e-6)
-    assert machine.faults.builds == [True, False], "one for the network, one for the way to it"
+    assert machine.faults.builds == [True, False], "one for the network, one for the bytes"
     engine.close()
     assert not machine.library.memory
 
 
 def test_what_bytes_need(machine: Machine, tiny_model: ModelFolder) -> None:
     engine = machine.engine(tiny_model, shape=(1, 3, 32, 96))
-    picture = np.zeros((1, 72, 200, 3), np.uint8)
+    picture = np.zeros((1, 32, 96, 3), np.uint8)
     with pytest.raises(ValueError, match="expected take_bytes before"):
         engine.infer_bytes(picture)
-    with pytest.raises(ValueError, match=r"expected a layout to \(32, 96\), got \(64, 96\)"):
-        engine.take_bytes(InputLayout.identity((64, 96)))
-    engine.take_bytes(LAYOUT)
-    with pytest.raises(ValueError, match=r"expected uint8 \(1, 72, 200, 3\), got float32"):
+    engine.take_bytes()
+    with pytest.raises(ValueError, match=r"expected uint8 \(1, 32, 96, 3\), got float32"):
         engine.infer_bytes(picture.astype(np.float32))
+    with pytest.raises(ValueError, match=r"got uint8 \(1, 72, 200, 3\)"):
+        engine.infer_bytes(np.zeros((1, 72, 200, 3), np.uint8))
     engine.close()
     with pytest.raises(EngineError, match="was closed"):
         engine.infer_bytes(picture)
     with pytest.raises(EngineError, match="was closed"):
-        engine.take_bytes(LAYOUT)
+        engine.take_bytes()
 
 
-def test_an_image_that_the_gpu_scales_wrongly_is_refused(
+def test_an_image_that_the_gpu_converts_wrongly_is_refused(
     machine: Machine, tiny_model: ModelFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = machine.engine(tiny_model, shape=(1, 3, 32, 96))
-    shifted = InputLayout((72, 200), (8, 0, 200, 72), (36, 96), 4)
-    monkeypatch.setattr(tensorrt_front, "shrink", lambda layout, image: shrink(shifted, image))
-    with pytest.raises(EngineError, match="scales the camera's image wrongly"):
-        engine.take_bytes(LAYOUT)
+    monkeypatch.setattr(
+        tensorrt_session, "floats_of", lambda image: floats_of(np.roll(image, 1, axis=2))
+    )
+    with pytest.raises(EngineError, match="converts bytes wrongly"):
+        engine.take_bytes()
     engine.infer(np.zeros((1, 3, 32, 96), np.float32))
 
 
@@ -424,8 +421,8 @@ def test_asked_by_name_it_is_built_once_and_checked(
     assert (engine.name, engine.precision) == ("tensorrt", "fp16")
     assert installed.faults.builds == [True, False], "one for the network, one for the bytes"
     engine.close()
-    installed.faults.answers_nan = True
-    with pytest.raises(EngineError, match="tensorrt answered NaN"):
+    installed.faults.gives_nan = True
+    with pytest.raises(EngineError, match="tensorrt computed NaN"):
         create_engine(tiny_model, "depth", (64, 96), "tensorrt", "fp16")
 
 

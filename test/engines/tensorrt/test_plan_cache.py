@@ -1,10 +1,11 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Plans are built once, by one process; whatever happened to the file, a right one is served."""
+"""Plans are built once, by one process; whatever happened to the file, the right one is loaded."""
 
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -15,9 +16,13 @@ from pathlib import Path
 import pytest
 from engines.tensorrt.plan_worker import KEY
 
-from sfm_depth_ros.engines.tensorrt import plan_cache
-from sfm_depth_ros.engines.tensorrt.plan_cache import PlanCache, default_plan_folder
-from sfm_depth_ros.engines.tensorrt.plan_file import PlanKey, StoredPlan
+from sfm_depth_ros.engines.tensorrt.plan_cache import (
+    PlanCache,
+    PlanKey,
+    StoredPlan,
+    UnusablePlanError,
+    read_plan,
+)
 from sfm_depth_ros.errors import EngineError
 
 WORKER = Path(__file__).with_name("plan_worker.py")
@@ -25,7 +30,7 @@ PLAN = StoredPlan(b"a plan", "weights")
 
 
 class Builder:
-    """Counts how often it was asked."""
+    """Counts its builds."""
 
     def __init__(self, plan: bytes = b"a plan") -> None:
         self.plan, self.builds = plan, 0
@@ -37,6 +42,14 @@ class Builder:
 
 def content(stored: StoredPlan) -> bytes:
     return stored.plan
+
+
+def holds(cache: PlanCache, key: PlanKey) -> bool:
+    """Whether there is a plan that fits."""
+    try:
+        return read_plan(cache.path(key), key) is not None
+    except UnusablePlanError:
+        return False
 
 
 @pytest.fixture
@@ -98,12 +111,22 @@ def test_a_killed_build_holds_nobody_up(cache: PlanCache) -> None:
 
 def test_what_a_killed_writer_left_is_removed(cache: PlanCache) -> None:
     cache.folder.mkdir(parents=True)
-    (cache.folder / "0123.writing").write_bytes(b"half a pl")
-    (cache.folder / "4567.lock").touch()
+    aside = cache.path(KEY).with_name(".plan.writing")
+    aside.parent.mkdir()
+    aside.write_bytes(b"half a pl")
+    (cache.folder / ".locks").mkdir()
+    (cache.folder / ".locks" / "4567").touch()
+    assert cache.size_bytes() > 0
     cache.open(KEY, Builder(), content)
-    assert sorted(file.suffix for file in cache.folder.iterdir()) == [".lock", ".lock", ".plan"]
-    cache.open(replace(KEY, graph="other"), Builder(), content)
-    assert not list(cache.folder.glob("0123.*")) and not list(cache.folder.glob("4567.*"))
+    assert sorted(file.name for file in aside.parent.iterdir()) == ["plan"]
+    assert [file.name for file in (cache.folder / ".locks").iterdir()] == [KEY.slot]
+
+
+def test_plans_of_an_older_layout_leave_when_room_is_needed(tmp_path: Path) -> None:
+    (tmp_path / "0123.plan").write_bytes(bytes(30_000))
+    cache = PlanCache(tmp_path, limit_bytes=25_000)
+    cache.open(KEY, Builder(), content)
+    assert [path.name for path in tmp_path.iterdir() if path.name != ".locks"] == [KEY.slot]
 
 
 def test_a_real_plan_is_kept_between_processes(cache: PlanCache) -> None:
@@ -132,35 +155,35 @@ def test_a_damaged_plan_is_rebuilt_with_one_line(
             "truncated": whole[:-2], "changed": whole[:-1] + b"X", "empty": b"",
             "foreign": b"ONNX", "header": whole.replace(b'"sha256"', b'"sha"'),
         }[damage])  # fmt: skip
-    assert not cache.holds(KEY)
+    assert not holds(cache, KEY)
     builder = Builder(b"a new plan")
     assert cache.open(KEY, builder, content) == b"a new plan"
     lines = [record.message for record in caplog.records if "is rebuilt: it" in record.message]
     assert len(lines) == 1 and str(file) in lines[0]
     assert builder.builds == 1
-    if damage != "folder":  # which cannot be written over: built at every start, and said
+    if damage != "folder":  # which cannot be written over: built at every start, and logged
         assert cache.open(KEY, builder, content) == b"a new plan"
         assert builder.builds == 1
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"runtime": "tensorrt 10.13.0"}, "runtime tensorrt 11.3.0 instead of tensorrt 10.13.0"),
         ({"driver": "12.8"}, "driver 13.0 instead of 12.8"),
     ],
 )
 def test_another_version_takes_the_place_of_the_plan(
-    cache: PlanCache, caplog: pytest.LogCaptureFixture, change: dict[str, str], said: str
+    cache: PlanCache, caplog: pytest.LogCaptureFixture, change: dict[str, str], message: str
 ) -> None:
     cache.open(KEY, Builder(b"old"), content)
     other, builder = replace(KEY, **change), Builder(b"new")
     assert cache.open(other, builder, content) == b"new"
-    assert [record.message for record in caplog.records if said in record.message]
+    assert [record.message for record in caplog.records if message in record.message]
     assert cache.open(other, builder, content) == b"new"
     assert builder.builds == 1
-    assert not cache.holds(KEY)
-    assert len(list(cache.folder.glob("*.plan"))) == 1
+    assert not holds(cache, KEY)
+    assert len(list(cache.folder.glob("*/plan"))) == 1
 
 
 @pytest.mark.parametrize(
@@ -209,7 +232,7 @@ def test_a_failed_build_leaves_nothing(cache: PlanCache) -> None:
 
     with pytest.raises(EngineError, match="out of memory"):
         cache.open(KEY, build, content)
-    assert not cache.holds(KEY)
+    assert not holds(cache, KEY)
     assert cache.open(KEY, Builder(), content) == b"a plan"
 
 
@@ -219,12 +242,12 @@ def test_the_one_used_longest_ago_goes_first(tmp_path: Path) -> None:
     for index, key in enumerate(keys[:2]):
         cache.open(key, Builder(bytes(10_000)), content)
         age = time.time() - 100 + index
-        plan_cache.os.utime(cache.path(key), (age, age))
+        os.utime(cache.path(key).parent, (age, age))
     cache.open(keys[0], Builder(), content)  # used: the other one is now the older
     cache.open(keys[2], Builder(bytes(10_000)), content)
-    assert [cache.holds(key) for key in keys] == [True, False, True, False]
+    assert [holds(cache, key) for key in keys] == [True, False, True, False]
     cache.open(keys[3], Builder(bytes(30_000)), content)
-    assert [cache.holds(key) for key in keys] == [False, False, False, True]
+    assert [holds(cache, key) for key in keys] == [False, False, False, True]
     assert cache.size_bytes() > 30_000
 
 
@@ -242,4 +265,4 @@ def test_where_nothing_can_be_written_plans_are_built_every_time(
 
 def test_the_users_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    assert default_plan_folder() == Path("/somewhere/sfm_depth_ros/plans")
+    assert PlanCache().folder == Path("/somewhere/sfm_depth_ros/plans")

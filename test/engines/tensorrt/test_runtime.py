@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which TensorRT is taken, and what it says."""
+"""Choice of the installed TensorRT, and its log."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""New weights by name: each that changes must have a place, and a refusal says which has none."""
+"""New weights by name: a refusal names those that change and cannot be replaced."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from engines.stand_in_cuda import StandInCuda
 from engines.stand_in_tensorrt import Faults, stand_in_tensorrt
 
-from sfm_depth_ros.engines.tensorrt.refit import refit_engine
+from sfm_depth_ros.engines.tensorrt.plan import refit_engine
 from sfm_depth_ros.engines.tensorrt.runtime import TensorRt
 from sfm_depth_ros.errors import EngineError
 
@@ -61,9 +61,9 @@ def test_all_that_is_listed_is_given() -> None:
 
 def test_a_weight_without_a_place_is_refused_only_where_it_changes() -> None:
     refit(Refitter(("weight",)), BEFORE, changed("weight"))
-    with pytest.raises(EngineError, match=r"no place for new values of \['bias'\]; it is built"):
+    with pytest.raises(EngineError, match=r"cannot take new values of \['bias'\]; it is rebuilt"):
         refit(Refitter(("weight",)), BEFORE, changed("bias"))
-    with pytest.raises(EngineError, match=r"no place for new values of \['bias'\]"):
+    with pytest.raises(EngineError, match=r"cannot take new values of \['bias'\]"):
         refit(Refitter(("weight",)), None, changed())  # nobody knows what it holds
 
 
@@ -79,7 +79,7 @@ def test_other_names_missing_ones_and_failures() -> None:
     listed = ("weight", "bias")
     with pytest.raises(EngineError, match=r"other weights \['bias'\]"):
         refit(Refitter(listed), BEFORE, {"weight": BEFORE["weight"]})
-    with pytest.raises(EngineError, match=r"wants new values for \['gamma'\] too"):
+    with pytest.raises(EngineError, match=r"requires new values for \['gamma'\] too"):
         refit(Refitter(listed, ("gamma",)), BEFORE, changed("bias"))
     refitter = Refitter(listed)
     refitter.refuses = "bias"

@@ -12,16 +12,17 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from sfm_depth_ros.engines import background_build
-from sfm_depth_ros.engines.background_build import BackgroundBuild, InterimEngine
+from sfm_depth_ros.engines import serving
 from sfm_depth_ros.engines.base import Engine
+from sfm_depth_ros.engines.choice import Candidate
+from sfm_depth_ros.engines.serving import BackgroundBuild, ServingEngine
 from sfm_depth_ros.errors import EngineError, SfmDepthError
 
 IMAGE = np.zeros((1, 3, 32, 32), np.float32)
 
 
-class Answering:
-    """An engine that answers one number."""
+class Answering(Engine):
+    """An engine whose output is one number."""
 
     precision = "fp32"
     input_shape = (1, 3, 32, 32)
@@ -37,7 +38,7 @@ class Answering:
 
 
 class Slow:
-    """A build that takes as long as it is told to."""
+    """A build that waits for a signal."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.engine, self.error = Answering("better", 2.0), error
@@ -54,6 +55,13 @@ class Slow:
         return self.engine
 
 
+def serving_engine(first: Engine, better: BackgroundBuild) -> ServingEngine:
+    def no_spare(candidate: Candidate) -> Engine:
+        raise AssertionError("nothing has failed")
+
+    return ServingEngine(first, [], no_spare, better)
+
+
 def wait_until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 10
     while not condition():
@@ -67,7 +75,7 @@ def test_it_serves_from_the_first_image_and_changes_between_two(
     caplog.set_level(logging.INFO)
     slow, first = Slow(), Answering("first", 1.0)
     build = BackgroundBuild(slow, "better")
-    engine = InterimEngine(first, build)
+    engine = serving_engine(first, build)
     for _ in range(3):
         assert engine.infer(IMAGE).item() == 1.0
     assert engine.name == "first"
@@ -76,7 +84,7 @@ def test_it_serves_from_the_first_image_and_changes_between_two(
     wait_until(lambda: build.is_done)
     assert engine.infer(IMAGE).item() == 2.0
     assert (engine.name, first.closed, slow.engine.closed) == ("better", 1, 0)
-    assert "better serves from now on, instead of first" in caplog.text
+    assert "better replaces first" in caplog.text
     engine.close()
     assert slow.engine.closed == 1
 
@@ -88,7 +96,9 @@ def test_bytes_become_floats_until_an_engine_serves_that_takes_them() -> None:
             return image[0, :, 1, 2]
 
     class Taking(Answering):
-        takes_bytes = True
+        @property
+        def takes_bytes(self) -> bool:
+            return True
 
         def infer_bytes(self, images: np.ndarray) -> np.ndarray:
             return images[0, 1, 2].astype(np.float32)
@@ -97,7 +107,7 @@ def test_bytes_become_floats_until_an_engine_serves_that_takes_them() -> None:
     slow = Slow()
     slow.engine = Taking("better", 2.0)
     build = BackgroundBuild(slow, "better")
-    engine = InterimEngine(Reading("first", 1.0), build)
+    engine = serving_engine(Reading("first", 1.0), build)
     assert not engine.takes_bytes
     np.testing.assert_allclose(engine.infer_bytes(picture), picture[0, 1, 2] / 255, rtol=1e-6)
     slow.go.set()
@@ -112,26 +122,26 @@ def test_a_failed_build_is_said_once_and_the_first_goes_on(
 ) -> None:
     slow, first = Slow(error), Answering("first", 1.0)
     build = BackgroundBuild(slow, "better")
-    engine = InterimEngine(first, build)
+    engine = serving_engine(first, build)
     slow.go.set()
     wait_until(lambda: build.is_done)
     assert [engine.infer(IMAGE).item() for _ in range(3)] == [1.0] * 3
-    lines = [r.message for r in caplog.records if "goes on serving" in r.message]
-    assert lines == [f"first goes on serving, for better could not be built: {error}"]
+    lines = [r.message for r in caplog.records if "stays in service" in r.message]
+    assert lines == [f"first stays in service: better could not be built: {error}"]
     assert first.closed == 0
 
 
 def test_closing_stops_the_build_and_frees_both() -> None:
     slow, first = Slow(), Answering("first", 1.0)
     build = BackgroundBuild(slow, "better")
-    InterimEngine(first, build).close()
+    serving_engine(first, build).close()
     wait_until(lambda: build.is_done)
     assert slow.was_stopped and first.closed == 1
     slow = Slow()
     build = BackgroundBuild(slow, "better")
     slow.go.set()
     wait_until(lambda: build.is_done)
-    InterimEngine(first, build).close()
+    serving_engine(first, build).close()
     assert slow.engine.closed == 1, "one that was built meanwhile is freed too"
 
 
@@ -166,10 +176,32 @@ def test_progress_is_logged_now_and_then(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(background_build, "LOG_INTERVAL_S", 0.0)
+    monkeypatch.setattr(serving, "LOG_INTERVAL_S", 0.0)
     slow = Slow()
     build = BackgroundBuild(slow, "better")
     wait_until(lambda: "better is being built: 25 %" in caplog.text)
     slow.go.set()
     build.take()
     assert "better is built, after" in caplog.text
+
+
+def test_a_failure_of_the_first_engine_does_not_stop_the_build() -> None:
+    class Failing(Answering):
+        def infer(self, image: np.ndarray) -> np.ndarray:
+            raise EngineError("out of memory")
+
+    slow, failing, spare = Slow(), Failing("first", 1.0), Answering("second", 3.0)
+    build = BackgroundBuild(slow, "better")
+    engine = ServingEngine(failing, [Candidate("second", "fp32")], lambda _: spare, build)
+    assert engine.infer(IMAGE).item() == 3.0
+    assert (engine.name, failing.closed) == ("second", 1)
+    assert engine.remark == "first fp32 failed (out of memory); second fp32 serves"
+    assert not engine.refit(None), "the better one is built of the old weights"  # type: ignore[arg-type]
+    slow.go.set()
+    wait_until(lambda: build.is_done)
+    assert engine.infer(IMAGE).item() == 2.0
+    assert (engine.name, spare.closed) == ("better", 1)
+    engine.close()
+    assert slow.engine.closed == 1
+    with pytest.raises(EngineError, match="better was closed"):
+        engine.infer(IMAGE)

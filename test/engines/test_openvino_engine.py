@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Graphs that were rewritten for speed answer as before."""
+"""Graphs rewritten for speed have the same output."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sfm_depth_ros.engines.graphs.openvino_graph import speed_up_doubling
+from sfm_depth_ros.engines.openvino_engine import speed_up_doubling
 
 openvino = pytest.importorskip("openvino")
 

@@ -1,14 +1,18 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A model folder's graph as somebody else's engine wants it, and how far it is from torch."""
+"""A model folder's graph in the files of other engines, and its error against torch."""
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from sfm_depth_ros.engines.base import Engine
 from sfm_depth_ros.engines.graphs.agreement import open_session
 from sfm_depth_ros.engines.graphs.constants import fix_input_shape, fold_constants, parse_graph
 from sfm_depth_ros.engines.graphs.precision import to_half
@@ -19,7 +23,7 @@ from sfm_depth_ros.optional import require
 
 @dataclass(frozen=True)
 class GraphForm:
-    """What the graph shall be like."""
+    """Form of an exported graph."""
 
     precision: str = "fp32"  # `"fp32"` or `"fp16"`
     batch: int = 1  # Images at a time; 0 = any number
@@ -33,7 +37,7 @@ def model_graph(folder: ModelFolder, network: str, form: GraphForm) -> bytes:
     Args:
         folder: The model.
         network: ``"depth"`` or ``"pose"``.
-        form: What it shall be like.
+        form: Precision, batch and size of the graph.
 
     Raises:
         ModelError: The graph is damaged, or its weights do not fit into the precision.
@@ -60,12 +64,16 @@ def check_graph(folder: ModelFolder, network: str, form: GraphForm) -> RelativeE
     """Compare such a graph with the model's check frames, in ONNX Runtime.
 
     Raises:
-        EngineError: It answers something else than torch did.
+        EngineError: Its output differs from torch's.
         MissingDependencyError: ONNX Runtime is not installed.
     """
     content = model_graph(folder, network, replace(form, size_hw=None))
-    shape = check_shape(folder, network)
-    return verify_engine(_Graph(content, shape, form), folder, network)
+    session = open_session(content)
+    name = session.get_inputs()[0].name
+    graph = _Graph(
+        lambda images: session.run(None, {name: images})[0], check_shape(folder, network), form
+    )
+    return verify_engine(graph, folder, network)
 
 
 def _exported(folder: ModelFolder, network: str, batch: int) -> bytes:
@@ -85,22 +93,62 @@ def _fix_size(proto: Any, size_hw: tuple[int, int]) -> None:
         dimension.ClearField("dim_param")
 
 
-class _Graph:
+def save_openvino_graph(
+    folder: ModelFolder, network: str, form: GraphForm, out: Path
+) -> list[Path]:
+    """Write ``NETWORK.xml`` and ``NETWORK.bin``.
+
+    Args:
+        folder: The model.
+        network: ``"depth"`` or ``"pose"``.
+        form: Precision, batch and size of the graph; at fp16 the weights are half, the
+            arithmetic is chosen where it runs.
+        out: Folder to write into.
+
+    Raises:
+        MissingDependencyError: OpenVINO is not installed.
+    """
+    openvino = require("openvino")
+    content = model_graph(folder, network, replace(form, precision="fp32"))
+    target = out / f"{network}.xml"
+    graph = openvino.Core().read_model(content, b"")
+    openvino.save_model(graph, target, compress_to_fp16=form.precision == "fp16")
+    return [target, target.with_suffix(".bin")]
+
+
+def check_openvino_graph(folder: ModelFolder, network: str, form: GraphForm) -> RelativeError:
+    """Compare such files, read back by OpenVINO, with the model's check frames.
+
+    Raises:
+        EngineError: Their output differs from torch's.
+        MissingDependencyError: OpenVINO is not installed.
+    """
+    any_size = replace(form, size_hw=None)
+    with tempfile.TemporaryDirectory(prefix="sfm_depth_export_") as scratch:
+        file, _ = save_openvino_graph(folder, network, any_size, Path(scratch))
+        hint = {"INFERENCE_PRECISION_HINT": "f32"}
+        compiled = require("openvino").Core().compile_model(file, "CPU", hint)
+        graph = _Graph(lambda images: compiled({0: images})[0], check_shape(folder, network), form)
+        return verify_engine(graph, folder, network)
+
+
+class _Graph(Engine):
     """A graph as an engine; a batch of several is filled with the same image."""
 
     name = "the exported graph"
 
-    def __init__(self, content: bytes, shape: tuple[int, int, int, int], form: GraphForm) -> None:
+    def __init__(
+        self,
+        compute: Callable[[np.ndarray], np.ndarray],
+        shape: tuple[int, int, int, int],
+        form: GraphForm,
+    ) -> None:
         self.precision, self.input_shape = form.precision, shape
-        self._batch = form.batch or 2
-        self._session = open_session(content)
+        self._batch, self._compute = form.batch or 2, compute
 
     def infer(self, image: np.ndarray) -> np.ndarray:
-        """Answer to one image."""
-        images = np.repeat(image, self._batch, axis=0)
-        (answers,) = self._session.run(None, {self._session.get_inputs()[0].name: images})
-        first: np.ndarray = answers[:1]
-        return first
+        """Output for one image."""
+        return np.array(self._compute(np.repeat(image, self._batch, axis=0))[:1])
 
     def close(self) -> None:
-        """Nothing is held that the collector does not free."""
+        """Nothing to free: the collector does."""
