@@ -49,18 +49,11 @@ EXTRAS = {
 }
 for kind in ENGINES.values():
     EXTRAS.setdefault(kind.extra, []).extend(kind.requirements)
-COMPLETE = ("train", "bags", "demo", "import", "ros")  # with every engine
+PARTS = ("train", "bags", "demo", "import", "ros")
 EXTRAS["all"] = sorted(
     {
         name
-        for extra in {
-            "train",
-            "bags",
-            "demo",
-            "import",
-            "ros",
-            *(kind.extra for kind in ENGINES.values()),
-        }
+        for extra in (*PARTS, *(kind.extra for kind in ENGINES.values()))
         for name in EXTRAS[extra]
     }
 )

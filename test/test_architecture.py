@@ -36,7 +36,7 @@ ARROWS = {
     "share": {"errors"},
     "storage": set(),
     "engine_table": set(),
-    "config": {"errors", "optional", "engine_table"},
+    "config": {"errors", "engine_table"},
     "geometry": GROUND,
     "snippets": {"geometry"} | GROUND,
     "camera": {"geometry", "snippets"} | GROUND,
@@ -66,8 +66,7 @@ NEEDS_TORCH = (
     "geometry.pinhole", "geometry.se3", "geometry.stereo", "geometry.warping",
     "losses", "networks", "world", "snippets.batch", "snippets.augmentation",
     "snippets.rotations", "snippets.zoom",
-    "training", "engines.graphs.export",
-    "engines.torch_engine", "engines.torch_cuda_graph", "model_folder.loading",
+    "training", "engines.graphs.export", "engines.torch_engine", "model_folder.loading",
     "model_folder.saving", "ros.trainer_node", "cli.benchmarks",
 )  # fmt: skip
 TORCH_FREE = ("training.online.status",)

@@ -169,5 +169,5 @@ def test_setup_reads_the_table(tmp_path: Path) -> None:
     assert sorted(extras["train"]) == ["onnx", "onnxscript", "torch"]
     assert sorted(extras["cpu"]) == ["onnxruntime", "openvino"]
     assert extras["tensorrt"] == ["onnx", "tensorrt-rtx; platform_machine == 'x86_64'"]
-    named = ("train", "cpu", "tensorrt", "bags", "demo", "ros")
+    named = ("train", "cpu", "tensorrt", "bags", "demo", "import", "ros")
     assert set(extras["all"]) == {package for name in named for package in extras[name]}

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from sfm_depth_ros.errors import TrainingError
+from sfm_depth_ros.storage import write_whole
 
 _VALUES = "values"
 
@@ -27,16 +27,11 @@ def write_state(path: Path, tensors: Mapping[str, Tensor], values: Mapping[str, 
         TrainingError: The disk is full or not writable; what was there before stays.
     """
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    aside = path.with_name(f".{path.name}.writing")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(aside, "wb") as file:
-            file.write(save(contiguous, metadata={_VALUES: json.dumps(dict(values))}))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
+        write_whole(
+            path, save(contiguous, metadata={_VALUES: json.dumps(dict(values))}), sync=True
+        )
     except OSError as error:
-        aside.unlink(missing_ok=True)
         raise TrainingError(
             f"cannot write the training state {path} ({error}); free some disk "
             "space or choose a writable folder"
