@@ -68,7 +68,7 @@ class AnchoredDepth:
         if step.is_moving and config.apply_scale != "off":
             known = np.where(inverse > 0, inverse, np.float32(0))
             points = AnchorPoints.of(landmarks, known, frame.intrinsics)
-            self._scale.add(frame.stamp_ns, points, frame.intrinsics.width)
+            self._scale.add(frame.stamp_ns, points, output.motion.floor_height)
         mode = _mode(config)
         anchored = self._anchor_for(mode).anchor(
             inverse, frame.intrinsics, landmarks, step.seconds, step.is_moving

@@ -89,7 +89,7 @@ class DepthEstimator:
             move = partial(self._motion.estimate, pair, velocities, self.config, on_motion)
             output = self._session.run(frame, pair.follows, move)
             anchored = self._anchoring.apply(frame, output, self.config, self.wants_confidence)
-            self._motion.remember(frame, output.depth)
+            self._motion.remember(frame, output.depth, anchored.scale)
             return finish(frame, output, anchored, self._session.model, self.config)
 
     def frame(self, image: np.ndarray, stamp_ns: int, frame_id: str = "") -> Frame:

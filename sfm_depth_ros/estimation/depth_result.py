@@ -20,6 +20,7 @@ from sfm_depth_ros.snippets.values import Frame
 from sfm_depth_ros.visual_odometry.alignment import DepthScale
 from sfm_depth_ros.visual_odometry.depth_correction import DepthCorrection
 from sfm_depth_ros.visual_odometry.ego_motion import EgoMotion
+from sfm_depth_ros.visual_odometry.input_checks import InputFault
 from sfm_depth_ros.visual_odometry.landmark_scale import ScaleEstimate
 from sfm_depth_ros.visual_odometry.odometry_step import OdometryStep
 
@@ -51,7 +52,8 @@ class DepthResult:
     T_network: np.ndarray | None = None  # `(4, 4)` motion by the pose network, where it ran
     # Duration of every stage in milliseconds, and `total`
     timings_ms: dict[str, float] = field(default_factory=dict)
-    remarks: tuple[str, ...] = ()  # Why there is no ego-motion or no scale, for diagnostics
+    remarks: tuple[str, ...] = ()  # Reasons why something is missing, for diagnostics
+    faults: tuple[InputFault, ...] = ()  # Wrong inputs, named over the newest seconds
 
     @property
     def image(self) -> np.ndarray:
@@ -66,6 +68,31 @@ class DepthResult:
     def stages_ms(self) -> dict[str, float]:
         """Milliseconds of every stage, without their total."""
         return {stage: ms for stage, ms in self.timings_ms.items() if stage != "total"}
+
+    @property
+    def geometry(self) -> dict[str, float | int | str | None]:
+        """Source of the motion, landmarks, correction and scale interval, for diagnostics."""
+        step, scale = self.step, self.depth_scale
+        facts: dict[str, float | int | str | None] = {
+            "depth_correction": self.correction.describe()
+        }
+        if isinstance(scale, ScaleEstimate):
+            facts |= {
+                "depth_scale_ratio": scale.ratio,
+                "depth_scale_low": scale.low,
+                "depth_scale_high": scale.high,
+            }
+        if step is None:
+            return facts | {"ego_motion_source": "network" if self.ego_motion else "none"}
+        offset = step.time_offset
+        return facts | {
+            "ego_motion_source": step.source,
+            "ego_motion_length_source": step.length_source,
+            "tracks": step.counts.tracked,
+            "tracks_moving": step.counts.moving,
+            "landmarks": len(step.landmarks),
+            "odometry_delay_ms": None if offset is None else 1e3 * offset.seconds,
+        }
 
     def points(self, stride: int = 1) -> np.ndarray:
         """Coloured points of every ``stride``-th network pixel, see :func:`depth_to_points`."""
@@ -113,6 +140,7 @@ def finish(
         step=motion.step,
         T_network=motion.T_network,
         timings_ms=output.clock.timings_ms,
+        faults=motion.faults,
         remarks=tuple(filter(None, (*motion.remarks, anchored.remark, *model.remarks))),
     )
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Depth for the eye: a coloured image, and coloured points in the layout of sensor_msgs_py."""
+"""Depth for the eye: a coloured image; points and landmarks in the layout of sensor_msgs_py."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ import cv2
 import numpy as np
 
 from sfm_depth_ros.geometry.camera import Intrinsics
+from sfm_depth_ros.visual_odometry.landmarks import Landmarks
 
 POINT_TYPE = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("rgb", "<f4")])
+LANDMARK_TYPE = np.dtype(
+    [("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("depth_std", "<f4"), ("age", "<f4")]
+)
 
 
 def depth_to_points(
@@ -38,6 +42,23 @@ def depth_to_points(
     points["y"] = (rows * stride - intrinsics.cy) / intrinsics.fy * z
     points["z"] = z
     points["rgb"] = _packed(image[rows * stride, columns * stride])
+    return points
+
+
+def landmark_points(landmarks: Landmarks) -> np.ndarray:
+    """Landmarks as points in the camera's optical frame.
+
+    Returns:
+        ``(N,)`` array of ``LANDMARK_TYPE``: x right, y down, z forward and the depth's standard
+        deviation in metres, and the age in images.
+    """
+    camera, depth = landmarks.intrinsics, landmarks.depth
+    points = np.empty(len(landmarks), dtype=LANDMARK_TYPE)
+    points["x"] = (landmarks.pixels[:, 0] - camera.cx) / camera.fx * depth
+    points["y"] = (landmarks.pixels[:, 1] - camera.cy) / camera.fy * depth
+    points["z"] = depth
+    points["depth_std"] = depth**2 * landmarks.inverse_depth_std
+    points["age"] = landmarks.age
     return points
 
 

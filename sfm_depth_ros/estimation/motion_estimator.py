@@ -10,10 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from sfm_depth_ros.config.schema import DepthNodeConfig
+from sfm_depth_ros.estimation.input_monitor import InputMonitor
 from sfm_depth_ros.estimation.model_session import PoseNetwork
 from sfm_depth_ros.snippets.values import Frame
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
 from sfm_depth_ros.visual_odometry.ego_motion import EgoMotion, MotionUncertainty
+from sfm_depth_ros.visual_odometry.input_checks import InputFault
+from sfm_depth_ros.visual_odometry.landmark_scale import ScaleEstimate
 from sfm_depth_ros.visual_odometry.odometry_step import NETWORK, NONE, MotionPrior, OdometryStep
 from sfm_depth_ros.visual_odometry.scale import ScaleMonitor
 from sfm_depth_ros.visual_odometry.scale_gauge import ImagePair, PairScale, ScaleGauge
@@ -53,6 +56,8 @@ class MotionOutput:
     step: OdometryStep | None = None  # landmarks and visual motion; None without tracking image
     T_network: np.ndarray | None = None  # `(4, 4)` by the pose network where it ran
     remarks: tuple[str, ...] = ()  # reasons why something is missing
+    faults: tuple[InputFault, ...] = ()  # wrong inputs, named over the newest seconds
+    floor_height: float | None = None  # metres of the camera above the floor, now and then
 
 
 class MotionEstimator:
@@ -74,6 +79,8 @@ class MotionEstimator:
         self._vision_failed = True
         self._previous: EstimatedFrame | None = None
         self._gauge = ScaleGauge()
+        self._inputs = InputMonitor()
+        self._network_scale: ScaleEstimate | None = None
         self._uncertainty = MotionUncertainty()
 
     def pair(self, frame: Frame, max_gap_s: float) -> Pair:
@@ -94,9 +101,10 @@ class MotionEstimator:
             )
         return Pair(frame, previous)
 
-    def remember(self, frame: Frame, depth: np.ndarray) -> None:
-        """Keep an image for the next one."""
+    def remember(self, frame: Frame, depth: np.ndarray, scale: ScaleEstimate | None) -> None:
+        """Keep an image, its depth by the network, and that depth's scale for the next one."""
         self._previous = EstimatedFrame(frame, depth)
+        self._network_scale = scale
 
     def estimate(
         self,
@@ -126,8 +134,18 @@ class MotionEstimator:
         scale = self._measure(pair, motion, velocities, config, with_depth=step is None)
         if motion is not None and on_motion is not None:
             on_motion(motion)
+        if step is not None:
+            self._inputs.add(step, velocities, self._network_scale)
         remarks = (remark, self._gauge.remark, *(step.remarks if step else ()))
-        return MotionOutput(motion, scale, step, T_network, tuple(filter(None, remarks)))
+        return MotionOutput(
+            motion,
+            scale,
+            step,
+            T_network,
+            tuple(filter(None, remarks)),
+            self._inputs.faults,
+            self._inputs.floor_height,
+        )
 
     def _needs_network(
         self, frame: Frame, velocities: VelocityBuffer | None, config: DepthNodeConfig
@@ -187,6 +205,7 @@ class MotionEstimator:
         """Forget the image before and the pairs that wait for velocities (time jumped)."""
         self._previous = None
         self._gauge.clear()
+        self._inputs.reset()
         if self._odometer is not None:
             self._odometer.reset()
 
@@ -196,6 +215,7 @@ class MotionEstimator:
             self._previous = EstimatedFrame(self._previous.frame, None) if keep_frame else None
         self._gauge.clear()
         self._uncertainty.clear()
+        self._network_scale = None
         self.scale.clear()
 
     def _measure(

@@ -1,0 +1,87 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Wrong units, signs, axes and mountings of the live inputs, named over the newest seconds."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from sfm_depth_ros.errors import VelocityGapError
+from sfm_depth_ros.snippets.velocity import VelocityBuffer
+from sfm_depth_ros.visual_odometry.ground_plane import ground_of_landmarks
+from sfm_depth_ros.visual_odometry.input_checks import (
+    InputFault,
+    MotionPair,
+    ScaleWitnesses,
+    find_input_faults,
+)
+from sfm_depth_ros.visual_odometry.landmark_scale import ScaleEstimate
+from sfm_depth_ros.visual_odometry.odometry_step import OdometryStep
+
+WINDOW_S = 8.0
+CHECK_EVERY_S = 0.5
+_LOWEST_MOUNT = 0.15  # metres; a camera that low is not mounted over a base on the floor
+_HEIGHTS = 60  # newest heights above the floor that count
+
+
+class InputMonitor:
+    """Compares vision with the odometer and the mounting while the robot drives.
+
+    A fault is reported once two checks in a row have found it, and until a check does not.
+    """
+
+    def __init__(self) -> None:
+        self.faults: tuple[InputFault, ...] = ()
+        self.floor_height: float | None = None  # metres, by the newest image's landmarks
+        self._pairs: deque[tuple[int, MotionPair]] = deque()
+        self._heights: deque[float] = deque(maxlen=_HEIGHTS)
+        self._suspected: set[str] = set()
+        self._checked_ns = 0
+
+    def add(
+        self, step: OdometryStep, velocities: VelocityBuffer | None, scale: ScaleEstimate | None
+    ) -> None:
+        """Take the motion of the newest image.
+
+        Args:
+            step: From visual odometry.
+            velocities: The odometer's memory, with the mounting.
+            scale: The network's own depth against the landmarks, if it is metric.
+        """
+        self.floor_height = None
+        if velocities is None or step.earlier_ns is None or not step.is_moving:
+            return
+        try:
+            measured = velocities.displacement(step.earlier_ns, step.later_ns)
+        except VelocityGapError:
+            return
+        pair = MotionPair(step.seconds, step.T_by_image, measured.T_earlier_later)
+        self._pairs.append((step.later_ns, pair))
+        while step.later_ns - self._pairs[0][0] > WINDOW_S * 1e9:
+            self._pairs.popleft()
+        if step.later_ns - self._checked_ns >= CHECK_EVERY_S * 1e9:
+            self._checked_ns = step.later_ns
+            self._check(step, velocities.T_base_camera, scale)
+
+    def reset(self) -> None:
+        """Forget the window (time jumped); faults stay until the next check."""
+        self._pairs.clear()
+        self._checked_ns = 0
+
+    def _check(
+        self, step: OdometryStep, T_base_camera: np.ndarray, scale: ScaleEstimate | None
+    ) -> None:
+        mount = float(T_base_camera[2, 3])
+        floor = ground_of_landmarks(step.landmarks, T_base_camera)
+        if floor is not None:
+            self.floor_height = floor.height
+            self._heights.append(floor.height)
+        height_ratio = None
+        if mount > _LOWEST_MOUNT and len(self._heights) >= 3:
+            height_ratio = float(np.median(self._heights)) / mount
+        witnesses = ScaleWitnesses(scale.ratio if scale else None, height_ratio)
+        found = find_input_faults([pair for _, pair in self._pairs], T_base_camera, witnesses)
+        self.faults = tuple(fault for fault in found if fault.kind in self._suspected)
+        self._suspected = {fault.kind for fault in found}
