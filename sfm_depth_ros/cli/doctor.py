@@ -16,6 +16,7 @@ from sfm_depth_ros.engine_table import ENGINES
 from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.optional import is_available
 from sfm_depth_ros.share import share_path
+from sfm_depth_ros.shared_memory import leftover_segments
 
 RECEIVE_BUFFER = 4 * 1024 * 1024  # holds one 720p rgb8 image (2.8 MB) in flight
 SHARED_MEMORY = 192 * 1024 * 1024  # two segments of 64 MB (config/fastdds.xml), and room
@@ -56,6 +57,7 @@ def examine(models_dir: Path, environment: Mapping[str, str]) -> Iterator[Findin
     yield check_receive_buffer(Path("/proc/sys/net/core/rmem_max"))
     yield check_profile(environment)
     yield check_shared_memory(Path("/dev/shm"))
+    yield check_leftovers(Path("/dev/shm"))
     yield check_domain(environment)
     yield check_tf2()
     yield check_engines()
@@ -138,6 +140,21 @@ def check_shared_memory(path: Path) -> Finding:
             "docker run --shm-size=512m or --ipc=host; or: fastdds shm clean",
         )
     return Finding("shared memory", "ok", f"{free >> 20} MB free on {path}")
+
+
+def check_leftovers(path: Path) -> Finding:
+    """Shared memory of nodes that were killed."""
+    left = leftover_segments(path)
+    if not left:
+        return Finding("killed nodes", "ok", "no shared memory left by a process that died")
+    size = sum(segment.stat().st_size for segment in left)
+    return Finding(
+        "killed nodes",
+        "note",
+        f"{len(left)} segments of dead processes hold {size >> 20} MB on {path}",
+        "start a node, which removes them; or: rm "
+        + " ".join(f"{segment} {segment}_el" for segment in left),
+    )
 
 
 def check_domain(environment: Mapping[str, str]) -> Finding:

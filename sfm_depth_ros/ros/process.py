@@ -17,6 +17,7 @@ import sys
 import threading
 from typing import NoReturn
 
+from sfm_depth_ros import shared_memory
 from sfm_depth_ros.errors import SfmDepthError
 
 GRACE_S = 1.2
@@ -38,7 +39,9 @@ def run_process(target: str) -> NoReturn:
     """Run ``target`` until it returns or a signal asks for the end; then leave the process.
 
     The process is left by ``os._exit``: a thread that sits in a compiler or in an inference call
-    cannot be interrupted, and finalising the interpreter under it crashes.
+    cannot be interrupted, and finalising the interpreter under it crashes. Shared memory that the
+    middleware could not give back because of that is removed here; segments of processes that
+    were killed are removed at the start.
 
     Args:
         target: ``"package.module:function"``; the function takes a ``StopEvent`` and returns the
@@ -48,6 +51,7 @@ def run_process(target: str) -> NoReturn:
     wake: queue.SimpleQueue[str] = queue.SimpleQueue()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: wake.put("signal"))
+    shared_memory.remove_leftovers()
     stop = StopEvent()
     status: list[int] = []
     worker = threading.Thread(
@@ -61,6 +65,7 @@ def run_process(target: str) -> NoReturn:
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
+    shared_memory.remove_own()
     os._exit(status[0])
 
 
