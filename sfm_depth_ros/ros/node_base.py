@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import gc
 import traceback
 from collections.abc import Callable
 from typing import Any
 
 import rclpy
+from lifecycle_msgs.srv import ChangeState
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
@@ -38,6 +40,8 @@ class SfmNode(LifecycleNode):
         self._said = ""
         self._bridge = log_bridge.install(self.get_logger())
         self._options = Parameters(self, config_class, self.apply)
+        self._change_state = self._service_change_state.callback
+        self._service_change_state.callback = self._on_change_state
 
     @property
     def config(self) -> Any:
@@ -114,6 +118,22 @@ class SfmNode(LifecycleNode):
         """Lifecycle: after a failed transition, back to unconfigured."""
         return self._transition("cleanup", False)
 
+    def _on_change_state(
+        self, request: ChangeState.Request, response: ChangeState.Response
+    ) -> ChangeState.Response:
+        """Service change_state; rclpy itself raises on an illegal transition and the node ends."""
+        legal = {row[0]: row[1] for row in self._state_machine.available_transitions}
+        wanted = request.transition
+        if wanted.label or wanted.id in legal:
+            result: ChangeState.Response = self._change_state(request, response)
+            return result
+        self.get_logger().warning(
+            f"transition {wanted.id} refused: in state {self.state_label}, expected one of "
+            f"{', '.join(f'{number} ({label})' for number, label in legal.items()) or 'none'}"
+        )
+        response.success = False
+        return response
+
     def _transition(self, step: str, is_active_after: bool) -> TransitionCallbackReturn:
         try:
             getattr(self, step)()
@@ -151,6 +171,9 @@ def spin(make_node: Callable[[], SfmNode], stop: StopEvent) -> int:
         node.close()
         executor.shutdown(timeout_sec=0.2)
         node.destroy_node()
+        # The participant, and its shared memory, lives as long as anything refers to its node.
+        del node, executor
+        gc.collect()
     finally:
         rclpy.try_shutdown()
     return 0

@@ -91,11 +91,19 @@ class Probe:
 
     def call(self, kind, name, **fields):
         """Call a service and wait for its answer."""
+        return self.caller(kind, name)(**fields)
+
+    def caller(self, kind, name):
+        """A function that calls a service and waits for its answer."""
         client = self.node.create_client(kind, name)
         self.until(client.service_is_ready)
-        future = client.call_async(kind.Request(**fields))
-        self.until(future.done)
-        return future.result()
+
+        def call(**fields):
+            future = client.call_async(kind.Request(**fields))
+            self.until(future.done)
+            return future.result()
+
+        return call
 
     def close(self):
         self._executor.shutdown()
