@@ -35,7 +35,7 @@ class NodeConfig:
     base_to_camera: tuple[float, ...] = option(
         (0.0, 0.0, 0.0, -0.5, 0.5, -0.5, 0.5),
         "pose of the camera's optical frame in base_frame [x, y, z, qx, qy, qz, qw], used where "
-        "tf2 is not installed",
+        "tf2 is not installed; with tf2, one that was changed is used until TF has the transform",
         minimum=-1000.0,
         maximum=1000.0,
     )

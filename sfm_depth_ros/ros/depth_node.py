@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import String
+from std_msgs.msg import Header, String
 
 from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.config.schema import DepthNodeConfig
@@ -30,6 +31,7 @@ from sfm_depth_ros.ros.process import StopEvent
 from sfm_depth_ros.ros.time_guard import StampGuard, watch_clock
 from sfm_depth_ros.share import SHIPPED_MODEL, share_path
 from sfm_depth_ros.snippets.values import Frame, Velocity
+from sfm_depth_ros.visual_odometry.ego_motion import EgoMotion, VisualOdometry
 
 Received = tuple[Image | CompressedImage, float]  # with the time of the callback's entry
 # The executor would go on holding the interpreter while the worker waits to begin (0.3 ms).
@@ -60,6 +62,7 @@ class DepthNode(SfmNode):
         self._status = DepthStatus(self._input_state, self._stats, self._complaints, guards)
         self._clock_watch = watch_clock(self, self._on_clock_jump)
         self._loader: ModelLoader | None = None
+        self._extrinsics: Extrinsics | None = None
         self._outputs: DepthOutputs | None = None
         self._inputs: Inputs | None = None
         self._line: FrameLine[Received, Prepared] | None = None
@@ -69,11 +72,9 @@ class DepthNode(SfmNode):
         """Choose the model, make the publishers."""
         config: DepthNodeConfig = self.config
         folder = resolve_model(config.model, config.models_dir, share_path(SHIPPED_MODEL))
-        self._extrinsics = Extrinsics(self, config.base_frame, config.base_to_camera)
         self._outputs = DepthOutputs(self, config)
-        self._loader = ModelLoader(
-            folder, config, self._extrinsics.base_to_camera, self._complaints
-        )
+        self._loader = ModelLoader(folder, config, self._complaints)
+        self._extrinsics = Extrinsics(self, config, self._loader.set_mounting)
         self._model_subscription = self.create_subscription(
             String, "model", self._on_model, qos.latched(), qos_overriding_options=qos.overrides()
         )
@@ -98,12 +99,14 @@ class DepthNode(SfmNode):
 
     def cleanup(self) -> None:
         """Give the model and the publishers back."""
+        if self._extrinsics is not None:
+            self._extrinsics.close()
         if self._loader is not None:
             self._loader.close()
             self.destroy_subscription(self._model_subscription)
         if self._outputs is not None:
             self._outputs.close()
-        self._loader = self._outputs = None
+        self._loader = self._outputs = self._extrinsics = None
         self._input_state.camera = None
 
     def apply(self, config: DepthNodeConfig) -> None:
@@ -112,7 +115,8 @@ class DepthNode(SfmNode):
             self._outputs.config = self._loader.config = config
             if (serving := self._loader.serving) is not None:
                 serving.estimator.config = config
-                serving.velocities.max_gap_s = config.max_velocity_gap
+                if serving.velocities is not None:
+                    serving.velocities.max_gap_s = config.max_velocity_gap
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         if self._line is None or self._loader is None or self._loader.serving is None:
@@ -122,12 +126,14 @@ class DepthNode(SfmNode):
             time.sleep(HAND_OVER_S)
 
     def _on_camera(self, camera: CameraModel) -> None:
-        if self._loader is not None:
+        if self._loader is not None and self._extrinsics is not None:
+            self._extrinsics.look_for(camera.frame_id)
             self._loader.set_camera(camera)
 
     def _on_velocity(self, velocity: Velocity) -> None:
         self._velocity_guard.check(velocity.stamp_ns)
-        if self._loader is not None and (serving := self._loader.serving) is not None:
+        serving = None if self._loader is None else self._loader.serving
+        if serving is not None and serving.velocities is not None:
             serving.velocities.add(velocity)
 
     def _on_model(self, message: String) -> None:
@@ -159,17 +165,16 @@ class DepthNode(SfmNode):
         """One image's depth and ego-motion, in the line's last thread."""
         message, clock, serving = prepared.message, prepared.clock, prepared.serving
         loader, outputs, frame = self._loader, self._outputs, prepared.frame
-        if loader is None or outputs is None or loader.serving is not serving:
+        current = None if loader is None else loader.serving
+        if current is None or outputs is None or current.estimator is not serving.estimator:
             self._stats.not_ready += 1  # prepared for a camera or a state of before
             return
         if not serving.estimator.takes(frame):  # the model was swapped for one of another size
-            frame = self._frame_of(message, serving, clock)
+            frame = self._frame_of(message, current, clock)
         self._image_guard.check(frame.stamp_ns)
         clock.lap("wait")
-        result = serving.estimator.estimate_frame(
-            frame,
-            serving.velocities,
-            lambda motion: outputs.publish_motion(motion, message.header, serving.odometry),
+        result = current.estimator.estimate_frame(
+            frame, current.velocities, _motion_publisher(outputs, message.header, current.odometry)
         )
         clock.insert(result.stages_ms)
         outputs.publish(result, message.header)
@@ -188,14 +193,25 @@ class DepthNode(SfmNode):
 
     def _on_velocity_jump(self) -> None:
         if self._loader is not None and self._loader.serving is not None:
-            self._loader.serving.velocities.clear()
+            self._loader.serving.clear_velocities()
 
     def _on_clock_jump(self) -> None:
         self._on_image_jump()
         self._on_velocity_jump()
 
     def _diagnose(self) -> Diagnosis:
-        return self._status.diagnose(self, self._loader, self._inputs, self._line)
+        return self._status.diagnose(
+            self, self._loader, self._inputs, self._line, self._extrinsics
+        )
+
+
+def _motion_publisher(
+    outputs: DepthOutputs, header: Header, odometry: VisualOdometry | None
+) -> Callable[[EgoMotion], None] | None:
+    """Publisher of an image's ego-motion; None while the camera's mounting is not known."""
+    if odometry is None:
+        return None
+    return lambda motion: outputs.publish_motion(motion, header, odometry)
 
 
 def main(stop: StopEvent) -> int:

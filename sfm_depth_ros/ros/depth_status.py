@@ -10,6 +10,7 @@ from typing import Any
 from sfm_depth_ros.estimation.memory import resident_mb
 from sfm_depth_ros.ros.complaints import Complaints
 from sfm_depth_ros.ros.diagnostics import Diagnosis, Value
+from sfm_depth_ros.ros.extrinsics import Extrinsics
 from sfm_depth_ros.ros.frame_line import FrameLine
 from sfm_depth_ros.ros.frame_stats import FrameStats
 from sfm_depth_ros.ros.inputs import Inputs, InputState
@@ -43,22 +44,26 @@ class DepthStatus:
         loader: ModelLoader | None,
         inputs: Inputs | None,
         line: FrameLine[Any, Any] | None,
+        extrinsics: Extrinsics | None,
     ) -> Diagnosis:
         """Say how the node is; what is new of it is logged as well."""
         reason = self._reason(node, loader, inputs)
         no_velocity = inputs.why_no_velocity() if inputs is not None and not reason else ""
-        node.say(reason or no_velocity)
+        unmounted = "" if extrinsics is None else extrinsics.missing
+        node.say(reason or unmounted or no_velocity)
         jumps = [guard.remark() for guard in self._guards]
         facts = {
             "state": node.state_label,
             "reason": reason,
             **self._counts(line),
+            "mounting": "" if extrinsics is None else extrinsics.source,
             **_model_facts(loader),
-            "remarks": "; ".join(filter(None, (no_velocity, *jumps, *self.remarks))),
+            "remarks": "; ".join(filter(None, (unmounted, no_velocity, *jumps, *self.remarks))),
         }
         has_failed = node.problem is not None or (loader is not None and loader.has_failed)
         is_error = bool(reason) and (has_failed or self._complaints.current() is not None)
-        return Diagnosis(not reason, reason or "publishing", facts, is_error)
+        message = reason or (f"publishing depth alone: {unmounted}" if unmounted else "publishing")
+        return Diagnosis(not (reason or unmounted), message, facts, is_error)
 
     def _reason(self, node: SfmNode, loader: ModelLoader | None, inputs: Inputs | None) -> str:
         if node.problem is not None:

@@ -9,16 +9,18 @@ everything wait for it, and on a busy machine one of low priority waits for seco
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.errors import ModelError, SfmDepthError
 from sfm_depth_ros.estimation.depth_estimator import DepthEstimator
-from sfm_depth_ros.geometry.frames import pose_to_matrix
 from sfm_depth_ros.model_folder.folder import ModelFolder, read_model_folder
 from sfm_depth_ros.model_folder.history import is_inside
 from sfm_depth_ros.ros.complaints import Complaints
@@ -34,13 +36,27 @@ class Serving:
     """What images and velocities are given to."""
 
     estimator: DepthEstimator  # Depth and ego-motion of one camera
-    velocities: VelocityBuffer  # The odometer's memory, with that camera's place on the robot
-    odometry: VisualOdometry  # The path of the robot
+    # Both None until the camera's place on the robot is known
+    velocities: VelocityBuffer | None = None  # The odometer's memory
+    odometry: VisualOdometry | None = None  # The path of the robot
+
+    def mounted(self, T_base_camera: np.ndarray | None, max_velocity_gap: float) -> Serving:
+        """The same estimator with the camera at a place on the robot, ``(4, 4)`` or unknown."""
+        if T_base_camera is None:
+            return replace(self, velocities=None, odometry=None)
+        velocities = VelocityBuffer(T_base_camera, max_velocity_gap)
+        return replace(self, velocities=velocities, odometry=VisualOdometry(T_base_camera))
 
     def reset(self) -> None:
         """Forget the images before (time jumped)."""
         self.estimator.reset()
-        self.odometry.reset()
+        if self.odometry is not None:
+            self.odometry.reset()
+
+    def clear_velocities(self) -> None:
+        """Forget the velocities."""
+        if self.velocities is not None:
+            self.velocities.clear()
 
 
 class ModelLoader:
@@ -59,7 +75,6 @@ class ModelLoader:
         self,
         folder: ModelFolder,
         config: DepthNodeConfig,
-        base_to_camera: Callable[[str], tuple[float, ...]],
         complaints: Complaints,
         make_estimator: Callable[..., DepthEstimator] = DepthEstimator,
     ) -> None:
@@ -68,7 +83,6 @@ class ModelLoader:
         Args:
             folder: The model to begin with.
             config: Options; may be replaced by assigning ``config``.
-            base_to_camera: Looks the camera's pose up by its frame; may take seconds.
             complaints: Takes what goes wrong.
             make_estimator: Tests give their own.
         """
@@ -79,7 +93,9 @@ class ModelLoader:
         self.loaded = self.refused = 0
         self.update_s: deque[float] = deque(maxlen=200)
         self._folder, self._make_estimator = folder, make_estimator
-        self._base_to_camera, self._complaints = base_to_camera, complaints
+        self._complaints = complaints
+        self._T_base_camera: np.ndarray | None = None
+        self._mounting = threading.Lock()  # pairs the newest mounting with the newest estimator
         self._camera: CameraModel | None = None
         self._served_camera: CameraModel | None = None
         self._offer: tuple[str, float] | None = None  # with the time it came at
@@ -90,6 +106,14 @@ class ModelLoader:
         """Serve this camera from now on."""
         self._camera = camera
         self._worker.submit("camera")
+
+    def set_mounting(self, T_base_camera: np.ndarray | None) -> None:
+        """The camera sits here on the robot, ``(4, 4)``; None = not known (any more)."""
+        with self._mounting:
+            self._T_base_camera = T_base_camera
+            if self.serving is not None:
+                gap = self.config.max_velocity_gap
+                self.serving = self.serving.mounted(T_base_camera, gap)
 
     def offer(self, path: str) -> None:
         """Serve this model, if it lies in models_dir and is whole; the newest offer wins."""
@@ -137,14 +161,11 @@ class ModelLoader:
 
     def _build(self, camera: CameraModel) -> None:
         self.waiting, self.has_failed = f"loading model {self._folder.model_id}", False
-        T_base_camera = pose_to_matrix(self._base_to_camera(camera.frame_id))
         estimator = self._make_estimator(self._folder, camera, self.config)
-        old, self._served_camera = self.serving, camera
-        self.serving = Serving(
-            estimator,
-            VelocityBuffer(T_base_camera, self.config.max_velocity_gap),
-            VisualOdometry(T_base_camera),
-        )
+        with self._mounting:
+            old, self._served_camera = self.serving, camera
+            fresh = Serving(estimator)
+            self.serving = fresh.mounted(self._T_base_camera, self.config.max_velocity_gap)
         _logger.info("model %s serves, engines %s", estimator.model_id, estimator.engines)
         if old is not None:
             old.estimator.close()

@@ -16,7 +16,6 @@ from sfm_depth_ros.camera.preprocessing import Preprocessor
 from sfm_depth_ros.config.extra_inputs import RIGHT_IMAGE
 from sfm_depth_ros.config.schema import NodeConfig
 from sfm_depth_ros.errors import DataError
-from sfm_depth_ros.geometry.frames import pose_to_matrix
 from sfm_depth_ros.ros.complaints import Complaints
 from sfm_depth_ros.ros.conversions import image_to_rgb, stamp_to_ns
 from sfm_depth_ros.ros.extra_inputs import TOPICS, decode_extra
@@ -34,6 +33,7 @@ class _Rig:
     """What belongs to one camera."""
 
     camera: CameraModel
+    T_base_camera: np.ndarray
     preprocessor: Preprocessor
     velocities: VelocityBuffer
     builder: SnippetBuilder
@@ -52,7 +52,6 @@ class SnippetSource:
         self,
         config: NodeConfig,
         model_width: int,
-        base_to_camera: Callable[[str], tuple[float, ...]],
         on_snippet: Callable[[Snippet], Any],
         complaints: Complaints,
         resize_filter: str = "area",
@@ -62,15 +61,15 @@ class SnippetSource:
         Args:
             config: Options of inputs and gates.
             model_width: Width of the network's image where the options leave it to the model.
-            base_to_camera: Looks the camera's pose up by its frame; may take seconds.
             on_snippet: Takes snippets, in the decoding thread.
             complaints: Takes what goes wrong.
             resize_filter: How the model's images are scaled, see Preprocessor.
         """
         self.frames = self.failed = self._not_ready = 0
         self._config, self._width = config, config.input_width or model_width
-        self._base_to_camera, self._on_snippet = base_to_camera, on_snippet
+        self._on_snippet = on_snippet
         self._complaints, self._resize_filter = complaints, resize_filter
+        self._mounting: np.ndarray | None = None
         self.with_extra: dict[str, int] = {}
         self._matcher = StampMatcher[Any](frozenset(), MAX_DELAY)
         self._right: CameraModel | None = None
@@ -83,7 +82,7 @@ class SnippetSource:
 
     @property
     def dropped(self) -> int:
-        """Images that a newer one replaced, or that came before the calibration."""
+        """Images that a newer one replaced, or that came before calibration or mounting."""
         return self._not_ready + self._worker.dropped
 
     @property
@@ -100,11 +99,11 @@ class SnippetSource:
     @property
     def T_base_camera(self) -> np.ndarray | None:
         """Pose of the camera in the base frame, ``(4, 4)``; None before the first image."""
-        return None if self._rig is None else self._rig.velocities.T_base_camera
+        return None if self._rig is None else self._rig.T_base_camera
 
     def add_image(self, message: Any) -> None:
         """Take an image message; never waits."""
-        if self._camera is None:
+        if self._camera is None or self._mounting is None:
             self._not_ready += 1
         else:
             self._matcher.add(stamp_to_ns(message.header.stamp), message)
@@ -129,6 +128,10 @@ class SnippetSource:
     def set_camera(self, camera: CameraModel) -> None:
         """Images are of this camera from now on."""
         self._camera = camera
+
+    def set_mounting(self, T_base_camera: np.ndarray | None) -> None:
+        """The camera sits here on the robot, ``(4, 4)``; without it no image is taken."""
+        self._mounting = T_base_camera
 
     def add_velocity(self, velocity: Velocity) -> None:
         """Take a body velocity."""
@@ -163,7 +166,8 @@ class SnippetSource:
         message, beside = matched
         stamp_ns, frame_id = stamp_to_ns(message.header.stamp), message.header.frame_id
         self._image_guard.check(stamp_ns)
-        rig = self._current_rig()
+        if (rig := self._current_rig()) is None:
+            return
         frame = rig.preprocessor.frame(image_to_rgb(message), stamp_ns, frame_id)
         for role, extra in beside.items():
             frame = self._with_extra(rig, frame, role, extra)
@@ -189,17 +193,19 @@ class SnippetSource:
         self._complaints.clear(TOPICS[role])
         return frame
 
-    def _current_rig(self) -> _Rig:
-        camera, config = self._camera, self._config
-        assert camera is not None  # add_image sees to it
-        if self._rig is None or self._rig.camera is not camera:
-            T_base_camera = pose_to_matrix(self._base_to_camera(camera.frame_id))
+    def _current_rig(self) -> _Rig | None:
+        camera, T_base_camera, config = self._camera, self._mounting, self._config
+        if camera is None or T_base_camera is None:  # became unknown since add_image
+            return None
+        rig = self._rig
+        if rig is None or rig.camera is not camera or rig.T_base_camera is not T_base_camera:
             preprocessor = Preprocessor(
                 camera, self._width, config.crop, resize_filter=self._resize_filter
             )
             velocities = VelocityBuffer(T_base_camera, config.max_velocity_gap)
             gates = (config.min_displacement, config.max_displacement, config.max_image_gap)
-            self._rig = _Rig(camera, preprocessor, velocities, SnippetBuilder(velocities, *gates))
+            builder = SnippetBuilder(velocities, *gates)
+            self._rig = _Rig(camera, T_base_camera, preprocessor, velocities, builder)
         return self._rig
 
     def _on_failed(self, message: Any, error: Exception) -> None:

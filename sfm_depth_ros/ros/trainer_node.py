@@ -13,6 +13,7 @@ from typing import Any
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
+from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.config.extra_inputs import extra_inputs
 from sfm_depth_ros.config.schema import TrainerNodeConfig
 from sfm_depth_ros.errors import SfmDepthError
@@ -57,6 +58,7 @@ class TrainerNode(SfmNode):
         self._complaints = Complaints()
         self._trainer: OnlineTrainer | None = None
         self._source: SnippetSource | None = None
+        self._extrinsics: Extrinsics | None = None
         self._inputs: Inputs | None = None
         self._extra_inputs: ExtraInputs | None = None
         self._clock_watch = watch_clock(self, self._on_clock_jump)
@@ -88,15 +90,10 @@ class TrainerNode(SfmNode):
             make_world=self._world_of,
         )
         self._trainer = OnlineTrainer(parts)
-        extrinsics = Extrinsics(self, config.base_frame, config.base_to_camera)
         self._source = SnippetSource(
-            config,
-            folder.width,
-            extrinsics.base_to_camera,
-            self._on_snippet,
-            self._complaints,
-            folder.resize_filter,
+            config, folder.width, self._on_snippet, self._complaints, folder.resize_filter
         )
+        self._extrinsics = Extrinsics(self, config, self._source.set_mounting)
         if is_inside(models_dir, folder.path):
             self._publish(folder)
 
@@ -104,7 +101,7 @@ class TrainerNode(SfmNode):
         """Listen and learn."""
         assert self._trainer is not None and self._source is not None
         source = self._source
-        handlers = InputHandlers(source.add_image, source.set_camera, source.add_velocity)
+        handlers = InputHandlers(source.add_image, self._on_camera, source.add_velocity)
         self._inputs = Inputs(self, self.config, handlers, self._input_state, self._complaints)
         self._listen_beside(self.config)
         self._trainer.start()
@@ -120,9 +117,11 @@ class TrainerNode(SfmNode):
 
     def cleanup(self) -> None:
         """Give the trainer back; snippets and state stay on disk."""
+        if self._extrinsics is not None:
+            self._extrinsics.close()
         if self._source is not None:
             self._source.close()
-        self._trainer = self._source = None
+        self._trainer = self._source = self._extrinsics = None
         self._input_state.camera = None
 
     def apply(self, config: TrainerNodeConfig) -> None:
@@ -146,6 +145,11 @@ class TrainerNode(SfmNode):
         self._extra_inputs = ExtraInputs(
             self, roles, is_compressed, self._source, self._complaints
         )
+
+    def _on_camera(self, camera: CameraModel) -> None:
+        if self._source is not None and self._extrinsics is not None:
+            self._extrinsics.look_for(camera.frame_id)
+            self._source.set_camera(camera)
 
     def _on_snippet(self, snippet: Snippet) -> None:
         if (trainer := self._trainer) is not None:
@@ -198,10 +202,14 @@ class TrainerNode(SfmNode):
     def _diagnose(self) -> Diagnosis:
         missing = ""
         if self._trainer is not None and self._inputs is not None:
-            missing = missing_input(self._inputs, self._complaints)
+            missing = missing_input(self._inputs, self._complaints, self._extrinsics)
             self._trainer.set_inputs(missing)
             self.say(missing)
-        return diagnose_training(self, self._trainer, self._source, self._input_state, missing)
+        mounting = "" if self._extrinsics is None else self._extrinsics.source
+        facts = {"mounting": mounting}
+        return diagnose_training(
+            self, self._trainer, self._source, self._input_state, missing, facts
+        )
 
 
 def main(stop: StopEvent) -> int:

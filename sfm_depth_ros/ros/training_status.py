@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from sfm_depth_ros.ros.complaints import Complaints
 from sfm_depth_ros.ros.diagnostics import Diagnosis, Value
+from sfm_depth_ros.ros.extrinsics import Extrinsics
 from sfm_depth_ros.ros.inputs import Inputs, InputState
 from sfm_depth_ros.ros.node_base import SfmNode
 from sfm_depth_ros.ros.snippet_source import SnippetSource
@@ -17,9 +19,10 @@ if TYPE_CHECKING:  # needs torch, which a robot that only runs depth_node may la
     from sfm_depth_ros.training.online.trainer import OnlineTrainer
 
 
-def missing_input(inputs: Inputs, complaints: Complaints) -> str:
+def missing_input(inputs: Inputs, complaints: Complaints, extrinsics: Extrinsics | None) -> str:
     """What the trainer lacks, or an empty string."""
-    return complaints.current() or inputs.why_silent() or inputs.why_no_velocity()
+    unmounted = "" if extrinsics is None else extrinsics.missing
+    return complaints.current() or inputs.why_silent() or unmounted or inputs.why_no_velocity()
 
 
 def diagnose_training(
@@ -28,9 +31,10 @@ def diagnose_training(
     source: SnippetSource | None,
     state: InputState,
     missing: str,
+    others: Mapping[str, Value],
 ) -> Diagnosis:
     """State, reason, and every number behind them."""
-    facts: dict[str, Value] = {"received": state.received, "lost": state.losses.lost}
+    facts: dict[str, Value] = {"received": state.received, "lost": state.losses.lost, **others}
     if source is not None:
         facts |= {"dropped": source.dropped, "failed": source.failed, "frames": source.frames}
         facts["remarks"] = "; ".join(filter(None, (missing, source.remarks)))

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -70,6 +71,21 @@ class Probe:
         seen = []
         self.node.create_subscription(kind, topic, seen.append, qos)
         return seen
+
+    def watch(self, topic):
+        """The newest status of the namespace's nodes on a topic of diagnostics."""
+        from diagnostic_msgs.msg import DiagnosticArray
+
+        newest = SimpleNamespace(message="", facts={})
+
+        def take(message):
+            for status in message.status:
+                if status.name.startswith(self.namespace.lstrip("/") + "/"):
+                    newest.message = status.message
+                    newest.facts = {value.key: value.value for value in status.values}
+
+        self.node.create_subscription(DiagnosticArray, topic, take, 10)
+        return newest
 
     def until(self, condition, seconds=20.0):
         """Spin until the condition holds; fail with the last diagnostics otherwise."""
