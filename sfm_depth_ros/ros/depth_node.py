@@ -56,7 +56,7 @@ class DepthNode(SfmNode):
         self._input_state = InputState()
         self._stats = FrameStats()
         self._complaints = Complaints()
-        self._image_guard = StampGuard("images", 0.0, self._on_image_jump)
+        self._image_guard = StampGuard("images", 0.5, self._on_image_jump)
         self._velocity_guard = StampGuard("velocities", 0.5, self._on_velocity_jump)
         guards = (self._image_guard, self._velocity_guard)
         self._status = DepthStatus(self._input_state, self._stats, self._complaints, guards)
@@ -171,7 +171,8 @@ class DepthNode(SfmNode):
             return
         if not serving.estimator.takes(frame):  # the model was swapped for one of another size
             frame = self._frame_of(message, current, clock)
-        self._image_guard.check(frame.stamp_ns)
+        if not self._image_guard.check(frame.stamp_ns):
+            return  # late: it would break the chain of images
         clock.lap("wait")
         result = current.estimator.estimate_frame(
             frame, current.velocities, _motion_publisher(outputs, message.header, current.odometry)
@@ -200,6 +201,8 @@ class DepthNode(SfmNode):
         self._on_velocity_jump()
 
     def _diagnose(self) -> Diagnosis:
+        if self._inputs is not None:
+            self._inputs.look_for_latched_camera()
         return self._status.diagnose(
             self, self._loader, self._inputs, self._line, self._extrinsics
         )

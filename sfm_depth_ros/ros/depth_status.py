@@ -51,14 +51,16 @@ class DepthStatus:
         no_velocity = inputs.why_no_velocity() if inputs is not None and not reason else ""
         unmounted = "" if extrinsics is None else extrinsics.missing
         node.say(reason or unmounted or no_velocity)
-        jumps = [guard.remark() for guard in self._guards]
+        notes = [*(guard.remark() for guard in self._guards), *self.remarks]
+        if (error := self._complaints.remark()) and error not in reason:
+            notes.append(error)
         facts = {
             "state": node.state_label,
             "reason": reason,
             **self._counts(line),
             "mounting": "" if extrinsics is None else extrinsics.source,
             **_model_facts(loader),
-            "remarks": "; ".join(filter(None, (unmounted, no_velocity, *jumps, *self.remarks))),
+            "remarks": "; ".join(filter(None, (unmounted, no_velocity, *notes))),
         }
         has_failed = node.problem is not None or (loader is not None and loader.has_failed)
         is_error = bool(reason) and (has_failed or self._complaints.current() is not None)
@@ -90,6 +92,7 @@ class DepthStatus:
             "stamp_gaps": state.losses.stamp_gaps,
             "published": stats.published,
             "failed": stats.failed,
+            "late": self._guards[0].late if self._guards else 0,
             "velocities": state.velocities,
             "rate_hz": stats.rate_hz,
             "latency_ms_p50": p50,
@@ -97,6 +100,7 @@ class DepthStatus:
             "engine_ms_p50": stats.engine_ms(),
             **{f"{stage}_ms_p50": value for stage, value in stats.stages_ms().items()},
             "memory_mb": resident_mb(),
+            **self._complaints.facts(),
         }
 
 

@@ -14,6 +14,7 @@ from geometry_msgs.msg import TwistStamped, TwistWithCovarianceStamped
 from nav_msgs.msg import Odometry
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -90,13 +91,30 @@ class Inputs:
                 self._subscribe(CameraInfo, "camera_info", self._on_camera, qos.small_input())
             )
 
+    def look_for_latched_camera(self) -> None:
+        """Subscribe to a calibration that was published once, before this node was there.
+
+        A volatile subscription never gets it; one that is latched gets nothing from a volatile
+        publisher, and both sides would warn. So the publishers are looked at first.
+        """
+        if self._state.camera is not None or len(self._subscriptions) != 3:
+            return
+        publishers = self._node.get_publishers_info_by_topic(self._subscriptions[2].topic_name)
+        latched = DurabilityPolicy.TRANSIENT_LOCAL
+        if any(publisher.qos_profile.durability == latched for publisher in publishers):
+            self._subscriptions.append(  # no overrides: they are the other subscription's
+                self._node.create_subscription(
+                    CameraInfo, "camera_info", self._on_camera, qos.latched()
+                )
+            )
+
     def why_no_velocity(self) -> str:
         """Says so where no velocity was taken yet, or none any more, else empty."""
         if not self._subscriptions:
             return ""
         topic, taken_at = self._subscriptions[1].topic_name, self._state.velocity_at
         if taken_at is None:
-            return f"no velocity has come on {topic}"
+            return f"no velocity has come on {topic}{self._velocity_hint(topic)}"
         is_silent = time.monotonic() - taken_at > SILENCE_S
         return f"no velocity on {topic} any more" if is_silent else ""
 
@@ -111,11 +129,11 @@ class Inputs:
         state = self._state
         topic = self._subscriptions[0].topic_name if self._subscriptions else "image"
         if state.image_at is None:
-            return f"no image has come on {topic}{self._publishers_hint(topic)}"
+            return f"no image has come on {topic}{self._image_hint(topic)}"
         if time.monotonic() - state.image_at > SILENCE_S:
             return f"no image on {topic} any more"
         if state.camera is None:
-            return "no camera_info has come: publish it beside the image, or set camera_info_file"
+            return f"no camera_info has come{self._camera_hint()}"
         return None
 
     def _subscribe(
@@ -168,11 +186,28 @@ class Inputs:
                 self._config.base_frame,
             )
 
-    def _publishers_hint(self, topic: str) -> str:
+    def _image_hint(self, topic: str) -> str:
+        kind = _IMAGE_TYPES[self._config.image_transport]
+        return self._hint(topic, kind, "remap image to your camera's topic", "image_transport")
+
+    def _velocity_hint(self, topic: str) -> str:
+        kind, name = _VELOCITY_TYPES[self._config.velocity_source]
+        return self._hint(topic, kind, f"remap {name} to your odometry's topic", "velocity_source")
+
+    def _camera_hint(self) -> str:
+        if len(self._subscriptions) < 3:
+            return ""
+        topic = self._subscriptions[2].topic_name
+        remedy = "publish it beside the image, remap camera_info, or set camera_info_file"
+        return f" on {topic}" + self._hint(topic, CameraInfo, remedy, "")
+
+    def _hint(self, topic: str, kind: Any, remedy: str, option: str) -> str:
+        """Reason why nothing arrives on a topic, by who publishes it as what."""
         publishers = self._node.get_publishers_info_by_topic(topic)
         if not publishers:
-            return " (nobody publishes it: remap image to your camera's topic)"
+            return f" (nobody publishes it: {remedy})"
         kinds = {publisher.topic_type.rpartition("/")[2] for publisher in publishers}
-        if _IMAGE_TYPES[self._config.image_transport].__name__ in kinds:
+        if kind.__name__ in kinds:
             return " yet"
-        return f" (it is published as {', '.join(sorted(kinds))}: set image_transport to fit)"
+        fitting = f": set {option} to fit" if option else f", not as {kind.__name__}: {remedy}"
+        return f" (it is published as {', '.join(sorted(kinds))}{fitting})"

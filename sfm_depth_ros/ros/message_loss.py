@@ -66,6 +66,6 @@ class LossCounter:
             self._periods.clear()
             return
         if len(self._periods) >= 5:
-            missing = round(period / median(self._periods)) - 1
+            missing = max(0, round(period / median(self._periods)) - 1)
             self.stamp_gaps += missing if missing < RESTART_GAP else 0
         self._periods.append(period)

@@ -18,6 +18,7 @@ from rclpy.signals import SignalHandlerOptions
 from sfm_depth_ros.config.schema import NodeConfig
 from sfm_depth_ros.errors import SfmDepthError
 from sfm_depth_ros.ros import log_bridge
+from sfm_depth_ros.ros.complaints import kind_of
 from sfm_depth_ros.ros.parameters import Parameters
 from sfm_depth_ros.ros.process import StopEvent
 
@@ -69,10 +70,11 @@ class SfmNode(LifecycleNode):
         """A dynamic parameter has changed."""
 
     def say(self, text: str) -> None:
-        """Log what is in the way, once each time that it changes."""
-        if text and text != self._said:
+        """Log what is in the way, once each time that it changes in more than its numbers."""
+        kind = kind_of(text)
+        if text and kind != self._said:
             self.get_logger().warning(text)
-        self._said = text
+        self._said = kind
 
     def autostart(self) -> None:
         """Configure and activate, where the parameter of that name says so."""

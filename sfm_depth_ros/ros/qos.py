@@ -26,10 +26,10 @@ def output() -> QoSProfile:
     return QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 
 
-def latched() -> QoSProfile:
-    """The last value also for those who join late."""
+def latched(depth: int = 1) -> QoSProfile:
+    """The last ``depth`` values also for those who join late."""
     return QoSProfile(
-        depth=1,
+        depth=depth,
         reliability=ReliabilityPolicy.RELIABLE,
         durability=DurabilityPolicy.TRANSIENT_LOCAL,
     )

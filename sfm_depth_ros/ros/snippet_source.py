@@ -77,13 +77,18 @@ class SnippetSource:
         self._camera: CameraModel | None = None
         self._rig: _Rig | None = None
         self._velocity_guard = StampGuard("velocities", 0.5, self._forget_velocities)
-        self._image_guard = StampGuard("images", 0.0, self._forget_images)
+        self._image_guard = StampGuard("images", 0.5, self._forget_images)
         self._worker: LatestWorker[Any] = LatestWorker("decode", self._take, self._on_failed)
 
     @property
     def dropped(self) -> int:
         """Images that a newer one replaced, or that came before calibration or mounting."""
         return self._not_ready + self._worker.dropped
+
+    @property
+    def late(self) -> int:
+        """Images that were older than one before them, and were passed over."""
+        return self._image_guard.late
 
     @property
     def refusals(self) -> dict[str, int]:
@@ -165,7 +170,8 @@ class SnippetSource:
     def _take(self, matched: Matched[Any]) -> None:
         message, beside = matched
         stamp_ns, frame_id = stamp_to_ns(message.header.stamp), message.header.frame_id
-        self._image_guard.check(stamp_ns)
+        if not self._image_guard.check(stamp_ns):
+            return  # late: it would break the chain of images
         if (rig := self._current_rig()) is None:
             return
         frame = rig.preprocessor.frame(image_to_rgb(message), stamp_ns, frame_id)

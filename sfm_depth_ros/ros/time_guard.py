@@ -19,11 +19,7 @@ _logger = logging.getLogger(__name__)
 
 
 class StampGuard:
-    """Watches the stamps of one stream.
-
-    Attributes:
-        jumps: How often time went backwards.
-    """
+    """Watches the stamps of one stream: late messages are told from time that jumped back."""
 
     def __init__(self, stream: str, tolerance_s: float, on_jump: Callable[[], None]) -> None:
         """Watch a stream.
@@ -33,22 +29,24 @@ class StampGuard:
             tolerance_s: Messages this many seconds late are out of order, not a jump.
             on_jump: Called before the message that jumped is used.
         """
-        self.jumps = 0
+        self.jumps = 0  # How often time went backwards
+        self.late = 0  # Messages older than one before them, without a jump
         self._stream, self._on_jump = stream, on_jump
         self._tolerance_ns = round(tolerance_s * 1e9)
         self._newest_ns: int | None = None
         self._said, self._said_at, self._logged_at = "", 0.0, -math.inf
 
     def check(self, stamp_ns: int) -> bool:
-        """Take the next stamp in nanoseconds; whether it jumped back."""
+        """Take the next stamp in nanoseconds; False for a message that came late."""
         newest = self._newest_ns
-        if newest is None or stamp_ns >= newest - self._tolerance_ns:
-            self._newest_ns = stamp_ns if newest is None else max(newest, stamp_ns)
+        if newest is not None and newest - self._tolerance_ns <= stamp_ns < newest:
+            self.late += 1
             return False
-        self.jumps += 1
-        self._say((newest - stamp_ns) * 1e-9)
         self._newest_ns = stamp_ns
-        self._on_jump()
+        if newest is not None and stamp_ns < newest:
+            self.jumps += 1
+            self._say((newest - stamp_ns) * 1e-9)
+            self._on_jump()
         return True
 
     def remark(self) -> str:

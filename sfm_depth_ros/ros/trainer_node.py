@@ -202,11 +202,12 @@ class TrainerNode(SfmNode):
     def _diagnose(self) -> Diagnosis:
         missing = ""
         if self._trainer is not None and self._inputs is not None:
+            self._inputs.look_for_latched_camera()
             missing = missing_input(self._inputs, self._complaints, self._extrinsics)
             self._trainer.set_inputs(missing)
             self.say(missing)
         mounting = "" if self._extrinsics is None else self._extrinsics.source
-        facts = {"mounting": mounting}
+        facts = {"mounting": mounting, **self._complaints.facts()}
         return diagnose_training(
             self, self._trainer, self._source, self._input_state, missing, facts
         )

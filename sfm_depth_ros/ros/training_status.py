@@ -37,6 +37,7 @@ def diagnose_training(
     facts: dict[str, Value] = {"received": state.received, "lost": state.losses.lost, **others}
     if source is not None:
         facts |= {"dropped": source.dropped, "failed": source.failed, "frames": source.frames}
+        facts["late"] = source.late
         facts["remarks"] = "; ".join(filter(None, (missing, source.remarks)))
         facts |= {f"with.{role}": count for role, count in source.with_extra.items()}
         facts |= {f"no_snippet.{name}": count for name, count in source.refusals.items()}

@@ -45,6 +45,13 @@ def test_without_numbers_the_event_counts():
     assert counter.lost == 5
 
 
+def test_images_closer_than_usual_are_no_negative_gap():
+    counter = LossCounter()
+    for index in [*range(8), 7.2, 7.4, 7.6, 8.6]:
+        counter.take({}, round(index * PERIOD_NS))
+    assert counter.stamp_gaps == 0
+
+
 def test_stamp_gaps_are_counted_in_the_median_period_and_jumps_are_not():
     counter = LossCounter()
     for index in [*range(10), 13, 14, 2, 3, 4, 5, 6, 7, 8, 10]:

@@ -62,7 +62,9 @@ def feed():
 def test_no_image_is_taken_while_the_mounting_is_unknown(feed):
     feed.source.set_camera(CAMERA)
     feed.source.set_mounting(None)
-    feed.source.add_image(array_to_image(np.zeros((64, 192, 3), np.uint8), "rgb8", header_at(0, "")))
+    feed.source.add_image(
+        array_to_image(np.zeros((64, 192, 3), np.uint8), "rgb8", header_at(0, ""))
+    )
     assert (feed.source.dropped, feed.source.frames) == (1, 0)
     assert feed.source.T_base_camera is None
     backwards = np.diag([-1.0, -1.0, 1.0, 1.0])

@@ -15,7 +15,7 @@ from rclpy.duration import Duration
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
 
-class LookupException(Exception):
+class LookupException(Exception):  # noqa: N818 - the name in tf2
     """A frame is not known."""
 
 
