@@ -19,10 +19,14 @@ class NodeConfig:
 
     autostart: bool = option(True, "configure and activate the node by itself")
     model: str = option(
-        "", "model folder; empty = models_dir/current if valid, else the shipped model"
+        "",
+        "model folder, or shipped, or current (the newest accepted); empty = current if valid, "
+        "else shipped",
     )
     models_dir: str = option(
-        "~/.ros/sfm_depth_ros/models", "folder that accepted models are written to and must lie in"
+        "~/.ros/sfm_depth_ros/models",
+        "folder that accepted models are written to and must lie in; the default becomes "
+        "~/.ros/sfm_depth_ros/NAMESPACE/models in a namespace",
     )
     image_transport: str = option("raw", "type of the image topic", choices=("raw", "compressed"))
     velocity_source: str = option(

@@ -19,6 +19,7 @@ from sfm_depth_ros.config.schema import NodeConfig
 from sfm_depth_ros.errors import SfmDepthError
 from sfm_depth_ros.ros import log_bridge
 from sfm_depth_ros.ros.complaints import kind_of
+from sfm_depth_ros.ros.folders import with_own_models
 from sfm_depth_ros.ros.parameters import Parameters
 from sfm_depth_ros.ros.process import StopEvent
 
@@ -40,14 +41,14 @@ class SfmNode(LifecycleNode):
         self.is_active = False
         self._said = ""
         self._bridge = log_bridge.install(self.get_logger())
-        self._options = Parameters(self, config_class, self.apply)
+        self._options = Parameters(self, config_class, self._apply)
         self._change_state = self._service_change_state.callback
         self._service_change_state.callback = self._on_change_state
 
     @property
     def config(self) -> Any:
-        """The parameters as they are now."""
-        return self._options.config
+        """The parameters as they are now, with the folder of models of this namespace."""
+        return with_own_models(self._options.config, self.get_namespace())
 
     @property
     def state_label(self) -> str:
@@ -68,6 +69,9 @@ class SfmNode(LifecycleNode):
 
     def apply(self, config: Any) -> None:
         """A dynamic parameter has changed."""
+
+    def _apply(self, config: NodeConfig) -> None:
+        self.apply(with_own_models(config, self.get_namespace()))
 
     def say(self, text: str) -> None:
         """Log what is in the way, once each time that it changes in more than its numbers."""

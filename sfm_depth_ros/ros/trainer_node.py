@@ -31,6 +31,7 @@ from sfm_depth_ros.ros.complaints import Complaints
 from sfm_depth_ros.ros.diagnostics import Diagnosis, DiagnosticsPublisher
 from sfm_depth_ros.ros.extra_inputs import ExtraInputs
 from sfm_depth_ros.ros.extrinsics import Extrinsics
+from sfm_depth_ros.ros.folders import FolderLock, buffer_folder
 from sfm_depth_ros.ros.inputs import InputHandlers, Inputs, InputState
 from sfm_depth_ros.ros.node_base import SfmNode, spin
 from sfm_depth_ros.ros.process import StopEvent
@@ -61,6 +62,7 @@ class TrainerNode(SfmNode):
         self._extrinsics: Extrinsics | None = None
         self._inputs: Inputs | None = None
         self._extra_inputs: ExtraInputs | None = None
+        self._locks: list[FolderLock] = []
         self._clock_watch = watch_clock(self, self._on_clock_jump)
         self._models = self.create_publisher(
             String, "model", qos.latched(), qos_overriding_options=qos.overrides()
@@ -76,15 +78,18 @@ class TrainerNode(SfmNode):
         config: TrainerNodeConfig = self.config
         require_device(config.training.device)
         os.nice(max(0, config.training.niceness - os.nice(0)))
-        models_dir = Path(config.models_dir).expanduser()
-        models_dir.mkdir(parents=True, exist_ok=True)
+        models_dir = Path(config.models_dir)
+        buffer_dir = buffer_folder(config, self.get_name())
+        owner = self.get_fully_qualified_name()
+        self._locks = [FolderLock(models_dir, owner, "models_dir")]
+        if buffer_dir != models_dir:
+            self._locks.append(FolderLock(buffer_dir, owner, "training.buffer_dir"))
         folder = resolve_model(config.model, config.models_dir, share_path(SHIPPED_MODEL))
-        buffer_dir = Path(config.training.buffer_dir or models_dir.parent / "training")
         parts = TrainerParts(
             training=config.training,
             objective=config.objective,
             folder=folder,
-            work_dir=buffer_dir.expanduser(),
+            work_dir=buffer_dir,
             save=functools.partial(save_model, models_dir),
             deploy=self._hand_over,
             make_world=self._world_of,
@@ -122,6 +127,9 @@ class TrainerNode(SfmNode):
         if self._source is not None:
             self._source.close()
         self._trainer = self._source = self._extrinsics = None
+        for lock in self._locks:
+            lock.release()
+        self._locks = []
         self._input_state.camera = None
 
     def apply(self, config: TrainerNodeConfig) -> None:
@@ -169,7 +177,7 @@ class TrainerNode(SfmNode):
 
     def _hand_over(self, folder: ModelFolder) -> None:
         """A model was accepted: say so; called in the trainer's thread."""
-        models_dir = Path(self.config.models_dir).expanduser()
+        models_dir = Path(self.config.models_dir)
         point_current(models_dir, folder)
         self._publish(folder)
         prune_models(models_dir, MODELS_KEPT)

@@ -145,7 +145,7 @@ def test_latched_topics_come_before_everything_else(start_node, probe, tmp_path)
         profile = QoSProfile(depth=50, durability=durability)
         take = functools.partial(lambda topic, m: seen.append((topic, m.data)), topic)
         probe.node.create_subscription(String, topic, take, profile)
-    player = start_node("bag_player", options=[str(path), "--start", "0.45"])
+    player = start_node("bag_player", options=[str(path), "--start", "0.45", "--rate", "0.2"])
     probe.until(lambda: player.process.poll() is not None, 40)
     probe.during(0.3)
     assert player.process.returncode == 0, player.text
