@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sfm_depth_ros.cli.inference_options import MODEL_HELP, named_model
 from sfm_depth_ros.cli.output_paths import output_file
 from sfm_depth_ros.errors import ConfigError
 
@@ -22,7 +23,7 @@ DEFAULT_SIZE = "640x192"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("model", nargs="?", metavar="MODEL", help="model folder; default: shipped")
+    parser.add_argument("model", nargs="?", default="shipped", metavar="MODEL", help=MODEL_HELP)
     parser.add_argument(
         "--only",
         nargs="+",
@@ -66,15 +67,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure part by part; each is printed when it is done."""
-    from sfm_depth_ros.model_folder.folder import read_model_folder
-    from sfm_depth_ros.share import SHIPPED_MODEL, find_share
-
     _network_size(options.size or DEFAULT_SIZE)
     if options.threads < 1:
         raise ConfigError(f"--threads: expected at least 1, got {options.threads}")
     if not 0 < options.rate <= 1000:
         raise ConfigError(f"--rate: expected 0 to 1000 images a second, got {options.rate}")
-    folder = read_model_folder(options.model or find_share(SHIPPED_MODEL))
+    folder = named_model(options.model)
     figures: dict[str, Any] = {}
     for part in PARTS:
         if part in options.only:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sfm_depth_ros.cli.bag_options import add_bag_arguments, selected
 from sfm_depth_ros.cli.evaluation.table import table
 from sfm_depth_ros.cli.frame_counter import FrameCounter
-from sfm_depth_ros.cli.inference_options import add_inference_arguments, node_config
+from sfm_depth_ros.cli.inference_options import add_inference_arguments, named_model, node_config
 from sfm_depth_ros.cli.output_paths import output_file, output_folder
 from sfm_depth_ros.errors import ConfigError
 from sfm_depth_ros.evaluation.matching import RESIZES, DepthProtocol
@@ -94,7 +94,6 @@ def run(options: argparse.Namespace) -> int:
     from sfm_depth_ros.evaluation.evaluator import Evaluator
     from sfm_depth_ros.evaluation.report import report_of
     from sfm_depth_ros.evaluation.stereo_baseline import add_stereo_baseline, evaluate_stereo
-    from sfm_depth_ros.model_folder.folder import read_model_folder
 
     protocol = DepthProtocol(
         options.min_depth,
@@ -105,7 +104,7 @@ def run(options: argparse.Namespace) -> int:
     )
     scenes = _scene_chooser(options)
     bags = selected(options, options.bags)
-    folder = read_model_folder(options.model)
+    folder = named_model(options.model)
     stereo = evaluate_stereo(bags, protocol) if options.stereo_baseline else {}
     counter = FrameCounter("eval")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sfm_depth_ros.cli.export_int8 import add_int8_arguments, write_int8
+from sfm_depth_ros.cli.inference_options import MODEL_HELP, named_model
 from sfm_depth_ros.cli.output_paths import output_folder
 from sfm_depth_ros.errors import EngineError, MissingDependencyError
 from sfm_depth_ros.storage import write_whole
@@ -25,7 +26,7 @@ PRECISIONS = ("fp32", "fp16")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("model", metavar="MODEL", help="model folder")
+    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     parser.add_argument(
         "--engine", choices=tuple(WRITERS), default="onnx", help="whose files (default: onnx)"
     )
@@ -69,9 +70,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Read the model, which checks every hash; check both graphs, then write them."""
     from sfm_depth_ros.engines.exported_graph import GraphForm
-    from sfm_depth_ros.model_folder.folder import read_model_folder
 
-    folder = read_model_folder(options.model)
+    folder = named_model(options.model)
     if not options.batch and options.engine == "tensorrt":
         raise EngineError("--batch dynamic: a TensorRT plan is built for one batch; give a number")
     if options.precision == "int8":

@@ -8,20 +8,36 @@ All but the precision: offline there is time, and figures shall not depend on th
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sfm_depth_ros.config.schema import DepthNodeConfig
+from sfm_depth_ros.config.schema import DepthNodeConfig, NodeConfig
+from sfm_depth_ros.share import SHIPPED_MODEL, share_path
+
+if TYPE_CHECKING:
+    from sfm_depth_ros.model_folder.folder import ModelFolder
 
 OFFLINE = {"precision": "fp32"}
+MODEL_HELP = "model folder, or shipped, or current (the newest that a trainer_node handed over)"
 NAMES = ("engine", "precision", "engine_threads", "input_width", "crop")
 
 
 def add_inference_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare MODEL and how it is run."""
-    parser.add_argument("model", metavar="MODEL", help="model folder")
+    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     fields = DepthNodeConfig.__dataclass_fields__
     for name in NAMES:
         _add_option(parser, name, fields[name])
+
+
+def named_model(text: str) -> ModelFolder:
+    """Read a model by its folder, or by ``shipped`` or ``current``; empty = as a node chooses.
+
+    Raises:
+        ModelError: It is missing or damaged.
+    """
+    from sfm_depth_ros.model_folder.history import resolve_model
+
+    return resolve_model(text, NodeConfig().models_dir, share_path(SHIPPED_MODEL))
 
 
 def node_config(options: argparse.Namespace, **others: Any) -> DepthNodeConfig:
