@@ -21,6 +21,12 @@ from sfm_depth_ros.shared_memory import leftover_segments
 RECEIVE_BUFFER = 4 * 1024 * 1024  # holds one 720p rgb8 image (2.8 MB) in flight
 SHARED_MEMORY = 192 * 1024 * 1024  # two segments of 64 MB (config/fastdds.xml), and room
 DISK = 1024**3  # a full snippet buffer and some models
+NEEDED = {
+    "safetensors": "safetensors",
+    "cv2": "opencv-python-headless",
+    "numpy": "numpy",
+    "yaml": "pyyaml",
+}
 PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 
 
@@ -62,6 +68,7 @@ def examine(models_dir: Path, environment: Mapping[str, str]) -> Iterator[Findin
     yield check_tf2()
     yield check_engines()
     yield check_torch()
+    yield check_packages()
     yield check_models_dir(models_dir)
 
 
@@ -72,7 +79,7 @@ def check_ros(environment: Mapping[str, str]) -> Finding:
             "ROS 2",
             "problem",
             "rclpy cannot be found",
-            ". /opt/ros/jazzy/setup.sh, or: pip install 'sfm_depth_ros[ros]'",
+            ". /opt/ros/jazzy/setup.sh, or in a clone of this package: pip install -e .[ros]",
         )
     distribution = environment.get("ROS_DISTRO", "wheels")
     middleware = environment.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
@@ -203,6 +210,20 @@ def check_torch() -> Finding:
         "note",
         "torch not found: depth_node works, trainer_node does not "
         "(pip install torch onnx onnxscript)",
+    )
+
+
+def check_packages() -> Finding:
+    """Packages that every command and both nodes import."""
+    missing = [pip for module, pip in NEEDED.items() if not is_available(module)]
+    if not missing:
+        return Finding("packages", "ok", ", ".join(NEEDED))
+    names = " ".join(missing)
+    return Finding(
+        "packages",
+        "problem",
+        f"{names} not found: no model can be read and no image decoded without",
+        f"pip install {names}",
     )
 
 

@@ -16,7 +16,6 @@ from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.estimation.stage_clock import StageClock
 from sfm_depth_ros.model_folder.history import resolve_model
 from sfm_depth_ros.ros import qos
-from sfm_depth_ros.ros.complaints import Complaints
 from sfm_depth_ros.ros.conversions import image_to_rgb, stamp_to_ns
 from sfm_depth_ros.ros.depth_outputs import DepthOutputs
 from sfm_depth_ros.ros.depth_status import DepthStatus
@@ -55,11 +54,10 @@ class DepthNode(SfmNode):
         super().__init__("depth_node", DepthNodeConfig)
         self._input_state = InputState()
         self._stats = FrameStats()
-        self._complaints = Complaints()
         self._image_guard = StampGuard("images", 0.5, self._on_image_jump)
         self._velocity_guard = StampGuard("velocities", 0.5, self._on_velocity_jump)
         guards = (self._image_guard, self._velocity_guard)
-        self._status = DepthStatus(self._input_state, self._stats, self._complaints, guards)
+        self._status = DepthStatus(self._input_state, self._stats, self.complaints, guards)
         self._clock_watch = watch_clock(self, self._on_clock_jump)
         self._loader: ModelLoader | None = None
         self._extrinsics: Extrinsics | None = None
@@ -73,7 +71,7 @@ class DepthNode(SfmNode):
         config: DepthNodeConfig = self.config
         folder = resolve_model(config.model, config.models_dir, share_path(SHIPPED_MODEL))
         self._outputs = DepthOutputs(self, config)
-        self._loader = ModelLoader(folder, config, self._complaints)
+        self._loader = ModelLoader(folder, config, self.complaints)
         self._extrinsics = Extrinsics(self, config, self._loader.set_mounting)
         self._model_subscription = self.create_subscription(
             String, "model", self._on_model, qos.latched(), qos_overriding_options=qos.overrides()
@@ -85,7 +83,7 @@ class DepthNode(SfmNode):
             self._prepare, self._compute, self._on_failed, self.config.pipelined
         )
         handlers = InputHandlers(self._on_image, self._on_camera, self._on_velocity)
-        self._inputs = Inputs(self, self.config, handlers, self._input_state, self._complaints)
+        self._inputs = Inputs(self, self.config, handlers, self._input_state, self.complaints)
 
     def deactivate(self) -> None:
         """Stop listening; what was computed is published."""
@@ -182,11 +180,11 @@ class DepthNode(SfmNode):
         clock.lap("publish")
         self._stats.add_published(clock.timings_ms)
         self._status.remarks = result.remarks
-        self._complaints.clear("image")
+        self.complaints.clear("image")
 
     def _on_failed(self, error: Exception) -> None:
         self._stats.failed += 1
-        self._complaints.add("image", error)
+        self.complaints.add("image", error)
 
     def _on_image_jump(self) -> None:
         if self._loader is not None and self._loader.serving is not None:

@@ -9,11 +9,13 @@ everything wait for it, and on a busy machine one of low priority waits for seco
 from __future__ import annotations
 
 import logging
+import stat
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -28,7 +30,32 @@ from sfm_depth_ros.ros.latest_worker import LatestWorker
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
 from sfm_depth_ros.visual_odometry.ego_motion import VisualOdometry
 
+PATH_LENGTH = 4096  # the kernel's PATH_MAX
+FILES, MODEL_BYTES = 64, 2 << 30  # the largest published network takes 0.5 GB
 _logger = logging.getLogger(__name__)
+
+
+def check_offer(folder: Path) -> None:
+    """Look at an offered folder before anything in it is opened.
+
+    Raises:
+        ModelError: It holds something else than regular files (a pipe or a device would keep the
+            loader for ever), or more of them, or larger ones, than a model has.
+    """
+    total = 0
+    try:
+        for count, entry in enumerate(folder.iterdir(), start=1):
+            status = entry.lstat()
+            if not stat.S_ISREG(status.st_mode):
+                raise ModelError(f"{entry} is refused: expected regular files in a model folder")
+            total += status.st_size
+            if count > FILES or total > MODEL_BYTES:
+                raise ModelError(
+                    f"{folder} is refused: expected at most {FILES} files of "
+                    f"{MODEL_BYTES >> 20} MB together"
+                )
+    except OSError as error:
+        raise ModelError(f"{folder} is refused: {error.strerror}") from error
 
 
 @dataclass(frozen=True)
@@ -117,6 +144,13 @@ class ModelLoader:
 
     def offer(self, path: str) -> None:
         """Serve this model, if it lies in models_dir and is whole; the newest offer wins."""
+        if len(path) > PATH_LENGTH:  # resolving one of many parts takes the square of their number
+            self._refuse(
+                ModelError(
+                    f"a path of {len(path)} characters is refused, expected {PATH_LENGTH} at most"
+                )
+            )
+            return
         self._offer = path, time.monotonic()
         self._worker.submit("model")
 
@@ -153,6 +187,7 @@ class ModelLoader:
                 raise ModelError(
                     f"{path} is refused: it does not lie in models_dir ({self.config.models_dir})"
                 )
+            check_offer(Path(path))
             folder = read_model_folder(path)
         except SfmDepthError as error:
             self._refuse(error)

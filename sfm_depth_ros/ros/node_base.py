@@ -11,17 +11,18 @@ from typing import Any
 
 import rclpy
 from lifecycle_msgs.srv import ChangeState
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
 from sfm_depth_ros.config.schema import NodeConfig
-from sfm_depth_ros.errors import SfmDepthError
+from sfm_depth_ros.errors import ConfigError, SfmDepthError
 from sfm_depth_ros.ros import log_bridge
-from sfm_depth_ros.ros.complaints import kind_of
+from sfm_depth_ros.ros.complaints import Complaints, kind_of
 from sfm_depth_ros.ros.folders import with_own_models
 from sfm_depth_ros.ros.parameters import Parameters
 from sfm_depth_ros.ros.process import StopEvent
+from sfm_depth_ros.ros.qos import is_qos_error
 
 
 class SfmNode(LifecycleNode):
@@ -40,6 +41,7 @@ class SfmNode(LifecycleNode):
         self.problem: str | None = None
         self.is_active = False
         self._said = ""
+        self.complaints = Complaints()
         self._bridge = log_bridge.install(self.get_logger())
         self._options = Parameters(self, config_class, self._apply)
         self._change_state = self._service_change_state.callback
@@ -148,12 +150,40 @@ class SfmNode(LifecycleNode):
             self.get_logger().error(self.problem)
             return TransitionCallbackReturn.FAILURE
         except Exception as error:  # rclpy would swallow it without a word
+            if is_qos_error(error):
+                self.problem = f"{step} failed: {error}"
+                self.get_logger().error(self.problem)
+                return TransitionCallbackReturn.FAILURE
             self.problem = f"{step} failed: {type(error).__name__}: {error}"
             self.get_logger().error(f"{self.problem}\n{traceback.format_exc()}")
             return TransitionCallbackReturn.ERROR
         self.problem, self.is_active = None, is_active_after
         self.get_logger().info(f"{step}: done")
         return TransitionCallbackReturn.SUCCESS
+
+
+def _made(make_node: Callable[[], SfmNode]) -> SfmNode:
+    """The node.
+
+    Raises:
+        ConfigError: A quality of service that was asked for does not exist.
+    """
+    try:
+        return make_node()
+    except Exception as error:
+        if is_qos_error(error):
+            raise ConfigError(str(error)) from error
+        raise
+
+
+def _spin_once(executor: SingleThreadedExecutor, node: SfmNode) -> None:
+    """Serve one callback; an error that it did not foresee is logged and the node goes on."""
+    try:
+        executor.spin_once(timeout_sec=0.1)
+    except ExternalShutdownException:
+        raise
+    except Exception as error:
+        node.complaints.add("callback", error)
 
 
 def spin(make_node: Callable[[], SfmNode], stop: StopEvent) -> int:
@@ -165,15 +195,18 @@ def spin(make_node: Callable[[], SfmNode], stop: StopEvent) -> int:
         Exit status.
     """
     stop.is_served = False
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
-        node = make_node()
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    except RuntimeError as error:
+        raise ConfigError(f"ROS arguments: {str(error).partition(', at /')[0]}") from error
+    try:
+        node = _made(make_node)
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         node.autostart()
         stop.is_served = True
         while not stop.is_set():
-            executor.spin_once(timeout_sec=0.1)
+            _spin_once(executor, node)
         node.close()
         executor.shutdown(timeout_sec=0.2)
         node.destroy_node()

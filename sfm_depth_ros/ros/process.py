@@ -21,6 +21,13 @@ from sfm_depth_ros import shared_memory
 from sfm_depth_ros.errors import SfmDepthError
 
 GRACE_S = 1.2
+PIP_NAMES = {
+    "torch": "torch onnx onnxscript",
+    "safetensors": "safetensors",
+    "cv2": "opencv-python-headless",
+    "numpy": "numpy",
+    "yaml": "pyyaml",
+}
 _logger = logging.getLogger(__name__)
 
 
@@ -92,9 +99,13 @@ def _call(target: str, stop: StopEvent, status: list[int], wake: queue.SimpleQue
 
 
 def _missing(error: ModuleNotFoundError) -> str:
-    if (error.name or "").split(".")[0] in ("rclpy", "sensor_msgs", "rcl_interfaces"):
+    """The remedy for a module that is not installed."""
+    module = (error.name or "").split(".")[0]
+    if module in ("rclpy", "sensor_msgs", "rcl_interfaces"):
         return (
             f"{error.name} is needed and not installed: source a ROS 2 installation "
-            "(. /opt/ros/jazzy/setup.sh), or type: pip install 'sfm_depth_ros[ros]'"
+            "(. /opt/ros/jazzy/setup.sh), or in a clone of this package: pip install -e .[ros]"
         )
+    if module in PIP_NAMES:
+        return f"{module} is needed and not installed: pip install {PIP_NAMES[module]}"
     return str(error)

@@ -7,8 +7,9 @@ We publish reliably and subscribe best effort, so that both sides match everybod
 
 from __future__ import annotations
 
+from rclpy.exceptions import ParameterException
 from rclpy.qos import DurabilityPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.qos_overriding_options import InvalidQosOverridesError, QoSOverridingOptions
 
 
 def image_input() -> QoSProfile:
@@ -44,4 +45,13 @@ def overrides() -> QoSOverridingOptions:
             QoSPolicyKind.RELIABILITY,
             QoSPolicyKind.DURABILITY,
         )
+    )
+
+
+def is_qos_error(error: Exception) -> bool:
+    """Whether a publisher or subscription was refused for a value in ``qos_overrides``."""
+    is_value = isinstance(error, RuntimeError) and "QoS override" in str(error)
+    return is_value or (
+        isinstance(error, (InvalidQosOverridesError, ParameterException))
+        and "qos_overrides" in str(error)
     )

@@ -27,7 +27,6 @@ from sfm_depth_ros.model_folder.history import (
 )
 from sfm_depth_ros.model_folder.saving import save_model
 from sfm_depth_ros.ros import qos
-from sfm_depth_ros.ros.complaints import Complaints
 from sfm_depth_ros.ros.diagnostics import Diagnosis, DiagnosticsPublisher
 from sfm_depth_ros.ros.extra_inputs import ExtraInputs
 from sfm_depth_ros.ros.extrinsics import Extrinsics
@@ -56,7 +55,6 @@ class TrainerNode(SfmNode):
     def __init__(self) -> None:
         super().__init__("trainer_node", TrainerNodeConfig)
         self._input_state = InputState()
-        self._complaints = Complaints()
         self._trainer: OnlineTrainer | None = None
         self._source: SnippetSource | None = None
         self._extrinsics: Extrinsics | None = None
@@ -96,7 +94,7 @@ class TrainerNode(SfmNode):
         )
         self._trainer = OnlineTrainer(parts)
         self._source = SnippetSource(
-            config, folder.width, self._on_snippet, self._complaints, folder.resize_filter
+            config, folder.width, self._on_snippet, self.complaints, folder.resize_filter
         )
         self._extrinsics = Extrinsics(self, config, self._source.set_mounting)
         if is_inside(models_dir, folder.path):
@@ -107,7 +105,7 @@ class TrainerNode(SfmNode):
         assert self._trainer is not None and self._source is not None
         source = self._source
         handlers = InputHandlers(source.add_image, self._on_camera, source.add_velocity)
-        self._inputs = Inputs(self, self.config, handlers, self._input_state, self._complaints)
+        self._inputs = Inputs(self, self.config, handlers, self._input_state, self.complaints)
         self._listen_beside(self.config)
         self._trainer.start()
 
@@ -150,9 +148,7 @@ class TrainerNode(SfmNode):
             before.close()
         self._source.expect(roles)
         is_compressed = config.image_transport == "compressed"
-        self._extra_inputs = ExtraInputs(
-            self, roles, is_compressed, self._source, self._complaints
-        )
+        self._extra_inputs = ExtraInputs(self, roles, is_compressed, self._source, self.complaints)
 
     def _on_camera(self, camera: CameraModel) -> None:
         if self._source is not None and self._extrinsics is not None:
@@ -211,11 +207,11 @@ class TrainerNode(SfmNode):
         missing = ""
         if self._trainer is not None and self._inputs is not None:
             self._inputs.look_for_latched_camera()
-            missing = missing_input(self._inputs, self._complaints, self._extrinsics)
+            missing = missing_input(self._inputs, self.complaints, self._extrinsics)
             self._trainer.set_inputs(missing)
             self.say(missing)
         mounting = "" if self._extrinsics is None else self._extrinsics.source
-        facts = {"mounting": mounting, **self._complaints.facts()}
+        facts = {"mounting": mounting, **self.complaints.facts()}
         return diagnose_training(
             self, self._trainer, self._source, self._input_state, missing, facts
         )

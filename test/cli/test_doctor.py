@@ -84,6 +84,16 @@ def test_segments_of_killed_nodes_are_named(tmp_path: Path) -> None:
     assert f"rm {segment} {lock}" in finding.remedy
 
 
+@pytest.mark.parametrize(("absent", "state"), [("torch", "note"), ("safetensors", "problem")])
+def test_missing_packages_are_named_with_what_to_type(
+    absent: str, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "is_available", lambda module: module != absent)
+    finding = doctor.check_torch() if absent == "torch" else doctor.check_packages()
+    assert finding.state == state
+    assert f"pip install {absent}" in finding.detail + finding.remedy
+
+
 def test_exit_status_tells_whether_something_must_be_mended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

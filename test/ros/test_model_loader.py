@@ -152,6 +152,35 @@ def test_a_model_is_loaded_at_the_priority_of_the_frames(loader, other_model, tm
     assert loader.serving.estimator.niceness == os.getpriority(os.PRIO_PROCESS, 0)
 
 
+@pytest.mark.parametrize("fault", ["long", "pipe", "device", "large", "many", "folder", "absent"])
+def test_an_offer_that_would_hold_the_loader_is_refused_and_the_next_one_serves(
+    loader, other_model, tmp_path, fault
+):
+    loader.set_camera(_camera())
+    _wait(lambda: loader.serving is not None)
+    folder = tmp_path / "bad"
+    if fault != "absent":
+        shutil.copytree(other_model.path, folder)
+        (folder / "model.json").unlink()
+    if fault == "pipe":
+        os.mkfifo(folder / "model.json")
+    elif fault == "device":
+        (folder / "model.json").symlink_to("/dev/zero")
+    elif fault == "large":
+        with (folder / "depth.safetensors").open("ab") as file:
+            file.truncate(5 << 30)
+    elif fault == "many":
+        for index in range(100):
+            (folder / f"{index}.txt").touch()
+    elif fault == "folder":
+        (folder / "model.json").mkdir()
+    loader.offer("/a" * 500_000 if fault == "long" else str(folder))
+    _wait(lambda: loader.refused == 1)
+    assert "refused" in loader._complaints.current()
+    loader.offer(str(shutil.copytree(other_model.path, tmp_path / "good")))
+    _wait(lambda: loader.loaded == 1)
+
+
 def test_the_same_model_again_changes_nothing(loader, tiny_model):
     loader.set_camera(_camera())
     _wait(lambda: loader.serving is not None)

@@ -18,6 +18,7 @@ def returns(stop): return 3
 def refuses(stop): raise DataError("no such bag: give a path")
 def breaks(stop): return 1 / 0
 def lacks(stop): import rclpy.no_such_thing
+def lacks_safetensors(stop): raise ModuleNotFoundError("No module", name="safetensors")
 def exits(stop): sys.exit(2)
 
 def waits(stop):
@@ -81,6 +82,8 @@ def test_without_ros_the_remedy_is_named(start):
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 1
     assert "source a ROS 2 installation" in errors
+    _, errors = start("lacks_safetensors").communicate(timeout=20)
+    assert "pip install safetensors" in errors
     assert "Traceback" not in errors
 
 

@@ -108,6 +108,36 @@ def test_a_wrong_parameter_is_one_line(start_node):
 
 
 @pytest.mark.parametrize("entry", ["depth_node", "trainer_node"])
+def test_a_log_level_that_is_none_is_one_line(start_node, tmp_path, entry):
+    options = ["--ros-args", "--log-level", "chatty", "--"]
+    node = start_node(entry, options=options, models_dir=tmp_path / "models")
+    assert node.process.wait(timeout=30) == 1
+    assert "error: ROS arguments" in node.text and "chatty" in node.text
+    assert "Traceback" not in node.text
+
+
+@pytest.mark.parametrize(
+    ("entry", "topic"), [("depth_node", "image.subscription"), ("trainer_node", "model.publisher")]
+)
+@pytest.mark.parametrize("value", ["sometimes", 3])
+def test_a_bad_quality_of_service_is_one_line(
+    start_node, tiny_model, tmp_path, namespace, entry, topic, value
+):
+    name = f"qos_overrides.{namespace}/{topic}.reliability"
+    node = start_node(
+        entry, ["__node:=strict"], options=["--ros-args", "-p", f"{name}:={value}", "--"],
+        model=tiny_model.path, models_dir=tmp_path / "models",
+    )  # fmt: skip
+    _wait_for(node, "reliability")
+    assert "Traceback" not in node.text
+    if entry == "trainer_node":  # its publisher is made with the node
+        assert node.process.wait(timeout=20) == 1
+    else:
+        assert "activate failed" in node.text
+        assert node.interrupt()[0] == 0
+
+
+@pytest.mark.parametrize("entry", ["depth_node", "trainer_node"])
 @pytest.mark.parametrize("delay", [0.0, 0.3, 1.0])
 def test_a_signal_during_the_start_ends_it_cleanly(start_node, tmp_path, entry, delay):
     node = start_node(entry, models_dir=tmp_path)
