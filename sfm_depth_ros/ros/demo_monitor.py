@@ -29,7 +29,7 @@ from std_srvs.srv import SetBool
 
 from sfm_depth_ros.messages import serialised_stamp
 from sfm_depth_ros.ros import qos
-from sfm_depth_ros.ros.process import run_process
+from sfm_depth_ros.ros.main import run_process
 
 NODES = ("depth_node", "trainer_node")
 PERIOD_S = 0.5

@@ -18,16 +18,14 @@ from sfm_depth_ros.model_folder.history import resolve_model
 from sfm_depth_ros.ros import qos
 from sfm_depth_ros.ros.conversions import image_to_rgb, stamp_to_ns
 from sfm_depth_ros.ros.depth_outputs import DepthOutputs
-from sfm_depth_ros.ros.depth_status import DepthStatus
-from sfm_depth_ros.ros.diagnostics import Diagnosis, DiagnosticsPublisher
+from sfm_depth_ros.ros.diagnostics import DepthStatus, Diagnosis, DiagnosticsPublisher
 from sfm_depth_ros.ros.extrinsics import Extrinsics
-from sfm_depth_ros.ros.frame_line import FrameLine
-from sfm_depth_ros.ros.frame_stats import FrameStats
 from sfm_depth_ros.ros.inputs import InputHandlers, Inputs, InputState
+from sfm_depth_ros.ros.latest_worker import FrameLine
+from sfm_depth_ros.ros.main import StopEvent
 from sfm_depth_ros.ros.model_loader import ModelLoader, Serving
 from sfm_depth_ros.ros.node_base import SfmNode, spin
-from sfm_depth_ros.ros.process import StopEvent
-from sfm_depth_ros.ros.time_guard import StampGuard, watch_clock
+from sfm_depth_ros.ros.streams import FrameStats, StampGuard, watch_clock
 from sfm_depth_ros.share import SHIPPED_MODEL, share_path
 from sfm_depth_ros.snippets.values import Frame, Velocity
 from sfm_depth_ros.visual_odometry.ego_motion import EgoMotion, VisualOdometry

@@ -17,8 +17,8 @@ from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.config.extra_inputs import INSTANCE_MASK, RIGHT_IMAGE, SPARSE_DEPTH
 from sfm_depth_ros.messages import depth_to_metres, mask_to_labels
 from sfm_depth_ros.ros import qos
-from sfm_depth_ros.ros.complaints import Complaints
 from sfm_depth_ros.ros.conversions import camera_info_to_model, image_to_rgb
+from sfm_depth_ros.ros.error_log import Complaints
 
 TOPICS = {
     RIGHT_IMAGE: "right/image",

@@ -21,9 +21,9 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from sfm_depth_ros.camera.camera_model import CameraModel, read_camera_info_file
 from sfm_depth_ros.config.schema import NodeConfig
 from sfm_depth_ros.ros import qos
-from sfm_depth_ros.ros.complaints import Complaints
 from sfm_depth_ros.ros.conversions import camera_info_to_model, velocity_frame, velocity_of
-from sfm_depth_ros.ros.message_loss import LossCounter
+from sfm_depth_ros.ros.error_log import Complaints
+from sfm_depth_ros.ros.streams import LossCounter
 from sfm_depth_ros.snippets.values import Velocity
 
 _logger = logging.getLogger(__name__)

@@ -25,7 +25,7 @@ from sfm_depth_ros.errors import ModelError, SfmDepthError
 from sfm_depth_ros.estimation.depth_estimator import DepthEstimator
 from sfm_depth_ros.model_folder.folder import ModelFolder, read_model_folder
 from sfm_depth_ros.model_folder.history import is_inside
-from sfm_depth_ros.ros.complaints import Complaints
+from sfm_depth_ros.ros.error_log import Complaints
 from sfm_depth_ros.ros.latest_worker import LatestWorker
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
 from sfm_depth_ros.visual_odometry.ego_motion import VisualOdometry

@@ -1,10 +1,11 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What both nodes are: lifecycle nodes that start themselves, speak, and always say why not."""
+"""Base of both nodes: lifecycle, autostart, logging, last failure."""
 
 from __future__ import annotations
 
 import gc
+import logging
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -17,12 +18,51 @@ from rclpy.signals import SignalHandlerOptions
 
 from sfm_depth_ros.config.schema import NodeConfig
 from sfm_depth_ros.errors import ConfigError, SfmDepthError
-from sfm_depth_ros.ros import log_bridge
-from sfm_depth_ros.ros.complaints import Complaints, kind_of
+from sfm_depth_ros.ros.error_log import Complaints, kind_of
 from sfm_depth_ros.ros.folders import with_own_models
+from sfm_depth_ros.ros.main import StopEvent
 from sfm_depth_ros.ros.parameters import Parameters
-from sfm_depth_ros.ros.process import StopEvent
 from sfm_depth_ros.ros.qos import is_qos_error
+
+
+class LogBridge(logging.Handler):
+    """Forwards records to a ROS logger."""
+
+    def __init__(self, ros_logger: Any) -> None:
+        """Take the logger of a node, ``node.get_logger()``."""
+        super().__init__()
+        self._logger = ros_logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say one record; rclpy fixes the severity per calling line, so each level has its own."""
+        text = self.format(record)
+        if record.levelno >= logging.CRITICAL:
+            self._logger.fatal(text)
+        elif record.levelno >= logging.ERROR:
+            self._logger.error(text)
+        elif record.levelno >= logging.WARNING:
+            self._logger.warning(text)
+        elif record.levelno >= logging.INFO:
+            self._logger.info(text)
+        else:
+            self._logger.debug(text)
+
+
+def install_bridge(ros_logger: Any) -> LogBridge:
+    """Send everything that this package logs to a ROS logger; levels are then ROS's business."""
+    bridge = LogBridge(ros_logger)
+    package = logging.getLogger("sfm_depth_ros")
+    package.addHandler(bridge)
+    package.setLevel(logging.DEBUG)
+    package.propagate = False
+    return bridge
+
+
+def remove_bridge(bridge: LogBridge) -> None:
+    """Undo :func:`install_bridge`."""
+    package = logging.getLogger("sfm_depth_ros")
+    package.removeHandler(bridge)
+    package.propagate = True
 
 
 class SfmNode(LifecycleNode):
@@ -42,7 +82,7 @@ class SfmNode(LifecycleNode):
         self.is_active = False
         self._said = ""
         self.complaints = Complaints()
-        self._bridge = log_bridge.install(self.get_logger())
+        self._bridge = install_bridge(self.get_logger())
         self._options = Parameters(self, config_class, self._apply)
         self._change_state = self._service_change_state.callback
         self._service_change_state.callback = self._on_change_state
@@ -96,7 +136,7 @@ class SfmNode(LifecycleNode):
             self.is_active = False
             self.deactivate()
         self.cleanup()
-        log_bridge.remove(self._bridge)
+        remove_bridge(self._bridge)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Lifecycle: unconfigured to inactive."""
@@ -189,7 +229,7 @@ def _spin_once(executor: SingleThreadedExecutor, node: SfmNode) -> None:
 def spin(make_node: Callable[[], SfmNode], stop: StopEvent) -> int:
     """Make a node, start it and serve it until ``stop`` is set.
 
-    Signals belong to ``process.run_process``, so rclpy installs no handlers.
+    Signals belong to ``main.run_process``, so rclpy installs no handlers.
 
     Returns:
         Exit status.

@@ -16,11 +16,11 @@ from sfm_depth_ros.camera.preprocessing import Preprocessor
 from sfm_depth_ros.config.extra_inputs import RIGHT_IMAGE
 from sfm_depth_ros.config.schema import NodeConfig
 from sfm_depth_ros.errors import DataError
-from sfm_depth_ros.ros.complaints import Complaints
 from sfm_depth_ros.ros.conversions import image_to_rgb, stamp_to_ns
+from sfm_depth_ros.ros.error_log import Complaints
 from sfm_depth_ros.ros.extra_inputs import TOPICS, decode_extra
 from sfm_depth_ros.ros.latest_worker import LatestWorker
-from sfm_depth_ros.ros.time_guard import StampGuard
+from sfm_depth_ros.ros.streams import StampGuard
 from sfm_depth_ros.snippets.builder import SnippetBuilder
 from sfm_depth_ros.snippets.values import Frame, Snippet, Velocity
 from sfm_depth_ros.snippets.velocity import VelocityBuffer

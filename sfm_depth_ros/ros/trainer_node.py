@@ -27,16 +27,20 @@ from sfm_depth_ros.model_folder.history import (
 )
 from sfm_depth_ros.model_folder.saving import save_model
 from sfm_depth_ros.ros import qos
-from sfm_depth_ros.ros.diagnostics import Diagnosis, DiagnosticsPublisher
+from sfm_depth_ros.ros.diagnostics import (
+    Diagnosis,
+    DiagnosticsPublisher,
+    diagnose_training,
+    missing_input,
+)
 from sfm_depth_ros.ros.extra_inputs import ExtraInputs
 from sfm_depth_ros.ros.extrinsics import Extrinsics
 from sfm_depth_ros.ros.folders import FolderLock, buffer_folder
 from sfm_depth_ros.ros.inputs import InputHandlers, Inputs, InputState
+from sfm_depth_ros.ros.main import StopEvent
 from sfm_depth_ros.ros.node_base import SfmNode, spin
-from sfm_depth_ros.ros.process import StopEvent
 from sfm_depth_ros.ros.snippet_source import SnippetSource
-from sfm_depth_ros.ros.time_guard import watch_clock
-from sfm_depth_ros.ros.training_status import diagnose_training, missing_input
+from sfm_depth_ros.ros.streams import watch_clock
 from sfm_depth_ros.share import SHIPPED_MODEL, share_path
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.device import require_device

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.ros
 
 from sensor_msgs.msg import CompressedImage, Image
 
-from sfm_depth_ros.ros.complaints import Complaints
+from sfm_depth_ros.ros.error_log import Complaints
 from sfm_depth_ros.ros.extra_inputs import ExtraInputs
 
 

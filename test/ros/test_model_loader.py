@@ -17,7 +17,7 @@ from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.geometry.frames import pose_to_matrix
 from sfm_depth_ros.model_folder.folder import read_model_folder
-from sfm_depth_ros.ros.complaints import Complaints
+from sfm_depth_ros.ros.error_log import Complaints
 from sfm_depth_ros.ros.model_loader import ModelLoader
 
 POSE = pose_to_matrix(DepthNodeConfig().base_to_camera)

@@ -16,8 +16,8 @@ from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.config.schema import TrainerNodeConfig
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.geometry.frames import pose_to_matrix
-from sfm_depth_ros.ros.complaints import Complaints
 from sfm_depth_ros.ros.conversions import array_to_image, header_at
+from sfm_depth_ros.ros.error_log import Complaints
 from sfm_depth_ros.ros.snippet_source import SnippetSource
 from sfm_depth_ros.snippets.values import Velocity
 

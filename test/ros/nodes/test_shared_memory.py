@@ -19,7 +19,7 @@ SPIN_ONCE = """
 import os, sys, threading
 from sfm_depth_ros.ros.node_base import spin
 from sfm_depth_ros.ros.depth_node import DepthNode
-from sfm_depth_ros.ros.process import StopEvent
+from sfm_depth_ros.ros.main import StopEvent
 stop = StopEvent()
 threading.Timer(1.0, stop.set).start()
 spin(DepthNode, stop)

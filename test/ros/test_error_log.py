@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 
 from sfm_depth_ros.errors import DataError
-from sfm_depth_ros.ros import complaints
-from sfm_depth_ros.ros.complaints import Complaints
+from sfm_depth_ros.ros import error_log
+from sfm_depth_ros.ros.error_log import Complaints
 
 
 def test_repeated_errors_are_counted_and_logged_once(caplog):
@@ -42,18 +42,18 @@ def test_many_kinds_neither_flood_the_log_nor_the_memory(caplog):
         for index in range(5000):
             name = "".join(chr(97 + int(digit)) for digit in f"{index:05d}")
             collected.add("image", DataError(f"encoding {name} is not known"))
-    assert len(caplog.records) == complaints.LINES
-    assert len(collected.kinds) == complaints.KINDS + 1
+    assert len(caplog.records) == error_log.LINES
+    assert len(collected.kinds) == error_log.KINDS + 1
     assert sum(collected.kinds.values()) == collected.counts["image"] == 5000
 
 
 def test_a_repeated_error_says_how_often(monkeypatch, caplog):
     now = [100.0]
-    monkeypatch.setattr(complaints.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(error_log.time, "monotonic", lambda: now[0])
     collected = Complaints()
     for _ in range(3):
         collected.add("image", DataError("wrong step 3"))
-    now[0] += complaints.REPEAT_S
+    now[0] += error_log.REPEAT_S
     collected.add("image", DataError("wrong step 4"))
     texts = [record.getMessage() for record in caplog.records]
     assert texts == ["image: wrong step 3", "image: wrong step 4 (4 times so far)"]
@@ -61,7 +61,7 @@ def test_a_repeated_error_says_how_often(monkeypatch, caplog):
 
 def test_an_error_is_remarked_although_its_source_is_well_again(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr(complaints.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(error_log.time, "monotonic", lambda: now[0])
     collected = Complaints()
     collected.add("velocity", DataError("NaN"))
     collected.clear("velocity")
@@ -72,7 +72,7 @@ def test_an_error_is_remarked_although_its_source_is_well_again(monkeypatch):
 
 def test_only_fresh_complaints_are_current(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr(complaints.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(error_log.time, "monotonic", lambda: now[0])
     collected = Complaints()
     collected.add("velocity", DataError("NaN"))
     now[0] += 1

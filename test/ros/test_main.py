@@ -41,7 +41,7 @@ def breaks_when_stopped(stop):
 @pytest.fixture
 def start(tmp_path):
     (tmp_path / "work_module.py").write_text(WORK)
-    code = "import sys; from sfm_depth_ros.ros import process; process.run_process(sys.argv[1])"
+    code = "import sys; from sfm_depth_ros.ros import main; main.run_process(sys.argv[1])"
     path = os.pathsep.join([str(tmp_path), *sys.path])
 
     def run(function):
