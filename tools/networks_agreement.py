@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sfm_depth_ros.cli.benchmarks.agreement import outputs, spread
+from sfm_depth_ros.cli.benchmarks.engines import outputs, spread
 from sfm_depth_ros.cli.export_int8 import read_stacks
 from sfm_depth_ros.engines.base import EngineRequest
 from sfm_depth_ros.engines.factory import build_engine

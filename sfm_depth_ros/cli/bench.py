@@ -10,8 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sfm_depth_ros.cli.inference_options import MODEL_HELP, named_model
-from sfm_depth_ros.cli.output_paths import output_file
+from sfm_depth_ros.cli.arguments import MODEL_HELP, named_model, output_file
 from sfm_depth_ros.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ def _measure(part: str, folder: ModelFolder, options: argparse.Namespace) -> dic
             StepSetting(folder.path, width=width, height=height, threads=options.threads)
         )
     if part == "agreement":
-        from sfm_depth_ros.cli.benchmarks.agreement import measure_agreement
+        from sfm_depth_ros.cli.benchmarks.engines import measure_agreement
 
         return measure_agreement(
             folder, options.bag, width if options.size else 0, options.threads

@@ -8,11 +8,16 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
+from sfm_depth_ros.cli.arguments import (
+    add_inference_arguments,
+    named_model,
+    node_config,
+    output_file,
+    output_folder,
+)
 from sfm_depth_ros.cli.bag_options import add_bag_arguments, selected
 from sfm_depth_ros.cli.evaluation.table import table
-from sfm_depth_ros.cli.frame_counter import FrameCounter
-from sfm_depth_ros.cli.inference_options import add_inference_arguments, named_model, node_config
-from sfm_depth_ros.cli.output_paths import output_file, output_folder
+from sfm_depth_ros.cli.progress import FrameCounter
 from sfm_depth_ros.errors import ConfigError
 from sfm_depth_ros.evaluation.matching import RESIZES, DepthProtocol
 from sfm_depth_ros.storage import write_whole
@@ -90,7 +95,7 @@ def _add_protocol_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Evaluate, print tables, write files."""
-    from sfm_depth_ros.cli.evaluation.trajectories import write_trajectories
+    from sfm_depth_ros.cli.evaluation.table import write_trajectories
     from sfm_depth_ros.evaluation.evaluator import Evaluator
     from sfm_depth_ros.evaluation.report import report_of
     from sfm_depth_ros.evaluation.stereo_baseline import add_stereo_baseline, evaluate_stereo

@@ -9,9 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sfm_depth_ros.cli.arguments import MODEL_HELP, named_model, output_folder
 from sfm_depth_ros.cli.export_int8 import add_int8_arguments, write_int8
-from sfm_depth_ros.cli.inference_options import MODEL_HELP, named_model
-from sfm_depth_ros.cli.output_paths import output_folder
 from sfm_depth_ros.errors import EngineError, MissingDependencyError
 from sfm_depth_ros.storage import write_whole
 

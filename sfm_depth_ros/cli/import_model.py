@@ -11,7 +11,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sfm_depth_ros.cli.output_paths import output_folder
+from sfm_depth_ros.cli.arguments import output_folder
 from sfm_depth_ros.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:

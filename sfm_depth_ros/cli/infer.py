@@ -9,8 +9,12 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sfm_depth_ros.cli.inference_options import add_inference_arguments, named_model, node_config
-from sfm_depth_ros.cli.output_paths import output_folder
+from sfm_depth_ros.cli.arguments import (
+    add_inference_arguments,
+    named_model,
+    node_config,
+    output_folder,
+)
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.storage import write_whole
 

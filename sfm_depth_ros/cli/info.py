@@ -12,7 +12,7 @@ from importlib import metadata
 from typing import Any
 
 from sfm_depth_ros import __version__
-from sfm_depth_ros.cli.output_paths import output_file
+from sfm_depth_ros.cli.arguments import output_file
 from sfm_depth_ros.config.schema import NodeConfig
 from sfm_depth_ros.engine_table import ENGINES
 from sfm_depth_ros.errors import SfmDepthError

@@ -7,9 +7,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from sfm_depth_ros.cli.arguments import add_inference_arguments, named_model, node_config
 from sfm_depth_ros.cli.bag_options import add_bag_arguments, bag_options
-from sfm_depth_ros.cli.frame_counter import FrameCounter
-from sfm_depth_ros.cli.inference_options import add_inference_arguments, named_model, node_config
+from sfm_depth_ros.cli.progress import FrameCounter
 from sfm_depth_ros.config.schema import DepthNodeConfig
 
 

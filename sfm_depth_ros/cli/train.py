@@ -14,11 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sfm_depth_ros.bags.selection import BagSelection, WeightedBag
+from sfm_depth_ros.cli.arguments import (
+    MODEL_HELP,
+    named_model,
+    output_file,
+    recipe_file,
+    sole_writer,
+)
 from sfm_depth_ros.cli.bag_options import add_bag_arguments, selected
-from sfm_depth_ros.cli.inference_options import MODEL_HELP, named_model
-from sfm_depth_ros.cli.output_paths import output_file, sole_writer
-from sfm_depth_ros.cli.progress_bar import ProgressBar
-from sfm_depth_ros.cli.recipe_file import recipe_file
+from sfm_depth_ros.cli.progress import ProgressBar
 from sfm_depth_ros.cli.stop_signals import StopSignals
 from sfm_depth_ros.config.loading import load_config
 from sfm_depth_ros.config.schema import RecipeConfig

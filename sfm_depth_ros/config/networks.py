@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sfm_depth_ros.config.option import check_options, option
+from sfm_depth_ros.config.loading import check_options, option
 from sfm_depth_ros.errors import ConfigError
 
 DEPTH_NETWORKS = (

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from sfm_depth_ros.config.loading import check_options, option
 from sfm_depth_ros.config.objective import ObjectiveConfig
-from sfm_depth_ros.config.option import check_options, option
 from sfm_depth_ros.config.training import OnlineTrainingConfig
 from sfm_depth_ros.engine_table import ENGINES
 from sfm_depth_ros.errors import ConfigError

@@ -7,8 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from sfm_depth_ros.config.loading import check_options, option
 from sfm_depth_ros.config.networks import PoseNetworkConfig
-from sfm_depth_ros.config.option import check_options, option
 from sfm_depth_ros.errors import ConfigError
 
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from sfm_depth_ros.config.loading import check_options, option
 from sfm_depth_ros.config.networks import DepthNetworkConfig, PoseNetworkConfig
 from sfm_depth_ros.config.objective import ObjectiveConfig, check_objective_fits
-from sfm_depth_ros.config.option import check_options, option
 from sfm_depth_ros.errors import ConfigError
 
 

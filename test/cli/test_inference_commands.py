@@ -16,7 +16,7 @@ import pytest
 from exact_drive import CAMERA, Drive, create_oracle_engine, make_drive, oracle, write_bag
 
 from sfm_depth_ros.bags.reader import BagReader
-from sfm_depth_ros.cli.inference_options import named_model
+from sfm_depth_ros.cli.arguments import named_model
 from sfm_depth_ros.cli.main import main
 from sfm_depth_ros.estimation import depth_estimator
 from sfm_depth_ros.model_folder import folder as model_folder

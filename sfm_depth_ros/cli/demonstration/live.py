@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sfm_depth_ros.cli.demonstration.bag_facts import BagFacts
+from sfm_depth_ros.cli.demonstration.drives import BagFacts
 from sfm_depth_ros.cli.demonstration.monitor import LiveState, Monitor, progress_line
 from sfm_depth_ros.cli.demonstration.processes import (
     NodeProcess,

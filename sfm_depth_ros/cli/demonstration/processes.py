@@ -1,10 +1,12 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Nodes as processes of their own: an environment apart from the user's, and an orderly end."""
+"""Processes of a demo: nodes, player, monitor, and workers of low priority."""
 
 from __future__ import annotations
 
 import json
+import logging
+import multiprocessing
 import os
 import random
 import signal
@@ -12,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Any
 
@@ -148,3 +151,17 @@ class NodeProcess:
         self._log_file.flush()
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         return f"{' | '.join(lines[-3:]) or 'it said nothing'} (log: {self.log})"
+
+
+PROCESSES = 2
+
+
+def worker_pool() -> Pool:
+    """Processes that leave Ctrl-C to their parent and log warnings alone; a context manager."""
+    context = multiprocessing.get_context("spawn")
+    return context.Pool(PROCESSES, initializer=_prepare)
+
+
+def _prepare() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.basicConfig(level=logging.WARNING)

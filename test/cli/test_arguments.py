@@ -1,7 +1,5 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Wrong paths and sizes are refused before the work, in one line, and nothing is written."""
-
 from __future__ import annotations
 
 import subprocess
@@ -11,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from sfm_depth_ros.cli.arguments import output_file, output_folder, sole_writer
 from sfm_depth_ros.cli.main import main
-from sfm_depth_ros.cli.output_paths import output_file, output_folder, sole_writer
 from sfm_depth_ros.errors import ConfigError
 from sfm_depth_ros.model_folder.folder import ModelFolder
 
