@@ -77,6 +77,34 @@ def _add_option(parser: argparse.ArgumentParser, name: str, field: Any) -> None:
 RECIPES = "config/train"
 
 
+def parse_size(
+    text: str, multiple: int = 1, smallest: int = 1, largest: int = 16384
+) -> tuple[int, int]:
+    """Read the argument ``--size WxH``.
+
+    Args:
+        text: For example ``"640x192"``.
+        multiple: Number of pixels that both sides are multiples of.
+        smallest: Smallest side.
+        largest: Largest side.
+
+    Returns:
+        Width and height in pixels.
+
+    Raises:
+        ConfigError: It is no such size.
+    """
+    smallest = max(smallest, multiple)
+    sides = [int(side) if side.isdecimal() else 0 for side in text.lower().split("x")]
+    if len(sides) == 2 and all(smallest <= n <= largest and n % multiple == 0 for n in sides):
+        return sides[0], sides[1]
+    multiples = f" in multiples of {multiple}" if multiple > 1 else ""
+    raise ConfigError(
+        f"--size: expected WxH{multiples} of {smallest}x{smallest} to {largest}x{largest}, "
+        f"as in 640x192, got {text!r}"
+    )
+
+
 def recipe_file(text: str) -> Path:
     """Find a recipe.
 

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sfm_depth_ros.cli.arguments import MODEL_HELP, named_model, output_file
+from sfm_depth_ros.cli.arguments import MODEL_HELP, named_model, output_file, parse_size
 from sfm_depth_ros.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure part by part; each is printed when it is done."""
-    _network_size(options.size or DEFAULT_SIZE)
+    parse_size(options.size or DEFAULT_SIZE, 32)
     if options.threads < 1:
         raise ConfigError(f"--threads: expected at least 1, got {options.threads}")
     if not 0 < options.rate <= 1000:
@@ -84,20 +84,8 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _network_size(text: str) -> tuple[int, int]:
-    """``WxH`` as two numbers that the networks can take."""
-    width, _, height = text.lower().partition("x")
-    if not (
-        width.isdigit()
-        and height.isdigit()
-        and all(int(number) > 0 and int(number) % 32 == 0 for number in (width, height))
-    ):
-        raise ConfigError(f"--size: expected WxH in multiples of 32, as in 640x192, got {text!r}")
-    return int(width), int(height)
-
-
 def _measure(part: str, folder: ModelFolder, options: argparse.Namespace) -> dict[str, Any]:
-    width, height = _network_size(options.size or DEFAULT_SIZE)
+    width, height = parse_size(options.size or DEFAULT_SIZE, 32)
     if part == "engines":
         from sfm_depth_ros.cli.benchmarks.engines import measure_engines
 
@@ -140,7 +128,7 @@ def _measure_frame_path(
 ) -> dict[str, Any]:
     from sfm_depth_ros.cli.benchmarks.frame_path import PathSetting, measure_frame_path
 
-    width = _network_size(options.size)[0] if options.size else 0
+    width = parse_size(options.size, 32)[0] if options.size else 0
     setting = PathSetting(
         folder,
         options.threads,

@@ -11,7 +11,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sfm_depth_ros.cli.arguments import output_folder
+from sfm_depth_ros.cli.arguments import output_folder, parse_size
 from sfm_depth_ros.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
     from sfm_depth_ros.networks.published.import_checkpoint import import_networks
 
     _check(options)
-    size = _size(options.size) if options.size else None
+    size = parse_size(options.size) if options.size else None
     found = import_networks(options.checkpoints, options.format, size, options.reference_focal)
     _check_size(found.size)
     pose = found.pose or _fresh_pose(options, found)
@@ -124,13 +124,6 @@ def _check(options: argparse.Namespace) -> None:
             raise ConfigError(
                 f"--{name.replace('_', '-')}: expected a number above 0, got {value}"
             )
-
-
-def _size(text: str) -> tuple[int, int]:
-    width, _, height = text.partition("x")
-    if not (width.isdecimal() and height.isdecimal()):
-        raise ConfigError(f"--size: expected WxH as in 640x192, got {text!r}")
-    return int(width), int(height)
 
 
 def _check_size(size: tuple[int, int]) -> None:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,40 +14,31 @@ if TYPE_CHECKING:
     from sfm_depth_ros.training.network_pair import NetworkPair
     from sfm_depth_ros.training.offline.observers import StepReport
 
-_PERIOD_S = 0.5
-
 
 class FrameCounter:
-    """Call it with the number of frames done; silent where nobody watches.
-
-    Args:
-        what: Word before the number.
-    """
+    """Counter of frames in a terminal; call it with the number done. Else it shows nothing."""
 
     def __init__(self, what: str) -> None:
-        self._what = what
-        self._start = self._last = time.monotonic()
-        self._count = 0
-        self._watched = sys.stderr.isatty()
+        """Begin.
+
+        Args:
+            what: Word before the number.
+        """
+        self._bar: Any = None
+        if ProgressBar.is_possible():
+            self._bar = require("tqdm").tqdm(
+                desc=what, unit=" frames", leave=False, dynamic_ncols=True
+            )
 
     def __call__(self, count: int) -> None:
-        """Show the count, at most twice a second."""
-        self._count = count
-        now = time.monotonic()
-        if self._watched and now - self._last >= _PERIOD_S:
-            self._last = now
-            rate = count / (now - self._start)
-            print(
-                f"\r{self._what}: {count} frames, {rate:.1f} frames/s ",
-                end="",
-                file=sys.stderr,
-                flush=True,
-            )
+        """Show the number of frames done."""
+        if self._bar is not None:
+            self._bar.update(count - self._bar.n)
 
     def end(self) -> None:
         """Clear the line."""
-        if self._watched:
-            print("\r" + 60 * " " + "\r", end="", file=sys.stderr, flush=True)
+        if self._bar is not None:
+            self._bar.close()
 
 
 SMOOTHING = 0.05  # share of the newest step in the loss that is shown

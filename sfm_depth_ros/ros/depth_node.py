@@ -55,7 +55,7 @@ class DepthNode(SfmNode):
         self._image_guard = StampGuard("images", 0.5, self._on_image_jump)
         self._velocity_guard = StampGuard("velocities", 0.5, self._on_velocity_jump)
         guards = (self._image_guard, self._velocity_guard)
-        self._status = DepthStatus(self._input_state, self._stats, self.complaints, guards)
+        self._status = DepthStatus(self._input_state, self._stats, self.errors, guards)
         self._clock_watch = watch_clock(self, self._on_clock_jump)
         self._loader: ModelLoader | None = None
         self._extrinsics: Extrinsics | None = None
@@ -69,7 +69,7 @@ class DepthNode(SfmNode):
         config: DepthNodeConfig = self.config
         folder = resolve_model(config.model, config.models_dir, share_path(SHIPPED_MODEL))
         self._outputs = DepthOutputs(self, config)
-        self._loader = ModelLoader(folder, config, self.complaints)
+        self._loader = ModelLoader(folder, config, self.errors)
         self._extrinsics = Extrinsics(self, config, self._loader.set_mounting)
         self._model_subscription = self.create_subscription(
             String, "model", self._on_model, qos.latched(), qos_overriding_options=qos.overrides()
@@ -81,7 +81,7 @@ class DepthNode(SfmNode):
             self._prepare, self._compute, self._on_failed, self.config.pipelined
         )
         handlers = InputHandlers(self._on_image, self._on_camera, self._on_velocity)
-        self._inputs = Inputs(self, self.config, handlers, self._input_state, self.complaints)
+        self._inputs = Inputs(self, self.config, handlers, self._input_state, self.errors)
 
     def deactivate(self) -> None:
         """Stop listening; what was computed is published."""
@@ -178,11 +178,11 @@ class DepthNode(SfmNode):
         clock.lap("publish")
         self._stats.add_published(clock.timings_ms)
         self._status.remarks = result.remarks
-        self.complaints.clear("image")
+        self.errors.clear("image")
 
     def _on_failed(self, error: Exception) -> None:
         self._stats.failed += 1
-        self.complaints.add("image", error)
+        self.errors.add("image", error)
 
     def _on_image_jump(self) -> None:
         if self._loader is not None and self._loader.serving is not None:

@@ -14,7 +14,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from sfm_depth_ros.estimation.memory import resident_mb
-from sfm_depth_ros.ros.error_log import Complaints
+from sfm_depth_ros.ros.error_log import ErrorLog
 from sfm_depth_ros.ros.extrinsics import Extrinsics
 from sfm_depth_ros.ros.inputs import Inputs, InputState
 from sfm_depth_ros.ros.latest_worker import FrameLine
@@ -102,11 +102,11 @@ class DepthStatus:
         self,
         inputs: InputState,
         stats: FrameStats,
-        complaints: Complaints,
+        errors: ErrorLog,
         guards: tuple[StampGuard, ...] = (),
     ) -> None:
         self.remarks: tuple[str, ...] = ()
-        self._input_state, self._stats, self._complaints = inputs, stats, complaints
+        self._input_state, self._stats, self._errors = inputs, stats, errors
         self._guards = guards
 
     def diagnose(
@@ -123,7 +123,7 @@ class DepthStatus:
         unmounted = "" if extrinsics is None else extrinsics.missing
         node.say(reason or unmounted or no_velocity)
         notes = [*(guard.remark() for guard in self._guards), *self.remarks]
-        if (error := self._complaints.remark()) and error not in reason:
+        if (error := self._errors.remark()) and error not in reason:
             notes.append(error)
         facts = {
             "state": node.state_label,
@@ -134,7 +134,7 @@ class DepthStatus:
             "remarks": "; ".join(filter(None, (unmounted, no_velocity, *notes))),
         }
         has_failed = node.problem is not None or (loader is not None and loader.has_failed)
-        is_error = bool(reason) and (has_failed or self._complaints.current() is not None)
+        is_error = bool(reason) and (has_failed or self._errors.current() is not None)
         message = reason or (f"publishing depth alone: {unmounted}" if unmounted else "publishing")
         return Diagnosis(not (reason or unmounted), message, facts, is_error)
 
@@ -143,9 +143,9 @@ class DepthStatus:
             return node.problem
         if not node.is_active or loader is None or inputs is None:
             return f"the node is {node.state_label}, not active"
-        complaint = self._complaints.current()
-        if complaint is not None:
-            return complaint
+        error = self._errors.current()
+        if error is not None:
+            return error
         silent = inputs.why_silent()
         if silent is not None:
             return silent
@@ -171,7 +171,7 @@ class DepthStatus:
             "engine_ms_p50": stats.engine_ms(),
             **{f"{stage}_ms_p50": value for stage, value in stats.stages_ms().items()},
             "memory_mb": resident_mb(),
-            **self._complaints.facts(),
+            **self._errors.facts(),
         }
 
 
@@ -201,10 +201,10 @@ def _summary(name: str, summary: RobustSummary | None) -> dict[str, Value]:
     }
 
 
-def missing_input(inputs: Inputs, complaints: Complaints, extrinsics: Extrinsics | None) -> str:
+def missing_input(inputs: Inputs, errors: ErrorLog, extrinsics: Extrinsics | None) -> str:
     """What the trainer lacks, or an empty string."""
     unmounted = "" if extrinsics is None else extrinsics.missing
-    return complaints.current() or inputs.why_silent() or unmounted or inputs.why_no_velocity()
+    return errors.current() or inputs.why_silent() or unmounted or inputs.why_no_velocity()
 
 
 def diagnose_training(

@@ -24,7 +24,7 @@ def kind_of(text: str) -> str:
     return _NUMBER.sub("#", text)[:160]
 
 
-class Complaints:
+class ErrorLog:
     """Collects errors by where they came from."""
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class Complaints:
         self._newest.pop(source, None)
 
     def current(self, max_age_s: float = SHOWN_S) -> str | None:
-        """The newest complaint that is not older than ``max_age_s`` seconds."""
+        """The newest error that is not older than ``max_age_s`` seconds."""
         now = time.monotonic()
         fresh = [
             (at, f"{source}: {text}")

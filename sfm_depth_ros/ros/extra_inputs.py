@@ -18,7 +18,7 @@ from sfm_depth_ros.config.extra_inputs import INSTANCE_MASK, RIGHT_IMAGE, SPARSE
 from sfm_depth_ros.messages import depth_to_metres, mask_to_labels
 from sfm_depth_ros.ros import qos
 from sfm_depth_ros.ros.conversions import camera_info_to_model, image_to_rgb
-from sfm_depth_ros.ros.error_log import Complaints
+from sfm_depth_ros.ros.error_log import ErrorLog
 
 TOPICS = {
     RIGHT_IMAGE: "right/image",
@@ -45,7 +45,7 @@ class ExtraInputs:
         roles: Which inputs; see :func:`sfm_depth_ros.config.extra_inputs.extra_inputs`.
         is_compressed: Whether the right images are ``CompressedImage``, as the camera's own.
         receiver: Who takes the messages.
-        complaints: Takes what goes wrong.
+        errors: Takes what goes wrong.
     """
 
     def __init__(
@@ -54,10 +54,10 @@ class ExtraInputs:
         roles: Collection[str],
         is_compressed: bool,
         receiver: Receiver,
-        complaints: Complaints,
+        errors: ErrorLog,
     ) -> None:
         self.roles = tuple(roles)
-        self._node, self._receiver, self._complaints = node, receiver, complaints
+        self._node, self._receiver, self._errors = node, receiver, errors
         self._subscriptions: list[Subscription] = []
         for role in self.roles:
             is_right = role == RIGHT_IMAGE
@@ -84,9 +84,9 @@ class ExtraInputs:
         try:
             images = self._subscriptions[self.roles.index(RIGHT_IMAGE)].topic_name
             self._receiver.set_right_camera(camera_info_to_model(message, images))
-            self._complaints.clear("right/camera_info")
+            self._errors.clear("right/camera_info")
         except Exception as error:  # a bad message must not end the executor
-            self._complaints.add("right/camera_info", error)
+            self._errors.add("right/camera_info", error)
 
 
 def decode_extra(role: str, message: Any) -> np.ndarray:

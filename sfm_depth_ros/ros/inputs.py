@@ -22,7 +22,7 @@ from sfm_depth_ros.camera.camera_model import CameraModel, read_camera_info_file
 from sfm_depth_ros.config.schema import NodeConfig
 from sfm_depth_ros.ros import qos
 from sfm_depth_ros.ros.conversions import camera_info_to_model, velocity_frame, velocity_of
-from sfm_depth_ros.ros.error_log import Complaints
+from sfm_depth_ros.ros.error_log import ErrorLog
 from sfm_depth_ros.ros.streams import LossCounter
 from sfm_depth_ros.snippets.values import Velocity
 
@@ -67,7 +67,7 @@ class Inputs:
         config: NodeConfig,
         handlers: InputHandlers,
         state: InputState,
-        complaints: Complaints,
+        errors: ErrorLog,
     ) -> None:
         """Subscribe.
 
@@ -75,7 +75,7 @@ class Inputs:
             DataError: ``camera_info_file`` cannot be used.
         """
         self._node, self._config, self._handlers = node, config, handlers
-        self._state, self._complaints = state, complaints
+        self._state, self._errors = state, errors
         self._warned_frame = ""
         if config.camera_info_file:
             self._set_camera(read_camera_info_file(config.camera_info_file))
@@ -158,9 +158,9 @@ class Inputs:
     def _on_camera(self, message: CameraInfo) -> None:
         try:
             self._set_camera(camera_info_to_model(message, self._subscriptions[0].topic_name))
-            self._complaints.clear("camera_info")
+            self._errors.clear("camera_info")
         except Exception as error:  # a bad message must not end the executor
-            self._complaints.add("camera_info", error)
+            self._errors.add("camera_info", error)
 
     def _set_camera(self, camera: CameraModel) -> None:
         if self._state.camera is None or not camera.is_same(self._state.camera):
@@ -173,9 +173,9 @@ class Inputs:
             self._state.velocities += 1
             self._state.velocity_at = time.monotonic()
             self._check_frame(velocity_frame(message))
-            self._complaints.clear("velocity")
+            self._errors.clear("velocity")
         except Exception as error:  # nor must this
-            self._complaints.add("velocity", error)
+            self._errors.add("velocity", error)
 
     def _check_frame(self, frame: str) -> None:
         if frame and frame not in (self._config.base_frame, self._warned_frame):

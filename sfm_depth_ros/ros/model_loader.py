@@ -25,7 +25,7 @@ from sfm_depth_ros.errors import ModelError, SfmDepthError
 from sfm_depth_ros.estimation.depth_estimator import DepthEstimator
 from sfm_depth_ros.model_folder.folder import ModelFolder, read_model_folder
 from sfm_depth_ros.model_folder.history import is_inside
-from sfm_depth_ros.ros.error_log import Complaints
+from sfm_depth_ros.ros.error_log import ErrorLog
 from sfm_depth_ros.ros.latest_worker import LatestWorker
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
 from sfm_depth_ros.visual_odometry.ego_motion import VisualOdometry
@@ -102,7 +102,7 @@ class ModelLoader:
         self,
         folder: ModelFolder,
         config: DepthNodeConfig,
-        complaints: Complaints,
+        errors: ErrorLog,
         make_estimator: Callable[..., DepthEstimator] = DepthEstimator,
     ) -> None:
         """Wait for a camera.
@@ -110,7 +110,7 @@ class ModelLoader:
         Args:
             folder: The model to begin with.
             config: Options; may be replaced by assigning ``config``.
-            complaints: Takes what goes wrong.
+            errors: Takes what goes wrong.
             make_estimator: Tests give their own.
         """
         self.config = config
@@ -120,7 +120,7 @@ class ModelLoader:
         self.loaded = self.refused = 0
         self.update_s: deque[float] = deque(maxlen=200)
         self._folder, self._make_estimator = folder, make_estimator
-        self._complaints = complaints
+        self._errors = errors
         self._T_base_camera: np.ndarray | None = None
         self._mounting = threading.Lock()  # pairs the newest mounting with the newest estimator
         self._camera: CameraModel | None = None
@@ -163,7 +163,7 @@ class ModelLoader:
 
     def _on_error(self, item: str, error: Exception) -> None:
         self.waiting, self.has_failed = f"no model serves: {error}", True
-        self._complaints.add("model", error)
+        self._errors.add("model", error)
 
     def _update(self, item: str) -> None:
         if self._camera is None:
@@ -220,4 +220,4 @@ class ModelLoader:
 
     def _refuse(self, error: SfmDepthError) -> None:
         self.refused += 1
-        self._complaints.add("model", error)
+        self._errors.add("model", error)

@@ -18,7 +18,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from sfm_depth_ros.config.schema import NodeConfig
 from sfm_depth_ros.errors import ConfigError, SfmDepthError
-from sfm_depth_ros.ros.error_log import Complaints, kind_of
+from sfm_depth_ros.ros.error_log import ErrorLog, kind_of
 from sfm_depth_ros.ros.folders import with_own_models
 from sfm_depth_ros.ros.main import StopEvent
 from sfm_depth_ros.ros.parameters import Parameters
@@ -81,7 +81,7 @@ class SfmNode(LifecycleNode):
         self.problem: str | None = None
         self.is_active = False
         self._said = ""
-        self.complaints = Complaints()
+        self.errors = ErrorLog()
         self._bridge = install_bridge(self.get_logger())
         self._options = Parameters(self, config_class, self._apply)
         self._change_state = self._service_change_state.callback
@@ -223,7 +223,7 @@ def _spin_once(executor: SingleThreadedExecutor, node: SfmNode) -> None:
     except ExternalShutdownException:
         raise
     except Exception as error:
-        node.complaints.add("callback", error)
+        node.errors.add("callback", error)
 
 
 def spin(make_node: Callable[[], SfmNode], stop: StopEvent) -> int:

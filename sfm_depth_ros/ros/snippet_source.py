@@ -17,7 +17,7 @@ from sfm_depth_ros.config.extra_inputs import RIGHT_IMAGE
 from sfm_depth_ros.config.schema import NodeConfig
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.ros.conversions import image_to_rgb, stamp_to_ns
-from sfm_depth_ros.ros.error_log import Complaints
+from sfm_depth_ros.ros.error_log import ErrorLog
 from sfm_depth_ros.ros.extra_inputs import TOPICS, decode_extra
 from sfm_depth_ros.ros.latest_worker import LatestWorker
 from sfm_depth_ros.ros.streams import StampGuard
@@ -53,7 +53,7 @@ class SnippetSource:
         config: NodeConfig,
         model_width: int,
         on_snippet: Callable[[Snippet], Any],
-        complaints: Complaints,
+        errors: ErrorLog,
         resize_filter: str = "area",
     ) -> None:
         """Wait for a camera.
@@ -62,13 +62,13 @@ class SnippetSource:
             config: Options of inputs and gates.
             model_width: Width of the network's image where the options leave it to the model.
             on_snippet: Takes snippets, in the decoding thread.
-            complaints: Takes what goes wrong.
+            errors: Takes what goes wrong.
             resize_filter: How the model's images are scaled, see Preprocessor.
         """
         self.frames = self.failed = self._not_ready = 0
         self._config, self._width = config, config.input_width or model_width
         self._on_snippet = on_snippet
-        self._complaints, self._resize_filter = complaints, resize_filter
+        self._errors, self._resize_filter = errors, resize_filter
         self._mounting: np.ndarray | None = None
         self.with_extra: dict[str, int] = {}
         self._matcher = StampMatcher[Any](frozenset(), MAX_DELAY)
@@ -180,7 +180,7 @@ class SnippetSource:
         self.frames += 1
         for snippet in rig.builder.add(frame):
             self._on_snippet(snippet)
-        self._complaints.clear("image")
+        self._errors.clear("image")
 
     def _with_extra(self, rig: _Rig, frame: Frame, role: str, message: Any) -> Frame:
         """The frame with an extra input; without it where that cannot be used."""
@@ -193,10 +193,10 @@ class SnippetSource:
             self._preparers[role] = preparer
             frame = preparer.attach(frame, {role: decode_extra(role, message)})
         except DataError as error:
-            self._complaints.add(TOPICS[role], error)
+            self._errors.add(TOPICS[role], error)
             return frame
         self.with_extra[role] += 1
-        self._complaints.clear(TOPICS[role])
+        self._errors.clear(TOPICS[role])
         return frame
 
     def _current_rig(self) -> _Rig | None:
@@ -216,7 +216,7 @@ class SnippetSource:
 
     def _on_failed(self, message: Any, error: Exception) -> None:
         self.failed += 1
-        self._complaints.add("image", error)
+        self._errors.add("image", error)
 
     def _forget_velocities(self) -> None:
         if self._rig is not None:

@@ -98,7 +98,7 @@ class TrainerNode(SfmNode):
         )
         self._trainer = OnlineTrainer(parts)
         self._source = SnippetSource(
-            config, folder.width, self._on_snippet, self.complaints, folder.resize_filter
+            config, folder.width, self._on_snippet, self.errors, folder.resize_filter
         )
         self._extrinsics = Extrinsics(self, config, self._source.set_mounting)
         if is_inside(models_dir, folder.path):
@@ -109,7 +109,7 @@ class TrainerNode(SfmNode):
         assert self._trainer is not None and self._source is not None
         source = self._source
         handlers = InputHandlers(source.add_image, self._on_camera, source.add_velocity)
-        self._inputs = Inputs(self, self.config, handlers, self._input_state, self.complaints)
+        self._inputs = Inputs(self, self.config, handlers, self._input_state, self.errors)
         self._listen_beside(self.config)
         self._trainer.start()
 
@@ -152,7 +152,7 @@ class TrainerNode(SfmNode):
             before.close()
         self._source.expect(roles)
         is_compressed = config.image_transport == "compressed"
-        self._extra_inputs = ExtraInputs(self, roles, is_compressed, self._source, self.complaints)
+        self._extra_inputs = ExtraInputs(self, roles, is_compressed, self._source, self.errors)
 
     def _on_camera(self, camera: CameraModel) -> None:
         if self._source is not None and self._extrinsics is not None:
@@ -211,11 +211,11 @@ class TrainerNode(SfmNode):
         missing = ""
         if self._trainer is not None and self._inputs is not None:
             self._inputs.look_for_latched_camera()
-            missing = missing_input(self._inputs, self.complaints, self._extrinsics)
+            missing = missing_input(self._inputs, self.errors, self._extrinsics)
             self._trainer.set_inputs(missing)
             self.say(missing)
         mounting = "" if self._extrinsics is None else self._extrinsics.source
-        facts = {"mounting": mounting, **self.complaints.facts()}
+        facts = {"mounting": mounting, **self.errors.facts()}
         return diagnose_training(
             self, self._trainer, self._source, self._input_state, missing, facts
         )

@@ -6,11 +6,11 @@ import logging
 
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.ros import error_log
-from sfm_depth_ros.ros.error_log import Complaints
+from sfm_depth_ros.ros.error_log import ErrorLog
 
 
 def test_repeated_errors_are_counted_and_logged_once(caplog):
-    collected = Complaints()
+    collected = ErrorLog()
     with caplog.at_level(logging.ERROR):
         for _ in range(20):
             collected.add("image", DataError("encoding 'nv42' is not known"))
@@ -21,7 +21,7 @@ def test_repeated_errors_are_counted_and_logged_once(caplog):
 
 
 def test_one_kind_with_changing_numbers_is_one_line(caplog):
-    collected = Complaints()
+    collected = ErrorLog()
     with caplog.at_level(logging.ERROR):
         for index in range(90):
             speed = [float("nan"), index * 0.1, -1e-05 * index]
@@ -37,7 +37,7 @@ def test_one_kind_with_changing_numbers_is_one_line(caplog):
 
 
 def test_many_kinds_neither_flood_the_log_nor_the_memory(caplog):
-    collected = Complaints()
+    collected = ErrorLog()
     with caplog.at_level(logging.ERROR):
         for index in range(5000):
             name = "".join(chr(97 + int(digit)) for digit in f"{index:05d}")
@@ -50,7 +50,7 @@ def test_many_kinds_neither_flood_the_log_nor_the_memory(caplog):
 def test_a_repeated_error_says_how_often(monkeypatch, caplog):
     now = [100.0]
     monkeypatch.setattr(error_log.time, "monotonic", lambda: now[0])
-    collected = Complaints()
+    collected = ErrorLog()
     for _ in range(3):
         collected.add("image", DataError("wrong step 3"))
     now[0] += error_log.REPEAT_S
@@ -62,7 +62,7 @@ def test_a_repeated_error_says_how_often(monkeypatch, caplog):
 def test_an_error_is_remarked_although_its_source_is_well_again(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(error_log.time, "monotonic", lambda: now[0])
-    collected = Complaints()
+    collected = ErrorLog()
     collected.add("velocity", DataError("NaN"))
     collected.clear("velocity")
     assert (collected.current(), collected.remark()) == (None, "velocity: NaN")
@@ -73,7 +73,7 @@ def test_an_error_is_remarked_although_its_source_is_well_again(monkeypatch):
 def test_only_fresh_complaints_are_current(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(error_log.time, "monotonic", lambda: now[0])
-    collected = Complaints()
+    collected = ErrorLog()
     collected.add("velocity", DataError("NaN"))
     now[0] += 1
     collected.add("image", DataError("wrong step"))
@@ -85,5 +85,5 @@ def test_only_fresh_complaints_are_current(monkeypatch):
 
 
 def test_a_bug_is_logged_with_its_trace(caplog):
-    Complaints().add("image", ZeroDivisionError("division by zero"))
+    ErrorLog().add("image", ZeroDivisionError("division by zero"))
     assert caplog.records[0].exc_info is not None

@@ -17,7 +17,7 @@ from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.geometry.frames import pose_to_matrix
 from sfm_depth_ros.model_folder.folder import read_model_folder
-from sfm_depth_ros.ros.error_log import Complaints
+from sfm_depth_ros.ros.error_log import ErrorLog
 from sfm_depth_ros.ros.model_loader import ModelLoader
 
 POSE = pose_to_matrix(DepthNodeConfig().base_to_camera)
@@ -59,7 +59,7 @@ def _camera(focal=100.0):
 @pytest.fixture
 def loader(tiny_model, tmp_path):
     config = DepthNodeConfig(models_dir=str(tmp_path))
-    made = ModelLoader(tiny_model, config, Complaints(), FakeEstimator)
+    made = ModelLoader(tiny_model, config, ErrorLog(), FakeEstimator)
     made.set_mounting(POSE)
     yield made
     made.close()
@@ -176,7 +176,7 @@ def test_an_offer_that_would_hold_the_loader_is_refused_and_the_next_one_serves(
         (folder / "model.json").mkdir()
     loader.offer("/a" * 500_000 if fault == "long" else str(folder))
     _wait(lambda: loader.refused == 1)
-    assert "refused" in loader._complaints.current()
+    assert "refused" in loader._errors.current()
     loader.offer(str(shutil.copytree(other_model.path, tmp_path / "good")))
     _wait(lambda: loader.loaded == 1)
 

@@ -17,7 +17,7 @@ from sfm_depth_ros.config.schema import TrainerNodeConfig
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.geometry.frames import pose_to_matrix
 from sfm_depth_ros.ros.conversions import array_to_image, header_at
-from sfm_depth_ros.ros.error_log import Complaints
+from sfm_depth_ros.ros.error_log import ErrorLog
 from sfm_depth_ros.ros.snippet_source import SnippetSource
 from sfm_depth_ros.snippets.values import Velocity
 
@@ -29,8 +29,8 @@ class Feed:
     """A source and what came out of it."""
 
     def __init__(self, config):
-        self.snippets, self.complaints = [], Complaints()
-        self.source = SnippetSource(config, 96, self.snippets.append, self.complaints)
+        self.snippets, self.errors = [], ErrorLog()
+        self.source = SnippetSource(config, 96, self.snippets.append, self.errors)
         self.source.set_mounting(pose_to_matrix(config.base_to_camera))
 
     def image(self, index, encoding="rgb8"):
@@ -106,10 +106,10 @@ def test_a_bad_image_is_counted_and_the_next_one_is_taken(feed):
     feed.source.set_camera(CAMERA)
     feed.image(0, encoding="nv42")
     assert feed.source.failed == 1
-    assert "nv42" in feed.complaints.current()
+    assert "nv42" in feed.errors.current()
     feed.image(1)
     assert feed.source.frames == 1
-    assert feed.complaints.current() is None
+    assert feed.errors.current() is None
 
 
 def test_gates_change_live(feed):
