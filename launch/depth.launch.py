@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Metric depth and ego-motion from one camera: depth_node, and what one likes to see beside it.
+"""Metric depth and ego-motion from one camera: depth_node with trainer, bag and RViz.
 
 ros2 launch sfm_depth_ros depth.launch.py image:=/camera/image_raw camera_info:=/camera/camera_info
 """
@@ -70,7 +70,7 @@ def transport() -> list[SetEnvironmentVariable]:
 
 
 def start(context: LaunchContext) -> list[Node]:
-    """Make the processes that the arguments ask for."""
+    """Make the processes that the arguments select."""
     given = context.launch_configurations
     check(given)
     nodes = [camera_node("depth_node", "depth.yaml", given)]

@@ -50,7 +50,7 @@ def named_model(text: str) -> ModelFolder:
 
 
 def node_config(options: argparse.Namespace, **others: Any) -> DepthNodeConfig:
-    """The configuration that the arguments ask for.
+    """The configuration that the arguments describe.
 
     Args:
         options: Parsed arguments.

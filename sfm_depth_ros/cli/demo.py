@@ -105,7 +105,7 @@ def _judged_part(bag: Path, held_out: float, learnt_until_s: float | None) -> Pa
 
 
 def _clear(out: Path) -> None:
-    """Remove what an earlier run learnt and said; rendered drives stay."""
+    """Remove models and logs of an earlier run; rendered drives stay."""
     out.mkdir(parents=True, exist_ok=True)
     for name in ("models", "log", "training"):
         shutil.rmtree(out / name, ignore_errors=True)

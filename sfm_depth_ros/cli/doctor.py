@@ -179,7 +179,7 @@ def check_domain(environment: Mapping[str, str]) -> Finding:
 
 
 def check_tf2() -> Finding:
-    """Where the camera's mounting comes from."""
+    """Source of the camera's mounting."""
     if is_available("tf2_ros"):
         return Finding("tf2", "ok", "tf2_ros found: extrinsics come from /tf")
     return Finding("tf2", "note", "tf2_ros not found: the parameter base_to_camera is used")

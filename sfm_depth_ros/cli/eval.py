@@ -137,7 +137,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _scene_chooser(options: argparse.Namespace) -> SceneChooser | None:
-    """What collects pictures, where a page is wanted; says at once what that lacks."""
+    """Collector of pictures, where a page is wanted; a missing package is an error at once."""
     if not options.html:
         return None
     if options.json and options.json.resolve() == options.html.resolve():

@@ -75,21 +75,21 @@ def run(options: argparse.Namespace) -> int:
     if not options.batch and options.engine == "tensorrt":
         raise EngineError("--batch dynamic: a TensorRT plan is built for one batch; give a number")
     if options.precision == "int8":
-        return _said(write_int8(folder, options))
+        return _listed(write_int8(folder, options))
     form = GraphForm(options.precision, options.batch, options.size)
     for network in NETWORKS:
         print(f"{network} {_agreement(folder, network, form, options.engine)}")
-    return _said(WRITERS[options.engine](folder, form, options))
+    return _listed(WRITERS[options.engine](folder, form, options))
 
 
-def _said(paths: list[Path]) -> int:
+def _listed(paths: list[Path]) -> int:
     for path in paths:
         print(f"{path} {path.stat().st_size} bytes")
     return 0
 
 
 def _agreement(folder: ModelFolder, network: str, form: GraphForm, engine: str) -> str:
-    """Compare with the check frames, and say by how much the graph differs."""
+    """Difference of the graph's outputs from the check frames'."""
     from sfm_depth_ros.engines.exported_graph import check_graph, check_openvino_graph
 
     check = check_openvino_graph if engine == "openvino" else check_graph

@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size",
         metavar="WxH",
-        help="image size in training (default: what the checkpoint says, else 640x192)",
+        help="image size in training (default: the checkpoint's, else 640x192)",
     )
     parser.add_argument(
         "--reference-focal",

@@ -94,7 +94,7 @@ def _devices() -> dict[str, str]:
 
 
 def _tensorrt() -> dict[str, str]:
-    """Which TensorRT would be used, on which GPU, and what its plans take of the disk."""
+    """TensorRT runtime and GPU that would be used, and disk space of the cached plans."""
     from sfm_depth_ros.engines.tensorrt.cuda_driver import load_cuda
     from sfm_depth_ros.engines.tensorrt.plan_cache import PlanCache
     from sfm_depth_ros.engines.tensorrt.runtime import installed_module, installed_version

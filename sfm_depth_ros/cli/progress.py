@@ -79,8 +79,8 @@ class ProgressBar:
     def on_validation(self, step: int, found: Mapping[str, float], networks: NetworkPair) -> None:
         """Write the figures above the bar."""
         self._score = f", score {found['score']:.4f}" if "score" in found else ""
-        said = "  ".join(f"{name} {value:.4g}" for name, value in found.items())
-        require("tqdm").tqdm.write(f"validation at step {step}: {said}", file=sys.stderr)
+        figures = "  ".join(f"{name} {value:.4g}" for name, value in found.items())
+        require("tqdm").tqdm.write(f"validation at step {step}: {figures}", file=sys.stderr)
 
     def close(self) -> None:
         """Leave the bar as it is."""

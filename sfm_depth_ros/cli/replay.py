@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Replay and say what was written."""
+    """Replay and print what was written."""
     from sfm_depth_ros.estimation.replay import OUTPUT_TOPICS, replay
 
     config = node_config(

@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar="M",
         help="swing this far from side to "
-        "side: a drive full of turns (default: 0.1 on roads, 0.05 elsewhere)",
+        "side: a winding drive (default: 0.1 on roads, 0.05 elsewhere)",
     )
     parser.add_argument(
         "--moving", type=int, default=0, metavar="N", help="moving things per 100 m"

@@ -15,7 +15,7 @@ from sfm_depth_ros.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class NodeConfig:
-    """What depth_node and trainer_node share: inputs, camera, models."""
+    """Options that depth_node and trainer_node share: inputs, camera, models."""
 
     autostart: bool = option(True, "configure and activate the node by itself")
     model: str = option(

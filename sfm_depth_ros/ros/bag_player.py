@@ -139,17 +139,17 @@ class BagPlayer(Node):
 
     def play(self, stop: threading.Event) -> None:
         """Publish until the end, or until ``stop`` is set."""
-        started = told = time.monotonic()
+        started = reported = time.monotonic()
         for due in self._schedule():
             now = time.monotonic()
             wait_s = started + due.at_ns * 1e-9 / self._options.rate - now
             if stop.wait(wait_s) if wait_s > 0 else stop.is_set():
                 return
             self._publish(due)
-            if now - told > PROGRESS_S:
-                told = now
+            if now - reported > PROGRESS_S:
+                reported = now
                 self.get_logger().info(f"{due.at_ns * 1e-9:.0f} s, {self.images_sent} images")
-        stop.wait(SETTLE_S)  # what is on its way may still arrive
+        stop.wait(SETTLE_S)  # messages in flight may still arrive
 
     def _publish(self, due: Due) -> None:
         time_ns = due.raw.time_ns + due.offset_ns

@@ -37,7 +37,7 @@ HAND_OVER_S = 0.0005
 
 @dataclass(frozen=True)
 class Prepared:
-    """An image on its way from preparation to computation."""
+    """An image between preparation and computation."""
 
     message: Image | CompressedImage  # As it came
     frame: Frame  # The network's image

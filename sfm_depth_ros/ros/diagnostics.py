@@ -33,7 +33,7 @@ Value = str | int | float | bool | None
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """How a node is."""
+    """Condition of a node."""
 
     is_ok: bool  # Whether it does what it is there for
     message: str  # One sentence; where `is_ok` is False, why
@@ -52,7 +52,7 @@ class DiagnosticsPublisher:
         Args:
             node: The node that speaks.
             topic: ``/diagnostics``, or another topic of the same type.
-            diagnose: Asked once per period, in the executor's thread.
+            diagnose: Called once per period, in the executor's thread.
             period_s: Seconds between two messages.
         """
         self._node, self._diagnose = node, diagnose
@@ -117,11 +117,11 @@ class DepthStatus:
         line: FrameLine[Any, Any] | None,
         extrinsics: Extrinsics | None,
     ) -> Diagnosis:
-        """Say how the node is; what is new of it is logged as well."""
+        """Diagnose the node; a new reason is logged as well."""
         reason = self._reason(node, loader, inputs)
         no_velocity = inputs.why_no_velocity() if inputs is not None and not reason else ""
         unmounted = "" if extrinsics is None else extrinsics.missing
-        node.say(reason or unmounted or no_velocity)
+        node.report(reason or unmounted or no_velocity)
         notes = [*(guard.remark() for guard in self._guards), *self.remarks]
         if (error := self._errors.remark()) and error not in reason:
             notes.append(error)
@@ -202,7 +202,7 @@ def _summary(name: str, summary: RobustSummary | None) -> dict[str, Value]:
 
 
 def missing_input(inputs: Inputs, errors: ErrorLog, extrinsics: Extrinsics | None) -> str:
-    """What the trainer lacks, or an empty string."""
+    """Reason why the trainer has no usable input, or an empty string."""
     unmounted = "" if extrinsics is None else extrinsics.missing
     return errors.current() or inputs.why_silent() or unmounted or inputs.why_no_velocity()
 

@@ -14,7 +14,7 @@ from sfm_depth_ros.errors import SfmDepthError
 REPEAT_S = 5.0
 SHOWN_S = 3.0
 LINES = 5  # of one source in REPEAT_S, however many kinds it makes
-KINDS = 100  # told apart; text of a message (an encoding, a frame) is part of a kind
+KINDS = 100  # distinguished; a message's text (an encoding, a frame) is part of a kind
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\bnan\b|\binf\b)")
 _logger = logging.getLogger(__name__)
 

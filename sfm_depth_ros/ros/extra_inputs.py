@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What trainer_node may learn from beside camera and odometer: a second camera, depths, masks."""
+"""Optional inputs of trainer_node: a second camera, sparse depths, instance masks."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ExtraInputs:
         roles: Which inputs; see :func:`sfm_depth_ros.config.extra_inputs.extra_inputs`.
         is_compressed: Whether the right images are ``CompressedImage``, as the camera's own.
         receiver: Who takes the messages.
-        errors: Takes what goes wrong.
+        errors: Log of errors.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class ExtraInputs:
 
 
 def decode_extra(role: str, message: Any) -> np.ndarray:
-    """What the message of a role shows.
+    """Decode the message of a role.
 
     Args:
         role: Which input it came on.
@@ -101,7 +101,7 @@ def decode_extra(role: str, message: Any) -> np.ndarray:
         0 = unknown; ``INSTANCE_MASK``: ``(H, W)`` uint8, 0 = static.
 
     Raises:
-        DataError: The encoding is unknown, or the bytes do not fit what the message says.
+        DataError: The encoding is unknown, or the bytes do not fit the message's size and step.
     """
     if role == RIGHT_IMAGE:
         return image_to_rgb(message)

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What both nodes listen to: images, their calibration, and the robot's velocity."""
+"""Inputs of both nodes: images, their calibration, and the robot's velocity."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SILENCE_S = 3.0
 
 @dataclass
 class InputState:
-    """What has come so far."""
+    """Inputs received so far."""
 
     received: int = 0  # Images that reached the callback
     losses: LossCounter = field(default_factory=LossCounter)  # Images that did not
@@ -51,7 +51,7 @@ class InputState:
 
 @dataclass(frozen=True)
 class InputHandlers:
-    """Who takes what comes; called in the executor's thread, so they only hand over."""
+    """Receivers of the inputs; called in the executor's thread, so they only hand over."""
 
     on_image: Callable[[Any], None]  # Takes a raw or compressed image message
     on_camera: Callable[[CameraModel], None]  # Takes a calibration that is new or has changed
@@ -59,7 +59,7 @@ class InputHandlers:
 
 
 class Inputs:
-    """Subscriptions of a node; bad messages are counted, said, and passed over."""
+    """Subscriptions of a node; bad messages are counted, reported, and passed over."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class Inputs:
             )
 
     def why_no_velocity(self) -> str:
-        """Says so where no velocity was taken yet, or none any more, else empty."""
+        """Reason why no velocity arrives, or an empty string."""
         if not self._subscriptions:
             return ""
         topic, taken_at = self._subscriptions[1].topic_name, self._state.velocity_at

@@ -15,7 +15,7 @@ _logger = logging.getLogger(__name__)
 
 
 class LatestWorker(Generic[Item]):
-    """Does slow work beside the executor thread, always on the newest item.
+    """Does slow work outside of the executor's thread, always on the newest item.
 
     Attributes:
         dropped: Items that a newer one replaced before the work on them began.

@@ -44,7 +44,7 @@ class StopEvent(threading.Event):
 
 
 def run_process(target: str) -> NoReturn:
-    """Run ``target`` until it returns or a signal asks for the end; then leave the process.
+    """Run ``target`` until it returns or a signal arrives; then leave the process.
 
     The process is left by ``os._exit``: a thread that sits in a compiler or in an inference call
     cannot be interrupted, and finalising the interpreter under it crashes. Shared memory that the

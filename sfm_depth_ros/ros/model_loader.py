@@ -1,8 +1,8 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Loads models beside the one that serves, in a thread of its own.
+"""Loading of models in a thread of its own, while another one serves.
 
-Its priority is the others': a thread that waits for a core while it holds the interpreter lets
+It runs at normal priority: a thread that waits for a core while it holds the interpreter lets
 everything wait for it, and on a busy machine one of low priority waits for seconds.
 """
 
@@ -60,7 +60,7 @@ def check_offer(folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Serving:
-    """What images and velocities are given to."""
+    """Estimator, velocities and path that serve the current camera."""
 
     estimator: DepthEstimator  # Depth and ego-motion of one camera
     # Both None until the camera's place on the robot is known
@@ -110,7 +110,7 @@ class ModelLoader:
         Args:
             folder: The model to begin with.
             config: Options; may be replaced by assigning ``config``.
-            errors: Takes what goes wrong.
+            errors: Log of errors.
             make_estimator: Tests give their own.
         """
         self.config = config
@@ -206,7 +206,7 @@ class ModelLoader:
             old.estimator.close()
 
     def _swap(self, estimator: DepthEstimator, folder: ModelFolder) -> bool:
-        """Load a model beside the one that serves and let it serve; whether it does."""
+        """Load a model while the current one serves, and swap it in; whether that succeeded."""
         try:
             prepared = estimator.prepare(folder)
         except SfmDepthError as error:

@@ -34,7 +34,7 @@ class LogBridge(logging.Handler):
         self._logger = ros_logger
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Say one record; rclpy fixes the severity per calling line, so each level has its own."""
+        """Log one record; rclpy fixes the severity per calling line, so each level has its own."""
         text = self.format(record)
         if record.levelno >= logging.CRITICAL:
             self._logger.fatal(text)
@@ -80,7 +80,7 @@ class SfmNode(LifecycleNode):
         super().__init__(name)
         self.problem: str | None = None
         self.is_active = False
-        self._said = ""
+        self._reported = ""
         self.errors = ErrorLog()
         self._bridge = install_bridge(self.get_logger())
         self._options = Parameters(self, config_class, self._apply)
@@ -115,15 +115,15 @@ class SfmNode(LifecycleNode):
     def _apply(self, config: NodeConfig) -> None:
         self.apply(with_own_models(config, self.get_namespace()))
 
-    def say(self, text: str) -> None:
-        """Log what is in the way, once each time that it changes in more than its numbers."""
+    def report(self, text: str) -> None:
+        """Log the reason, once each time that it changes in more than its numbers."""
         kind = kind_of(text)
-        if text and kind != self._said:
+        if text and kind != self._reported:
             self.get_logger().warning(text)
-        self._said = kind
+        self._reported = kind
 
     def autostart(self) -> None:
-        """Configure and activate, where the parameter of that name says so."""
+        """Configure and activate, if the parameter ``autostart`` is set."""
         if not self.config.autostart:
             self.get_logger().info("waiting to be configured (autostart is false)")
             return
@@ -206,7 +206,7 @@ def _made(make_node: Callable[[], SfmNode]) -> SfmNode:
     """The node.
 
     Raises:
-        ConfigError: A quality of service that was asked for does not exist.
+        ConfigError: A requested quality of service does not exist.
     """
     try:
         return make_node()

@@ -31,7 +31,7 @@ class Parameters(Generic[Config]):
     """The parameters of a node.
 
     Attributes:
-        config: What they say now; always valid.
+        config: Their current values; always valid.
     """
 
     config: Config
@@ -93,7 +93,7 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def descriptor(option: OptionRow) -> ParameterDescriptor:
-    """What ``ros2 param describe`` says of an option: sentence, range, choices, read only."""
+    """Descriptor of an option for ``ros2 param describe``: sentence, range, choices, read only."""
     message = ParameterDescriptor(description=option.doc, read_only=not option.dynamic)
     if option.choices:
         message.additional_constraints = f"one of: {', '.join(option.choices)}"

@@ -37,7 +37,7 @@ def latched(depth: int = 1) -> QoSProfile:
 
 
 def overrides() -> QoSOverridingOptions:
-    """What a user may set as ``qos_overrides.<topic>.<publisher|subscription>.<policy>``."""
+    """Policies settable as ``qos_overrides.<topic>.<publisher|subscription>.<policy>``."""
     return QoSOverridingOptions(
         policy_kinds=(
             QoSPolicyKind.HISTORY,

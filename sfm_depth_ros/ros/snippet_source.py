@@ -30,7 +30,7 @@ MAX_DELAY = 2  # newer images that one waits for, to get what belongs to it
 
 @dataclass(frozen=True)
 class _Rig:
-    """What belongs to one camera."""
+    """Preprocessing and snippet building for one camera."""
 
     camera: CameraModel
     T_base_camera: np.ndarray
@@ -62,7 +62,7 @@ class SnippetSource:
             config: Options of inputs and gates.
             model_width: Width of the network's image where the options leave it to the model.
             on_snippet: Takes snippets, in the decoding thread.
-            errors: Takes what goes wrong.
+            errors: Log of errors.
             resize_filter: How the model's images are scaled, see Preprocessor.
         """
         self.frames = self.failed = self._not_ready = 0
@@ -92,12 +92,12 @@ class SnippetSource:
 
     @property
     def refusals(self) -> dict[str, int]:
-        """How many frames made no snippet, by reason."""
+        """Number of frames that made no snippet, by reason."""
         return {} if self._rig is None else dict(self._rig.builder.counts)
 
     @property
     def remarks(self) -> str:
-        """What happened to time in the last seconds; empty while it goes on."""
+        """Jumps of time in the last seconds; empty while it advances."""
         guards = (self._image_guard, self._velocity_guard)
         return "; ".join(filter(None, (guard.remark() for guard in guards)))
 

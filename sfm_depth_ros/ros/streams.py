@@ -48,7 +48,7 @@ class LossCounter:
 
         Args:
             info: rclpy's message info: ``publication_sequence_number``, and from Kilted on
-                ``publisher_gid``, so that several publishers are told apart.
+                ``publisher_gid``, to distinguish several publishers.
             stamp_ns: The message's stamp.
         """
         number = info.get("publication_sequence_number")
@@ -85,7 +85,7 @@ _logger = logging.getLogger(__name__)
 
 
 class StampGuard:
-    """Watches the stamps of one stream: late messages are told from time that jumped back."""
+    """Watches the stamps of one stream: distinguishes late messages from time that jumped back."""
 
     def __init__(self, stream: str, tolerance_s: float, on_jump: Callable[[], None]) -> None:
         """Watch a stream.
@@ -100,7 +100,7 @@ class StampGuard:
         self._stream, self._on_jump = stream, on_jump
         self._tolerance_ns = round(tolerance_s * 1e9)
         self._newest_ns: int | None = None
-        self._said, self._said_at, self._logged_at = "", 0.0, -math.inf
+        self._reported, self._reported_at, self._logged_at = "", 0.0, -math.inf
 
     def check(self, stamp_ns: int) -> bool:
         """Take the next stamp in nanoseconds; False for a message that came late."""
@@ -111,23 +111,23 @@ class StampGuard:
         self._newest_ns = stamp_ns
         if newest is not None and stamp_ns < newest:
             self.jumps += 1
-            self._say((newest - stamp_ns) * 1e-9)
+            self._report((newest - stamp_ns) * 1e-9)
             self._on_jump()
         return True
 
     def remark(self) -> str:
-        """What happened in the last seconds, for the diagnostics; empty while time goes on."""
-        return self._said if time.monotonic() - self._said_at <= SHOWN_S else ""
+        """Jump of the last seconds, for the diagnostics; empty while time advances."""
+        return self._reported if time.monotonic() - self._reported_at <= SHOWN_S else ""
 
-    def _say(self, back_s: float) -> None:
+    def _report(self, back_s: float) -> None:
         now = time.monotonic()
-        self._said_at = now
-        self._said = (
+        self._reported_at = now
+        self._reported = (
             f"stamps of {self._stream} went back by {back_s:.3f} s: history cleared, weights kept"
         )
         if now - self._logged_at >= REPEAT_S:
             self._logged_at = now
-            _logger.warning("%s", self._said)
+            _logger.warning("%s", self._reported)
 
     def forget(self) -> None:
         """Accept any stamp next."""

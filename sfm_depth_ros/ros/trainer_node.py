@@ -72,8 +72,8 @@ class TrainerNode(SfmNode):
         self._status = DiagnosticsPublisher(self, "training/status", self._diagnose)
         self.create_service(SetBool, "~/set_training", self._on_set_training)
         for name in ("save_model", "rollback", "reset"):
-            answer = functools.partial(self._on_request, name)
-            self.create_service(Trigger, f"~/{name}", answer)
+            handler = functools.partial(self._on_request, name)
+            self.create_service(Trigger, f"~/{name}", handler)
 
     def configure(self) -> None:
         """Load the model into a trainer; what it learnt before is taken up again."""
@@ -164,7 +164,7 @@ class TrainerNode(SfmNode):
             trainer.add_snippet(snippet)
 
     def _world_of(self, intrinsics: Intrinsics) -> World:
-        """What is rehearsed: rendered drives through this very camera, if its height is known."""
+        """Rendered drives to replay: through this very camera, if its height is known."""
         pose = None if self._source is None else self._source.T_base_camera
         camera = None if pose is None else own_camera(intrinsics, pose)
         width, height = intrinsics.width, intrinsics.height
@@ -176,7 +176,7 @@ class TrainerNode(SfmNode):
             self._source.forget()
 
     def _hand_over(self, folder: ModelFolder) -> None:
-        """A model was accepted: say so; called in the trainer's thread."""
+        """Publish an accepted model; called in the trainer's thread."""
         models_dir = Path(self.config.models_dir)
         point_current(models_dir, folder)
         self._publish(folder)
@@ -188,14 +188,14 @@ class TrainerNode(SfmNode):
     def _on_set_training(
         self, request: SetBool.Request, response: SetBool.Response
     ) -> SetBool.Response:
-        return self._answer(response, lambda trainer: trainer.set_training(request.data))
+        return self._respond(response, lambda trainer: trainer.set_training(request.data))
 
     def _on_request(
         self, name: str, request: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
-        return self._answer(response, lambda trainer: getattr(trainer, name)())
+        return self._respond(response, lambda trainer: getattr(trainer, name)())
 
-    def _answer(self, response: Any, work: Callable[[OnlineTrainer], Any]) -> Any:
+    def _respond(self, response: Any, work: Callable[[OnlineTrainer], Any]) -> Any:
         if self._trainer is None:
             response.success, response.message = False, "the node is not configured"
             return response
@@ -213,7 +213,7 @@ class TrainerNode(SfmNode):
             self._inputs.look_for_latched_camera()
             missing = missing_input(self._inputs, self.errors, self._extrinsics)
             self._trainer.set_inputs(missing)
-            self.say(missing)
+            self.report(missing)
         mounting = "" if self._extrinsics is None else self._extrinsics.source
         facts = {"mounting": mounting, **self.errors.facts()}
         return diagnose_training(

@@ -34,7 +34,7 @@ COUNTS = ("received", "published", "dropped", "failed", "lost", "stamp_gaps")
 def measure_hot_swap(
     folder: ModelFolder, scratch: Path, options: dict[str, Any], swaps: int = SWAPS
 ) -> dict[str, Any]:
-    """Swap two models ``swaps`` times, then offer one that does not answer as it should.
+    """Swap two models ``swaps`` times, then offer one whose outputs are wrong.
 
     Args:
         folder: Model to serve.
@@ -116,14 +116,14 @@ def two_models(folder: ModelFolder, models_dir: Path) -> tuple[ModelFolder, Mode
     return first, second
 
 
-def wrong_model(networks: ModelFolder, answers: ModelFolder, models_dir: Path) -> ModelFolder:
-    """One model's networks with another one's answers: whole, hashed, and wrong."""
+def wrong_model(networks: ModelFolder, outputs: ModelFolder, models_dir: Path) -> ModelFolder:
+    """One model's networks with another one's outputs: whole, hashed, and wrong."""
     files = {
         name: (networks.path / name).read_bytes()
         for name in networks.metadata["files"]
         if name != MODEL_JSON
     }
-    files[CHECK_FRAMES] = (answers.path / CHECK_FRAMES).read_bytes()
+    files[CHECK_FRAMES] = (outputs.path / CHECK_FRAMES).read_bytes()
     metadata = {
         key: value
         for key, value in networks.metadata.items()

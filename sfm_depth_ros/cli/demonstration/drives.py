@@ -85,11 +85,11 @@ def _render(drive: DemoDrive) -> None:
     aside = drive.folder / "unfinished" / drive.path.name
     shutil.rmtree(aside, ignore_errors=True)
     aside.parent.mkdir(exist_ok=True)
-    told, recording = time.monotonic(), RecordingSpec(jpeg_quality=JPEG_QUALITY)
+    reported, recording = time.monotonic(), RecordingSpec(jpeg_quality=JPEG_QUALITY)
     with BagWriter(aside) as writer:
         for count, _ in enumerate(write_drive(rendered, writer, recording), 1):
-            if time.monotonic() - told > PROGRESS_S or count == len(rendered):
-                told = time.monotonic()
+            if time.monotonic() - reported > PROGRESS_S or count == len(rendered):
+                reported = time.monotonic()
                 print(f"  {drive.name}: {count} of {len(rendered)} images", flush=True)
     aside.rename(drive.path)
 
@@ -122,7 +122,7 @@ class BagFacts:
 
     @property
     def topics(self) -> list[str]:
-        """What is played: never the ground truth."""
+        """Topics to play: never the ground truth."""
         return list(self.remappings.values())
 
 

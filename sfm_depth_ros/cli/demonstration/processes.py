@@ -81,7 +81,7 @@ class NodeProcess:
             name: ``depth_node``, ``trainer_node``, ``bag_player``, or another module of ``nodes``.
             arguments: Its command line.
             environment: From ``ros_environment``.
-            log: File that takes what it says on stderr (and stdout, unless piped).
+            log: File that takes its output on stderr (and stdout, unless piped).
             pipes: ``stdin`` and ``stdout`` of ``subprocess.Popen``.
         """
         self.name = name
@@ -128,7 +128,7 @@ class NodeProcess:
         """End by SIGINT and check that it was a clean end.
 
         Raises:
-            SfmDepthError: The process had ended before, did not end, or said an error status.
+            SfmDepthError: The process had ended before, did not end, or returned an error status.
         """
         self.check_running()
         started = time.monotonic()
@@ -150,7 +150,7 @@ class NodeProcess:
         """The last lines of the log, for an error message."""
         self._log_file.flush()
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        return f"{' | '.join(lines[-3:]) or 'it said nothing'} (log: {self.log})"
+        return f"{' | '.join(lines[-3:]) or 'no output'} (log: {self.log})"
 
 
 PROCESSES = 2

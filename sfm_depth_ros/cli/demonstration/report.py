@@ -97,7 +97,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class LiveFigures:
-    """What was counted while the nodes ran."""
+    """Counts of the live run."""
 
     # Images `played`, `received`, `dropped`, `lost`, `published` (and `failed`)
     frames: Mapping[str, int]

@@ -135,7 +135,7 @@ def _bag_section(
 ) -> str:
     plots = [
         ("Scale and error over time", scale_plot(drive), "wide"),
-        ("The way from above", path_plot(drive), ""),
+        ("Path from above", path_plot(drive), ""),
         ("Error by distance", distance_plot(part["depth_by_distance"]), ""),
     ]
     drawn = "".join(
@@ -151,7 +151,7 @@ def _bag_section(
 
 
 def _length_table(rows: Sequence[dict[str, Any]]) -> str:
-    """Ego-motion by segment length; empty where the way is too short."""
+    """Ego-motion by segment length; empty where the path is too short."""
     head = ["segments of", "translation", "rotation", "count"]
     cells = (
         [

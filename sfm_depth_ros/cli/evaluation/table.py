@@ -86,7 +86,7 @@ def parts_of(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def protocol_words(protocol: dict[str, Any]) -> str:
-    """How depth was judged, in words."""
+    """Protocol of the depth evaluation, in words."""
     words = [
         f"truth from {protocol['min_depth']:g} to {protocol['max_depth']:g} m",
         "Garg crop" if protocol["crop"] == "garg" else "no crop",
