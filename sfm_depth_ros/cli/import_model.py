@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CHECKPOINT",
         help="file, or Monodepth2's folder; the pose network may have its own",
     )
-    parser.add_argument("--format", choices=FORMATS, required=True, help="whose checkpoint it is")
+    parser.add_argument("--format", choices=FORMATS, required=True, help="its origin")
     parser.add_argument(
         "--out",
         type=output_folder,
@@ -59,9 +59,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=1.0,
         metavar="METRES",
-        help="what its unit of length is, for example 5.4 for Monodepth2 trained "
-        "with stereo (default: 1)",
+        help="its unit of length, for example 5.4 for Monodepth2 trained with stereo (default: 1)",
     )
+    _add_model_arguments(parser)
+
+
+def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fresh-pose",
         action="store_true",
@@ -72,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="TEXT",
-        help="what it was trained on, for model.json",
+        help="name of the training data, for model.json",
     )
     parser.add_argument(
         "--licence",

@@ -42,11 +42,7 @@ class Due:
 
 
 class BagPlayer(Node):
-    """Publishes a bag's messages when they are due.
-
-    Attributes:
-        stamps_ns: Stamps of the images sent.
-    """
+    """Publishes a bag's messages when they are due."""
 
     def __init__(self, reader: BagReader, options: argparse.Namespace) -> None:
         """Advertise the topics.
@@ -56,7 +52,7 @@ class BagPlayer(Node):
         """
         super().__init__("bag_player")
         self._reader, self._options = reader, options
-        self.stamps_ns: list[int] = []
+        self.stamps_ns: list[int] = []  # Of the images sent
         kinds = self._kinds()
         self._latched = {topic for topic in kinds if topic.endswith("_static")}
         self._latched |= reader.latched & set(kinds)

@@ -92,11 +92,7 @@ def as_text(value: Value) -> str:
 
 
 class DepthStatus:
-    """Gathers the facts from where they are.
-
-    Attributes:
-        remarks: What the newest result lacks, and why.
-    """
+    """Gathers the facts from where they are."""
 
     def __init__(
         self,
@@ -105,7 +101,7 @@ class DepthStatus:
         errors: ErrorLog,
         guards: tuple[StampGuard, ...] = (),
     ) -> None:
-        self.remarks: tuple[str, ...] = ()
+        self.remarks: tuple[str, ...] = ()  # Missing parts of the newest result, and why
         self._input_state, self._stats, self._errors = inputs, stats, errors
         self._guards = guards
 

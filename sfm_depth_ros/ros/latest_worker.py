@@ -15,13 +15,7 @@ _logger = logging.getLogger(__name__)
 
 
 class LatestWorker(Generic[Item]):
-    """Does slow work outside of the executor's thread, always on the newest item.
-
-    Attributes:
-        dropped: Items that a newer one replaced before the work on them began.
-        done: Items worked on without an error.
-        failed: Items whose work raised.
-    """
+    """Does slow work outside of the executor's thread, always on the newest item."""
 
     def __init__(
         self,
@@ -39,7 +33,9 @@ class LatestWorker(Generic[Item]):
                 goes on with the next item.
             prepare: Called once at the start, in the thread (for example, to lower priority).
         """
-        self.dropped = self.done = self.failed = 0
+        self.dropped = 0  # Items that a newer one replaced before the work on them began
+        self.done = 0  # Items worked on without an error
+        self.failed = 0  # Items whose work raised
         self._work, self._on_error, self._prepare = work, on_error, prepare
         self._item: Item | None = None
         self._closed = False

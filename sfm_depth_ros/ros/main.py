@@ -33,13 +33,10 @@ _logger = logging.getLogger(__name__)
 
 
 class StopEvent(threading.Event):
-    """Set when a signal has come.
+    """Set when a signal has arrived."""
 
-    Attributes:
-        is_served: Whether somebody is there to see it and close in order; while things are being
-            imported and loaded, nobody is, and the process need not wait.
-    """
-
+    # Whether a loop watches it and closes in order; not while modules and models are loaded, when
+    # the process need not wait.
     is_served = False
 
 

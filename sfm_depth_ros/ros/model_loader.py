@@ -87,16 +87,7 @@ class Serving:
 
 
 class ModelLoader:
-    """Builds the estimator once the camera is known; swaps in the models that are offered.
-
-    Attributes:
-        serving: What serves now, or None.
-        waiting: Why nothing serves yet.
-        has_failed: Whether that is because loading failed.
-        loaded: Models that were swapped in.
-        refused: Offers that were not.
-        update_s: Seconds from an offer to the first image that may use it, of the newest offers.
-    """
+    """Builds the estimator once the camera is known; swaps in the models that are offered."""
 
     def __init__(
         self,
@@ -115,9 +106,11 @@ class ModelLoader:
         """
         self.config = config
         self.serving: Serving | None = None
-        self.waiting = "waiting for camera_info"
-        self.has_failed = False
-        self.loaded = self.refused = 0
+        self.waiting = "waiting for camera_info"  # Why nothing serves yet
+        self.has_failed = False  # Whether that is because loading failed
+        self.loaded = 0  # Models that were swapped in
+        self.refused = 0  # Offers that were not
+        # Seconds from an offer to the first image that may use it, of the newest offers
         self.update_s: deque[float] = deque(maxlen=200)
         self._folder, self._make_estimator = folder, make_estimator
         self._errors = errors

@@ -70,16 +70,12 @@ class SfmNode(LifecycleNode):
 
     A node overrides ``configure``, ``activate``, ``deactivate``, ``cleanup`` and ``apply``; each
     may raise: the transition then fails and the reason is logged and kept in ``problem``.
-
-    Attributes:
-        problem: Why the last transition failed, else None.
-        is_active: Whether the node is in the state ``active``.
     """
 
     def __init__(self, name: str, config_class: type[NodeConfig]) -> None:
         super().__init__(name)
-        self.problem: str | None = None
-        self.is_active = False
+        self.problem: str | None = None  # Why the last transition failed
+        self.is_active = False  # Whether the node is in the state `active`
         self._reported = ""
         self.errors = ErrorLog()
         self._bridge = install_bridge(self.get_logger())

@@ -28,13 +28,9 @@ Config = TypeVar("Config")
 
 
 class Parameters(Generic[Config]):
-    """The parameters of a node.
+    """The parameters of a node."""
 
-    Attributes:
-        config: Their current values; always valid.
-    """
-
-    config: Config
+    config: Config  # Their current values; always valid
 
     def __init__(
         self, node: Node, config_class: type[Config], on_change: Callable[[Config], None]

@@ -40,13 +40,7 @@ class _Rig:
 
 
 class SnippetSource:
-    """Decodes in a thread of its own; hands every finished snippet on.
-
-    Attributes:
-        frames: Images that became frames.
-        with_extra: How many of them had each extra input beside them.
-        failed: Images that could not be used.
-    """
+    """Decodes in a thread of its own; hands every finished snippet on."""
 
     def __init__(
         self,
@@ -65,12 +59,14 @@ class SnippetSource:
             errors: Log of errors.
             resize_filter: How the model's images are scaled, see Preprocessor.
         """
-        self.frames = self.failed = self._not_ready = 0
+        self.frames = 0  # Images that became frames
+        self.failed = 0  # Images that could not be used
+        self._not_ready = 0
         self._config, self._width = config, config.input_width or model_width
         self._on_snippet = on_snippet
         self._errors, self._resize_filter = errors, resize_filter
         self._mounting: np.ndarray | None = None
-        self.with_extra: dict[str, int] = {}
+        self.with_extra: dict[str, int] = {}  # Frames with each extra input
         self._matcher = StampMatcher[Any](frozenset(), MAX_DELAY)
         self._right: CameraModel | None = None
         self._preparers: dict[str, CompanionPreparer] = {}

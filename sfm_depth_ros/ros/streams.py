@@ -25,13 +25,10 @@ class LossCounter:
     DDS numbers the messages of each publisher; where the middleware hands the number on, a gap is
     exactly what was lost. Elsewhere the message-lost event is the count. Stamp gaps also show what
     the camera itself left out, so they are another number.
-
-    Attributes:
-        stamp_gaps: Images missing by the stamps, measured in the median period.
     """
 
     def __init__(self) -> None:
-        self.stamp_gaps = 0
+        self.stamp_gaps = 0  # Images missing by the stamps, measured in the median period
         self._by_number = self._by_event = 0
         self._has_numbers = False
         self._newest: dict[bytes, int] = {}
@@ -157,16 +154,12 @@ ENGINE_STAGES = ("depth", "motion")
 
 
 class FrameStats:
-    """Filled by the worker, read by the diagnostics.
-
-    Attributes:
-        published: Images that results were published for.
-        failed: Images that no result could be computed for.
-        not_ready: Images that came before the model was loaded.
-    """
+    """Filled by the worker, read by the diagnostics."""
 
     def __init__(self) -> None:
-        self.published = self.failed = self.not_ready = 0
+        self.published = 0  # Images that results were published for
+        self.failed = 0  # Images that no result could be computed for
+        self.not_ready = 0  # Images that arrived before the model was loaded
         self._timings_ms: deque[Mapping[str, float]] = deque(maxlen=200)
         self._times: deque[float] = deque(maxlen=1000)
 

@@ -69,13 +69,7 @@ def measure_hot_swap(
             monitor.offer(models[(index + 1) % 2].path)
             _wait_for_swaps(monitor, index + 1)
         after = dict(monitor.state.depth)
-        monitor.offer(wrong.path)
-        monitor.wait_until(
-            lambda state: _fact(state, "models_refused") >= 1,
-            SWAP_WITHIN_S,
-            "the refusal of a wrong model",
-        )
-        is_refused = monitor.state.depth.get("model_id") == serving.model_id
+        is_refused = _is_refused(monitor, wrong, serving)
         node.stop()
     counts = {name: int(after[name] - before[name]) for name in COUNTS}
     return {
@@ -94,6 +88,17 @@ def _wait_for_swaps(monitor: Monitor, count: int) -> None:
     monitor.wait_until(
         lambda state: _fact(state, "models_loaded") >= count, SWAP_WITHIN_S, f"swap {count}"
     )
+
+
+def _is_refused(monitor: Monitor, wrong: ModelFolder, serving: ModelFolder) -> bool:
+    """Offer a wrong model; whether the serving one stays."""
+    monitor.offer(wrong.path)
+    monitor.wait_until(
+        lambda state: _fact(state, "models_refused") >= 1,
+        SWAP_WITHIN_S,
+        "the refusal of a wrong model",
+    )
+    return bool(monitor.state.depth.get("model_id") == serving.model_id)
 
 
 def two_models(folder: ModelFolder, models_dir: Path) -> tuple[ModelFolder, ModelFolder]:
