@@ -5,44 +5,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Header, String
+from std_msgs.msg import String
 
 from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.config.schema import DepthNodeConfig
-from sfm_depth_ros.estimation.stage_clock import StageClock
 from sfm_depth_ros.model_folder.history import resolve_model
 from sfm_depth_ros.ros import qos
-from sfm_depth_ros.ros.conversions import image_to_rgb, stamp_to_ns
 from sfm_depth_ros.ros.depth_outputs import DepthOutputs
 from sfm_depth_ros.ros.diagnostics import DepthStatus, Diagnosis, DiagnosticsPublisher
 from sfm_depth_ros.ros.extrinsics import Extrinsics
+from sfm_depth_ros.ros.frame_path import FramePath
 from sfm_depth_ros.ros.inputs import InputHandlers, Inputs, InputState
-from sfm_depth_ros.ros.latest_worker import FrameLine
 from sfm_depth_ros.ros.main import StopEvent
-from sfm_depth_ros.ros.model_loader import ModelLoader, Serving
+from sfm_depth_ros.ros.model_loader import ModelLoader
 from sfm_depth_ros.ros.node_base import SfmNode, spin
 from sfm_depth_ros.ros.streams import FrameStats, StampGuard, watch_clock
 from sfm_depth_ros.share import SHIPPED_MODEL, share_path
-from sfm_depth_ros.snippets.values import Frame, Velocity
-from sfm_depth_ros.visual_odometry.ego_motion import EgoMotion, VisualOdometry
+from sfm_depth_ros.snippets.values import Velocity
 
-Received = tuple[Image | CompressedImage, float]  # with the time of the callback's entry
 # The executor would go on holding the interpreter while the worker waits to begin (0.3 ms).
 HAND_OVER_S = 0.0005
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """An image between preparation and computation."""
-
-    message: Image | CompressedImage  # As it came
-    frame: Frame  # The network's image
-    serving: Serving  # What it was prepared for
-    clock: StageClock  # Its stages so far
 
 
 class DepthNode(SfmNode):
@@ -52,16 +36,16 @@ class DepthNode(SfmNode):
         super().__init__("depth_node", DepthNodeConfig)
         self._input_state = InputState()
         self._stats = FrameStats()
-        self._image_guard = StampGuard("images", 0.5, self._on_image_jump)
         self._velocity_guard = StampGuard("velocities", 0.5, self._on_velocity_jump)
-        guards = (self._image_guard, self._velocity_guard)
-        self._status = DepthStatus(self._input_state, self._stats, self.errors, guards)
+        self._status = DepthStatus(
+            self._input_state, self._stats, self.errors, self._velocity_guard
+        )
         self._clock_watch = watch_clock(self, self._on_clock_jump)
         self._loader: ModelLoader | None = None
         self._extrinsics: Extrinsics | None = None
         self._outputs: DepthOutputs | None = None
         self._inputs: Inputs | None = None
-        self._line: FrameLine[Received, Prepared] | None = None
+        self._path: FramePath | None = None
         self._diagnostics = DiagnosticsPublisher(self, "/diagnostics", self._diagnose)
 
     def configure(self) -> None:
@@ -77,8 +61,9 @@ class DepthNode(SfmNode):
 
     def activate(self) -> None:
         """Listen and publish."""
-        self._line = FrameLine(
-            self._prepare, self._compute, self._on_failed, self.config.pipelined
+        assert self._loader is not None and self._outputs is not None
+        self._path = FramePath(
+            self._loader, self._outputs, self._stats, self.errors, self.config.pipelined
         )
         handlers = InputHandlers(self._on_image, self._on_camera, self._on_velocity)
         self._inputs = Inputs(self, self.config, handlers, self._input_state, self.errors)
@@ -87,11 +72,10 @@ class DepthNode(SfmNode):
         """Stop listening; what was computed is published."""
         if self._inputs is not None:
             self._inputs.close()
-        if self._line is not None:
-            self._line.close()
-            self._stats.not_ready += self._line.dropped
-        self._inputs = self._line = None
-        self._image_guard.forget()
+        if self._path is not None:
+            self._path.close()
+            self._stats.not_ready += self._path.dropped
+        self._inputs = self._path = None
 
     def cleanup(self) -> None:
         """Give the model and the publishers back."""
@@ -115,10 +99,7 @@ class DepthNode(SfmNode):
                     serving.velocities.max_gap_s = config.max_velocity_gap
 
     def _on_image(self, message: Image | CompressedImage) -> None:
-        if self._line is None or self._loader is None or self._loader.serving is None:
-            self._stats.not_ready += 1
-        else:
-            self._line.submit((message, time.perf_counter()))
+        if self._path is not None and self._path.submit(message):
             time.sleep(HAND_OVER_S)
 
     def _on_camera(self, camera: CameraModel) -> None:
@@ -136,81 +117,21 @@ class DepthNode(SfmNode):
         if self._loader is not None:
             self._loader.offer(message.data)
 
-    def _prepare(self, received: Received) -> Prepared | None:
-        """The network's image, in the line's first thread."""
-        message, received_at = received
-        clock = StageClock(received_at)
-        clock.lap("receive")
-        if self._loader is None or (serving := self._loader.serving) is None:
-            self._stats.not_ready += 1
-            return None
-        frame = self._frame_of(message, serving, clock)
-        return Prepared(message, frame, serving, clock)
-
-    def _frame_of(
-        self, message: Image | CompressedImage, serving: Serving, clock: StageClock
-    ) -> Frame:
-        image = image_to_rgb(message)
-        clock.lap("convert")
-        header = message.header
-        frame = serving.estimator.frame(image, stamp_to_ns(header.stamp), header.frame_id)
-        clock.lap("preprocess")
-        return frame
-
-    def _compute(self, prepared: Prepared) -> None:
-        """One image's depth and ego-motion, in the line's last thread."""
-        message, clock, serving = prepared.message, prepared.clock, prepared.serving
-        loader, outputs, frame = self._loader, self._outputs, prepared.frame
-        current = None if loader is None else loader.serving
-        if current is None or outputs is None or current.estimator is not serving.estimator:
-            self._stats.not_ready += 1  # prepared for a camera or a state of before
-            return
-        if not serving.estimator.takes(frame):  # the model was swapped for one of another size
-            frame = self._frame_of(message, current, clock)
-        if not self._image_guard.check(frame.stamp_ns):
-            return  # late: it would break the chain of images
-        clock.lap("wait")
-        result = current.estimator.estimate_frame(
-            frame, current.velocities, _motion_publisher(outputs, message.header, current.odometry)
-        )
-        clock.insert(result.stages_ms)
-        outputs.publish(result, message.header)
-        clock.lap("publish")
-        self._stats.add_published(clock.timings_ms)
-        self._status.remarks = result.remarks
-        self.errors.clear("image")
-
-    def _on_failed(self, error: Exception) -> None:
-        self._stats.failed += 1
-        self.errors.add("image", error)
-
-    def _on_image_jump(self) -> None:
-        if self._loader is not None and self._loader.serving is not None:
-            self._loader.serving.reset()
-
     def _on_velocity_jump(self) -> None:
         if self._loader is not None and self._loader.serving is not None:
             self._loader.serving.clear_velocities()
 
     def _on_clock_jump(self) -> None:
-        self._on_image_jump()
+        if self._loader is not None and self._loader.serving is not None:
+            self._loader.serving.reset()
         self._on_velocity_jump()
 
     def _diagnose(self) -> Diagnosis:
         if self._inputs is not None:
             self._inputs.look_for_latched_camera()
         return self._status.diagnose(
-            self, self._loader, self._inputs, self._line, self._extrinsics
+            self, self._loader, self._inputs, self._path, self._extrinsics
         )
-
-
-def _motion_publisher(
-    outputs: DepthOutputs, header: Header, odometry: VisualOdometry | None
-) -> Callable[[EgoMotion], None] | None:
-    """Publisher of an image's ego-motion; None while the camera's mounting is not known."""
-    if odometry is None:
-        return None
-    return lambda motion: outputs.publish_motion(motion, header, odometry)
 
 
 def main(stop: StopEvent) -> int:

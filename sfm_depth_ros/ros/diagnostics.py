@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
@@ -16,8 +16,8 @@ from rclpy.node import Node
 from sfm_depth_ros.estimation.memory import resident_mb
 from sfm_depth_ros.ros.error_log import ErrorLog
 from sfm_depth_ros.ros.extrinsics import Extrinsics
+from sfm_depth_ros.ros.frame_path import FramePath
 from sfm_depth_ros.ros.inputs import Inputs, InputState
-from sfm_depth_ros.ros.latest_worker import FrameLine
 from sfm_depth_ros.ros.model_loader import ModelLoader
 from sfm_depth_ros.ros.node_base import SfmNode
 from sfm_depth_ros.ros.snippet_source import SnippetSource
@@ -99,18 +99,17 @@ class DepthStatus:
         inputs: InputState,
         stats: FrameStats,
         errors: ErrorLog,
-        guards: tuple[StampGuard, ...] = (),
+        velocity_guard: StampGuard,
     ) -> None:
-        self.remarks: tuple[str, ...] = ()  # Missing parts of the newest result, and why
         self._input_state, self._stats, self._errors = inputs, stats, errors
-        self._guards = guards
+        self._velocity_guard = velocity_guard
 
     def diagnose(
         self,
         node: SfmNode,
         loader: ModelLoader | None,
         inputs: Inputs | None,
-        line: FrameLine[Any, Any] | None,
+        path: FramePath | None,
         extrinsics: Extrinsics | None,
     ) -> Diagnosis:
         """Diagnose the node; a new reason is logged as well."""
@@ -118,13 +117,15 @@ class DepthStatus:
         no_velocity = inputs.why_no_velocity() if inputs is not None and not reason else ""
         unmounted = "" if extrinsics is None else extrinsics.missing
         node.report(reason or unmounted or no_velocity)
-        notes = [*(guard.remark() for guard in self._guards), *self.remarks]
+        notes = [self._velocity_guard.remark()]
+        if path is not None:
+            notes = [path.guard.remark(), *notes, *path.remarks]
         if (error := self._errors.remark()) and error not in reason:
             notes.append(error)
         facts = {
             "state": node.state_label,
             "reason": reason,
-            **self._counts(line),
+            **self._counts(path),
             "mounting": "" if extrinsics is None else extrinsics.source,
             **_model_facts(loader),
             "remarks": "; ".join(filter(None, (unmounted, no_velocity, *notes))),
@@ -149,17 +150,17 @@ class DepthStatus:
             return loader.waiting
         return "" if self._stats.is_flowing else "an image is in work"
 
-    def _counts(self, line: FrameLine[Any, Any] | None) -> dict[str, Value]:
+    def _counts(self, path: FramePath | None) -> dict[str, Value]:
         stats, state = self._stats, self._input_state
         p50, p95 = stats.latency_ms()
         return {
             "received": state.received,
-            "dropped": stats.not_ready + (line.dropped if line is not None else 0),
+            "dropped": stats.not_ready + (path.dropped if path is not None else 0),
             "lost": state.losses.lost,
             "stamp_gaps": state.losses.stamp_gaps,
             "published": stats.published,
             "failed": stats.failed,
-            "late": self._guards[0].late if self._guards else 0,
+            "late": stats.late,
             "velocities": state.velocities,
             "rate_hz": stats.rate_hz,
             "latency_ms_p50": p50,

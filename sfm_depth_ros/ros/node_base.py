@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +20,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from sfm_depth_ros.config.schema import NodeConfig
 from sfm_depth_ros.errors import ConfigError, SfmDepthError
-from sfm_depth_ros.ros.error_log import ErrorLog, kind_of
+from sfm_depth_ros.ros.error_log import KINDS, REPEAT_S, ErrorLog, kind_of
 from sfm_depth_ros.ros.folders import with_own_models
 from sfm_depth_ros.ros.main import StopEvent
 from sfm_depth_ros.ros.parameters import Parameters
@@ -76,7 +78,8 @@ class SfmNode(LifecycleNode):
         super().__init__(name)
         self.problem: str | None = None  # Why the last transition failed
         self.is_active = False  # Whether the node is in the state `active`
-        self._reported = ""
+        self._reported = ""  # Kind of the newest reason
+        self._reported_at: dict[str, float] = {}  # Monotonic time of its line in the log
         self.errors = ErrorLog()
         self._bridge = install_bridge(self.get_logger())
         self._options = Parameters(self, config_class, self._apply)
@@ -112,10 +115,17 @@ class SfmNode(LifecycleNode):
         self.apply(with_own_models(config, self.get_namespace()))
 
     def report(self, text: str) -> None:
-        """Log the reason, once each time that it changes in more than its numbers."""
-        kind = kind_of(text)
-        if text and kind != self._reported:
+        """Log the reason, once each time that it changes in more than its numbers.
+
+        One that comes and goes is logged every five seconds at most.
+        """
+        kind, now = kind_of(text), time.monotonic()
+        is_recent = now - self._reported_at.get(kind, -math.inf) < REPEAT_S
+        if text and kind != self._reported and not is_recent:
             self.get_logger().warning(text)
+            if len(self._reported_at) >= KINDS:
+                self._reported_at.clear()
+            self._reported_at[kind] = now
         self._reported = kind
 
     def autostart(self) -> None:

@@ -160,6 +160,7 @@ class FrameStats:
         self.published = 0  # Images that results were published for
         self.failed = 0  # Images that no result could be computed for
         self.not_ready = 0  # Images that arrived before the model was loaded
+        self.late = 0  # Images older than one before them, skipped
         self._timings_ms: deque[Mapping[str, float]] = deque(maxlen=200)
         self._times: deque[float] = deque(maxlen=1000)
 
