@@ -20,6 +20,7 @@ from sfm_depth_ros.cli.arguments import named_model
 from sfm_depth_ros.cli.main import main
 from sfm_depth_ros.estimation import depth_estimator
 from sfm_depth_ros.model_folder import folder as model_folder
+from sfm_depth_ros.model_folder import history
 from sfm_depth_ros.share import SHIPPED_MODEL, find_share
 
 
@@ -52,7 +53,7 @@ def test_models_are_known_by_name(
     monkeypatch.setenv("HOME", str(tmp_path))
     read: list[Path] = []
     monkeypatch.setattr(
-        model_folder, "read_model_folder", lambda path: read.append(path) or oracle(drive, 1.0)
+        history, "read_model_folder", lambda path: read.append(path) or oracle(drive, 1.0)
     )
     models = tmp_path / ".ros/sfm_depth_ros/models"
     if name == "current":
