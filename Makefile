@@ -61,7 +61,7 @@ agreement: $(STAMP)
 	$(BIN)/python -m tools.networks_agreement $(BAG) docs/benchmarks.md $(ARGS)
 
 recipes extras: $(STAMP)
-	$(BIN)/python -m sfm_depth_ros.cli.benchmarks.$@ --out $(OUT)/$@ --document docs/training.md $(ARGS)
+	$(BIN)/python -m tools.$@ --out $(OUT)/$@ --document docs/training.md $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

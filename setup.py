@@ -9,7 +9,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 PACKAGE = "sfm_depth_ros"
-ROOT = Path(__file__).parent
+ROOT = Path(__file__).resolve().parent  # colcon --symlink-install runs a link to this file
 VERSION = re.search(r'__version__ = "(.+)"', (ROOT / PACKAGE / "__init__.py").read_text())[1]
 
 ENGINES = runpy.run_path(str(ROOT / PACKAGE / "engine_table.py"))["ENGINES"]

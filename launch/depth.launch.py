@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Metric depth and ego-motion from one camera: depth_node, and what one likes to see beside it.
+"""Metric depth and ego-motion from one camera: depth_node with trainer, bag and RViz.
 
 ros2 launch sfm_depth_ros depth.launch.py image:=/camera/image_raw camera_info:=/camera/camera_info
 """
@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch_ros.actions import Node
@@ -45,7 +46,7 @@ ARGUMENTS: dict[str, tuple[str, list[str] | None, str]] = {
     "rviz": ("false", ["true", "false"], "show it in RViz"),
     "bag": ("", None, "rosbag2 to play; name its topics with image:= and so on"),
     "rate": ("1.0", None, "speed of the bag"),
-    "log_level": ("info", None, "debug, info, warn, error"),
+    "log_level": ("info", ["debug", "info", "warn", "error", "fatal"], "least severe log lines"),
 }
 
 
@@ -69,8 +70,9 @@ def transport() -> list[SetEnvironmentVariable]:
 
 
 def start(context: LaunchContext) -> list[Node]:
-    """Make the processes that the arguments ask for."""
+    """Make the processes that the arguments select."""
     given = context.launch_configurations
+    check(given)
     nodes = [camera_node("depth_node", "depth.yaml", given)]
     if is_true(given["train"]):
         nodes.append(camera_node("trainer_node", "trainer.yaml", given))
@@ -79,6 +81,23 @@ def start(context: LaunchContext) -> list[Node]:
     if is_true(given["rviz"]):
         nodes.append(rviz(given))
     return nodes
+
+
+def check(given: dict[str, str]) -> None:
+    """Refuse what would start half of the processes.
+
+    Raises:
+        RuntimeError: A file or a program is missing; launch shows it as one line.
+    """
+    for name in ("params_file", "bag"):
+        if given[name] and not Path(given[name]).expanduser().exists():
+            raise RuntimeError(f"{name}:={given[name]}: no such file")
+    if is_true(given["rviz"]):
+        try:
+            get_package_prefix("rviz2")
+        except PackageNotFoundError as error:
+            remedy = "apt install ros-$ROS_DISTRO-rviz2, or leave rviz:=true out"
+            raise RuntimeError(f"rviz:=true: rviz2 is not installed; {remedy}") from error
 
 
 def camera_node(name: str, config: str, given: dict[str, str]) -> Node:

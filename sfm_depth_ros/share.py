@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where installed files lie: ament index, then the Python prefix, then the source tree."""
+"""Paths of installed files: ament index, then the Python prefix, then the source tree."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def share_directories() -> list[Path]:
 
 
 def share_path(relative: str) -> Path:
-    """Where a file or folder is installed, or where it belongs if it is nowhere.
+    """Path of an installed file or folder, or its place in the source tree if it is nowhere.
 
     Args:
         relative: Path inside the share folder, for example ``"config/depth.yaml"``.

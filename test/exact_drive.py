@@ -162,6 +162,7 @@ class OracleFolder:
     depths: list[np.ndarray]
     motions: list[np.ndarray]
     model_id: str = "oracle"
+    path: Path = Path("oracle")
     width: int = CAMERA.width
     resize_filter: str = "area"
     depth_config: DepthNetworkConfig = field(default_factory=DepthNetworkConfig)

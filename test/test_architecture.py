@@ -27,7 +27,9 @@ ROS_ENDINGS = ("_msgs", "_srvs", "_interfaces")
 BACKENDS = ["tensorrt", "tensorrt_rtx", "onnxruntime", "openvino", "rosbags", "cv2"]
 
 # Rooms from the ground up; each may import what stands above it in this list and is named here.
-GROUND = {"errors", "optional", "config", "share", "storage", "engine_table"}
+GROUND = {
+    "errors", "optional", "config", "share", "shared_memory", "storage", "engine_table",
+}  # fmt: skip
 VALUES = {"geometry", "snippets", "camera"} | GROUND
 LEARNT = {"networks", "networks.published", "losses", "model_folder", "engines.graphs"}
 ARROWS = {
@@ -35,6 +37,7 @@ ARROWS = {
     "optional": {"errors", "engine_table"},
     "share": {"errors"},
     "storage": set(),
+    "shared_memory": set(),
     "engine_table": set(),
     "config": {"errors", "engine_table"},
     "geometry": GROUND,

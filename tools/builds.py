@@ -68,7 +68,7 @@ def build_networks(
         image_hw: Height and width of the image.
 
     Raises:
-        EngineError: TensorRT refuses one, or its graph does not answer as torch does.
+        EngineError: TensorRT refuses one, or its graph's outputs differ from torch's.
     """
     runtime = load_tensorrt()
     for kind, name in names:

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What an optional term is worth: with and without it, on a rendered drive made for it.
+"""Ablation of the optional terms: with and without each, on a rendered drive made for it.
 
 Both sides begin with the shipped model's weights, take the same steps on the same snippets, and
 are judged on another drive of the same kind.
@@ -34,7 +34,7 @@ PLAIN = (
 class Extra:
     """One term and the drives that are made for it."""
 
-    # Options of `sfm-depth synth` beside length, size and seed; one bag each
+    # Options of `sfm-depth synth` besides length, size and seed; one bag each
     drives: tuple[str, ...]
     # Options of both sides and of others worth knowing, by what they are called
     variants: dict[str, tuple[str, ...]]
@@ -49,7 +49,7 @@ NO_AUTO_MASK = "objective.auto_mask=false"  # it leaves out much of what moves o
 FIELD = (NO_AUTO_MASK, "pose.residual_translation=true",
          "objective.residual_sparsity_weight=0.1",
          "objective.residual_smoothness_weight=0.02")  # fmt: skip
-TURNS = "objective.rotation_weight=20.0"
+ROTATIONS = "objective.rotation_weight=20.0"
 NO_ODOMETER = "objective.velocity_weight=0.0"
 MEAN = (NO_AUTO_MASK, "objective.reduction=mean")
 EXTRAS = {
@@ -67,11 +67,11 @@ EXTRAS = {
         ("things_abs_rel", "abs_rel", "abs_rel_scaled", "depth_scale_ratio"),
     ),
     "unknown focal length": Extra(
-        ("--style country --weave 1",),  # pixels move by focal length x turn
+        ("--style country --weave 1",),  # pixels move by focal length x rotation
         {
-            "without": (TURNS,),
-            "with learnt intrinsics": (TURNS, "pose.learn_intrinsics=true"),
-            "with learnt intrinsics, turns not measured": ("pose.learn_intrinsics=true",),
+            "without": (ROTATIONS,),
+            "with learnt intrinsics": (ROTATIONS, "pose.learn_intrinsics=true"),
+            "with learnt intrinsics, rotations not measured": ("pose.learn_intrinsics=true",),
         },
         ("focal_ratio", "focal_ratio_y", "abs_rel", "rotation_error_deg"),
         focal_factor=1.25,

@@ -32,7 +32,7 @@ class Figures:
 
 
 def read_section(document: Path, name: str) -> str:
-    """What stands between ``<!-- figures: NAME -->`` and ``<!-- end -->`` in a document.
+    """Text between ``<!-- figures: NAME -->`` and ``<!-- end -->`` in a document.
 
     Raises:
         ConfigError: The document has no such section.

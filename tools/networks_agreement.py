@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sfm_depth_ros.cli.benchmarks.agreement import outputs, spread
+from sfm_depth_ros.cli.benchmarks.engines import outputs, spread
 from sfm_depth_ros.cli.export_int8 import read_stacks
 from sfm_depth_ros.engines.base import EngineRequest
 from sfm_depth_ros.engines.factory import build_engine
@@ -101,7 +101,7 @@ def _short(error: float) -> str:
 def _saved(
     kind: str, name: str, stacks: np.ndarray, scratch: Path
 ) -> tuple[ModelFolder, np.ndarray, np.ndarray]:
-    """The network beside a small one of the other kind, its answers, and what it was asked."""
+    """The network with a small one of the other kind, its outputs, and its inputs."""
     other = "pose" if kind == "depth" else "depth"
     networks = {kind: fresh_network(kind, name), other: fresh_network(other, "small")}
     network: torch.nn.Module = networks[kind]

@@ -24,7 +24,7 @@ JUDGE = "--stereo --movers --moving 3 --seconds 6 --seed 2"
 
 @dataclass(frozen=True)
 class RecipeSetting:
-    """How long and at which size every recipe is trained."""
+    """Length and image size of every recipe's training."""
 
     width: int = 192  # Image width in pixels
     height: int = 64  # Image height in pixels

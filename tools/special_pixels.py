@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How good networks are where it is difficult, by the truth of a rendered drive."""
+"""Depth error on moving and occluded pixels, by the truth of a rendered drive."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def errors_where_difficult(
     Returns:
         ``things_abs_rel``, of what moves by itself, where that is marked; ``hidden_abs_rel``, of
         what a source cannot see for something else is before it; ``focal_ratio`` and
-        ``focal_ratio_y``, median over snippets of believed / true: what the pose network says, or
+        ``focal_ratio_y``, median over snippets of believed / true: the pose network's, or
         else K.
     """
     misses: dict[str, list[np.ndarray]] = {}
@@ -84,6 +84,7 @@ SPECIAL: dict[str, Callable[[SnippetBatch], Tensor | None]] = {
 
 def _believed(networks: NetworkPair, batch: SnippetBatch) -> Tensor:
     """Horizontal and vertical focal length over those of K, ``(B, 2)``."""
-    said = predict_source_motions(networks.pose, batch.target, batch.sources, batch.K).intrinsics
-    K = batch.K if said is None else said
+    pair = predict_source_motions(networks.pose, batch.target, batch.sources, batch.K)
+    predicted = pair.intrinsics
+    K = batch.K if predicted is None else predicted
     return K.diagonal(dim1=1, dim2=2)[:, :2] / batch.K.diagonal(dim1=1, dim2=2)[:, :2]

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sfm_depth_ros.cli.output_paths import output_file
+from sfm_depth_ros.cli.arguments import MODEL_HELP, named_model, output_file, parse_size
 from sfm_depth_ros.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ DEFAULT_SIZE = "640x192"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("model", nargs="?", metavar="MODEL", help="model folder; default: shipped")
+    parser.add_argument("model", nargs="?", default="shipped", metavar="MODEL", help=MODEL_HELP)
     parser.add_argument(
         "--only",
         nargs="+",
@@ -66,15 +66,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure part by part; each is printed when it is done."""
-    from sfm_depth_ros.model_folder.folder import read_model_folder
-    from sfm_depth_ros.share import SHIPPED_MODEL, find_share
-
-    _network_size(options.size or DEFAULT_SIZE)
+    parse_size(options.size or DEFAULT_SIZE, 32)
     if options.threads < 1:
         raise ConfigError(f"--threads: expected at least 1, got {options.threads}")
     if not 0 < options.rate <= 1000:
         raise ConfigError(f"--rate: expected 0 to 1000 images a second, got {options.rate}")
-    folder = read_model_folder(options.model or find_share(SHIPPED_MODEL))
+    folder = named_model(options.model)
     figures: dict[str, Any] = {}
     for part in PARTS:
         if part in options.only:
@@ -87,20 +84,8 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _network_size(text: str) -> tuple[int, int]:
-    """``WxH`` as two numbers that the networks can take."""
-    width, _, height = text.lower().partition("x")
-    if not (
-        width.isdigit()
-        and height.isdigit()
-        and all(int(number) > 0 and int(number) % 32 == 0 for number in (width, height))
-    ):
-        raise ConfigError(f"--size: expected WxH in multiples of 32, as in 640x192, got {text!r}")
-    return int(width), int(height)
-
-
 def _measure(part: str, folder: ModelFolder, options: argparse.Namespace) -> dict[str, Any]:
-    width, height = _network_size(options.size or DEFAULT_SIZE)
+    width, height = parse_size(options.size or DEFAULT_SIZE, 32)
     if part == "engines":
         from sfm_depth_ros.cli.benchmarks.engines import measure_engines
 
@@ -113,7 +98,7 @@ def _measure(part: str, folder: ModelFolder, options: argparse.Namespace) -> dic
             StepSetting(folder.path, width=width, height=height, threads=options.threads)
         )
     if part == "agreement":
-        from sfm_depth_ros.cli.benchmarks.agreement import measure_agreement
+        from sfm_depth_ros.cli.benchmarks.engines import measure_agreement
 
         return measure_agreement(
             folder, options.bag, width if options.size else 0, options.threads
@@ -143,7 +128,7 @@ def _measure_frame_path(
 ) -> dict[str, Any]:
     from sfm_depth_ros.cli.benchmarks.frame_path import PathSetting, measure_frame_path
 
-    width = _network_size(options.size)[0] if options.size else 0
+    width = parse_size(options.size, 32)[0] if options.size else 0
     setting = PathSetting(
         folder,
         options.threads,

@@ -11,11 +11,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sfm_depth_ros.cli.output_paths import output_folder
+from sfm_depth_ros.cli.arguments import output_folder
 
 if TYPE_CHECKING:
-    from sfm_depth_ros.cli.demonstration.comparing import Part
     from sfm_depth_ros.cli.demonstration.live import LiveResult
+    from sfm_depth_ros.cli.demonstration.report import Part
 
 SECONDS = (10.0, 3600.0)  # of a rendered drive
 HELD_OUT_SHARE = 0.2  # of a rendered drive; a bag is learnt from, and judged, as a whole
@@ -62,10 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prepare the drive, run it live, compare the models, report."""
-    from sfm_depth_ros.cli.demonstration.bag_facts import read_facts
-    from sfm_depth_ros.cli.demonstration.comparing import Part
-    from sfm_depth_ros.cli.demonstration.drives import rendered_drives
+    from sfm_depth_ros.cli.demonstration.drives import read_facts, rendered_drives
     from sfm_depth_ros.cli.demonstration.live import LivePlan, drive_live
+    from sfm_depth_ros.cli.demonstration.report import Part
     from sfm_depth_ros.errors import ConfigError
 
     if options.loops < 1:
@@ -98,7 +97,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _judged_part(bag: Path, held_out: float, learnt_until_s: float | None) -> Part:
-    from sfm_depth_ros.cli.demonstration.comparing import Part
+    from sfm_depth_ros.cli.demonstration.report import Part
 
     if learnt_until_s is None:
         return Part("the whole drive, learnt from", bag)
@@ -106,7 +105,7 @@ def _judged_part(bag: Path, held_out: float, learnt_until_s: float | None) -> Pa
 
 
 def _clear(out: Path) -> None:
-    """Remove what an earlier run learnt and said; rendered drives stay."""
+    """Remove models and logs of an earlier run; rendered drives stay."""
     out.mkdir(parents=True, exist_ok=True)
     for name in ("models", "log", "training"):
         shutil.rmtree(out / name, ignore_errors=True)
@@ -116,9 +115,14 @@ def _clear(out: Path) -> None:
 
 def _report(out: Path, live: LiveResult, parts: list[Part]) -> None:
     """Evaluate, draw, print the table and write ``summary.json``."""
-    from sfm_depth_ros.cli.demonstration.comparing import compare, look_at
     from sfm_depth_ros.cli.demonstration.pictures import draw_history, draw_scenes
-    from sfm_depth_ros.cli.demonstration.report import summary, table, write_summary
+    from sfm_depth_ros.cli.demonstration.report import (
+        compare,
+        look_at,
+        summary,
+        table,
+        write_summary,
+    )
     from sfm_depth_ros.model_folder.folder import read_model_folder
     from sfm_depth_ros.share import SHIPPED_MODEL, find_share
 

@@ -16,10 +16,17 @@ from sfm_depth_ros.engine_table import ENGINES
 from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.optional import is_available
 from sfm_depth_ros.share import share_path
+from sfm_depth_ros.shared_memory import leftover_segments
 
 RECEIVE_BUFFER = 4 * 1024 * 1024  # holds one 720p rgb8 image (2.8 MB) in flight
 SHARED_MEMORY = 192 * 1024 * 1024  # two segments of 64 MB (config/fastdds.xml), and room
 DISK = 1024**3  # a full snippet buffer and some models
+NEEDED = {
+    "safetensors": "safetensors",
+    "cv2": "opencv-python-headless",
+    "numpy": "numpy",
+    "yaml": "pyyaml",
+}
 PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 
 
@@ -56,10 +63,12 @@ def examine(models_dir: Path, environment: Mapping[str, str]) -> Iterator[Findin
     yield check_receive_buffer(Path("/proc/sys/net/core/rmem_max"))
     yield check_profile(environment)
     yield check_shared_memory(Path("/dev/shm"))
+    yield check_leftovers(Path("/dev/shm"))
     yield check_domain(environment)
     yield check_tf2()
     yield check_engines()
     yield check_torch()
+    yield check_packages()
     yield check_models_dir(models_dir)
 
 
@@ -70,7 +79,7 @@ def check_ros(environment: Mapping[str, str]) -> Finding:
             "ROS 2",
             "problem",
             "rclpy cannot be found",
-            ". /opt/ros/jazzy/setup.sh, or: pip install 'sfm_depth_ros[ros]'",
+            ". /opt/ros/jazzy/setup.sh, or in a clone of this package: pip install -e .[ros]",
         )
     distribution = environment.get("ROS_DISTRO", "wheels")
     middleware = environment.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp")
@@ -140,6 +149,21 @@ def check_shared_memory(path: Path) -> Finding:
     return Finding("shared memory", "ok", f"{free >> 20} MB free on {path}")
 
 
+def check_leftovers(path: Path) -> Finding:
+    """Shared memory of nodes that were killed."""
+    left = leftover_segments(path)
+    if not left:
+        return Finding("killed nodes", "ok", "no shared memory left by a process that died")
+    size = sum(segment.stat().st_size for segment in left)
+    return Finding(
+        "killed nodes",
+        "note",
+        f"{len(left)} segments of dead processes hold {size >> 20} MB on {path}",
+        "start a node, which removes them; or: rm "
+        + " ".join(f"{segment} {segment}_el" for segment in left),
+    )
+
+
 def check_domain(environment: Mapping[str, str]) -> Finding:
     """Is the domain one that every platform has ports for."""
     domain = environment.get("ROS_DOMAIN_ID", "") or "0"
@@ -155,7 +179,7 @@ def check_domain(environment: Mapping[str, str]) -> Finding:
 
 
 def check_tf2() -> Finding:
-    """Where the camera's mounting comes from."""
+    """Source of the camera's mounting."""
     if is_available("tf2_ros"):
         return Finding("tf2", "ok", "tf2_ros found: extrinsics come from /tf")
     return Finding("tf2", "note", "tf2_ros not found: the parameter base_to_camera is used")
@@ -186,6 +210,20 @@ def check_torch() -> Finding:
         "note",
         "torch not found: depth_node works, trainer_node does not "
         "(pip install torch onnx onnxscript)",
+    )
+
+
+def check_packages() -> Finding:
+    """Packages that every command and both nodes import."""
+    missing = [pip for module, pip in NEEDED.items() if not is_available(module)]
+    if not missing:
+        return Finding("packages", "ok", ", ".join(NEEDED))
+    names = " ".join(missing)
+    return Finding(
+        "packages",
+        "problem",
+        f"{names} not found: no model can be read and no image decoded without",
+        f"pip install {names}",
     )
 
 

@@ -8,11 +8,16 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
+from sfm_depth_ros.cli.arguments import (
+    add_inference_arguments,
+    named_model,
+    node_config,
+    output_file,
+    output_folder,
+)
 from sfm_depth_ros.cli.bag_options import add_bag_arguments, selected
 from sfm_depth_ros.cli.evaluation.table import table
-from sfm_depth_ros.cli.frame_counter import FrameCounter
-from sfm_depth_ros.cli.inference_options import add_inference_arguments, node_config
-from sfm_depth_ros.cli.output_paths import output_file, output_folder
+from sfm_depth_ros.cli.progress import FrameCounter
 from sfm_depth_ros.errors import ConfigError
 from sfm_depth_ros.evaluation.matching import RESIZES, DepthProtocol
 from sfm_depth_ros.storage import write_whole
@@ -90,11 +95,10 @@ def _add_protocol_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Evaluate, print tables, write files."""
-    from sfm_depth_ros.cli.evaluation.trajectories import write_trajectories
+    from sfm_depth_ros.cli.evaluation.table import write_trajectories
     from sfm_depth_ros.evaluation.evaluator import Evaluator
     from sfm_depth_ros.evaluation.report import report_of
     from sfm_depth_ros.evaluation.stereo_baseline import add_stereo_baseline, evaluate_stereo
-    from sfm_depth_ros.model_folder.folder import read_model_folder
 
     protocol = DepthProtocol(
         options.min_depth,
@@ -105,7 +109,7 @@ def run(options: argparse.Namespace) -> int:
     )
     scenes = _scene_chooser(options)
     bags = selected(options, options.bags)
-    folder = read_model_folder(options.model)
+    folder = named_model(options.model)
     stereo = evaluate_stereo(bags, protocol) if options.stereo_baseline else {}
     counter = FrameCounter("eval")
 
@@ -133,7 +137,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _scene_chooser(options: argparse.Namespace) -> SceneChooser | None:
-    """What collects pictures, where a page is wanted; says at once what that lacks."""
+    """Collector of pictures, where a page is wanted; a missing package is an error at once."""
     if not options.html:
         return None
     if options.json and options.json.resolve() == options.html.resolve():

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sfm_depth_ros.cli.arguments import MODEL_HELP, named_model, output_folder, parse_size
 from sfm_depth_ros.cli.export_int8 import add_int8_arguments, write_int8
-from sfm_depth_ros.cli.output_paths import output_folder
 from sfm_depth_ros.errors import EngineError, MissingDependencyError
 from sfm_depth_ros.storage import write_whole
 
@@ -25,7 +25,7 @@ PRECISIONS = ("fp32", "fp16")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("model", metavar="MODEL", help="model folder")
+    parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     parser.add_argument(
         "--engine", choices=tuple(WRITERS), default="onnx", help="whose files (default: onnx)"
     )
@@ -45,7 +45,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--size",
-        type=_size,
         metavar="WxH",
         help="the network's image; default: any, and for tensorrt the check frames'",
     )
@@ -69,27 +68,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Read the model, which checks every hash; check both graphs, then write them."""
     from sfm_depth_ros.engines.exported_graph import GraphForm
-    from sfm_depth_ros.model_folder.folder import read_model_folder
 
-    folder = read_model_folder(options.model)
+    if options.size:
+        options.size = parse_size(options.size, 32)[::-1]  # the graphs have height before width
+    folder = named_model(options.model)
     if not options.batch and options.engine == "tensorrt":
         raise EngineError("--batch dynamic: a TensorRT plan is built for one batch; give a number")
     if options.precision == "int8":
-        return _said(write_int8(folder, options))
+        return _listed(write_int8(folder, options))
     form = GraphForm(options.precision, options.batch, options.size)
     for network in NETWORKS:
         print(f"{network} {_agreement(folder, network, form, options.engine)}")
-    return _said(WRITERS[options.engine](folder, form, options))
+    return _listed(WRITERS[options.engine](folder, form, options))
 
 
-def _said(paths: list[Path]) -> int:
+def _listed(paths: list[Path]) -> int:
     for path in paths:
         print(f"{path} {path.stat().st_size} bytes")
     return 0
 
 
 def _agreement(folder: ModelFolder, network: str, form: GraphForm, engine: str) -> str:
-    """Compare with the check frames, and say by how much the graph differs."""
+    """Difference of the graph's outputs from the check frames'."""
     from sfm_depth_ros.engines.exported_graph import check_graph, check_openvino_graph
 
     check = check_openvino_graph if engine == "openvino" else check_graph
@@ -174,22 +174,6 @@ def _batch(text: str) -> int:
     if not text.isdigit() or not 1 <= int(text) <= 1024:
         raise argparse.ArgumentTypeError(f"expected 1 to 1024 or {DYNAMIC}, got {text!r}")
     return int(text)
-
-
-def _size(text: str) -> tuple[int, int]:
-    """Height and width of ``WxH``."""
-    width, _, height = text.lower().partition("x")
-    if not (
-        width.isdigit()
-        and height.isdigit()
-        and int(width)
-        and int(height)
-        and int(width) % 32 == int(height) % 32 == 0
-    ):
-        raise argparse.ArgumentTypeError(
-            f"expected WxH in multiples of 32, as in 640x192, got {text!r}"
-        )
-    return int(height), int(width)
 
 
 def _capability(text: str) -> tuple[int, int]:

@@ -32,7 +32,7 @@ def add_int8_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def write_int8(folder: ModelFolder, options: argparse.Namespace) -> list[Path]:
-    """Calibrate both networks, say what int8 costs, write graphs with quantise nodes.
+    """Calibrate both networks, report the loss of accuracy, write graphs with quantise nodes.
 
     The ranges are kept, so that nodes on this machine run ``precision: int8`` from now on, also of
     models that are trained from this one.

@@ -11,7 +11,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sfm_depth_ros.cli.output_paths import output_folder
+from sfm_depth_ros.cli.arguments import output_folder, parse_size
 from sfm_depth_ros.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CHECKPOINT",
         help="file, or Monodepth2's folder; the pose network may have its own",
     )
-    parser.add_argument("--format", choices=FORMATS, required=True, help="whose checkpoint it is")
+    parser.add_argument("--format", choices=FORMATS, required=True, help="its origin")
     parser.add_argument(
         "--out",
         type=output_folder,
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size",
         metavar="WxH",
-        help="image size in training (default: what the checkpoint says, else 640x192)",
+        help="image size in training (default: the checkpoint's, else 640x192)",
     )
     parser.add_argument(
         "--reference-focal",
@@ -59,9 +59,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=1.0,
         metavar="METRES",
-        help="what its unit of length is, for example 5.4 for Monodepth2 trained "
-        "with stereo (default: 1)",
+        help="its unit of length, for example 5.4 for Monodepth2 trained with stereo (default: 1)",
     )
+    _add_model_arguments(parser)
+
+
+def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fresh-pose",
         action="store_true",
@@ -72,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="TEXT",
-        help="what it was trained on, for model.json",
+        help="name of the training data, for model.json",
     )
     parser.add_argument(
         "--licence",
@@ -87,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
     from sfm_depth_ros.networks.published.import_checkpoint import import_networks
 
     _check(options)
-    size = _size(options.size) if options.size else None
+    size = parse_size(options.size) if options.size else None
     found = import_networks(options.checkpoints, options.format, size, options.reference_focal)
     _check_size(found.size)
     pose = found.pose or _fresh_pose(options, found)
@@ -124,13 +127,6 @@ def _check(options: argparse.Namespace) -> None:
             raise ConfigError(
                 f"--{name.replace('_', '-')}: expected a number above 0, got {value}"
             )
-
-
-def _size(text: str) -> tuple[int, int]:
-    width, _, height = text.partition("x")
-    if not (width.isdecimal() and height.isdecimal()):
-        raise ConfigError(f"--size: expected WxH as in 640x192, got {text!r}")
-    return int(width), int(height)
 
 
 def _check_size(size: tuple[int, int]) -> None:

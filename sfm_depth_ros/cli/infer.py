@@ -9,8 +9,12 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sfm_depth_ros.cli.inference_options import add_inference_arguments, node_config
-from sfm_depth_ros.cli.output_paths import output_folder
+from sfm_depth_ros.cli.arguments import (
+    add_inference_arguments,
+    named_model,
+    node_config,
+    output_folder,
+)
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.storage import write_whole
 
@@ -60,10 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Estimate each image by itself."""
     from sfm_depth_ros.estimation.depth_estimator import DepthEstimator
-    from sfm_depth_ros.model_folder.folder import read_model_folder
 
     _check_names(options.images)
-    folder = read_model_folder(options.model)
+    folder = named_model(options.model)
     is_upright = options.camera_info is None
     config = node_config(options, output_size=options.output_size)
     camera = _camera(options, _read(options.images[0], is_upright))

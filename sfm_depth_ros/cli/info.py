@@ -12,7 +12,7 @@ from importlib import metadata
 from typing import Any
 
 from sfm_depth_ros import __version__
-from sfm_depth_ros.cli.output_paths import output_file
+from sfm_depth_ros.cli.arguments import output_file
 from sfm_depth_ros.config.schema import NodeConfig
 from sfm_depth_ros.engine_table import ENGINES
 from sfm_depth_ros.errors import SfmDepthError
@@ -94,7 +94,7 @@ def _devices() -> dict[str, str]:
 
 
 def _tensorrt() -> dict[str, str]:
-    """Which TensorRT would be used, on which GPU, and what its plans take of the disk."""
+    """TensorRT runtime and GPU that would be used, and disk space of the cached plans."""
     from sfm_depth_ros.engines.tensorrt.cuda_driver import load_cuda
     from sfm_depth_ros.engines.tensorrt.plan_cache import PlanCache
     from sfm_depth_ros.engines.tensorrt.runtime import installed_module, installed_version

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""``sfm-depth``: one command, one module a sub-command, imported only when it is asked for."""
+"""``sfm-depth``: one command, one module a sub-command, imported only when it is used."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COMMANDS = {
     "bench": "measure transport, frame path, engines and the training step",
     "play": "publish a bag as ROS topics where ros2 bag is not installed",
     "demo": "play a drive to both nodes and report how the depth gets better",
-    "doctor": "look for what would make frames get lost or nodes fail, and say the remedy",
+    "doctor": "find what would lose frames or make nodes fail, with the remedy",
 }
 MODULES = {"import": "import_model"}  # where Python has taken the command's own name
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -65,19 +65,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line; the usage is shown by ``--help``."""
+    """Reports errors in one line; the usage is shown by ``--help``."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message}; see {self.prog} --help\n")
 
 
 def _build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    """Describe every command, and the arguments of the one that ``words`` ask for."""
+    """Describe every command, and the arguments of the one that ``words`` name."""
     parser = _Parser(
         prog="sfm-depth", description="Metric monocular depth and ego-motion that learns."
     )
     parser.add_argument("--version", action="version", version=f"sfm_depth_ros {__version__}")
-    parser.add_argument("-v", "--verbose", action="store_true", help="say more in the log")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log more")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     chosen = next((word for word in words if not word.startswith("-")), None)
     for name, sentence in COMMANDS.items():

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Become bag_player, which answers signals from its first moment."""
+    """Become bag_player, which handles signals from its first moment."""
     words = options.words[1:] if options.words[:1] == ["--"] else options.words
     command = [sys.executable, "-m", "sfm_depth_ros.ros.main", "bag_player", *words]
     os.execv(sys.executable, command)

@@ -7,9 +7,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from sfm_depth_ros.cli.arguments import add_inference_arguments, named_model, node_config
 from sfm_depth_ros.cli.bag_options import add_bag_arguments, bag_options
-from sfm_depth_ros.cli.frame_counter import FrameCounter
-from sfm_depth_ros.cli.inference_options import add_inference_arguments, node_config
+from sfm_depth_ros.cli.progress import FrameCounter
 from sfm_depth_ros.config.schema import DepthNodeConfig
 
 
@@ -43,9 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Replay and say what was written."""
+    """Replay and print what was written."""
     from sfm_depth_ros.estimation.replay import OUTPUT_TOPICS, replay
-    from sfm_depth_ros.model_folder.folder import read_model_folder
 
     config = node_config(
         options,
@@ -55,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     )
     counter = FrameCounter("replay")
     counts = replay(
-        read_model_folder(options.model),
+        named_model(options.model),
         options.bag,
         options.out,
         config,

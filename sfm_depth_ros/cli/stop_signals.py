@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""SIGINT and SIGTERM as a wish that long work grants between two steps."""
+"""Conversion of the first SIGINT or SIGTERM into a request to stop between two steps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class StopSignals:
-    """A context in which the first signal is remembered, once the work asks for it.
+    """A context in which the first signal is a request to stop, once the work is patient.
 
     Before :meth:`be_patient` a signal interrupts at once. After it the first one is only noted:
     the work looks at :meth:`is_asked`. A second Ctrl-C interrupts at once.
@@ -36,7 +36,7 @@ class StopSignals:
         self._is_patient = True
 
     def is_asked(self) -> bool:
-        """Whether somebody asked for the end."""
+        """Whether a stop was requested."""
         return self._is_asked
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:

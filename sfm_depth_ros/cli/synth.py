@@ -9,6 +9,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sfm_depth_ros.cli.arguments import parse_size
 from sfm_depth_ros.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         metavar="M",
         help="swing this far from side to "
-        "side: a drive full of turns (default: 0.1 on roads, 0.05 elsewhere)",
+        "side: a winding drive (default: 0.1 on roads, 0.05 elsewhere)",
     )
     parser.add_argument(
         "--moving", type=int, default=0, metavar="N", help="moving things per 100 m"
@@ -165,7 +166,7 @@ def drive_spec(options: argparse.Namespace) -> DriveSpec:
     _check(options)
     if options.style not in STYLES:
         raise ConfigError(f"--style: expected one of {', '.join(STYLES)}, got {options.style!r}")
-    width, height = _size(options.size)
+    width, height = parse_size(options.size, 1, _SMALLEST, _LARGEST)
     on_road = options.style in ("street", "country")
     sway = (0.1 if on_road else 0.05) if options.weave is None else options.weave
     motion = MotionSpec(options.speed or (5.0 if on_road else 1.0), sway_m=sway)
@@ -211,14 +212,3 @@ def _check(options: argparse.Namespace) -> None:
             f"--distortion: expected at most 5 finite numbers (k1 k2 p1 p2 k3), "
             f"got {' '.join(f'{number:g}' for number in options.distortion)}"
         )
-
-
-def _size(text: str) -> tuple[int, int]:
-    width, _, height = text.lower().partition("x")
-    sides = [int(side) if side.isdecimal() else 0 for side in (width, height)]
-    if min(sides) < _SMALLEST or max(sides) > _LARGEST:
-        raise ConfigError(
-            f"--size: expected WxH of {_SMALLEST}x{_SMALLEST} to {_LARGEST}x"
-            f"{_LARGEST}, as in 640x192, got {text!r}"
-        )
-    return sides[0], sides[1]

@@ -14,10 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sfm_depth_ros.bags.selection import BagSelection, WeightedBag
+from sfm_depth_ros.cli.arguments import (
+    MODEL_HELP,
+    named_model,
+    output_file,
+    recipe_file,
+    sole_writer,
+)
 from sfm_depth_ros.cli.bag_options import add_bag_arguments, selected
-from sfm_depth_ros.cli.output_paths import output_file, sole_writer
-from sfm_depth_ros.cli.progress_bar import ProgressBar
-from sfm_depth_ros.cli.recipe_file import recipe_file
+from sfm_depth_ros.cli.progress import ProgressBar
 from sfm_depth_ros.cli.stop_signals import StopSignals
 from sfm_depth_ros.config.loading import load_config
 from sfm_depth_ros.config.schema import RecipeConfig
@@ -68,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "out blocks of the bags that are learnt from; may be repeated",
     )
     parser.add_argument(
-        "--init", type=Path, metavar="MODEL", help="begin with the weights of this model"
+        "--init", metavar="MODEL", help=f"begin with the weights of this {MODEL_HELP}"
     )
     parser.add_argument(
         "--config",
@@ -96,7 +101,6 @@ def run(options: argparse.Namespace) -> int:
     recipe = _recipe(options)
     _apply_bag_options(options)
     torch = require("torch")
-    from sfm_depth_ros.model_folder.folder import read_model_folder
     from sfm_depth_ros.training.offline.processes import Processes
     from sfm_depth_ros.training.offline.run import TrainingRun, for_machine
 
@@ -105,7 +109,7 @@ def run(options: argparse.Namespace) -> int:
         logging.getLogger().setLevel(logging.ERROR)
     if recipe.training.threads:
         torch.set_num_threads(recipe.training.threads)
-    parent = read_model_folder(options.init) if options.init else None
+    parent = named_model(options.init) if options.init else None
     asked = TrainingRun(
         for_machine(recipe, parent, processes),
         options.out,

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What an objective learns from beside the camera and the odometer."""
+"""Inputs of an objective besides the camera and the odometer."""
 
 from __future__ import annotations
 

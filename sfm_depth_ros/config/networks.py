@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sfm_depth_ros.config.option import check_options, option
+from sfm_depth_ros.config.loading import check_options, option
 from sfm_depth_ros.errors import ConfigError
 
 DEPTH_NETWORKS = (
@@ -52,14 +52,14 @@ class DepthNetworkConfig:
     )
     min_depth: float = option(
         0.1,
-        "nearest depth the network can say, metres at the reference "
+        "nearest depth the network can predict, metres at the reference "
         "focal length (PackNet's authors: 0.5)",
         minimum=0.01,
         maximum=10.0,
     )
     max_depth: float = option(
         120.0,
-        "farthest depth the network can say, metres at the "
+        "farthest depth the network can predict, metres at the "
         "reference focal length; PackNet has no such bound",
         minimum=1.0,
         maximum=1000.0,
@@ -114,20 +114,20 @@ class PoseNetworkConfig:
     convention: str = option(
         "native",
         "what the weights mean inside, for imported ones: order of "
-        "the images, direction and kind of the motion; the answer is always "
+        "the images, direction and kind of the motion; the output is always "
         "the same",
         choices=("native", "packnet_sfm", "monodepth2"),
     )
     explainability: bool = option(
         False,
-        "whether it also says which pixels can be explained by the camera's motion (SfMLearner)",
+        "whether it also predicts which pixels the camera's motion explains (SfMLearner)",
     )
     learn_intrinsics: bool = option(
-        False, "whether it also says the camera's intrinsics (Depth from Videos in the Wild)"
+        False, "whether it also predicts the camera's intrinsics (Depth from Videos in the Wild)"
     )
     residual_translation: bool = option(
         False,
-        "whether it also says how every pixel's point "
+        "whether it also predicts how every pixel's point "
         "moves by itself (Depth from Videos in the Wild)",
     )
     pretrained: str = option(
@@ -152,10 +152,10 @@ class PoseNetworkConfig:
 
     @property
     def images(self) -> int:
-        """How many images in temporal order the network sees: 2 or 3."""
+        """Number of images in temporal order that the network takes: 2 or 3."""
         return 3 if self.name in ("posenet", "pose_expnet") else 2
 
     @property
     def has_extras(self) -> bool:
-        """Whether it says more than the motion."""
+        """Whether it predicts more than the motion."""
         return self.explainability or self.learn_intrinsics or self.residual_translation

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from sfm_depth_ros.config.loading import check_options, option
 from sfm_depth_ros.config.objective import ObjectiveConfig
-from sfm_depth_ros.config.option import check_options, option
 from sfm_depth_ros.config.training import OnlineTrainingConfig
 from sfm_depth_ros.engine_table import ENGINES
 from sfm_depth_ros.errors import ConfigError
@@ -15,14 +15,18 @@ from sfm_depth_ros.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class NodeConfig:
-    """What depth_node and trainer_node share: inputs, camera, models."""
+    """Options that depth_node and trainer_node share: inputs, camera, models."""
 
     autostart: bool = option(True, "configure and activate the node by itself")
     model: str = option(
-        "", "model folder; empty = models_dir/current if valid, else the shipped model"
+        "",
+        "model folder, or shipped, or current (the newest accepted); empty = current if valid, "
+        "else shipped",
     )
     models_dir: str = option(
-        "~/.ros/sfm_depth_ros/models", "folder that accepted models are written to and must lie in"
+        "~/.ros/sfm_depth_ros/models",
+        "folder that accepted models are written to and must lie in; the default becomes "
+        "~/.ros/sfm_depth_ros/NAMESPACE/models in a namespace",
     )
     image_transport: str = option("raw", "type of the image topic", choices=("raw", "compressed"))
     velocity_source: str = option(
@@ -35,7 +39,7 @@ class NodeConfig:
     base_to_camera: tuple[float, ...] = option(
         (0.0, 0.0, 0.0, -0.5, 0.5, -0.5, 0.5),
         "pose of the camera's optical frame in base_frame [x, y, z, qx, qy, qz, qw], used where "
-        "tf2 is not installed",
+        "tf2 is not installed; with tf2, one that was changed is used until TF has the transform",
         minimum=-1000.0,
         maximum=1000.0,
     )

@@ -1,14 +1,14 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What training minimises."""
+"""Options of the training objective."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
+from sfm_depth_ros.config.loading import check_options, option
 from sfm_depth_ros.config.networks import PoseNetworkConfig
-from sfm_depth_ros.config.option import check_options, option
 from sfm_depth_ros.errors import ConfigError
 
 
@@ -83,7 +83,7 @@ class ObjectiveConfig:
     sparse_depth_weight: float = _weight(
         0.0, "weight of measured depths where a bag has them (lidar, stereo)"
     )
-    # A second camera beside the first, with known baseline (Monodepth).
+    # A second camera next to the first, with known baseline (Monodepth).
     stereo_weight: float = _weight(
         0.0, "weight of the photometric error of the right image warped into the target"
     )
@@ -102,7 +102,7 @@ class ObjectiveConfig:
     rotation_weight: float = _weight(
         0.0,
         "weight of the difference in radians between predicted "
-        "and measured turns; for odometers whose angular velocity "
+        "and measured rotations; for odometers whose angular velocity "
         "can be trusted",
     )
     normalise_range: bool = option(
@@ -116,7 +116,8 @@ class ObjectiveConfig:
     )
     residual_smoothness_weight: float = _weight(0.0, "weight of how unevenly it moves")
     cycle_weight: float = _weight(
-        0.0, "weight of the difference between a motion and its way back, predicted apart"
+        0.0,
+        "weight of forward-backward motion consistency, each direction predicted apart",
     )
     use_instance_mask: bool = option(
         False,
@@ -134,10 +135,10 @@ class ObjectiveConfig:
 
 
 def check_objective_fits(objective: ObjectiveConfig, pose: PoseNetworkConfig) -> None:
-    """Refuse an objective that the pose network has nothing for, and the other way round.
+    """Refuse an objective whose inputs the pose network does not predict, and vice versa.
 
     Raises:
-        ConfigError: One asks for what the other does not offer.
+        ConfigError: One needs an output that the other does not have.
     """
     if pose.explainability != (objective.explainability_weight > 0):
         raise ConfigError(
@@ -150,10 +151,10 @@ def check_objective_fits(objective: ObjectiveConfig, pose: PoseNetworkConfig) ->
         "residual_smoothness_weight": objective.residual_smoothness_weight > 0,
         "use_instance_mask": objective.use_instance_mask,
     }
-    asked = [name for name, is_on in by_field.items() if is_on]
-    if asked and not pose.residual_translation:
-        raise ConfigError(f"objective.{asked[0]} needs pose.residual_translation: true")
-    if pose.residual_translation and not asked:
+    wanted = [name for name, is_on in by_field.items() if is_on]
+    if wanted and not pose.residual_translation:
+        raise ConfigError(f"objective.{wanted[0]} needs pose.residual_translation: true")
+    if pose.residual_translation and not wanted:
         raise ConfigError(
             "pose.residual_translation needs a term that keeps it small: one of "
             f"{', '.join(f'objective.{name}' for name in by_field)}"

@@ -1,14 +1,14 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How networks are trained, from recordings and on the robot."""
+"""Options of training, from recordings and on the robot."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from sfm_depth_ros.config.loading import check_options, option
 from sfm_depth_ros.config.networks import DepthNetworkConfig, PoseNetworkConfig
 from sfm_depth_ros.config.objective import ObjectiveConfig, check_objective_fits
-from sfm_depth_ros.config.option import check_options, option
 from sfm_depth_ros.errors import ConfigError
 
 
@@ -47,7 +47,7 @@ class OfflineTrainingConfig:
     )
     self_supervised_every: int = option(
         4,
-        "every n-th step has the photometric objective beside the supervision; 1 = all, 0 = none",
+        "every n-th step adds the photometric objective to the supervision; 1 = all, 0 = none",
         minimum=0,
         maximum=1000000,
     )
@@ -147,7 +147,7 @@ class OfflineTrainingConfig:
     )
     tensorboard: bool = option(
         True,
-        "write scalars and pictures for TensorBoard beside the "
+        "write scalars and pictures for TensorBoard next to the "
         "state, where tensorboard is installed",
     )
     seed: int = option(
@@ -238,7 +238,7 @@ class OnlineTrainingConfig:
     buffer_gib: float = option(
         2.0, "most that they take on disk, in GiB", minimum=0.02, maximum=1000000.0
     )
-    buffer_dir: str = option("", "folder of the snippet buffer; empty = beside models_dir")
+    buffer_dir: str = option("", "folder of the snippet buffer; empty = next to models_dir")
     holdout_share: float = option(
         0.1,
         "share of admitted snippets held out to decide what may be deployed",

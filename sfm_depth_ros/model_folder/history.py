@@ -20,6 +20,7 @@ from sfm_depth_ros.model_folder.folder import ModelFolder, read_metadata, read_m
 from sfm_depth_ros.storage import ASIDE
 
 CURRENT = "current"
+SHIPPED = "shipped"
 
 _NAME = re.compile(r"\d{8}T\d{6}\.\d{3}Z-[0-9a-f]{12}")
 
@@ -116,21 +117,26 @@ def point_current(models_dir: Path, folder: ModelFolder) -> None:
 
 
 def resolve_model(model: str, models_dir: str, shipped: Path) -> ModelFolder:
-    """Choose the model to start with: the parameter, else ``current``, else the shipped one.
+    """Choose the model to start with: the given one, else ``current``, else the shipped one.
 
     Args:
-        model: Parameter ``model``; empty = not given. A damaged one is an error, since it was
-            named explicitly.
+        model: A folder, ``"shipped"``, or ``"current"``; empty = not given. A damaged one is an
+            error, since it was named explicitly.
         models_dir: Folder of accepted models.
         shipped: The package's own model.
 
     Raises:
         ModelError: The chosen model is missing or damaged.
     """
-    if model:
-        return _chosen(read_model_folder(model), "parameter model")
     root = Path(models_dir).expanduser()
     current = root / CURRENT
+    if model == SHIPPED:
+        return _chosen(read_model_folder(shipped), SHIPPED)
+    if model == CURRENT and not os.path.lexists(current):
+        raise ModelError(f"{current} does not exist: no model was accepted yet; take {SHIPPED}")
+    if model:
+        chosen = read_model_folder(current if model == CURRENT else model)
+        return _chosen(chosen, f"named as {model}")
     if not os.path.lexists(current):
         return _chosen(read_model_folder(shipped), f"shipped; {current} does not exist")
     try:

@@ -42,11 +42,7 @@ class Due:
 
 
 class BagPlayer(Node):
-    """Publishes a bag's messages when they are due.
-
-    Attributes:
-        stamps_ns: Stamps of the images sent.
-    """
+    """Publishes a bag's messages when they are due."""
 
     def __init__(self, reader: BagReader, options: argparse.Namespace) -> None:
         """Advertise the topics.
@@ -56,9 +52,14 @@ class BagPlayer(Node):
         """
         super().__init__("bag_player")
         self._reader, self._options = reader, options
-        self.stamps_ns: list[int] = []
+        self.stamps_ns: list[int] = []  # Of the images sent
+        kinds = self._kinds()
+        self._latched = {topic for topic in kinds if topic.endswith("_static")}
+        self._latched |= reader.latched & set(kinds)
+        self._sent_first: set[tuple[str, int]] = set()  # topic and time of latched messages
         self._outputs = {
-            topic: SerialisedPublisher(self, topic, kind) for topic, kind in self._kinds().items()
+            topic: SerialisedPublisher(self, topic, kind, topic in self._latched)
+            for topic, kind in kinds.items()
         }
         self._time = self.create_publisher(Clock, "/clock", 10) if options.clock else None
         self._clock_ns = 0
@@ -76,6 +77,11 @@ class BagPlayer(Node):
                 f"{topic} is left out: {recorded[topic].split('/')[0]} is not installed"
             )
         return {topic: kind for topic, kind in kinds.items() if kind is not None}
+
+    @property
+    def _first_ns(self) -> int:
+        """Bag time from which on it is played."""
+        return self._reader.start_ns + round(self._options.start * 1e9)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -101,6 +107,21 @@ class BagPlayer(Node):
             pass
         stop.wait(SETTLE_S)  # the other side may not have matched yet
 
+    def publish_latched(self) -> None:
+        """Publish what a robot that was switched on earlier has latched: above all, transforms.
+
+        These are the messages from before the first one that is played; of a topic that has none,
+        its first message.
+        """
+        if not self._latched:
+            return
+        first_ns, begun = self._first_ns, set()
+        for raw in self._reader.raw_messages(*self._latched):
+            if raw.time_ns <= first_ns or raw.topic not in begun:
+                begun.add(raw.topic)
+                self._sent_first.add((raw.topic, raw.time_ns))
+                self._outputs[raw.topic].publish(raw.cdr)
+
     def lead_in(self, stop: threading.Event) -> None:
         """Publish the calibration before the first image, as a camera that warms up does."""
         output = self._outputs.get(self._reader.topics.camera_info)
@@ -114,17 +135,17 @@ class BagPlayer(Node):
 
     def play(self, stop: threading.Event) -> None:
         """Publish until the end, or until ``stop`` is set."""
-        started = told = time.monotonic()
+        started = reported = time.monotonic()
         for due in self._schedule():
             now = time.monotonic()
             wait_s = started + due.at_ns * 1e-9 / self._options.rate - now
             if stop.wait(wait_s) if wait_s > 0 else stop.is_set():
                 return
             self._publish(due)
-            if now - told > PROGRESS_S:
-                told = now
+            if now - reported > PROGRESS_S:
+                reported = now
                 self.get_logger().info(f"{due.at_ns * 1e-9:.0f} s, {self.images_sent} images")
-        stop.wait(SETTLE_S)  # what is on its way may still arrive
+        stop.wait(SETTLE_S)  # messages in flight may still arrive
 
     def _publish(self, due: Due) -> None:
         time_ns = due.raw.time_ns + due.offset_ns
@@ -136,17 +157,17 @@ class BagPlayer(Node):
             self.stamps_ns.append(serialised_stamp(due.raw.cdr) + due.offset_ns)
 
     def _schedule(self) -> Iterator[Due]:
-        options, start_ns = self._options, self._reader.start_ns
-        first_ns = start_ns + round(options.start * 1e9)
+        options = self._options
+        first_ns = self._first_ns
         span_s = max(0.0, min(options.duration, self._reader.duration_s - options.start))
         last_ns = first_ns + round(span_s * 1e9)
         round_ns = last_ns - first_ns + round(LOOP_PAUSE_S * 1e9)
         for loop in range(options.loop):
             offset_ns = 0 if options.keep_stamps else loop * round_ns
             for raw in self._reader.raw_messages(*self._outputs):
-                if raw.topic.endswith("_static") and loop == 0 and raw.time_ns < first_ns:
-                    yield Due(raw, 0, offset_ns)
-                elif first_ns <= raw.time_ns <= last_ns:
+                if loop == 0 and (raw.topic, raw.time_ns) in self._sent_first:
+                    continue
+                if first_ns <= raw.time_ns <= last_ns:
                     yield Due(raw, raw.time_ns - first_ns + loop * round_ns, offset_ns)
 
 
@@ -196,6 +217,7 @@ def main(stop: threading.Event) -> int:
         try:
             player = BagPlayer(reader, options)
             player.wait_for_subscribers(stop)
+            player.publish_latched()
             player.lead_in(stop)
             player.play(stop)
             player.get_logger().info(f"sent {player.images_sent} images; {player.counts}")

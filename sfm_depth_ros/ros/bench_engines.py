@@ -4,7 +4,7 @@
 
 What depth_node adds is measured against this: the same engines, process by process as there, with
 the same images coming through DDS and pushing the networks out of the caches; nothing else is
-done with an image. Says one JSON line when the engines are ready, and one at its end.
+done with an image. Prints one JSON line when the engines are ready, and one at its end.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def measure(engines: dict[str, Engine], warm_up: int) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Build the engines, measure, say the figures."""
+    """Build the engines, measure, print the figures."""
     parser = argparse.ArgumentParser(prog="bench_engines")
     parser.add_argument("model", help="model folder")
     parser.add_argument("--hw", type=int, nargs=2, required=True, help="size of the image")

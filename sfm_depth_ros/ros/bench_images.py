@@ -3,7 +3,7 @@
 """A camera and a listener for ``sfm-depth bench``: 1280x720 rgb8 or JPEG, best effort, counted.
 
 ``send`` publishes like a camera driver that knows nothing of us; ``receive`` counts what arrives
-and how late. Each says one JSON line at its end. Which transports Fast DDS uses is the
+and how late. Each prints one JSON line at its end. Which transports Fast DDS uses is the
 environment's business.
 """
 
@@ -49,7 +49,7 @@ def send(options: argparse.Namespace) -> dict[str, Any]:
         info.header.stamp = image.header.stamp = node.get_clock().now().to_msg()
         infos.publish(info)
         images.publish(image)
-    time.sleep(0.5)  # what is on its way may still be sent
+    time.sleep(0.5)  # messages in flight may still be sent
     return {"sent": options.count}
 
 

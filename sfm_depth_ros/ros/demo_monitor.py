@@ -3,7 +3,7 @@
 """Watches both nodes for the demo: what happens goes out as JSON lines, commands come in so.
 
 Out: ``state``, ``depth`` (diagnostics of depth_node), ``training`` (status of trainer_node),
-``model`` (path of an accepted model), ``outputs`` (stamps), ``called`` (answer of a
+``model`` (path of an accepted model), ``outputs`` (stamps), ``called`` (response of a
 service). In: ``{"set_training": true | false}``, ``{"offer": path of a model}``.
 """
 
@@ -29,18 +29,18 @@ from std_srvs.srv import SetBool
 
 from sfm_depth_ros.messages import serialised_stamp
 from sfm_depth_ros.ros import qos
-from sfm_depth_ros.ros.process import run_process
+from sfm_depth_ros.ros.main import run_process
 
 NODES = ("depth_node", "trainer_node")
 PERIOD_S = 0.5
 
 
 class DemoMonitor(Node):
-    """Subscribes to what both nodes say, and asks for their states."""
+    """Subscribes to both nodes' outputs, and polls their states."""
 
-    def __init__(self, tell: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, report: Callable[[dict[str, Any]], None]) -> None:
         super().__init__("demo_monitor")
-        self._tell = tell
+        self._report = report
         self._stamps_ns: list[int] = []
         self._offers: Any = None  # made when first needed: the trainer's is the usual one
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
@@ -51,13 +51,13 @@ class DemoMonitor(Node):
         )
         self._states = {name: self.create_client(GetState, f"{name}/get_state") for name in NODES}
         self._training = self.create_client(SetBool, "trainer_node/set_training")
-        self.create_timer(PERIOD_S, self._ask)
+        self.create_timer(PERIOD_S, self._poll)
 
     def set_training(self, is_wanted: bool) -> None:
-        """Pause or resume the trainer; the answer is told as ``called``."""
+        """Pause or resume the trainer; the response is reported as ``called``."""
         future = self._training.call_async(SetBool.Request(data=is_wanted))
         future.add_done_callback(
-            lambda done: self._tell(
+            lambda done: self._report(
                 {
                     "event": "called",
                     "set_training": is_wanted,
@@ -73,29 +73,29 @@ class DemoMonitor(Node):
             self._offers = self.create_publisher(String, "model", qos.latched())
         self._offers.publish(String(data=path))
 
-    def _ask(self) -> None:
-        """Ask for the states, and tell the stamps of the outputs since the last time."""
+    def _poll(self) -> None:
+        """Request the states, and report the stamps of the outputs since the last time."""
         for name, client in self._states.items():
             if client.service_is_ready():
                 future = client.call_async(GetState.Request())
                 future.add_done_callback(lambda done, name=name: self._on_state(name, done))
         stamps_ns, self._stamps_ns = self._stamps_ns, []
-        self._tell({"event": "outputs", "stamps_ns": stamps_ns})
+        self._report({"event": "outputs", "stamps_ns": stamps_ns})
 
     def _on_state(self, name: str, done: Any) -> None:
-        self._tell({"event": "state", "node": name, "state": done.result().current_state.label})
+        self._report({"event": "state", "node": name, "state": done.result().current_state.label})
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
             if status.name.endswith("depth_node"):
-                self._tell(_facts("depth", status))
+                self._report(_facts("depth", status))
 
     def _on_training(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            self._tell(_facts("training", status))
+            self._report(_facts("training", status))
 
     def _on_model(self, message: String) -> None:
-        self._tell({"event": "model", "path": message.data})
+        self._report({"event": "model", "path": message.data})
 
     def _on_output(self, data: bytes) -> None:
         self._stamps_ns.append(serialised_stamp(data))  # the pixels are never unpacked
@@ -150,7 +150,7 @@ def _facts(event: str, status: Any) -> dict[str, Any]:
 
 
 def _number(text: str) -> float | str | None:
-    """What ``as_text`` wrote, read back; NaN and infinity are not known."""
+    """Parse the text that ``as_text`` wrote; NaN and infinity become None."""
     try:
         number = float(text)
     except ValueError:

@@ -5,45 +5,28 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 
 from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.config.schema import DepthNodeConfig
-from sfm_depth_ros.estimation.stage_clock import StageClock
 from sfm_depth_ros.model_folder.history import resolve_model
 from sfm_depth_ros.ros import qos
-from sfm_depth_ros.ros.complaints import Complaints
-from sfm_depth_ros.ros.conversions import image_to_rgb, stamp_to_ns
 from sfm_depth_ros.ros.depth_outputs import DepthOutputs
-from sfm_depth_ros.ros.depth_status import DepthStatus
-from sfm_depth_ros.ros.diagnostics import Diagnosis, DiagnosticsPublisher
+from sfm_depth_ros.ros.diagnostics import DepthStatus, Diagnosis, DiagnosticsPublisher
 from sfm_depth_ros.ros.extrinsics import Extrinsics
-from sfm_depth_ros.ros.frame_line import FrameLine
-from sfm_depth_ros.ros.frame_stats import FrameStats
+from sfm_depth_ros.ros.frame_path import FramePath
 from sfm_depth_ros.ros.inputs import InputHandlers, Inputs, InputState
-from sfm_depth_ros.ros.model_loader import ModelLoader, Serving
+from sfm_depth_ros.ros.main import StopEvent
+from sfm_depth_ros.ros.model_loader import ModelLoader
 from sfm_depth_ros.ros.node_base import SfmNode, spin
-from sfm_depth_ros.ros.process import StopEvent
-from sfm_depth_ros.ros.time_guard import StampGuard, watch_clock
+from sfm_depth_ros.ros.streams import FrameStats, StampGuard, watch_clock
 from sfm_depth_ros.share import SHIPPED_MODEL, share_path
-from sfm_depth_ros.snippets.values import Frame, Velocity
+from sfm_depth_ros.snippets.values import Velocity
 
-Received = tuple[Image | CompressedImage, float]  # with the time of the callback's entry
 # The executor would go on holding the interpreter while the worker waits to begin (0.3 ms).
 HAND_OVER_S = 0.0005
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """An image on its way from preparation to computation."""
-
-    message: Image | CompressedImage  # As it came
-    frame: Frame  # The network's image
-    serving: Serving  # What it was prepared for
-    clock: StageClock  # Its stages so far
 
 
 class DepthNode(SfmNode):
@@ -53,57 +36,57 @@ class DepthNode(SfmNode):
         super().__init__("depth_node", DepthNodeConfig)
         self._input_state = InputState()
         self._stats = FrameStats()
-        self._complaints = Complaints()
-        self._image_guard = StampGuard("images", 0.0, self._on_image_jump)
         self._velocity_guard = StampGuard("velocities", 0.5, self._on_velocity_jump)
-        guards = (self._image_guard, self._velocity_guard)
-        self._status = DepthStatus(self._input_state, self._stats, self._complaints, guards)
+        self._status = DepthStatus(
+            self._input_state, self._stats, self.errors, self._velocity_guard
+        )
         self._clock_watch = watch_clock(self, self._on_clock_jump)
         self._loader: ModelLoader | None = None
+        self._extrinsics: Extrinsics | None = None
         self._outputs: DepthOutputs | None = None
         self._inputs: Inputs | None = None
-        self._line: FrameLine[Received, Prepared] | None = None
+        self._path: FramePath | None = None
         self._diagnostics = DiagnosticsPublisher(self, "/diagnostics", self._diagnose)
 
     def configure(self) -> None:
         """Choose the model, make the publishers."""
         config: DepthNodeConfig = self.config
         folder = resolve_model(config.model, config.models_dir, share_path(SHIPPED_MODEL))
-        self._extrinsics = Extrinsics(self, config.base_frame, config.base_to_camera)
         self._outputs = DepthOutputs(self, config)
-        self._loader = ModelLoader(
-            folder, config, self._extrinsics.base_to_camera, self._complaints
-        )
+        self._loader = ModelLoader(folder, config, self.errors)
+        self._extrinsics = Extrinsics(self, config, self._loader.set_mounting)
         self._model_subscription = self.create_subscription(
             String, "model", self._on_model, qos.latched(), qos_overriding_options=qos.overrides()
         )
 
     def activate(self) -> None:
         """Listen and publish."""
-        self._line = FrameLine(
-            self._prepare, self._compute, self._on_failed, self.config.pipelined
+        assert self._loader is not None and self._outputs is not None
+        self._path = FramePath(
+            self._loader, self._outputs, self._stats, self.errors, self.config.pipelined
         )
         handlers = InputHandlers(self._on_image, self._on_camera, self._on_velocity)
-        self._inputs = Inputs(self, self.config, handlers, self._input_state, self._complaints)
+        self._inputs = Inputs(self, self.config, handlers, self._input_state, self.errors)
 
     def deactivate(self) -> None:
         """Stop listening; what was computed is published."""
         if self._inputs is not None:
             self._inputs.close()
-        if self._line is not None:
-            self._line.close()
-            self._stats.not_ready += self._line.dropped
-        self._inputs = self._line = None
-        self._image_guard.forget()
+        if self._path is not None:
+            self._path.close()
+            self._stats.not_ready += self._path.dropped
+        self._inputs = self._path = None
 
     def cleanup(self) -> None:
         """Give the model and the publishers back."""
+        if self._extrinsics is not None:
+            self._extrinsics.close()
         if self._loader is not None:
             self._loader.close()
             self.destroy_subscription(self._model_subscription)
         if self._outputs is not None:
             self._outputs.close()
-        self._loader = self._outputs = None
+        self._loader = self._outputs = self._extrinsics = None
         self._input_state.camera = None
 
     def apply(self, config: DepthNodeConfig) -> None:
@@ -112,90 +95,43 @@ class DepthNode(SfmNode):
             self._outputs.config = self._loader.config = config
             if (serving := self._loader.serving) is not None:
                 serving.estimator.config = config
-                serving.velocities.max_gap_s = config.max_velocity_gap
+                if serving.velocities is not None:
+                    serving.velocities.max_gap_s = config.max_velocity_gap
 
     def _on_image(self, message: Image | CompressedImage) -> None:
-        if self._line is None or self._loader is None or self._loader.serving is None:
-            self._stats.not_ready += 1
-        else:
-            self._line.submit((message, time.perf_counter()))
+        if self._path is not None and self._path.submit(message):
             time.sleep(HAND_OVER_S)
 
     def _on_camera(self, camera: CameraModel) -> None:
-        if self._loader is not None:
+        if self._loader is not None and self._extrinsics is not None:
+            self._extrinsics.look_for(camera.frame_id)
             self._loader.set_camera(camera)
 
     def _on_velocity(self, velocity: Velocity) -> None:
         self._velocity_guard.check(velocity.stamp_ns)
-        if self._loader is not None and (serving := self._loader.serving) is not None:
+        serving = None if self._loader is None else self._loader.serving
+        if serving is not None and serving.velocities is not None:
             serving.velocities.add(velocity)
 
     def _on_model(self, message: String) -> None:
         if self._loader is not None:
             self._loader.offer(message.data)
 
-    def _prepare(self, received: Received) -> Prepared | None:
-        """The network's image, in the line's first thread."""
-        message, received_at = received
-        clock = StageClock(received_at)
-        clock.lap("receive")
-        if self._loader is None or (serving := self._loader.serving) is None:
-            self._stats.not_ready += 1
-            return None
-        frame = self._frame_of(message, serving, clock)
-        return Prepared(message, frame, serving, clock)
-
-    def _frame_of(
-        self, message: Image | CompressedImage, serving: Serving, clock: StageClock
-    ) -> Frame:
-        image = image_to_rgb(message)
-        clock.lap("convert")
-        header = message.header
-        frame = serving.estimator.frame(image, stamp_to_ns(header.stamp), header.frame_id)
-        clock.lap("preprocess")
-        return frame
-
-    def _compute(self, prepared: Prepared) -> None:
-        """One image's depth and ego-motion, in the line's last thread."""
-        message, clock, serving = prepared.message, prepared.clock, prepared.serving
-        loader, outputs, frame = self._loader, self._outputs, prepared.frame
-        if loader is None or outputs is None or loader.serving is not serving:
-            self._stats.not_ready += 1  # prepared for a camera or a state of before
-            return
-        if not serving.estimator.takes(frame):  # the model was swapped for one of another size
-            frame = self._frame_of(message, serving, clock)
-        self._image_guard.check(frame.stamp_ns)
-        clock.lap("wait")
-        result = serving.estimator.estimate_frame(
-            frame,
-            serving.velocities,
-            lambda motion: outputs.publish_motion(motion, message.header, serving.odometry),
-        )
-        clock.insert(result.stages_ms)
-        outputs.publish(result, message.header)
-        clock.lap("publish")
-        self._stats.add_published(clock.timings_ms)
-        self._status.remarks = result.remarks
-        self._complaints.clear("image")
-
-    def _on_failed(self, error: Exception) -> None:
-        self._stats.failed += 1
-        self._complaints.add("image", error)
-
-    def _on_image_jump(self) -> None:
-        if self._loader is not None and self._loader.serving is not None:
-            self._loader.serving.reset()
-
     def _on_velocity_jump(self) -> None:
         if self._loader is not None and self._loader.serving is not None:
-            self._loader.serving.velocities.clear()
+            self._loader.serving.clear_velocities()
 
     def _on_clock_jump(self) -> None:
-        self._on_image_jump()
+        if self._loader is not None and self._loader.serving is not None:
+            self._loader.serving.reset()
         self._on_velocity_jump()
 
     def _diagnose(self) -> Diagnosis:
-        return self._status.diagnose(self, self._loader, self._inputs, self._line)
+        if self._inputs is not None:
+            self._inputs.look_for_latched_camera()
+        return self._status.diagnose(
+            self, self._loader, self._inputs, self._path, self._extrinsics
+        )
 
 
 def main(stop: StopEvent) -> int:

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What depth_node publishes: depth, its camera, points, colours, ego-motion."""
+"""Publishers of depth_node: depth, its camera, points, colours, ego-motion."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class DepthOutputs:
         """Publish depth, its camera, and what else is listened to.
 
         Args:
-            result: What the estimator said of an image.
+            result: The estimator's result for an image.
             header: The input image's header.
         """
         self._publish_depth(result, header)
@@ -82,7 +82,7 @@ class DepthOutputs:
     def publish_motion(
         self, ego_motion: EgoMotion, header: Header, odometry: VisualOdometry
     ) -> None:
-        """Publish how the robot moved; may run beside ``publish``, in another thread.
+        """Publish the robot's motion; may run concurrently with ``publish``, in another thread.
 
         Args:
             ego_motion: Motion of the camera since the image before.

@@ -1,22 +1,39 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A DiagnosticArray once a second from a plain value, whatever state the node is in."""
+"""Diagnostics of both nodes: state, the reason for it, and the numbers behind it, each second."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from statistics import median
+from typing import TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+
+from sfm_depth_ros.estimation.memory import resident_mb
+from sfm_depth_ros.ros.error_log import ErrorLog
+from sfm_depth_ros.ros.extrinsics import Extrinsics
+from sfm_depth_ros.ros.frame_path import FramePath
+from sfm_depth_ros.ros.inputs import Inputs, InputState
+from sfm_depth_ros.ros.model_loader import ModelLoader
+from sfm_depth_ros.ros.node_base import SfmNode
+from sfm_depth_ros.ros.snippet_source import SnippetSource
+from sfm_depth_ros.ros.streams import FrameStats, StampGuard
+from sfm_depth_ros.training.online.status import STOPPED, TRAINING
+from sfm_depth_ros.visual_odometry.scale import RobustSummary
+
+if TYPE_CHECKING:
+    from sfm_depth_ros.training.online.trainer import OnlineTrainer
 
 Value = str | int | float | bool | None
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """How a node is."""
+    """Condition of a node."""
 
     is_ok: bool  # Whether it does what it is there for
     message: str  # One sentence; where `is_ok` is False, why
@@ -35,7 +52,7 @@ class DiagnosticsPublisher:
         Args:
             node: The node that speaks.
             topic: ``/diagnostics``, or another topic of the same type.
-            diagnose: Asked once per period, in the executor's thread.
+            diagnose: Called once per period, in the executor's thread.
             period_s: Seconds between two messages.
         """
         self._node, self._diagnose = node, diagnose
@@ -72,3 +89,144 @@ def as_text(value: Value) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+class DepthStatus:
+    """Gathers the facts from where they are."""
+
+    def __init__(
+        self,
+        inputs: InputState,
+        stats: FrameStats,
+        errors: ErrorLog,
+        velocity_guard: StampGuard,
+    ) -> None:
+        self._input_state, self._stats, self._errors = inputs, stats, errors
+        self._velocity_guard = velocity_guard
+
+    def diagnose(
+        self,
+        node: SfmNode,
+        loader: ModelLoader | None,
+        inputs: Inputs | None,
+        path: FramePath | None,
+        extrinsics: Extrinsics | None,
+    ) -> Diagnosis:
+        """Diagnose the node; a new reason is logged as well."""
+        reason = self._reason(node, loader, inputs)
+        no_velocity = inputs.why_no_velocity() if inputs is not None and not reason else ""
+        unmounted = "" if extrinsics is None else extrinsics.missing
+        node.report(reason or unmounted or no_velocity)
+        notes = [self._velocity_guard.remark()]
+        if path is not None:
+            notes = [path.guard.remark(), *notes, *path.remarks]
+        if (error := self._errors.remark()) and error not in reason:
+            notes.append(error)
+        facts = {
+            "state": node.state_label,
+            "reason": reason,
+            **self._counts(path),
+            "mounting": "" if extrinsics is None else extrinsics.source,
+            **_model_facts(loader),
+            "remarks": "; ".join(filter(None, (unmounted, no_velocity, *notes))),
+        }
+        has_failed = node.problem is not None or (loader is not None and loader.has_failed)
+        is_error = bool(reason) and (has_failed or self._errors.current() is not None)
+        message = reason or (f"publishing depth alone: {unmounted}" if unmounted else "publishing")
+        return Diagnosis(not (reason or unmounted), message, facts, is_error)
+
+    def _reason(self, node: SfmNode, loader: ModelLoader | None, inputs: Inputs | None) -> str:
+        if node.problem is not None:
+            return node.problem
+        if not node.is_active or loader is None or inputs is None:
+            return f"the node is {node.state_label}, not active"
+        error = self._errors.current()
+        if error is not None:
+            return error
+        silent = inputs.why_silent()
+        if silent is not None:
+            return silent
+        if loader.serving is None:
+            return loader.waiting
+        return "" if self._stats.is_flowing else "an image is in work"
+
+    def _counts(self, path: FramePath | None) -> dict[str, Value]:
+        stats, state = self._stats, self._input_state
+        p50, p95 = stats.latency_ms()
+        return {
+            "received": state.received,
+            "dropped": stats.not_ready + (path.dropped if path is not None else 0),
+            "lost": state.losses.lost,
+            "stamp_gaps": state.losses.stamp_gaps,
+            "published": stats.published,
+            "failed": stats.failed,
+            "late": stats.late,
+            "velocities": state.velocities,
+            "rate_hz": stats.rate_hz,
+            "latency_ms_p50": p50,
+            "latency_ms_p95": p95,
+            "engine_ms_p50": stats.engine_ms(),
+            **{f"{stage}_ms_p50": value for stage, value in stats.stages_ms().items()},
+            "memory_mb": resident_mb(),
+            **self._errors.facts(),
+        }
+
+
+def _model_facts(loader: ModelLoader | None) -> dict[str, Value]:
+    serving = None if loader is None else loader.serving
+    if loader is None or serving is None:
+        return {"model_id": None}
+    estimator = serving.estimator
+    facts: dict[str, Value] = {
+        "model_id": estimator.model_id,
+        "models_loaded": loader.loaded,
+        "models_refused": loader.refused,
+        "model_update_s_p50": median(loader.update_s) if loader.update_s else None,
+        **{f"engine_{network}": text for network, text in estimator.engines.items()},
+    }
+    scale = estimator.scale
+    facts |= _summary("depth_scale_ratio", scale.depth_scale_ratio)
+    facts |= _summary("translation_scale_ratio", scale.translation_scale_ratio)
+    return facts
+
+
+def _summary(name: str, summary: RobustSummary | None) -> dict[str, Value]:
+    return {
+        name: None if summary is None else summary.median,
+        f"{name}_iqr": None if summary is None else summary.iqr,
+        f"{name}_count": 0 if summary is None else summary.count,
+    }
+
+
+def missing_input(inputs: Inputs, errors: ErrorLog, extrinsics: Extrinsics | None) -> str:
+    """Reason why the trainer has no usable input, or an empty string."""
+    unmounted = "" if extrinsics is None else extrinsics.missing
+    return errors.current() or inputs.why_silent() or unmounted or inputs.why_no_velocity()
+
+
+def diagnose_training(
+    node: SfmNode,
+    trainer: OnlineTrainer | None,
+    source: SnippetSource | None,
+    state: InputState,
+    missing: str,
+    others: Mapping[str, Value],
+) -> Diagnosis:
+    """State, reason, and every number behind them."""
+    facts: dict[str, Value] = {"received": state.received, "lost": state.losses.lost, **others}
+    if source is not None:
+        facts |= {"dropped": source.dropped, "failed": source.failed, "frames": source.frames}
+        facts["late"] = source.late
+        facts["remarks"] = "; ".join(filter(None, (missing, source.remarks)))
+        facts |= {f"with.{role}": count for role, count in source.with_extra.items()}
+        facts |= {f"no_snippet.{name}": count for name, count in source.refusals.items()}
+    facts["velocities"] = state.velocities
+    if trainer is None or not node.is_active:
+        reason = node.problem or f"the node is {node.state_label}, not active"
+        facts |= {"state": node.state_label, "reason": reason}
+        return Diagnosis(False, reason, facts, is_error=node.problem is not None)
+    status = trainer.status()
+    facts |= status.as_facts()
+    message = f"{status.state}: {status.reason}" if status.reason else status.state
+    is_training = status.state == TRAINING
+    return Diagnosis(is_training, message, facts, is_error=status.state == STOPPED)

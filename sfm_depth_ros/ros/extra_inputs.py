@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What trainer_node may learn from beside camera and odometer: a second camera, depths, masks."""
+"""Optional inputs of trainer_node: a second camera, sparse depths, instance masks."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.config.extra_inputs import INSTANCE_MASK, RIGHT_IMAGE, SPARSE_DEPTH
 from sfm_depth_ros.messages import depth_to_metres, mask_to_labels
 from sfm_depth_ros.ros import qos
-from sfm_depth_ros.ros.complaints import Complaints
 from sfm_depth_ros.ros.conversions import camera_info_to_model, image_to_rgb
+from sfm_depth_ros.ros.error_log import ErrorLog
 
 TOPICS = {
     RIGHT_IMAGE: "right/image",
@@ -45,7 +45,7 @@ class ExtraInputs:
         roles: Which inputs; see :func:`sfm_depth_ros.config.extra_inputs.extra_inputs`.
         is_compressed: Whether the right images are ``CompressedImage``, as the camera's own.
         receiver: Who takes the messages.
-        complaints: Takes what goes wrong.
+        errors: Log of errors.
     """
 
     def __init__(
@@ -54,10 +54,10 @@ class ExtraInputs:
         roles: Collection[str],
         is_compressed: bool,
         receiver: Receiver,
-        complaints: Complaints,
+        errors: ErrorLog,
     ) -> None:
         self.roles = tuple(roles)
-        self._node, self._receiver, self._complaints = node, receiver, complaints
+        self._node, self._receiver, self._errors = node, receiver, errors
         self._subscriptions: list[Subscription] = []
         for role in self.roles:
             is_right = role == RIGHT_IMAGE
@@ -84,13 +84,13 @@ class ExtraInputs:
         try:
             images = self._subscriptions[self.roles.index(RIGHT_IMAGE)].topic_name
             self._receiver.set_right_camera(camera_info_to_model(message, images))
-            self._complaints.clear("right/camera_info")
+            self._errors.clear("right/camera_info")
         except Exception as error:  # a bad message must not end the executor
-            self._complaints.add("right/camera_info", error)
+            self._errors.add("right/camera_info", error)
 
 
 def decode_extra(role: str, message: Any) -> np.ndarray:
-    """What the message of a role shows.
+    """Decode the message of a role.
 
     Args:
         role: Which input it came on.
@@ -101,7 +101,7 @@ def decode_extra(role: str, message: Any) -> np.ndarray:
         0 = unknown; ``INSTANCE_MASK``: ``(H, W)`` uint8, 0 = static.
 
     Raises:
-        DataError: The encoding is unknown, or the bytes do not fit what the message says.
+        DataError: The encoding is unknown, or the bytes do not fit the message's size and step.
     """
     if role == RIGHT_IMAGE:
         return image_to_rgb(message)

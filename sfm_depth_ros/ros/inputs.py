@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What both nodes listen to: images, their calibration, and the robot's velocity."""
+"""Inputs of both nodes: images, their calibration, and the robot's velocity."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from geometry_msgs.msg import TwistStamped, TwistWithCovarianceStamped
 from nav_msgs.msg import Odometry
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from sfm_depth_ros.camera.camera_model import CameraModel, read_camera_info_file
 from sfm_depth_ros.config.schema import NodeConfig
 from sfm_depth_ros.ros import qos
-from sfm_depth_ros.ros.complaints import Complaints
 from sfm_depth_ros.ros.conversions import camera_info_to_model, velocity_frame, velocity_of
-from sfm_depth_ros.ros.message_loss import LossCounter
+from sfm_depth_ros.ros.error_log import ErrorLog
+from sfm_depth_ros.ros.streams import LossCounter
 from sfm_depth_ros.snippets.values import Velocity
 
 _logger = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ SILENCE_S = 3.0
 
 @dataclass
 class InputState:
-    """What has come so far."""
+    """Inputs received so far."""
 
     received: int = 0  # Images that reached the callback
     losses: LossCounter = field(default_factory=LossCounter)  # Images that did not
@@ -50,7 +51,7 @@ class InputState:
 
 @dataclass(frozen=True)
 class InputHandlers:
-    """Who takes what comes; called in the executor's thread, so they only hand over."""
+    """Receivers of the inputs; called in the executor's thread, so they only hand over."""
 
     on_image: Callable[[Any], None]  # Takes a raw or compressed image message
     on_camera: Callable[[CameraModel], None]  # Takes a calibration that is new or has changed
@@ -58,7 +59,7 @@ class InputHandlers:
 
 
 class Inputs:
-    """Subscriptions of a node; bad messages are counted, said, and passed over."""
+    """Subscriptions of a node; bad messages are counted, reported, and passed over."""
 
     def __init__(
         self,
@@ -66,7 +67,7 @@ class Inputs:
         config: NodeConfig,
         handlers: InputHandlers,
         state: InputState,
-        complaints: Complaints,
+        errors: ErrorLog,
     ) -> None:
         """Subscribe.
 
@@ -74,7 +75,7 @@ class Inputs:
             DataError: ``camera_info_file`` cannot be used.
         """
         self._node, self._config, self._handlers = node, config, handlers
-        self._state, self._complaints = state, complaints
+        self._state, self._errors = state, errors
         self._warned_frame = ""
         if config.camera_info_file:
             self._set_camera(read_camera_info_file(config.camera_info_file))
@@ -90,13 +91,30 @@ class Inputs:
                 self._subscribe(CameraInfo, "camera_info", self._on_camera, qos.small_input())
             )
 
+    def look_for_latched_camera(self) -> None:
+        """Subscribe to a calibration that was published once, before this node was there.
+
+        A volatile subscription never gets it; one that is latched gets nothing from a volatile
+        publisher, and both sides would warn. So the publishers are looked at first.
+        """
+        if self._state.camera is not None or len(self._subscriptions) != 3:
+            return
+        publishers = self._node.get_publishers_info_by_topic(self._subscriptions[2].topic_name)
+        latched = DurabilityPolicy.TRANSIENT_LOCAL
+        if any(publisher.qos_profile.durability == latched for publisher in publishers):
+            self._subscriptions.append(  # no overrides: they are the other subscription's
+                self._node.create_subscription(
+                    CameraInfo, "camera_info", self._on_camera, qos.latched()
+                )
+            )
+
     def why_no_velocity(self) -> str:
-        """Says so where no velocity was taken yet, or none any more, else empty."""
+        """Reason why no velocity arrives, or an empty string."""
         if not self._subscriptions:
             return ""
         topic, taken_at = self._subscriptions[1].topic_name, self._state.velocity_at
         if taken_at is None:
-            return f"no velocity has come on {topic}"
+            return f"no velocity has come on {topic}{self._velocity_hint(topic)}"
         is_silent = time.monotonic() - taken_at > SILENCE_S
         return f"no velocity on {topic} any more" if is_silent else ""
 
@@ -111,11 +129,11 @@ class Inputs:
         state = self._state
         topic = self._subscriptions[0].topic_name if self._subscriptions else "image"
         if state.image_at is None:
-            return f"no image has come on {topic}{self._publishers_hint(topic)}"
+            return f"no image has come on {topic}{self._image_hint(topic)}"
         if time.monotonic() - state.image_at > SILENCE_S:
             return f"no image on {topic} any more"
         if state.camera is None:
-            return "no camera_info has come: publish it beside the image, or set camera_info_file"
+            return f"no camera_info has come{self._camera_hint()}"
         return None
 
     def _subscribe(
@@ -140,9 +158,9 @@ class Inputs:
     def _on_camera(self, message: CameraInfo) -> None:
         try:
             self._set_camera(camera_info_to_model(message, self._subscriptions[0].topic_name))
-            self._complaints.clear("camera_info")
+            self._errors.clear("camera_info")
         except Exception as error:  # a bad message must not end the executor
-            self._complaints.add("camera_info", error)
+            self._errors.add("camera_info", error)
 
     def _set_camera(self, camera: CameraModel) -> None:
         if self._state.camera is None or not camera.is_same(self._state.camera):
@@ -155,9 +173,9 @@ class Inputs:
             self._state.velocities += 1
             self._state.velocity_at = time.monotonic()
             self._check_frame(velocity_frame(message))
-            self._complaints.clear("velocity")
+            self._errors.clear("velocity")
         except Exception as error:  # nor must this
-            self._complaints.add("velocity", error)
+            self._errors.add("velocity", error)
 
     def _check_frame(self, frame: str) -> None:
         if frame and frame not in (self._config.base_frame, self._warned_frame):
@@ -168,11 +186,28 @@ class Inputs:
                 self._config.base_frame,
             )
 
-    def _publishers_hint(self, topic: str) -> str:
+    def _image_hint(self, topic: str) -> str:
+        kind = _IMAGE_TYPES[self._config.image_transport]
+        return self._hint(topic, kind, "remap image to your camera's topic", "image_transport")
+
+    def _velocity_hint(self, topic: str) -> str:
+        kind, name = _VELOCITY_TYPES[self._config.velocity_source]
+        return self._hint(topic, kind, f"remap {name} to your odometry's topic", "velocity_source")
+
+    def _camera_hint(self) -> str:
+        if len(self._subscriptions) < 3:
+            return ""
+        topic = self._subscriptions[2].topic_name
+        remedy = "publish it beside the image, remap camera_info, or set camera_info_file"
+        return f" on {topic}" + self._hint(topic, CameraInfo, remedy, "")
+
+    def _hint(self, topic: str, kind: Any, remedy: str, option: str) -> str:
+        """Reason why nothing arrives on a topic, by who publishes it as what."""
         publishers = self._node.get_publishers_info_by_topic(topic)
         if not publishers:
-            return " (nobody publishes it: remap image to your camera's topic)"
+            return f" (nobody publishes it: {remedy})"
         kinds = {publisher.topic_type.rpartition("/")[2] for publisher in publishers}
-        if _IMAGE_TYPES[self._config.image_transport].__name__ in kinds:
+        if kind.__name__ in kinds:
             return " yet"
-        return f" (it is published as {', '.join(sorted(kinds))}: set image_transport to fit)"
+        fitting = f": set {option} to fit" if option else f", not as {kind.__name__}: {remedy}"
+        return f" (it is published as {', '.join(sorted(kinds))}{fitting})"

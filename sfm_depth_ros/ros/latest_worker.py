@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A mailbox of depth one and a thread: the newest item wins, the rest is counted."""
+"""Mailbox of depth one with a thread: the newest item wins, the rest is counted."""
 
 from __future__ import annotations
 
@@ -15,13 +15,7 @@ _logger = logging.getLogger(__name__)
 
 
 class LatestWorker(Generic[Item]):
-    """Does slow work beside the executor thread, always on the newest item.
-
-    Attributes:
-        dropped: Items that a newer one replaced before the work on them began.
-        done: Items worked on without an error.
-        failed: Items whose work raised.
-    """
+    """Does slow work outside of the executor's thread, always on the newest item."""
 
     def __init__(
         self,
@@ -39,7 +33,9 @@ class LatestWorker(Generic[Item]):
                 goes on with the next item.
             prepare: Called once at the start, in the thread (for example, to lower priority).
         """
-        self.dropped = self.done = self.failed = 0
+        self.dropped = 0  # Items that a newer one replaced before the work on them began
+        self.done = 0  # Items worked on without an error
+        self.failed = 0  # Items whose work raised
         self._work, self._on_error, self._prepare = work, on_error, prepare
         self._item: Item | None = None
         self._closed = False
@@ -103,3 +99,62 @@ class LatestWorker(Generic[Item]):
             self._on_error(item, error)
         except Exception:  # nor must its report
             _logger.exception("the report of an error failed")
+
+
+Received = TypeVar("Received")
+Prepared = TypeVar("Prepared")
+
+
+class FrameLine(Generic[Received, Prepared]):
+    """Prepares and computes the newest item; older ones that still wait are dropped.
+
+    Pipelined, the next item is prepared while this one is computed: more items a second, at the
+    price of one more hand-over between threads for each. Items never overtake each other.
+    """
+
+    def __init__(
+        self,
+        prepare: Callable[[Received], Prepared | None],
+        compute: Callable[[Prepared], None],
+        on_error: Callable[[Exception], None],
+        pipelined: bool = False,
+    ) -> None:
+        """Start the threads.
+
+        Args:
+            prepare: Makes of an item what ``compute`` takes; None = nothing to compute.
+            compute: Does the work.
+            on_error: Called with what either of them raised; the line goes on.
+            pipelined: Whether they run in threads of their own.
+        """
+        self._prepare, self._compute = prepare, compute
+        self._computing: LatestWorker[Prepared] | None = None
+        if pipelined:
+            self._computing = LatestWorker("depth", compute, lambda _, error: on_error(error))
+        self._receiving: LatestWorker[Received] = LatestWorker(
+            "prepare" if pipelined else "depth", self._work, lambda _, error: on_error(error)
+        )
+
+    @property
+    def dropped(self) -> int:
+        """Items that a newer one replaced, or that waited when the line was closed."""
+        return self._receiving.dropped + (self._computing.dropped if self._computing else 0)
+
+    def submit(self, item: Received) -> None:
+        """Hand over an item; never waits."""
+        self._receiving.submit(item)
+
+    def close(self) -> None:
+        """Stop after the item in work."""
+        self._receiving.close()
+        if self._computing is not None:
+            self._computing.close()
+
+    def _work(self, item: Received) -> None:
+        prepared = self._prepare(item)
+        if prepared is None:
+            return
+        if self._computing is None:
+            self._compute(prepared)
+        else:
+            self._computing.submit(prepared)

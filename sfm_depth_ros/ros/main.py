@@ -1,12 +1,112 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Entry points of the processes; light, so that signals are answered from the first moment."""
+"""Entry points of the processes, which react to SIGINT and SIGTERM at any moment.
+
+The heavy work (imports, loading, compiling, spinning) runs in a thread beside the main thread,
+which only waits: Python runs signal handlers in the main thread alone, so nothing may keep it.
+Standard library only, so that the handlers stand before anything is imported.
+"""
 
 from __future__ import annotations
 
+import importlib
+import logging
+import os
+import queue
+import signal
 import sys
+import threading
+from typing import NoReturn
 
-from sfm_depth_ros.ros.process import run_process
+from sfm_depth_ros import shared_memory
+from sfm_depth_ros.errors import SfmDepthError
+
+GRACE_S = 1.2
+PIP_NAMES = {
+    "torch": "torch onnx onnxscript",
+    "safetensors": "safetensors",
+    "cv2": "opencv-python-headless",
+    "numpy": "numpy",
+    "yaml": "pyyaml",
+}
+_logger = logging.getLogger(__name__)
+
+
+class StopEvent(threading.Event):
+    """Set when a signal has arrived."""
+
+    # Whether a loop watches it and closes in order; not while modules and models are loaded, when
+    # the process need not wait.
+    is_served = False
+
+
+def run_process(target: str) -> NoReturn:
+    """Run ``target`` until it returns or a signal arrives; then leave the process.
+
+    The process is left by ``os._exit``: a thread that sits in a compiler or in an inference call
+    cannot be interrupted, and finalising the interpreter under it crashes. Shared memory that the
+    middleware could not give back because of that is removed here; segments of processes that
+    were killed are removed at the start.
+
+    Args:
+        target: ``"package.module:function"``; the function takes a ``StopEvent`` and returns the
+            exit status.
+    """
+    # A SimpleQueue may be filled from a signal handler at any moment; an Event may not.
+    wake: queue.SimpleQueue[str] = queue.SimpleQueue()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: wake.put("signal"))
+    shared_memory.remove_leftovers()
+    stop = StopEvent()
+    status: list[int] = []
+    worker = threading.Thread(
+        target=_call, args=(target, stop, status, wake), name="main-work", daemon=True
+    )
+    worker.start()
+    if wake.get() == "signal":
+        stop.set()
+        worker.join(GRACE_S if stop.is_served else 0.0)
+        status = [0]
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    shared_memory.remove_own()
+    os._exit(status[0])
+
+
+def _call(target: str, stop: StopEvent, status: list[int], wake: queue.SimpleQueue[str]) -> None:
+    code = 1
+    try:
+        module, _, function = target.partition(":")
+        work = getattr(importlib.import_module(module), function)
+        stop.is_served = True
+        code = work(stop)
+    except SfmDepthError as error:
+        sys.stderr.write(f"error: {error}\n")
+    except ModuleNotFoundError as error:
+        sys.stderr.write(f"error: {_missing(error)}\n")
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int) else 1
+    except Exception:
+        # What breaks while the process is being taken down is not the user's concern.
+        level = logging.DEBUG if stop.is_set() else logging.ERROR
+        _logger.log(level, "%s failed", target, exc_info=True)
+    finally:
+        status.append(code)
+        wake.put("done")
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    """The remedy for a module that is not installed."""
+    module = (error.name or "").split(".")[0]
+    if module in ("rclpy", "sensor_msgs", "rcl_interfaces"):
+        return (
+            f"{error.name} is needed and not installed: source a ROS 2 installation "
+            "(. /opt/ros/jazzy/setup.sh), or in a clone of this package: pip install -e .[ros]"
+        )
+    if module in PIP_NAMES:
+        return f"{module} is needed and not installed: pip install {PIP_NAMES[module]}"
+    return str(error)
 
 
 def depth_node() -> None:

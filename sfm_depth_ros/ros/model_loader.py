@@ -1,66 +1,99 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Loads models beside the one that serves, in a thread of its own.
+"""Loading of models in a thread of its own, while another one serves.
 
-Its priority is the others': a thread that waits for a core while it holds the interpreter lets
+It runs at normal priority: a thread that waits for a core while it holds the interpreter lets
 everything wait for it, and on a busy machine one of low priority waits for seconds.
 """
 
 from __future__ import annotations
 
 import logging
+import stat
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
 
 from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.errors import ModelError, SfmDepthError
 from sfm_depth_ros.estimation.depth_estimator import DepthEstimator
-from sfm_depth_ros.geometry.frames import pose_to_matrix
 from sfm_depth_ros.model_folder.folder import ModelFolder, read_model_folder
 from sfm_depth_ros.model_folder.history import is_inside
-from sfm_depth_ros.ros.complaints import Complaints
+from sfm_depth_ros.ros.error_log import ErrorLog
 from sfm_depth_ros.ros.latest_worker import LatestWorker
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
 from sfm_depth_ros.visual_odometry.ego_motion import VisualOdometry
 
+PATH_LENGTH = 4096  # the kernel's PATH_MAX
+FILES, MODEL_BYTES = 64, 2 << 30  # the largest published network takes 0.5 GB
 _logger = logging.getLogger(__name__)
+
+
+def check_offer(folder: Path) -> None:
+    """Look at an offered folder before anything in it is opened.
+
+    Raises:
+        ModelError: It holds something else than regular files (a pipe or a device would keep the
+            loader for ever), or more of them, or larger ones, than a model has.
+    """
+    total = 0
+    try:
+        for count, entry in enumerate(folder.iterdir(), start=1):
+            status = entry.lstat()
+            if not stat.S_ISREG(status.st_mode):
+                raise ModelError(f"{entry} is refused: expected regular files in a model folder")
+            total += status.st_size
+            if count > FILES or total > MODEL_BYTES:
+                raise ModelError(
+                    f"{folder} is refused: expected at most {FILES} files of "
+                    f"{MODEL_BYTES >> 20} MB together"
+                )
+    except OSError as error:
+        raise ModelError(f"{folder} is refused: {error.strerror}") from error
 
 
 @dataclass(frozen=True)
 class Serving:
-    """What images and velocities are given to."""
+    """Estimator, velocities and path that serve the current camera."""
 
     estimator: DepthEstimator  # Depth and ego-motion of one camera
-    velocities: VelocityBuffer  # The odometer's memory, with that camera's place on the robot
-    odometry: VisualOdometry  # The path of the robot
+    # Both None until the camera's place on the robot is known
+    velocities: VelocityBuffer | None = None  # The odometer's memory
+    odometry: VisualOdometry | None = None  # The path of the robot
+
+    def mounted(self, T_base_camera: np.ndarray | None, max_velocity_gap: float) -> Serving:
+        """The same estimator with the camera at a place on the robot, ``(4, 4)`` or unknown."""
+        if T_base_camera is None:
+            return replace(self, velocities=None, odometry=None)
+        velocities = VelocityBuffer(T_base_camera, max_velocity_gap)
+        return replace(self, velocities=velocities, odometry=VisualOdometry(T_base_camera))
 
     def reset(self) -> None:
         """Forget the images before (time jumped)."""
         self.estimator.reset()
-        self.odometry.reset()
+        if self.odometry is not None:
+            self.odometry.reset()
+
+    def clear_velocities(self) -> None:
+        """Forget the velocities."""
+        if self.velocities is not None:
+            self.velocities.clear()
 
 
 class ModelLoader:
-    """Builds the estimator once the camera is known; swaps in the models that are offered.
-
-    Attributes:
-        serving: What serves now, or None.
-        waiting: Why nothing serves yet.
-        has_failed: Whether that is because loading failed.
-        loaded: Models that were swapped in.
-        refused: Offers that were not.
-        update_s: Seconds from an offer to the first image that may use it, of the newest offers.
-    """
+    """Builds the estimator once the camera is known; swaps in the models that are offered."""
 
     def __init__(
         self,
         folder: ModelFolder,
         config: DepthNodeConfig,
-        base_to_camera: Callable[[str], tuple[float, ...]],
-        complaints: Complaints,
+        errors: ErrorLog,
         make_estimator: Callable[..., DepthEstimator] = DepthEstimator,
     ) -> None:
         """Wait for a camera.
@@ -68,18 +101,21 @@ class ModelLoader:
         Args:
             folder: The model to begin with.
             config: Options; may be replaced by assigning ``config``.
-            base_to_camera: Looks the camera's pose up by its frame; may take seconds.
-            complaints: Takes what goes wrong.
+            errors: Log of errors.
             make_estimator: Tests give their own.
         """
         self.config = config
         self.serving: Serving | None = None
-        self.waiting = "waiting for camera_info"
-        self.has_failed = False
-        self.loaded = self.refused = 0
+        self.waiting = "waiting for camera_info"  # Why nothing serves yet
+        self.has_failed = False  # Whether that is because loading failed
+        self.loaded = 0  # Models that were swapped in
+        self.refused = 0  # Offers that were not
+        # Seconds from an offer to the first image that may use it, of the newest offers
         self.update_s: deque[float] = deque(maxlen=200)
         self._folder, self._make_estimator = folder, make_estimator
-        self._base_to_camera, self._complaints = base_to_camera, complaints
+        self._errors = errors
+        self._T_base_camera: np.ndarray | None = None
+        self._mounting = threading.Lock()  # pairs the newest mounting with the newest estimator
         self._camera: CameraModel | None = None
         self._served_camera: CameraModel | None = None
         self._offer: tuple[str, float] | None = None  # with the time it came at
@@ -91,8 +127,23 @@ class ModelLoader:
         self._camera = camera
         self._worker.submit("camera")
 
+    def set_mounting(self, T_base_camera: np.ndarray | None) -> None:
+        """The camera sits here on the robot, ``(4, 4)``; None = not known (any more)."""
+        with self._mounting:
+            self._T_base_camera = T_base_camera
+            if self.serving is not None:
+                gap = self.config.max_velocity_gap
+                self.serving = self.serving.mounted(T_base_camera, gap)
+
     def offer(self, path: str) -> None:
         """Serve this model, if it lies in models_dir and is whole; the newest offer wins."""
+        if len(path) > PATH_LENGTH:  # resolving one of many parts takes the square of their number
+            self._refuse(
+                ModelError(
+                    f"a path of {len(path)} characters is refused, expected {PATH_LENGTH} at most"
+                )
+            )
+            return
         self._offer = path, time.monotonic()
         self._worker.submit("model")
 
@@ -105,7 +156,7 @@ class ModelLoader:
 
     def _on_error(self, item: str, error: Exception) -> None:
         self.waiting, self.has_failed = f"no model serves: {error}", True
-        self._complaints.add("model", error)
+        self._errors.add("model", error)
 
     def _update(self, item: str) -> None:
         if self._camera is None:
@@ -129,6 +180,7 @@ class ModelLoader:
                 raise ModelError(
                     f"{path} is refused: it does not lie in models_dir ({self.config.models_dir})"
                 )
+            check_offer(Path(path))
             folder = read_model_folder(path)
         except SfmDepthError as error:
             self._refuse(error)
@@ -137,20 +189,17 @@ class ModelLoader:
 
     def _build(self, camera: CameraModel) -> None:
         self.waiting, self.has_failed = f"loading model {self._folder.model_id}", False
-        T_base_camera = pose_to_matrix(self._base_to_camera(camera.frame_id))
         estimator = self._make_estimator(self._folder, camera, self.config)
-        old, self._served_camera = self.serving, camera
-        self.serving = Serving(
-            estimator,
-            VelocityBuffer(T_base_camera, self.config.max_velocity_gap),
-            VisualOdometry(T_base_camera),
-        )
+        with self._mounting:
+            old, self._served_camera = self.serving, camera
+            fresh = Serving(estimator)
+            self.serving = fresh.mounted(self._T_base_camera, self.config.max_velocity_gap)
         _logger.info("model %s serves, engines %s", estimator.model_id, estimator.engines)
         if old is not None:
             old.estimator.close()
 
     def _swap(self, estimator: DepthEstimator, folder: ModelFolder) -> bool:
-        """Load a model beside the one that serves and let it serve; whether it does."""
+        """Load a model while the current one serves, and swap it in; whether that succeeded."""
         try:
             prepared = estimator.prepare(folder)
         except SfmDepthError as error:
@@ -164,4 +213,4 @@ class ModelLoader:
 
     def _refuse(self, error: SfmDepthError) -> None:
         self.refused += 1
-        self._complaints.add("model", error)
+        self._errors.add("model", error)

@@ -1,23 +1,70 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What both nodes are: lifecycle nodes that start themselves, speak, and always say why not."""
+"""Base of both nodes: lifecycle, autostart, logging, last failure."""
 
 from __future__ import annotations
 
+import gc
+import logging
+import math
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any
 
 import rclpy
-from rclpy.executors import SingleThreadedExecutor
+from lifecycle_msgs.srv import ChangeState
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
 from sfm_depth_ros.config.schema import NodeConfig
-from sfm_depth_ros.errors import SfmDepthError
-from sfm_depth_ros.ros import log_bridge
+from sfm_depth_ros.errors import ConfigError, SfmDepthError
+from sfm_depth_ros.ros.error_log import KINDS, REPEAT_S, ErrorLog, kind_of
+from sfm_depth_ros.ros.folders import with_own_models
+from sfm_depth_ros.ros.main import StopEvent
 from sfm_depth_ros.ros.parameters import Parameters
-from sfm_depth_ros.ros.process import StopEvent
+from sfm_depth_ros.ros.qos import is_qos_error
+
+
+class LogBridge(logging.Handler):
+    """Forwards records to a ROS logger."""
+
+    def __init__(self, ros_logger: Any) -> None:
+        """Take the logger of a node, ``node.get_logger()``."""
+        super().__init__()
+        self._logger = ros_logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log one record; rclpy fixes the severity per calling line, so each level has its own."""
+        text = self.format(record)
+        if record.levelno >= logging.CRITICAL:
+            self._logger.fatal(text)
+        elif record.levelno >= logging.ERROR:
+            self._logger.error(text)
+        elif record.levelno >= logging.WARNING:
+            self._logger.warning(text)
+        elif record.levelno >= logging.INFO:
+            self._logger.info(text)
+        else:
+            self._logger.debug(text)
+
+
+def install_bridge(ros_logger: Any) -> LogBridge:
+    """Send everything that this package logs to a ROS logger; levels are then ROS's business."""
+    bridge = LogBridge(ros_logger)
+    package = logging.getLogger("sfm_depth_ros")
+    package.addHandler(bridge)
+    package.setLevel(logging.DEBUG)
+    package.propagate = False
+    return bridge
+
+
+def remove_bridge(bridge: LogBridge) -> None:
+    """Undo :func:`install_bridge`."""
+    package = logging.getLogger("sfm_depth_ros")
+    package.removeHandler(bridge)
+    package.propagate = True
 
 
 class SfmNode(LifecycleNode):
@@ -25,24 +72,24 @@ class SfmNode(LifecycleNode):
 
     A node overrides ``configure``, ``activate``, ``deactivate``, ``cleanup`` and ``apply``; each
     may raise: the transition then fails and the reason is logged and kept in ``problem``.
-
-    Attributes:
-        problem: Why the last transition failed, else None.
-        is_active: Whether the node is in the state ``active``.
     """
 
     def __init__(self, name: str, config_class: type[NodeConfig]) -> None:
         super().__init__(name)
-        self.problem: str | None = None
-        self.is_active = False
-        self._said = ""
-        self._bridge = log_bridge.install(self.get_logger())
-        self._options = Parameters(self, config_class, self.apply)
+        self.problem: str | None = None  # Why the last transition failed
+        self.is_active = False  # Whether the node is in the state `active`
+        self._reported = ""  # Kind of the newest reason
+        self._reported_at: dict[str, float] = {}  # Monotonic time of its line in the log
+        self.errors = ErrorLog()
+        self._bridge = install_bridge(self.get_logger())
+        self._options = Parameters(self, config_class, self._apply)
+        self._change_state = self._service_change_state.callback
+        self._service_change_state.callback = self._on_change_state
 
     @property
     def config(self) -> Any:
-        """The parameters as they are now."""
-        return self._options.config
+        """The parameters as they are now, with the folder of models of this namespace."""
+        return with_own_models(self._options.config, self.get_namespace())
 
     @property
     def state_label(self) -> str:
@@ -64,14 +111,25 @@ class SfmNode(LifecycleNode):
     def apply(self, config: Any) -> None:
         """A dynamic parameter has changed."""
 
-    def say(self, text: str) -> None:
-        """Log what is in the way, once each time that it changes."""
-        if text and text != self._said:
+    def _apply(self, config: NodeConfig) -> None:
+        self.apply(with_own_models(config, self.get_namespace()))
+
+    def report(self, text: str) -> None:
+        """Log the reason, once each time that it changes in more than its numbers.
+
+        One that comes and goes is logged every five seconds at most.
+        """
+        kind, now = kind_of(text), time.monotonic()
+        is_recent = now - self._reported_at.get(kind, -math.inf) < REPEAT_S
+        if text and kind != self._reported and not is_recent:
             self.get_logger().warning(text)
-        self._said = text
+            if len(self._reported_at) >= KINDS:
+                self._reported_at.clear()
+            self._reported_at[kind] = now
+        self._reported = kind
 
     def autostart(self) -> None:
-        """Configure and activate, where the parameter of that name says so."""
+        """Configure and activate, if the parameter ``autostart`` is set."""
         if not self.config.autostart:
             self.get_logger().info("waiting to be configured (autostart is false)")
             return
@@ -84,7 +142,7 @@ class SfmNode(LifecycleNode):
             self.is_active = False
             self.deactivate()
         self.cleanup()
-        log_bridge.remove(self._bridge)
+        remove_bridge(self._bridge)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Lifecycle: unconfigured to inactive."""
@@ -114,6 +172,22 @@ class SfmNode(LifecycleNode):
         """Lifecycle: after a failed transition, back to unconfigured."""
         return self._transition("cleanup", False)
 
+    def _on_change_state(
+        self, request: ChangeState.Request, response: ChangeState.Response
+    ) -> ChangeState.Response:
+        """Service change_state; rclpy itself raises on an illegal transition and the node ends."""
+        legal = {row[0]: row[1] for row in self._state_machine.available_transitions}
+        wanted = request.transition
+        if wanted.label or wanted.id in legal:
+            result: ChangeState.Response = self._change_state(request, response)
+            return result
+        self.get_logger().warning(
+            f"transition {wanted.id} refused: in state {self.state_label}, expected one of "
+            f"{', '.join(f'{number} ({label})' for number, label in legal.items()) or 'none'}"
+        )
+        response.success = False
+        return response
+
     def _transition(self, step: str, is_active_after: bool) -> TransitionCallbackReturn:
         try:
             getattr(self, step)()
@@ -122,6 +196,10 @@ class SfmNode(LifecycleNode):
             self.get_logger().error(self.problem)
             return TransitionCallbackReturn.FAILURE
         except Exception as error:  # rclpy would swallow it without a word
+            if is_qos_error(error):
+                self.problem = f"{step} failed: {error}"
+                self.get_logger().error(self.problem)
+                return TransitionCallbackReturn.FAILURE
             self.problem = f"{step} failed: {type(error).__name__}: {error}"
             self.get_logger().error(f"{self.problem}\n{traceback.format_exc()}")
             return TransitionCallbackReturn.ERROR
@@ -130,27 +208,57 @@ class SfmNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
 
+def _made(make_node: Callable[[], SfmNode]) -> SfmNode:
+    """The node.
+
+    Raises:
+        ConfigError: A requested quality of service does not exist.
+    """
+    try:
+        return make_node()
+    except Exception as error:
+        if is_qos_error(error):
+            raise ConfigError(str(error)) from error
+        raise
+
+
+def _spin_once(executor: SingleThreadedExecutor, node: SfmNode) -> None:
+    """Serve one callback; an error that it did not foresee is logged and the node goes on."""
+    try:
+        executor.spin_once(timeout_sec=0.1)
+    except ExternalShutdownException:
+        raise
+    except Exception as error:
+        node.errors.add("callback", error)
+
+
 def spin(make_node: Callable[[], SfmNode], stop: StopEvent) -> int:
     """Make a node, start it and serve it until ``stop`` is set.
 
-    Signals belong to ``process.run_process``, so rclpy installs no handlers.
+    Signals belong to ``main.run_process``, so rclpy installs no handlers.
 
     Returns:
         Exit status.
     """
     stop.is_served = False
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
-        node = make_node()
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    except RuntimeError as error:
+        raise ConfigError(f"ROS arguments: {str(error).partition(', at /')[0]}") from error
+    try:
+        node = _made(make_node)
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         node.autostart()
         stop.is_served = True
         while not stop.is_set():
-            executor.spin_once(timeout_sec=0.1)
+            _spin_once(executor, node)
         node.close()
         executor.shutdown(timeout_sec=0.2)
         node.destroy_node()
+        # The participant, and its shared memory, lives as long as anything refers to its node.
+        del node, executor
+        gc.collect()
     finally:
         rclpy.try_shutdown()
     return 0

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
@@ -19,19 +20,17 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from sfm_depth_ros.config.loading import OptionRow, from_mapping, iter_options
+from sfm_depth_ros.config.schema import DepthNodeConfig, TrainerNodeConfig
 from sfm_depth_ros.errors import ConfigError
 
+FOREIGN = ("qos_overrides.", "use_sim_time", "start_type_description_service")
 Config = TypeVar("Config")
 
 
 class Parameters(Generic[Config]):
-    """The parameters of a node.
+    """The parameters of a node."""
 
-    Attributes:
-        config: What they say now; always valid.
-    """
-
-    config: Config
+    config: Config  # Their current values; always valid
 
     def __init__(
         self, node: Node, config_class: type[Config], on_change: Callable[[Config], None]
@@ -50,6 +49,7 @@ class Parameters(Generic[Config]):
         self._options = {option.path: option for option in iter_options(config_class)}
         self._values = {name: _declare(node, row) for name, row in self._options.items()}
         self.config = from_mapping(config_class, nested(self._values))
+        _warn_of_unknown(node)
         node.add_on_set_parameters_callback(self._check)
         node.add_post_set_parameters_callback(self._apply)
 
@@ -89,7 +89,7 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def descriptor(option: OptionRow) -> ParameterDescriptor:
-    """What ``ros2 param describe`` says of an option: sentence, range, choices, read only."""
+    """Descriptor of an option for ``ros2 param describe``: sentence, range, choices, read only."""
     message = ParameterDescriptor(description=option.doc, read_only=not option.dynamic)
     if option.choices:
         message.additional_constraints = f"one of: {', '.join(option.choices)}"
@@ -107,6 +107,18 @@ def descriptor(option: OptionRow) -> ParameterDescriptor:
             )
         ]
     return message
+
+
+def _warn_of_unknown(node: Node) -> None:
+    """Name parameters that were given and that neither node has; a shared file serves both."""
+    rows = [*iter_options(DepthNodeConfig), *iter_options(TrainerNodeConfig)]
+    known = {row.path for row in rows}
+    for name in node._parameter_overrides:
+        if name in known or node.has_parameter(name) or name.startswith(FOREIGN):
+            continue
+        close = difflib.get_close_matches(name, known, 1, 0.5)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        node.get_logger().warning(f"parameter {name}: no such parameter{hint}")
 
 
 def _declare(node: Node, option: OptionRow) -> Any:

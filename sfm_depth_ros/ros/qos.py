@@ -7,8 +7,9 @@ We publish reliably and subscribe best effort, so that both sides match everybod
 
 from __future__ import annotations
 
+from rclpy.exceptions import ParameterException
 from rclpy.qos import DurabilityPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.qos_overriding_options import InvalidQosOverridesError, QoSOverridingOptions
 
 
 def image_input() -> QoSProfile:
@@ -26,17 +27,17 @@ def output() -> QoSProfile:
     return QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 
 
-def latched() -> QoSProfile:
-    """The last value also for those who join late."""
+def latched(depth: int = 1) -> QoSProfile:
+    """The last ``depth`` values also for those who join late."""
     return QoSProfile(
-        depth=1,
+        depth=depth,
         reliability=ReliabilityPolicy.RELIABLE,
         durability=DurabilityPolicy.TRANSIENT_LOCAL,
     )
 
 
 def overrides() -> QoSOverridingOptions:
-    """What a user may set as ``qos_overrides.<topic>.<publisher|subscription>.<policy>``."""
+    """Policies settable as ``qos_overrides.<topic>.<publisher|subscription>.<policy>``."""
     return QoSOverridingOptions(
         policy_kinds=(
             QoSPolicyKind.HISTORY,
@@ -44,4 +45,13 @@ def overrides() -> QoSOverridingOptions:
             QoSPolicyKind.RELIABILITY,
             QoSPolicyKind.DURABILITY,
         )
+    )
+
+
+def is_qos_error(error: Exception) -> bool:
+    """Whether a publisher or subscription was refused for a value in ``qos_overrides``."""
+    is_value = isinstance(error, RuntimeError) and "QoS override" in str(error)
+    return is_value or (
+        isinstance(error, (InvalidQosOverridesError, ParameterException))
+        and "qos_overrides" in str(error)
     )

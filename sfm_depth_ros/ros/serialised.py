@@ -83,12 +83,12 @@ class SerialisedPublisher:
         sent: Messages published so far.
     """
 
-    def __init__(self, node: Node, topic: str, kind: Any) -> None:
-        """Advertise the topic: latched where the name says static, else reliable."""
+    def __init__(self, node: Node, topic: str, kind: Any, is_latched: bool = False) -> None:
+        """Advertise the topic, reliably; latched, it also reaches late subscribers."""
         self.sent = 0
         self._kind = kind
         self._has_header = begins_with_header(kind)
-        profile = qos.latched() if topic.endswith("_static") else QoSProfile(depth=10)
+        profile = qos.latched(depth=100) if is_latched else QoSProfile(depth=10)
         self._publisher: Publisher = node.create_publisher(
             kind, topic, profile, qos_overriding_options=qos.overrides()
         )

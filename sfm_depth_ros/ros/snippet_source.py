@@ -16,12 +16,11 @@ from sfm_depth_ros.camera.preprocessing import Preprocessor
 from sfm_depth_ros.config.extra_inputs import RIGHT_IMAGE
 from sfm_depth_ros.config.schema import NodeConfig
 from sfm_depth_ros.errors import DataError
-from sfm_depth_ros.geometry.frames import pose_to_matrix
-from sfm_depth_ros.ros.complaints import Complaints
 from sfm_depth_ros.ros.conversions import image_to_rgb, stamp_to_ns
+from sfm_depth_ros.ros.error_log import ErrorLog
 from sfm_depth_ros.ros.extra_inputs import TOPICS, decode_extra
 from sfm_depth_ros.ros.latest_worker import LatestWorker
-from sfm_depth_ros.ros.time_guard import StampGuard
+from sfm_depth_ros.ros.streams import StampGuard
 from sfm_depth_ros.snippets.builder import SnippetBuilder
 from sfm_depth_ros.snippets.values import Frame, Snippet, Velocity
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
@@ -31,30 +30,24 @@ MAX_DELAY = 2  # newer images that one waits for, to get what belongs to it
 
 @dataclass(frozen=True)
 class _Rig:
-    """What belongs to one camera."""
+    """Preprocessing and snippet building for one camera."""
 
     camera: CameraModel
+    T_base_camera: np.ndarray
     preprocessor: Preprocessor
     velocities: VelocityBuffer
     builder: SnippetBuilder
 
 
 class SnippetSource:
-    """Decodes in a thread of its own; hands every finished snippet on.
-
-    Attributes:
-        frames: Images that became frames.
-        with_extra: How many of them had each extra input beside them.
-        failed: Images that could not be used.
-    """
+    """Decodes in a thread of its own; hands every finished snippet on."""
 
     def __init__(
         self,
         config: NodeConfig,
         model_width: int,
-        base_to_camera: Callable[[str], tuple[float, ...]],
         on_snippet: Callable[[Snippet], Any],
-        complaints: Complaints,
+        errors: ErrorLog,
         resize_filter: str = "area",
     ) -> None:
         """Wait for a camera.
@@ -62,49 +55,56 @@ class SnippetSource:
         Args:
             config: Options of inputs and gates.
             model_width: Width of the network's image where the options leave it to the model.
-            base_to_camera: Looks the camera's pose up by its frame; may take seconds.
             on_snippet: Takes snippets, in the decoding thread.
-            complaints: Takes what goes wrong.
+            errors: Log of errors.
             resize_filter: How the model's images are scaled, see Preprocessor.
         """
-        self.frames = self.failed = self._not_ready = 0
+        self.frames = 0  # Images that became frames
+        self.failed = 0  # Images that could not be used
+        self._not_ready = 0
         self._config, self._width = config, config.input_width or model_width
-        self._base_to_camera, self._on_snippet = base_to_camera, on_snippet
-        self._complaints, self._resize_filter = complaints, resize_filter
-        self.with_extra: dict[str, int] = {}
+        self._on_snippet = on_snippet
+        self._errors, self._resize_filter = errors, resize_filter
+        self._mounting: np.ndarray | None = None
+        self.with_extra: dict[str, int] = {}  # Frames with each extra input
         self._matcher = StampMatcher[Any](frozenset(), MAX_DELAY)
         self._right: CameraModel | None = None
         self._preparers: dict[str, CompanionPreparer] = {}
         self._camera: CameraModel | None = None
         self._rig: _Rig | None = None
         self._velocity_guard = StampGuard("velocities", 0.5, self._forget_velocities)
-        self._image_guard = StampGuard("images", 0.0, self._forget_images)
+        self._image_guard = StampGuard("images", 0.5, self._forget_images)
         self._worker: LatestWorker[Any] = LatestWorker("decode", self._take, self._on_failed)
 
     @property
     def dropped(self) -> int:
-        """Images that a newer one replaced, or that came before the calibration."""
+        """Images that a newer one replaced, or that came before calibration or mounting."""
         return self._not_ready + self._worker.dropped
 
     @property
+    def late(self) -> int:
+        """Images that were older than one before them, and were passed over."""
+        return self._image_guard.late
+
+    @property
     def refusals(self) -> dict[str, int]:
-        """How many frames made no snippet, by reason."""
+        """Number of frames that made no snippet, by reason."""
         return {} if self._rig is None else dict(self._rig.builder.counts)
 
     @property
     def remarks(self) -> str:
-        """What happened to time in the last seconds; empty while it goes on."""
+        """Jumps of time in the last seconds; empty while it advances."""
         guards = (self._image_guard, self._velocity_guard)
         return "; ".join(filter(None, (guard.remark() for guard in guards)))
 
     @property
     def T_base_camera(self) -> np.ndarray | None:
         """Pose of the camera in the base frame, ``(4, 4)``; None before the first image."""
-        return None if self._rig is None else self._rig.velocities.T_base_camera
+        return None if self._rig is None else self._rig.T_base_camera
 
     def add_image(self, message: Any) -> None:
         """Take an image message; never waits."""
-        if self._camera is None:
+        if self._camera is None or self._mounting is None:
             self._not_ready += 1
         else:
             self._matcher.add(stamp_to_ns(message.header.stamp), message)
@@ -129,6 +129,10 @@ class SnippetSource:
     def set_camera(self, camera: CameraModel) -> None:
         """Images are of this camera from now on."""
         self._camera = camera
+
+    def set_mounting(self, T_base_camera: np.ndarray | None) -> None:
+        """The camera sits here on the robot, ``(4, 4)``; without it no image is taken."""
+        self._mounting = T_base_camera
 
     def add_velocity(self, velocity: Velocity) -> None:
         """Take a body velocity."""
@@ -162,15 +166,17 @@ class SnippetSource:
     def _take(self, matched: Matched[Any]) -> None:
         message, beside = matched
         stamp_ns, frame_id = stamp_to_ns(message.header.stamp), message.header.frame_id
-        self._image_guard.check(stamp_ns)
-        rig = self._current_rig()
+        if not self._image_guard.check(stamp_ns):
+            return  # late: it would break the chain of images
+        if (rig := self._current_rig()) is None:
+            return
         frame = rig.preprocessor.frame(image_to_rgb(message), stamp_ns, frame_id)
         for role, extra in beside.items():
             frame = self._with_extra(rig, frame, role, extra)
         self.frames += 1
         for snippet in rig.builder.add(frame):
             self._on_snippet(snippet)
-        self._complaints.clear("image")
+        self._errors.clear("image")
 
     def _with_extra(self, rig: _Rig, frame: Frame, role: str, message: Any) -> Frame:
         """The frame with an extra input; without it where that cannot be used."""
@@ -183,28 +189,30 @@ class SnippetSource:
             self._preparers[role] = preparer
             frame = preparer.attach(frame, {role: decode_extra(role, message)})
         except DataError as error:
-            self._complaints.add(TOPICS[role], error)
+            self._errors.add(TOPICS[role], error)
             return frame
         self.with_extra[role] += 1
-        self._complaints.clear(TOPICS[role])
+        self._errors.clear(TOPICS[role])
         return frame
 
-    def _current_rig(self) -> _Rig:
-        camera, config = self._camera, self._config
-        assert camera is not None  # add_image sees to it
-        if self._rig is None or self._rig.camera is not camera:
-            T_base_camera = pose_to_matrix(self._base_to_camera(camera.frame_id))
+    def _current_rig(self) -> _Rig | None:
+        camera, T_base_camera, config = self._camera, self._mounting, self._config
+        if camera is None or T_base_camera is None:  # became unknown since add_image
+            return None
+        rig = self._rig
+        if rig is None or rig.camera is not camera or rig.T_base_camera is not T_base_camera:
             preprocessor = Preprocessor(
                 camera, self._width, config.crop, resize_filter=self._resize_filter
             )
             velocities = VelocityBuffer(T_base_camera, config.max_velocity_gap)
             gates = (config.min_displacement, config.max_displacement, config.max_image_gap)
-            self._rig = _Rig(camera, preprocessor, velocities, SnippetBuilder(velocities, *gates))
+            builder = SnippetBuilder(velocities, *gates)
+            self._rig = _Rig(camera, T_base_camera, preprocessor, velocities, builder)
         return self._rig
 
     def _on_failed(self, message: Any, error: Exception) -> None:
         self.failed += 1
-        self._complaints.add("image", error)
+        self._errors.add("image", error)
 
     def _forget_velocities(self) -> None:
         if self._rig is not None:

@@ -13,6 +13,7 @@ from typing import Any
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
+from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.config.extra_inputs import extra_inputs
 from sfm_depth_ros.config.schema import TrainerNodeConfig
 from sfm_depth_ros.errors import SfmDepthError
@@ -26,16 +27,20 @@ from sfm_depth_ros.model_folder.history import (
 )
 from sfm_depth_ros.model_folder.saving import save_model
 from sfm_depth_ros.ros import qos
-from sfm_depth_ros.ros.complaints import Complaints
-from sfm_depth_ros.ros.diagnostics import Diagnosis, DiagnosticsPublisher
+from sfm_depth_ros.ros.diagnostics import (
+    Diagnosis,
+    DiagnosticsPublisher,
+    diagnose_training,
+    missing_input,
+)
 from sfm_depth_ros.ros.extra_inputs import ExtraInputs
 from sfm_depth_ros.ros.extrinsics import Extrinsics
+from sfm_depth_ros.ros.folders import FolderLock, buffer_folder
 from sfm_depth_ros.ros.inputs import InputHandlers, Inputs, InputState
+from sfm_depth_ros.ros.main import StopEvent
 from sfm_depth_ros.ros.node_base import SfmNode, spin
-from sfm_depth_ros.ros.process import StopEvent
 from sfm_depth_ros.ros.snippet_source import SnippetSource
-from sfm_depth_ros.ros.time_guard import watch_clock
-from sfm_depth_ros.ros.training_status import diagnose_training, missing_input
+from sfm_depth_ros.ros.streams import watch_clock
 from sfm_depth_ros.share import SHIPPED_MODEL, share_path
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.device import require_device
@@ -54,11 +59,12 @@ class TrainerNode(SfmNode):
     def __init__(self) -> None:
         super().__init__("trainer_node", TrainerNodeConfig)
         self._input_state = InputState()
-        self._complaints = Complaints()
         self._trainer: OnlineTrainer | None = None
         self._source: SnippetSource | None = None
+        self._extrinsics: Extrinsics | None = None
         self._inputs: Inputs | None = None
         self._extra_inputs: ExtraInputs | None = None
+        self._locks: list[FolderLock] = []
         self._clock_watch = watch_clock(self, self._on_clock_jump)
         self._models = self.create_publisher(
             String, "model", qos.latched(), qos_overriding_options=qos.overrides()
@@ -66,37 +72,35 @@ class TrainerNode(SfmNode):
         self._status = DiagnosticsPublisher(self, "training/status", self._diagnose)
         self.create_service(SetBool, "~/set_training", self._on_set_training)
         for name in ("save_model", "rollback", "reset"):
-            answer = functools.partial(self._on_request, name)
-            self.create_service(Trigger, f"~/{name}", answer)
+            handler = functools.partial(self._on_request, name)
+            self.create_service(Trigger, f"~/{name}", handler)
 
     def configure(self) -> None:
         """Load the model into a trainer; what it learnt before is taken up again."""
         config: TrainerNodeConfig = self.config
         require_device(config.training.device)
         os.nice(max(0, config.training.niceness - os.nice(0)))
-        models_dir = Path(config.models_dir).expanduser()
-        models_dir.mkdir(parents=True, exist_ok=True)
+        models_dir = Path(config.models_dir)
+        buffer_dir = buffer_folder(config, self.get_name())
+        owner = self.get_fully_qualified_name()
+        self._locks = [FolderLock(models_dir, owner, "models_dir")]
+        if buffer_dir != models_dir:
+            self._locks.append(FolderLock(buffer_dir, owner, "training.buffer_dir"))
         folder = resolve_model(config.model, config.models_dir, share_path(SHIPPED_MODEL))
-        buffer_dir = Path(config.training.buffer_dir or models_dir.parent / "training")
         parts = TrainerParts(
             training=config.training,
             objective=config.objective,
             folder=folder,
-            work_dir=buffer_dir.expanduser(),
+            work_dir=buffer_dir,
             save=functools.partial(save_model, models_dir),
             deploy=self._hand_over,
             make_world=self._world_of,
         )
         self._trainer = OnlineTrainer(parts)
-        extrinsics = Extrinsics(self, config.base_frame, config.base_to_camera)
         self._source = SnippetSource(
-            config,
-            folder.width,
-            extrinsics.base_to_camera,
-            self._on_snippet,
-            self._complaints,
-            folder.resize_filter,
+            config, folder.width, self._on_snippet, self.errors, folder.resize_filter
         )
+        self._extrinsics = Extrinsics(self, config, self._source.set_mounting)
         if is_inside(models_dir, folder.path):
             self._publish(folder)
 
@@ -104,8 +108,8 @@ class TrainerNode(SfmNode):
         """Listen and learn."""
         assert self._trainer is not None and self._source is not None
         source = self._source
-        handlers = InputHandlers(source.add_image, source.set_camera, source.add_velocity)
-        self._inputs = Inputs(self, self.config, handlers, self._input_state, self._complaints)
+        handlers = InputHandlers(source.add_image, self._on_camera, source.add_velocity)
+        self._inputs = Inputs(self, self.config, handlers, self._input_state, self.errors)
         self._listen_beside(self.config)
         self._trainer.start()
 
@@ -120,9 +124,14 @@ class TrainerNode(SfmNode):
 
     def cleanup(self) -> None:
         """Give the trainer back; snippets and state stay on disk."""
+        if self._extrinsics is not None:
+            self._extrinsics.close()
         if self._source is not None:
             self._source.close()
-        self._trainer = self._source = None
+        self._trainer = self._source = self._extrinsics = None
+        for lock in self._locks:
+            lock.release()
+        self._locks = []
         self._input_state.camera = None
 
     def apply(self, config: TrainerNodeConfig) -> None:
@@ -143,16 +152,19 @@ class TrainerNode(SfmNode):
             before.close()
         self._source.expect(roles)
         is_compressed = config.image_transport == "compressed"
-        self._extra_inputs = ExtraInputs(
-            self, roles, is_compressed, self._source, self._complaints
-        )
+        self._extra_inputs = ExtraInputs(self, roles, is_compressed, self._source, self.errors)
+
+    def _on_camera(self, camera: CameraModel) -> None:
+        if self._source is not None and self._extrinsics is not None:
+            self._extrinsics.look_for(camera.frame_id)
+            self._source.set_camera(camera)
 
     def _on_snippet(self, snippet: Snippet) -> None:
         if (trainer := self._trainer) is not None:
             trainer.add_snippet(snippet)
 
     def _world_of(self, intrinsics: Intrinsics) -> World:
-        """What is rehearsed: rendered drives through this very camera, if its height is known."""
+        """Rendered drives to replay: through this very camera, if its height is known."""
         pose = None if self._source is None else self._source.T_base_camera
         camera = None if pose is None else own_camera(intrinsics, pose)
         width, height = intrinsics.width, intrinsics.height
@@ -164,8 +176,8 @@ class TrainerNode(SfmNode):
             self._source.forget()
 
     def _hand_over(self, folder: ModelFolder) -> None:
-        """A model was accepted: say so; called in the trainer's thread."""
-        models_dir = Path(self.config.models_dir).expanduser()
+        """Publish an accepted model; called in the trainer's thread."""
+        models_dir = Path(self.config.models_dir)
         point_current(models_dir, folder)
         self._publish(folder)
         prune_models(models_dir, MODELS_KEPT)
@@ -176,14 +188,14 @@ class TrainerNode(SfmNode):
     def _on_set_training(
         self, request: SetBool.Request, response: SetBool.Response
     ) -> SetBool.Response:
-        return self._answer(response, lambda trainer: trainer.set_training(request.data))
+        return self._respond(response, lambda trainer: trainer.set_training(request.data))
 
     def _on_request(
         self, name: str, request: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
-        return self._answer(response, lambda trainer: getattr(trainer, name)())
+        return self._respond(response, lambda trainer: getattr(trainer, name)())
 
-    def _answer(self, response: Any, work: Callable[[OnlineTrainer], Any]) -> Any:
+    def _respond(self, response: Any, work: Callable[[OnlineTrainer], Any]) -> Any:
         if self._trainer is None:
             response.success, response.message = False, "the node is not configured"
             return response
@@ -198,10 +210,15 @@ class TrainerNode(SfmNode):
     def _diagnose(self) -> Diagnosis:
         missing = ""
         if self._trainer is not None and self._inputs is not None:
-            missing = missing_input(self._inputs, self._complaints)
+            self._inputs.look_for_latched_camera()
+            missing = missing_input(self._inputs, self.errors, self._extrinsics)
             self._trainer.set_inputs(missing)
-            self.say(missing)
-        return diagnose_training(self, self._trainer, self._source, self._input_state, missing)
+            self.report(missing)
+        mounting = "" if self._extrinsics is None else self._extrinsics.source
+        facts = {"mounting": mounting, **self.errors.facts()}
+        return diagnose_training(
+            self, self._trainer, self._source, self._input_state, missing, facts
+        )
 
 
 def main(stop: StopEvent) -> int:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,29 @@ def test_a_machine_that_only_has_tensorrt(monkeypatch: pytest.MonkeyPatch) -> No
     assert doctor.check_engines().state == "ok"
     monkeypatch.setattr(doctor, "is_available", lambda module: False)
     assert "none of tensorrt, openvino" in doctor.check_engines().detail
+
+
+def test_segments_of_killed_nodes_are_named(tmp_path: Path) -> None:
+    assert doctor.check_leftovers(tmp_path).state == "ok"
+    segment = tmp_path / "fastrtps_0123456789abcdef"
+    segment.write_bytes(bytes(3 << 20))
+    lock = tmp_path / f"{segment.name}_el"
+    lock.touch()
+    os.utime(lock, (0, 0))
+    finding = doctor.check_leftovers(tmp_path)
+    assert finding.state == "note"
+    assert "1 segments of dead processes hold 3 MB" in finding.detail
+    assert f"rm {segment} {lock}" in finding.remedy
+
+
+@pytest.mark.parametrize(("absent", "state"), [("torch", "note"), ("safetensors", "problem")])
+def test_missing_packages_are_named_with_what_to_type(
+    absent: str, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "is_available", lambda module: module != absent)
+    finding = doctor.check_torch() if absent == "torch" else doctor.check_packages()
+    assert finding.state == state
+    assert f"pip install {absent}" in finding.detail + finding.remedy
 
 
 def test_exit_status_tells_whether_something_must_be_mended(

@@ -16,9 +16,12 @@ import pytest
 from exact_drive import CAMERA, Drive, create_oracle_engine, make_drive, oracle, write_bag
 
 from sfm_depth_ros.bags.reader import BagReader
+from sfm_depth_ros.cli.arguments import named_model
 from sfm_depth_ros.cli.main import main
 from sfm_depth_ros.estimation import depth_estimator
 from sfm_depth_ros.model_folder import folder as model_folder
+from sfm_depth_ros.model_folder import history
+from sfm_depth_ros.share import SHIPPED_MODEL, find_share
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +44,24 @@ def _know_the_answer(monkeypatch: pytest.MonkeyPatch, drive: Drive) -> None:
 @pytest.fixture(scope="module")
 def bag(tmp_path_factory: pytest.TempPathFactory, drive: Drive) -> Path:
     return write_bag(tmp_path_factory.mktemp("bags") / "drive", drive)
+
+
+@pytest.mark.parametrize("name", ["shipped", "current"])
+def test_models_are_known_by_name(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drive: Drive
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    read: list[Path] = []
+    monkeypatch.setattr(
+        history, "read_model_folder", lambda path: read.append(path) or oracle(drive, 1.0)
+    )
+    models = tmp_path / ".ros/sfm_depth_ros/models"
+    if name == "current":
+        assert main(["export", name, "--out", str(tmp_path / "out")]) == 1  # none accepted yet
+        models.mkdir(parents=True)
+        (models / "current").symlink_to(models / "newest")
+    named_model(name)
+    assert read == [find_share(SHIPPED_MODEL) if name == "shipped" else models / "current"]
 
 
 def test_eval_prints_and_writes(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sfm_depth_ros.cli.recipe_file import recipe_file
+from sfm_depth_ros.cli.arguments import recipe_file
 from sfm_depth_ros.errors import ConfigError
 
 

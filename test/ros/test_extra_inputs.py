@@ -11,7 +11,7 @@ pytestmark = pytest.mark.ros
 
 from sensor_msgs.msg import CompressedImage, Image
 
-from sfm_depth_ros.ros.complaints import Complaints
+from sfm_depth_ros.ros.error_log import ErrorLog
 from sfm_depth_ros.ros.extra_inputs import ExtraInputs
 
 
@@ -50,7 +50,7 @@ class FakeReceiver:
 )
 def test_topics_of_roles(roles, topics):
     node, receiver = FakeNode(), FakeReceiver()
-    inputs = ExtraInputs(node, roles, False, receiver, Complaints())
+    inputs = ExtraInputs(node, roles, False, receiver, ErrorLog())
     assert list(node.topics) == topics
     for topic, (_, callback) in node.topics.items():
         if topic != "right/camera_info":
@@ -62,15 +62,15 @@ def test_topics_of_roles(roles, topics):
 
 def test_only_the_right_image_follows_the_transport():
     node = FakeNode()
-    ExtraInputs(node, ("right_image", "sparse_depth"), True, FakeReceiver(), Complaints())
+    ExtraInputs(node, ("right_image", "sparse_depth"), True, FakeReceiver(), ErrorLog())
     assert node.topics["right/image"][0] is CompressedImage
     assert node.topics["sparse_depth"][0] is Image
 
 
 def test_a_bad_calibration_is_said():
-    node, complaints = FakeNode(), Complaints()
+    node, errors = FakeNode(), ErrorLog()
     receiver = FakeReceiver()
-    ExtraInputs(node, ("right_image",), False, receiver, complaints)
+    ExtraInputs(node, ("right_image",), False, receiver, errors)
     node.topics["right/camera_info"][1](object())
     assert receiver.taken == []
-    assert complaints.current()
+    assert errors.current()

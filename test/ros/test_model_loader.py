@@ -8,17 +8,19 @@ import threading
 import time
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.geometry.camera import Intrinsics
+from sfm_depth_ros.geometry.frames import pose_to_matrix
 from sfm_depth_ros.model_folder.folder import read_model_folder
-from sfm_depth_ros.ros.complaints import Complaints
+from sfm_depth_ros.ros.error_log import ErrorLog
 from sfm_depth_ros.ros.model_loader import ModelLoader
 
-POSE = DepthNodeConfig().base_to_camera
+POSE = pose_to_matrix(DepthNodeConfig().base_to_camera)
 
 
 class FakeEstimator:
@@ -39,6 +41,9 @@ class FakeEstimator:
     def swap(self, prepared):
         self.model_id = prepared.model_id
 
+    def reset(self):
+        """Nothing to forget."""
+
     def close(self):
         self.is_closed = True
 
@@ -54,7 +59,8 @@ def _camera(focal=100.0):
 @pytest.fixture
 def loader(tiny_model, tmp_path):
     config = DepthNodeConfig(models_dir=str(tmp_path))
-    made = ModelLoader(tiny_model, config, lambda frame: POSE, Complaints(), FakeEstimator)
+    made = ModelLoader(tiny_model, config, ErrorLog(), FakeEstimator)
+    made.set_mounting(POSE)
     yield made
     made.close()
     FakeEstimator.broken = set()
@@ -75,6 +81,20 @@ def test_nothing_serves_before_a_camera_is_known(loader, tiny_model):
     loader.set_camera(_camera())
     _wait(lambda: loader.serving is not None)
     assert loader.serving.estimator.model_id == tiny_model.model_id
+
+
+def test_a_mounting_that_comes_later_is_taken_without_loading_again(loader):
+    loader.set_mounting(None)
+    loader.set_camera(_camera())
+    _wait(lambda: loader.serving is not None)
+    before = loader.serving
+    assert (before.velocities, before.odometry) == (None, None)
+    before.reset()
+    before.clear_velocities()
+    loader.set_mounting(POSE)
+    assert loader.serving.estimator is before.estimator
+    np.testing.assert_array_equal(loader.serving.velocities.T_base_camera, POSE)
+    assert loader.serving.odometry is not None
 
 
 def test_another_camera_gets_another_estimator_and_the_old_one_is_closed(loader):
@@ -130,6 +150,35 @@ def test_a_model_is_loaded_at_the_priority_of_the_frames(loader, other_model, tm
     loader.offer(str(tmp_path / "other"))
     _wait(lambda: loader.loaded == 1)
     assert loader.serving.estimator.niceness == os.getpriority(os.PRIO_PROCESS, 0)
+
+
+@pytest.mark.parametrize("fault", ["long", "pipe", "device", "large", "many", "folder", "absent"])
+def test_an_offer_that_would_hold_the_loader_is_refused_and_the_next_one_serves(
+    loader, other_model, tmp_path, fault
+):
+    loader.set_camera(_camera())
+    _wait(lambda: loader.serving is not None)
+    folder = tmp_path / "bad"
+    if fault != "absent":
+        shutil.copytree(other_model.path, folder)
+        (folder / "model.json").unlink()
+    if fault == "pipe":
+        os.mkfifo(folder / "model.json")
+    elif fault == "device":
+        (folder / "model.json").symlink_to("/dev/zero")
+    elif fault == "large":
+        with (folder / "depth.safetensors").open("ab") as file:
+            file.truncate(5 << 30)
+    elif fault == "many":
+        for index in range(100):
+            (folder / f"{index}.txt").touch()
+    elif fault == "folder":
+        (folder / "model.json").mkdir()
+    loader.offer("/a" * 500_000 if fault == "long" else str(folder))
+    _wait(lambda: loader.refused == 1)
+    assert "refused" in loader._errors.current()
+    loader.offer(str(shutil.copytree(other_model.path, tmp_path / "good")))
+    _wait(lambda: loader.loaded == 1)
 
 
 def test_the_same_model_again_changes_nothing(loader, tiny_model):

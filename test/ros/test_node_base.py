@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import logging
 import threading
 
 import pytest
@@ -13,8 +14,9 @@ import rclpy
 
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.errors import DataError
+from sfm_depth_ros.ros import node_base
+from sfm_depth_ros.ros.main import StopEvent
 from sfm_depth_ros.ros.node_base import SfmNode, spin
-from sfm_depth_ros.ros.process import StopEvent
 
 
 class Recorder(SfmNode):
@@ -84,3 +86,34 @@ def test_spin_serves_until_it_is_stopped():
     assert spin(make, stop) == 0
     assert stop.is_served
     assert made[0].calls == ["configure", "activate", "deactivate", "cleanup"]
+
+
+class _Logger:
+    def __init__(self):
+        self.said = []
+
+    def __getattr__(self, level):
+        return lambda text: self.said.append((level, text))
+
+
+def test_levels_arrive_and_the_bridge_goes_again():
+    ros, core = _Logger(), logging.getLogger("sfm_depth_ros.data.test")
+    bridge = node_base.install_bridge(ros)
+    for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL):
+        core.log(level, "%s m", 3)
+    node_base.remove_bridge(bridge)
+    core.error("silence")
+    assert [level for level, _ in ros.said] == ["debug", "info", "warning", "error", "fatal"]
+    assert {text for _, text in ros.said} == {"3 m"}
+
+
+def test_traces_are_part_of_the_text():
+    ros = _Logger()
+    bridge = node_base.install_bridge(ros)
+    try:
+        raise ValueError("inner")
+    except ValueError:
+        logging.getLogger("sfm_depth_ros.data.test").exception("outer")
+    node_base.remove_bridge(bridge)
+    assert "outer" in ros.said[0][1]
+    assert "ValueError: inner" in ros.said[0][1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 
@@ -86,6 +87,13 @@ def test_the_rules_between_options_hold_live(ros_node):
     assert not result.successful
     assert "min_displacement < max_displacement" in result.reason
     assert parameters.config.min_displacement == DepthNodeConfig().min_displacement
+
+
+def test_a_mistyped_name_is_named_with_the_nearest_one(ros_node, monkeypatch):
+    node, lines = ros_node(max_dept=5.0, training__batch_size=2, use_sim_time=False), []
+    monkeypatch.setattr(node, "get_logger", lambda: SimpleNamespace(warning=lines.append))
+    Parameters(node, DepthNodeConfig, lambda config: None)  # training.* is the other node's
+    assert lines == ["parameter max_dept: no such parameter; did you mean max_depth?"]
 
 
 def test_foreign_parameters_pass(ros_node):

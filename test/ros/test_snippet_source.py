@@ -15,8 +15,9 @@ pytestmark = pytest.mark.ros
 from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.config.schema import TrainerNodeConfig
 from sfm_depth_ros.geometry.camera import Intrinsics
-from sfm_depth_ros.ros.complaints import Complaints
+from sfm_depth_ros.geometry.frames import pose_to_matrix
 from sfm_depth_ros.ros.conversions import array_to_image, header_at
+from sfm_depth_ros.ros.error_log import ErrorLog
 from sfm_depth_ros.ros.snippet_source import SnippetSource
 from sfm_depth_ros.snippets.values import Velocity
 
@@ -28,11 +29,9 @@ class Feed:
     """A source and what came out of it."""
 
     def __init__(self, config):
-        self.snippets, self.complaints = [], Complaints()
-        pose = config.base_to_camera
-        self.source = SnippetSource(
-            config, 96, lambda frame: pose, self.snippets.append, self.complaints
-        )
+        self.snippets, self.errors = [], ErrorLog()
+        self.source = SnippetSource(config, 96, self.snippets.append, self.errors)
+        self.source.set_mounting(pose_to_matrix(config.base_to_camera))
 
     def image(self, index, encoding="rgb8"):
         """Send an image and wait until it is decoded."""
@@ -58,6 +57,20 @@ def feed():
     made = Feed(TrainerNodeConfig())
     yield made
     made.source.close()
+
+
+def test_no_image_is_taken_while_the_mounting_is_unknown(feed):
+    feed.source.set_camera(CAMERA)
+    feed.source.set_mounting(None)
+    feed.source.add_image(
+        array_to_image(np.zeros((64, 192, 3), np.uint8), "rgb8", header_at(0, ""))
+    )
+    assert (feed.source.dropped, feed.source.frames) == (1, 0)
+    assert feed.source.T_base_camera is None
+    backwards = np.diag([-1.0, -1.0, 1.0, 1.0])
+    feed.source.set_mounting(backwards)
+    feed.image(1)
+    np.testing.assert_array_equal(feed.source.T_base_camera, backwards)
 
 
 def test_three_images_and_their_velocities_make_a_snippet(feed):
@@ -93,10 +106,10 @@ def test_a_bad_image_is_counted_and_the_next_one_is_taken(feed):
     feed.source.set_camera(CAMERA)
     feed.image(0, encoding="nv42")
     assert feed.source.failed == 1
-    assert "nv42" in feed.complaints.current()
+    assert "nv42" in feed.errors.current()
     feed.image(1)
     assert feed.source.frames == 1
-    assert feed.complaints.current() is None
+    assert feed.errors.current() is None
 
 
 def test_gates_change_live(feed):

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""One image's way through depth_node: a camera with Fast DDS defaults, 1280x720, 20 Hz."""
+"""Frame path through depth_node: a camera with Fast DDS defaults, 1280x720, 20 Hz."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ NETWORKS = ("depth", "motion")
 
 @dataclass(frozen=True)
 class PathSetting:
-    """How depth_node is set."""
+    """Setting of the measured depth_node."""
 
     folder: ModelFolder  # Model to serve
     threads: int = 1  # `engine_threads`
@@ -57,7 +57,7 @@ class PathSetting:
 
 
 def measure_frame_path(setting: PathSetting, scratch: Path) -> dict[str, Any]:
-    """Run depth_node, send images, read what it says of itself; then run its engines alone.
+    """Run depth_node, send images, read its diagnostics; then run its engines alone.
 
     Args:
         setting: How the node is set.
@@ -167,8 +167,8 @@ def bare_engines_ms(setting: PathSetting, environment: dict[str, str]) -> dict[s
 
 
 def last_line(text: str) -> str:
-    """What a process said last."""
-    return (text.strip().splitlines() or ["it said nothing"])[-1]
+    """Last line of a process's output."""
+    return (text.strip().splitlines() or ["no output"])[-1]
 
 
 def _figures(

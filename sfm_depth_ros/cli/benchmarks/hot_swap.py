@@ -34,7 +34,7 @@ COUNTS = ("received", "published", "dropped", "failed", "lost", "stamp_gaps")
 def measure_hot_swap(
     folder: ModelFolder, scratch: Path, options: dict[str, Any], swaps: int = SWAPS
 ) -> dict[str, Any]:
-    """Swap two models ``swaps`` times, then offer one that does not answer as it should.
+    """Swap two models ``swaps`` times, then offer one whose outputs are wrong.
 
     Args:
         folder: Model to serve.
@@ -69,13 +69,7 @@ def measure_hot_swap(
             monitor.offer(models[(index + 1) % 2].path)
             _wait_for_swaps(monitor, index + 1)
         after = dict(monitor.state.depth)
-        monitor.offer(wrong.path)
-        monitor.wait_until(
-            lambda state: _fact(state, "models_refused") >= 1,
-            SWAP_WITHIN_S,
-            "the refusal of a wrong model",
-        )
-        is_refused = monitor.state.depth.get("model_id") == serving.model_id
+        is_refused = _is_refused(monitor, wrong, serving)
         node.stop()
     counts = {name: int(after[name] - before[name]) for name in COUNTS}
     return {
@@ -94,6 +88,17 @@ def _wait_for_swaps(monitor: Monitor, count: int) -> None:
     monitor.wait_until(
         lambda state: _fact(state, "models_loaded") >= count, SWAP_WITHIN_S, f"swap {count}"
     )
+
+
+def _is_refused(monitor: Monitor, wrong: ModelFolder, serving: ModelFolder) -> bool:
+    """Offer a wrong model; whether the serving one stays."""
+    monitor.offer(wrong.path)
+    monitor.wait_until(
+        lambda state: _fact(state, "models_refused") >= 1,
+        SWAP_WITHIN_S,
+        "the refusal of a wrong model",
+    )
+    return bool(monitor.state.depth.get("model_id") == serving.model_id)
 
 
 def two_models(folder: ModelFolder, models_dir: Path) -> tuple[ModelFolder, ModelFolder]:
@@ -116,14 +121,14 @@ def two_models(folder: ModelFolder, models_dir: Path) -> tuple[ModelFolder, Mode
     return first, second
 
 
-def wrong_model(networks: ModelFolder, answers: ModelFolder, models_dir: Path) -> ModelFolder:
-    """One model's networks with another one's answers: whole, hashed, and wrong."""
+def wrong_model(networks: ModelFolder, outputs: ModelFolder, models_dir: Path) -> ModelFolder:
+    """One model's networks with another one's outputs: whole, hashed, and wrong."""
     files = {
         name: (networks.path / name).read_bytes()
         for name in networks.metadata["files"]
         if name != MODEL_JSON
     }
-    files[CHECK_FRAMES] = (answers.path / CHECK_FRAMES).read_bytes()
+    files[CHECK_FRAMES] = (outputs.path / CHECK_FRAMES).read_bytes()
     metadata = {
         key: value
         for key, value in networks.metadata.items()

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The training step composed the straightforward way: what ours is measured against.
+"""The training step in straightforward composition: the reference of the benchmark.
 
 Every scale and every source is treated by itself, as the equations are written: nothing is shared,
 nothing has its derivative written out. The same networks, batch and optimiser give the same loss.

@@ -20,7 +20,7 @@ def transport_lines(figures: Figures) -> list[str]:
 
 
 def frame_path_lines(figures: Figures) -> list[str]:
-    """The stages of an image's way, and what they add to the bare engines."""
+    """The stages of the frame path, and what they add to the bare engines."""
     engines = ", ".join(f"{name}: {engine}" for name, engine in figures["engines"].items())
     return [
         *(f"  {stage:12} {ms:7.2f} ms" for stage, ms in figures["stages_ms_p50"].items()),

@@ -1,8 +1,8 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A process that takes training steps of one kind when it is told to, and says how long they took.
+"""A process that takes training steps of one kind on request and reports their duration.
 
-Two of them can take turns, so that whatever else the machine does meets both alike, and each has
+Two of them can alternate, so that whatever else the machine does meets both alike, and each has
 a peak of memory of its own.
 """
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StepSetting:
-    """What is measured."""
+    """Setting of a measured training step."""
 
     model: Path  # Model folder whose networks are trained
     backbone: str = ""  # `""` = the model's networks, or a ResNet for both, fresh: `"resnet18"`
@@ -65,15 +65,15 @@ class StepWorker:
         self._process.join(10.0)
         self._process.kill()
 
-    def ask(self, question: str) -> float:
+    def request(self, question: str) -> float:
         """Do one thing there: ``step``, ``objective`` (seconds), ``wait_share``, ``peak_mib``.
 
         Raises:
             EOFError: The process has ended.
         """
         self._here.send(question)
-        answer: float = self._here.recv()
-        return answer
+        figure: float = self._here.recv()
+        return figure
 
 
 def _serve(setting: StepSetting, kind: str, questions: Connection) -> None:
@@ -85,7 +85,7 @@ def _serve(setting: StepSetting, kind: str, questions: Connection) -> None:
     torch.set_num_threads(setting.threads)
     with TemporaryDirectory() as folder, BatchLoader(_batches(setting, folder)) as loader:
         steps = _Steps(setting, kind, loader)
-        answers: dict[str, Callable[[], float]] = {
+        figures: dict[str, Callable[[], float]] = {
             "step": steps.step,
             "objective": steps.objective,
             "wait_share": steps.wait_share,
@@ -96,7 +96,7 @@ def _serve(setting: StepSetting, kind: str, questions: Connection) -> None:
                 question = questions.recv()
             except EOFError:
                 return
-            questions.send(answers[question]())
+            questions.send(figures[question]())
 
 
 class _Steps:

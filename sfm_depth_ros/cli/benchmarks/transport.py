@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How many images of 1280x720 rgb8 at 20 Hz arrive in another process, best effort."""
+"""Share of images (1280x720 rgb8, 20 Hz, best effort) that arrive in another process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COUNT = 100
 LIMIT_S = 90.0
 
 
-# What a side's Fast DDS is told, by name.
+# Fast DDS settings of a side, by name.
 SIDES = ("default", "profile", "large UDP", "large memory", "LARGE_DATA")
 _UDP = """<transport_descriptor><transport_id>udp</transport_id><type>UDPv4</type>
 <receiveBufferSize>4194304</receiveBufferSize><sendBufferSize>4194304</sendBufferSize>
@@ -50,10 +50,10 @@ OTHER_PROFILES = {
 
 @dataclass(frozen=True)
 class Pairing:
-    """Who sends to whom."""
+    """Configuration of sender and receiver."""
 
     # One of `SIDES`: Fast DDS as it comes, `config/fastdds.xml`, UDP alone with large buffers,
-    # shared memory of 64 MB beside it, or `LARGE_DATA`
+    # shared memory of 64 MB as well, or `LARGE_DATA`
     publisher: str
     subscriber: str  # The same
 
@@ -108,7 +108,7 @@ def measure_pairing(pairing: Pairing, log_dir: Any) -> dict[str, Any]:
 
 
 def _environment(side: str, log_dir: Any) -> dict[str, str]:
-    """What the environment of one side holds."""
+    """Environment of one side."""
     environment = ros_environment(log_dir, with_profile=side == "profile")
     if side == "LARGE_DATA":
         environment["FASTDDS_BUILTIN_TRANSPORTS"] = side
@@ -121,7 +121,7 @@ def _environment(side: str, log_dir: Any) -> dict[str, str]:
 
 
 def _sent(camera: subprocess.Popen[str]) -> int:
-    """How many images the camera sent: none where it never saw the listener."""
+    """Number of images sent: none where the camera never matched the listener."""
     try:
         return int(_result(camera, "sender")["sent"])
     except SfmDepthError as error:
@@ -151,7 +151,7 @@ def _result(process: subprocess.Popen[str], name: str) -> dict[str, Any]:
         process.kill()
         raise SfmDepthError(f"the {name} did not end within {LIMIT_S:.0f} s") from error
     if process.returncode != 0:
-        last = (errors.strip().splitlines() or ["it said nothing"])[-1]
+        last = (errors.strip().splitlines() or ["no output"])[-1]
         raise SfmDepthError(f"the {name} failed: {last}")
     result: dict[str, Any] = json.loads(output.strip().splitlines()[-1])
     return result

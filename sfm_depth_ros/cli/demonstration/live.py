@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sfm_depth_ros.cli.demonstration.bag_facts import BagFacts
+from sfm_depth_ros.cli.demonstration.drives import BagFacts
 from sfm_depth_ros.cli.demonstration.monitor import LiveState, Monitor, progress_line
 from sfm_depth_ros.cli.demonstration.processes import (
     NodeProcess,
@@ -29,7 +29,7 @@ PROGRESS_S = 2.0
 
 @dataclass(frozen=True)
 class LivePlan:
-    """What is played, and how."""
+    """Options of a live run."""
 
     bag: BagFacts  # The drive
     # From this time of the drive on, the trainer is paused; None = never
@@ -40,10 +40,10 @@ class LivePlan:
 
 @dataclass(frozen=True)
 class LiveResult:
-    """What the nodes did."""
+    """Result of a live run."""
 
     figures: LiveFigures  # Counts for the report
-    state: LiveState  # Everything they said
+    state: LiveState  # Everything they reported
     newest_model: Path | None  # Folder of the last model that was handed over, or None
 
 
@@ -65,7 +65,7 @@ class _Session:
                 reason = self.monitor.state.depth.get("reason") or "no reason given"
                 raise SfmDepthError(f"depth_node loads no model: {reason}")
             self._run_player("camera", "--topics", topic, "--duration", "1")
-            self.tell()
+            self.report()
 
     def play(self, name: str, *arguments: str) -> list[int]:
         """Play a part of the bag and return the stamps of the images sent."""
@@ -85,18 +85,18 @@ class _Session:
         return stamps_ns
 
     def _run_player(self, name: str, *arguments: str) -> None:
-        """Run bag_player to its end and say how it goes."""
+        """Run bag_player to its end and show the progress."""
         log = self.plan.out / "log" / f"{name}.log"
         command = [str(self.plan.bag.path), *arguments]
         with NodeProcess("bag_player", command, self.environment, log) as player:
             while player.is_running:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     player.process.wait(PROGRESS_S)
-                self.tell()
+                self.report()
             if player.process.returncode != 0:
                 player.check_running()
 
-    def tell(self) -> None:
+    def report(self) -> None:
         """Print one line, and make sure that nobody has died."""
         for node in self.nodes:
             node.check_running()
@@ -128,7 +128,7 @@ def drive_live(plan: LivePlan) -> LiveResult:
         )
         session.show_camera()
         played = _play_drive(session)
-        session.tell()
+        session.report()
         for node in session.nodes:
             node.stop()
         state = session.monitor.state

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the nodes say while they run: read from the monitor's JSON lines, shown as one line."""
+"""State of the running nodes, read from the monitor's JSON lines and shown as one line."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class LiveState:
     history: list[dict[str, Any]] = field(default_factory=list)
     # The same of depth_node's diagnostics
     depth_history: list[dict[str, Any]] = field(default_factory=list)
-    answers: list[dict[str, Any]] = field(default_factory=list)  # Answers of services, newest last
+    responses: list[dict[str, Any]] = field(default_factory=list)  # Of services, newest last
 
     def take(self, event: dict[str, Any], seconds: float) -> None:
         """Take one event of ``nodes/demo_monitor``."""
@@ -47,7 +47,7 @@ class LiveState:
         elif kind == "outputs":
             self.stamps_ns += event["stamps_ns"]
         elif kind == "called":
-            self.answers.append(event)
+            self.responses.append(event)
 
     @property
     def are_active(self) -> bool:
@@ -56,7 +56,7 @@ class LiveState:
 
 
 class Monitor:
-    """Reads the events beside the main thread and sends commands."""
+    """Reads the events in a thread of its own and sends commands."""
 
     def __init__(self, events: IO[str], commands: IO[str]) -> None:
         self.state = LiveState()
@@ -84,23 +84,23 @@ class Monitor:
                 )
 
     def set_training(self, is_wanted: bool) -> None:
-        """Pause or resume the trainer and wait for its answer.
+        """Pause or resume the trainer and wait for its response.
 
         Raises:
-            SfmDepthError: No answer, or a refusal.
+            SfmDepthError: No response, or a refusal.
         """
-        count = len(self.state.answers)
-        self._tell({"set_training": is_wanted})
-        self.wait_until(lambda state: len(state.answers) > count, 15.0, "the trainer's answer")
-        answer = self.state.answers[-1]
-        if not answer["success"]:
-            raise SfmDepthError(f"set_training was refused: {answer['message']}")
+        count = len(self.state.responses)
+        self._send({"set_training": is_wanted})
+        self.wait_until(lambda state: len(state.responses) > count, 15.0, "the trainer's response")
+        response = self.state.responses[-1]
+        if not response["success"]:
+            raise SfmDepthError(f"set_training was refused: {response['message']}")
 
     def offer(self, path: Path) -> None:
         """Publish the path of a model, as the trainer does."""
-        self._tell({"offer": str(path)})
+        self._send({"offer": str(path)})
 
-    def _tell(self, command: dict[str, Any]) -> None:
+    def _send(self, command: dict[str, Any]) -> None:
         self._commands.write(json.dumps(command) + "\n")
         self._commands.flush()
 

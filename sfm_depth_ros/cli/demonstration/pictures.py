@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of the demo: depth before and after beside the truth; scale and losses over time."""
+"""Pictures of the demo: depth before, after and true; scale and losses over time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOSSES = ("photometric", "velocity", "smoothness")
 
 @dataclass(frozen=True)
 class Scene:
-    """One image with what both models say of it."""
+    """One image with both models' depths."""
 
     image: np.ndarray  # `(h, w, 3)` uint8 RGB
     before: np.ndarray  # `(h, w)` metres, the shipped model's

@@ -1,10 +1,12 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Nodes as processes of their own: an environment apart from the user's, and an orderly end."""
+"""Processes of a demo: nodes, player, monitor, and workers of low priority."""
 
 from __future__ import annotations
 
 import json
+import logging
+import multiprocessing
 import os
 import random
 import signal
@@ -12,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +81,7 @@ class NodeProcess:
             name: ``depth_node``, ``trainer_node``, ``bag_player``, or another module of ``nodes``.
             arguments: Its command line.
             environment: From ``ros_environment``.
-            log: File that takes what it says on stderr (and stdout, unless piped).
+            log: File that takes its output on stderr (and stdout, unless piped).
             pipes: ``stdin`` and ``stdout`` of ``subprocess.Popen``.
         """
         self.name = name
@@ -125,7 +128,7 @@ class NodeProcess:
         """End by SIGINT and check that it was a clean end.
 
         Raises:
-            SfmDepthError: The process had ended before, did not end, or said an error status.
+            SfmDepthError: The process had ended before, did not end, or returned an error status.
         """
         self.check_running()
         started = time.monotonic()
@@ -147,4 +150,18 @@ class NodeProcess:
         """The last lines of the log, for an error message."""
         self._log_file.flush()
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        return f"{' | '.join(lines[-3:]) or 'it said nothing'} (log: {self.log})"
+        return f"{' | '.join(lines[-3:]) or 'no output'} (log: {self.log})"
+
+
+PROCESSES = 2
+
+
+def worker_pool() -> Pool:
+    """Processes that leave Ctrl-C to their parent and log warnings alone; a context manager."""
+    context = multiprocessing.get_context("spawn")
+    return context.Pool(PROCESSES, initializer=_prepare)
+
+
+def _prepare() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.basicConfig(level=logging.WARNING)

@@ -1,3 +1,3 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What ``sfm-depth eval`` writes: its table, trajectories, and the page with pictures."""
+"""Outputs of ``sfm-depth eval``: table, trajectories, and the page with pictures."""

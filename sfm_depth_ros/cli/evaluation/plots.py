@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Plots of an evaluation as SVG: scale and error over time, the way from above, by distance."""
+"""Plots of an evaluation as SVG: scale and error over time, the path from above, by distance."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def scale_plot(drive: DriveEvaluation) -> str:
 
 
 def path_plot(drive: DriveEvaluation) -> str:
-    """The longest stretch from above, predicted beside true; empty where nothing moved."""
+    """The longest stretch from above, predicted and true; empty where nothing moved."""
     paths = [path for path in drive.motion.paths if len(path.stamps_ns) > 1]
     if not paths:
         return ""
@@ -122,7 +122,7 @@ def _draw_way(axis: Any, poses: Sequence[np.ndarray], **style: Any) -> None:
 
 
 def _best_factor(path: DrivenPath) -> float:
-    """True over predicted length of the whole way."""
+    """True over predicted length of the whole path."""
     lengths = [
         np.linalg.norm(np.diff([pose[:3, 3] for pose in poses], axis=0), axis=1).sum()
         for poses in (path.truth, path.predicted)

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which frames of an evaluation are shown, and as what pictures."""
+"""Selection of the frames that an evaluation's page shows, and their pictures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sfm_depth_ros.estimation.depth_views import depth_to_color
 from sfm_depth_ros.evaluation.evaluator import EvaluatedFrame
 from sfm_depth_ros.evaluation.matching import MatchedDepth
 
-SPREAD = 3  # frames of each bag, beside the worst one
+SPREAD = 3  # frames of each bag, in addition to the worst one
 FULL_COLOUR = 0.5  # relative error that has the strongest colour
 _SPARSE = 0.2  # share of pixels with truth below which points are drawn larger
 _DIMMED = 0.35
@@ -63,7 +63,7 @@ class SceneChooser:
             scenes.append(Scene.of(done, f"frame {done.number}", abs_rel))
 
     def scenes(self, bag: str) -> list[Scene]:
-        """What is shown of a bag: the worst frame last."""
+        """Frames of a bag to show, the worst one last."""
         worst = self._worst.get(bag)
         return [*self.chosen.get(bag, []), *([worst] if worst else [])]
 

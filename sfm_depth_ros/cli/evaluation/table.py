@@ -1,10 +1,18 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The report of an evaluation as lines for people."""
+"""Evaluation report as tables in the terminal and as trajectory files."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+
+import numpy as np
+
+from sfm_depth_ros.evaluation.drive_evaluation import DriveEvaluation
+from sfm_depth_ros.evaluation.trajectory import write_kitti_trajectory, write_tum_trajectory
 
 DEPTH_COLUMNS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "a1", "a2", "a3")
 RATIOS = ("depth_scale_ratio", "depth_scale_monitor", "translation_scale_ratio")
@@ -78,7 +86,7 @@ def parts_of(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def protocol_words(protocol: dict[str, Any]) -> str:
-    """How depth was judged, in words."""
+    """Protocol of the depth evaluation, in words."""
     words = [
         f"truth from {protocol['min_depth']:g} to {protocol['max_depth']:g} m",
         "Garg crop" if protocol["crop"] == "garg" else "no crop",
@@ -113,3 +121,24 @@ def _motion_row(motion: dict[str, Any]) -> str:
             f"{motion['segments']} segments of {motion['true_path_m']:.0f} m"
         )
     return ", ".join(words) or "nothing to compare with"
+
+
+def write_trajectories(folder: Path, drives: dict[str, DriveEvaluation]) -> None:
+    """Write each unbroken stretch as ``BAG_N_predicted`` and ``BAG_N_truth``, .tum and .kitti.
+
+    Args:
+        folder: Made where it is missing.
+        drives: By the bag's name.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, drive in drives.items():
+        stem = re.sub(r"[^\w.-]+", "_", name)
+        for index, path in enumerate(drive.motion.paths):
+            for kind, poses in (("predicted", path.predicted), ("truth", path.truth)):
+                if poses:
+                    _write(folder / f"{stem}_{index}_{kind}", path.stamps_ns, poses)
+
+
+def _write(stem: Path, stamps_ns: Sequence[int], poses: Sequence[np.ndarray]) -> None:
+    write_tum_trajectory(stem.with_name(stem.name + ".tum"), stamps_ns, poses)
+    write_kitti_trajectory(stem.with_name(stem.name + ".kitti"), poses)

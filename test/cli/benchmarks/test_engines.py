@@ -6,7 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from cli.benchmarks.wrong_engine import one_percent_off
+from exact_drive import make_drive, write_bag
 
+from sfm_depth_ros.cli.benchmarks import engines
+from sfm_depth_ros.cli.benchmarks.engines import measure_agreement
+from sfm_depth_ros.cli.benchmarks.report import agreement_lines
 from sfm_depth_ros.cli.main import main
 from sfm_depth_ros.model_folder.folder import ModelFolder
 
@@ -44,3 +49,25 @@ def test_an_engine_that_is_absent_says_so(
     monkeypatch.setattr(factory, "engine_class", lambda name: absent)
     figures = engines.measure_engines(tiny_model, (64, 96), 1)
     assert figures == {"onnxruntime": {"unavailable": "not here; install it"}}
+
+
+def test_explicit_fp32_agrees_on_frames_of_a_bag(tiny_model: ModelFolder, tmp_path: Path) -> None:
+    bag = write_bag(tmp_path / "drive", make_drive(6))
+    figures = measure_agreement(tiny_model, bag, width=128)
+    assert figures["frames"] == 5
+    for network in ("depth", "pose"):
+        assert figures[network]["torch fp32"] == {"p50": 0.0, "p99": 0.0, "max": 0.0}
+        for engine in ("openvino", "onnxruntime"):
+            assert 0 < figures[network][f"{engine} fp32"]["max"] < 1e-3
+        assert "no fp16" in figures[network]["openvino fp16"]["unavailable"]
+    assert any("onnxruntime fp32" in line for line in agreement_lines(figures))
+
+
+def test_an_engine_that_is_wrong_is_seen(
+    tiny_model: ModelFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch = engines.ENGINES["torch"]
+    monkeypatch.setattr(engines, "ENGINES", {"torch": torch, "other": torch})
+    monkeypatch.setattr(engines, "build_engine", one_percent_off("other", "torch"))
+    figures = measure_agreement(tiny_model, None)
+    assert figures["depth"]["other fp32"]["p50"] == pytest.approx(0.01, rel=1e-2)

@@ -33,12 +33,12 @@ def test_both_sides_are_asked_in_turn_and_warm_up_is_left_out() -> None:
 def test_a_worker_measures_in_a_process_of_its_own() -> None:
     setting = StepSetting(find_share(SHIPPED_MODEL), batch_size=1, width=64, height=64, steps=2)
     with StepWorker(setting, "ours") as worker:
-        assert worker.ask("step") > 0
-        assert worker.ask("objective") > 0
-        assert 0 <= worker.ask("wait_share") < 1
-        assert worker.ask("peak_mib") > 50
+        assert worker.request("step") > 0
+        assert worker.request("objective") > 0
+        assert 0 <= worker.request("wait_share") < 1
+        assert worker.request("peak_mib") > 50
         with pytest.raises(EOFError):
-            worker.ask("something else")
+            worker.request("something else")
 
 
 def test_groups_of_figures_are_named() -> None:

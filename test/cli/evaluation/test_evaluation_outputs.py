@@ -28,8 +28,7 @@ from sfm_depth_ros.cli.evaluation.scenes import (
     error_picture,
     truth_picture,
 )
-from sfm_depth_ros.cli.evaluation.table import table
-from sfm_depth_ros.cli.evaluation.trajectories import write_trajectories
+from sfm_depth_ros.cli.evaluation.table import table, write_trajectories
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.estimation.depth_views import depth_to_color
 from sfm_depth_ros.evaluation.drive_evaluation import DriveEvaluation

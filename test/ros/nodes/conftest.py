@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -71,6 +72,21 @@ class Probe:
         self.node.create_subscription(kind, topic, seen.append, qos)
         return seen
 
+    def watch(self, topic):
+        """The newest status of the namespace's nodes on a topic of diagnostics."""
+        from diagnostic_msgs.msg import DiagnosticArray
+
+        newest = SimpleNamespace(message="", facts={})
+
+        def take(message):
+            for status in message.status:
+                if status.name.startswith(self.namespace.lstrip("/") + "/"):
+                    newest.message = status.message
+                    newest.facts = {value.key: value.value for value in status.values}
+
+        self.node.create_subscription(DiagnosticArray, topic, take, 10)
+        return newest
+
     def until(self, condition, seconds=20.0):
         """Spin until the condition holds; fail with the last diagnostics otherwise."""
         end = time.monotonic() + seconds
@@ -91,11 +107,19 @@ class Probe:
 
     def call(self, kind, name, **fields):
         """Call a service and wait for its answer."""
+        return self.caller(kind, name)(**fields)
+
+    def caller(self, kind, name):
+        """A function that calls a service and waits for its answer."""
         client = self.node.create_client(kind, name)
         self.until(client.service_is_ready)
-        future = client.call_async(kind.Request(**fields))
-        self.until(future.done)
-        return future.result()
+
+        def call(**fields):
+            future = client.call_async(kind.Request(**fields))
+            self.until(future.done)
+            return future.result()
+
+        return call
 
     def close(self):
         self._executor.shutdown()

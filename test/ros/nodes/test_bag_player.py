@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -17,8 +18,10 @@ pytest.importorskip("rosbags", reason="rosbags is not installed")
 pytestmark = pytest.mark.ros
 
 from nav_msgs.msg import Odometry
+from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import String
 
 from sfm_depth_ros.bags.writer import BagWriter
 from sfm_depth_ros.camera.camera_model import CameraModel
@@ -98,6 +101,59 @@ def test_the_calibration_may_come_first(bag, start_node, probe):
     probe.until(lambda: len(infos) >= 2)
     assert images == []
     assert player.interrupt()[0] == 0
+
+
+def test_latched_topics_come_before_everything_else(start_node, probe, tmp_path):
+    """Also those that were recorded late, or before the part that is played."""
+    from rosbags.interfaces import (
+        Qos,
+        QosDurability,
+        QosHistory,
+        QosLiveliness,
+        QosReliability,
+        QosTime,
+    )
+    from rosbags.rosbag2 import StoragePlugin, Writer
+    from rosbags.typesys import Stores, get_typestore
+
+    zero = QosTime(0, 0)
+    latched = Qos(
+        QosHistory.KEEP_LAST, 1, QosReliability.RELIABLE, QosDurability.TRANSIENT_LOCAL,
+        zero, zero, QosLiveliness.AUTOMATIC, zero, False,
+    )  # fmt: skip
+    store = get_typestore(Stores.ROS2_JAZZY)
+    String_, path = store.types["std_msgs/msg/String"], tmp_path / "latched"
+    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+
+        def connect(topic, profiles=()):
+            return writer.add_connection(
+                topic, String_.__msgtype__, typestore=store, offered_qos_profiles=list(profiles)
+            )
+
+        def write(connection, seconds, text):
+            data = store.serialize_cdr(String_(data=text), String_.__msgtype__)
+            writer.write(connection, START_NS + round(seconds * 1e9), data)
+
+        mast, sign, talk = connect("/mast_static"), connect("/sign", [latched]), connect("/talk")
+        write(mast, 0.0, "front")
+        write(mast, 0.1, "rear")
+        for index in range(10):
+            write(talk, 0.2 + 0.1 * index, str(index))
+        write(sign, 1.1, "late")
+    seen = []
+    for topic, durability in (("/mast_static", 1), ("/sign", 1), ("/talk", 2)):
+        profile = QoSProfile(depth=50, durability=durability)
+        take = functools.partial(lambda topic, m: seen.append((topic, m.data)), topic)
+        probe.node.create_subscription(String, topic, take, profile)
+    player = start_node("bag_player", options=[str(path), "--start", "0.45", "--rate", "0.2"])
+    probe.until(lambda: player.process.poll() is not None, 40)
+    probe.during(0.3)
+    assert player.process.returncode == 0, player.text
+    first, rest = seen[:3], seen[3:]
+    expected = {("/mast_static", "front"), ("/mast_static", "rear"), ("/sign", "late")}
+    assert set(first) == expected
+    played = [("/talk", str(index)) for index in range(3, 10)]
+    assert len(rest) >= 4 and rest == played[-len(rest) :]  # the first ones may not be matched yet
 
 
 def test_a_signal_ends_it_cleanly_while_it_plays(bag, start_node, probe):

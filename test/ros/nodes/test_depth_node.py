@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from std_msgs.msg import String
 
 from sfm_depth_ros.ros import qos
 from sfm_depth_ros.ros.conversions import stamp_to_ns
+from sfm_depth_ros.ros.error_log import REPEAT_S
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +135,28 @@ def test_nan_in_the_velocity_is_refused_and_said(node, probe, camera):
     camera.send_velocity(math.nan)
     probe.until(lambda: "finite" in probe.message)
     assert int(probe.fresh_facts()["velocities"]) == taken
+    begun, lines = time.monotonic(), node.text.count("velocity: velocity is")
+    for _ in range(30):
+        camera.send_velocity(math.nan)
+        camera.send_velocity(1.0)  # good ones between bad ones hide none of them
+        probe.during(0.03)
+    facts = probe.fresh_facts()
+    assert int(facts["errors.velocity"]) == 31
+    assert "velocity is" in facts["remarks"]
+    periods = 1 + (time.monotonic() - begun) / REPEAT_S  # of one line as an error, one as a reason
+    assert node.text.count("velocity: velocity is") - lines <= 2 * periods
+
+
+def test_a_bad_camera_info_is_counted_and_logged_by_kind(node, probe, camera):
+    before = int(probe.fresh_facts().get("errors.camera_info", 0))
+    begun, lines = time.monotonic(), node.text.count("camera_info: ")
+    for index in range(40):
+        camera.infos.publish(camera.info(focal=-1.0 - index))
+        probe.during(0.01)
+    probe.until(lambda: int(probe.facts.get("errors.camera_info", 0)) == before + 40)
+    periods = 1 + (time.monotonic() - begun) / REPEAT_S
+    assert node.text.count("camera_info: ") - lines <= 2 * periods
+    assert " x camera_info: " in probe.facts["error_kinds"]
 
 
 def test_stamps_that_go_back_clear_the_history_and_go_on(node, probe, camera):
@@ -144,6 +168,26 @@ def test_stamps_that_go_back_clear_the_history_and_go_on(node, probe, camera):
     assert "stamps of velocities went back" in node.text
 
 
+def test_a_late_image_is_skipped_and_the_chain_goes_on(node, probe, camera):
+    motions = probe.collect(Odometry, "ego_motion/odom")
+    _shoot_until(probe, camera, lambda: len(motions) >= 2)
+    before, late = probe.fresh_facts(), []
+    for index in range(20):
+        image = camera.shoot()
+        if index % 5 == 4:
+            old = camera.image()
+            old.header.stamp.nanosec = max(0, image.header.stamp.nanosec - 50_000_000)
+            if stamp_to_ns(old.header.stamp) < stamp_to_ns(image.header.stamp):
+                probe.during(0.05)
+                camera.images.publish(old)
+                late.append(old)
+        probe.during(0.05)
+    facts = probe.fresh_facts()
+    # a newer image may have replaced a late one before it was looked at
+    assert 1 <= int(facts["late"]) - int(before["late"]) <= len(late)
+    assert "stamps of images went back" not in facts["remarks"]
+
+
 def test_every_image_is_accounted_for(node, probe, camera):
     before = probe.fresh_facts()
     for _ in range(60):  # the last one shows what was lost before it
@@ -151,7 +195,7 @@ def test_every_image_is_accounted_for(node, probe, camera):
         probe.during(0.02)
     probe.during(1.0)
     facts = probe.fresh_facts()
-    parts = [int(facts[name]) for name in ("published", "dropped", "failed")]
+    parts = [int(facts[name]) for name in ("published", "dropped", "failed", "late")]
     assert int(facts["received"]) == sum(parts)
     arrived, lost = (int(facts[name]) - int(before[name]) for name in ("received", "lost"))
     assert arrived + lost == 60

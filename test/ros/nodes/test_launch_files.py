@@ -42,15 +42,32 @@ def test_the_arguments_are_those_of_the_interface(load, name):
     [
         ({}, ["depth_node"]),
         ({"train": "true"}, ["depth_node", "trainer_node"]),
-        ({"bag": "/some/bag", "rviz": "true"}, ["depth_node", "bag_player", "rviz2"]),
+        ({"bag": "/", "rviz": "true"}, ["depth_node", "bag_player", "rviz2"]),
     ],
 )
-def test_the_arguments_decide_what_runs(load, given, executables):
+def test_the_arguments_decide_what_runs(load, given, executables, monkeypatch):
     module = load("depth.launch.py")
+    monkeypatch.setattr(module, "get_package_prefix", lambda package: "/")
     context = launch.LaunchContext()
     for name, (default, _, _) in module.ARGUMENTS.items():
         context.launch_configurations[name] = given.get(name, default)
     assert [node.node_executable for node in module.start(context)] == executables
+
+
+@pytest.mark.parametrize("name", ["params_file", "bag", "rviz"])
+def test_what_is_missing_starts_nothing(load, name, monkeypatch):
+    module = load("depth.launch.py")
+
+    def lacks(package):
+        raise module.PackageNotFoundError(package)
+
+    monkeypatch.setattr(module, "get_package_prefix", lacks)
+    context = launch.LaunchContext()
+    for option, (default, _, _) in module.ARGUMENTS.items():
+        context.launch_configurations[option] = default
+    context.launch_configurations[name] = "true" if name == "rviz" else "/no/such/file"
+    with pytest.raises(RuntimeError, match=f"^{name}:="):
+        module.start(context)
 
 
 def test_the_users_own_profile_is_left_alone(load, monkeypatch):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import subprocess
 import sys
@@ -62,6 +63,35 @@ def test_without_autostart_the_states_are_somebody_elses_business(
     assert state() == "unconfigured"
 
 
+@pytest.mark.parametrize(("entry", "count"), [("depth_node", 1000), ("trainer_node", 150)])
+def test_illegal_transitions_are_refused_in_any_order(
+    start_node, probe, tiny_model, tmp_path, entry, count
+):
+    node = start_node(
+        entry, [f"__node:=shaken_{entry}"], autostart=False, model=tiny_model.path,
+        models_dir=tmp_path / "models",
+    )  # fmt: skip
+    service = f"{probe.namespace}/shaken_{entry}/change_state"
+    legal = {1: {"unconfigured": "inactive"}, 2: {"inactive": "unconfigured"},
+             3: {"inactive": "active"}, 4: {"active": "inactive"}}  # fmt: skip
+    state, rng = "unconfigured", random.Random(0)
+    change = probe.caller(ChangeState, service)
+    for _ in range(count):
+        number = rng.choice([0, 1, 1, 2, 3, 3, 4, 9, 10, 11, 30, 60, 62, 99, 255])
+        expected = legal.get(number, {}).get(state)
+        assert change(transition=Transition(id=number)).success == (expected is not None)
+        state = expected or state
+    shutdown = {"unconfigured": 5, "inactive": 6, "active": 7}
+    assert not change(transition=Transition(id=shutdown[state] % 3 + 5)).success
+    assert not change(transition=Transition(label="no such label")).success
+    assert change(transition=Transition(id=shutdown[state])).success
+    for number in range(10):  # finalized: nothing is legal any more
+        assert not change(transition=Transition(id=number)).success
+    assert node.process.poll() is None
+    assert "Traceback" not in node.text
+    assert node.interrupt()[0] == 0
+
+
 def test_a_model_that_is_none_is_an_error_that_names_it(start_node, probe, tmp_path):
     node = start_node("depth_node", ["__node:=broken"], model=tmp_path, models_dir=tmp_path)
     _wait_for(node, "configure failed")
@@ -75,6 +105,36 @@ def test_a_wrong_parameter_is_one_line(start_node):
     assert node.process.wait(timeout=20) == 1
     assert "engine: expected one of auto" in node.text
     assert "Traceback" not in node.text
+
+
+@pytest.mark.parametrize("entry", ["depth_node", "trainer_node"])
+def test_a_log_level_that_is_none_is_one_line(start_node, tmp_path, entry):
+    options = ["--ros-args", "--log-level", "chatty", "--"]
+    node = start_node(entry, options=options, models_dir=tmp_path / "models")
+    assert node.process.wait(timeout=30) == 1
+    assert "error: ROS arguments" in node.text and "chatty" in node.text
+    assert "Traceback" not in node.text
+
+
+@pytest.mark.parametrize(
+    ("entry", "topic"), [("depth_node", "image.subscription"), ("trainer_node", "model.publisher")]
+)
+@pytest.mark.parametrize("value", ["sometimes", 3])
+def test_a_bad_quality_of_service_is_one_line(
+    start_node, tiny_model, tmp_path, namespace, entry, topic, value
+):
+    name = f"qos_overrides.{namespace}/{topic}.reliability"
+    node = start_node(
+        entry, ["__node:=strict"], options=["--ros-args", "-p", f"{name}:={value}", "--"],
+        model=tiny_model.path, models_dir=tmp_path / "models",
+    )  # fmt: skip
+    _wait_for(node, "reliability")
+    assert "Traceback" not in node.text
+    if entry == "trainer_node":  # its publisher is made with the node
+        assert node.process.wait(timeout=20) == 1
+    else:
+        assert "activate failed" in node.text
+        assert node.interrupt()[0] == 0
 
 
 @pytest.mark.parametrize("entry", ["depth_node", "trainer_node"])

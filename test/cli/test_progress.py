@@ -1,7 +1,5 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The bar shows what matters, and only to somebody who watches."""
-
 from __future__ import annotations
 
 import io
@@ -13,7 +11,7 @@ import pytest
 pytest.importorskip("tqdm")
 pytest.importorskip("torch")
 
-from sfm_depth_ros.cli.progress_bar import ProgressBar
+from sfm_depth_ros.cli.progress import ProgressBar
 from sfm_depth_ros.training.offline.observers import StepReport
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A bar with the key figures of a training run, for a terminal."""
+"""Progress in a terminal: frames done, and the key figures of a training run."""
 
 from __future__ import annotations
 
@@ -13,6 +13,33 @@ from sfm_depth_ros.optional import is_available, require
 if TYPE_CHECKING:
     from sfm_depth_ros.training.network_pair import NetworkPair
     from sfm_depth_ros.training.offline.observers import StepReport
+
+
+class FrameCounter:
+    """Counter of frames in a terminal; call it with the number done. Else it shows nothing."""
+
+    def __init__(self, what: str) -> None:
+        """Begin.
+
+        Args:
+            what: Word before the number.
+        """
+        self._bar: Any = None
+        if ProgressBar.is_possible():
+            self._bar = require("tqdm").tqdm(
+                desc=what, unit=" frames", leave=False, dynamic_ncols=True
+            )
+
+    def __call__(self, count: int) -> None:
+        """Show the number of frames done."""
+        if self._bar is not None:
+            self._bar.update(count - self._bar.n)
+
+    def end(self) -> None:
+        """Clear the line."""
+        if self._bar is not None:
+            self._bar.close()
+
 
 SMOOTHING = 0.05  # share of the newest step in the loss that is shown
 
@@ -52,8 +79,8 @@ class ProgressBar:
     def on_validation(self, step: int, found: Mapping[str, float], networks: NetworkPair) -> None:
         """Write the figures above the bar."""
         self._score = f", score {found['score']:.4f}" if "score" in found else ""
-        said = "  ".join(f"{name} {value:.4g}" for name, value in found.items())
-        require("tqdm").tqdm.write(f"validation at step {step}: {said}", file=sys.stderr)
+        figures = "  ".join(f"{name} {value:.4g}" for name, value in found.items())
+        require("tqdm").tqdm.write(f"validation at step {step}: {figures}", file=sys.stderr)
 
     def close(self) -> None:
         """Leave the bar as it is."""

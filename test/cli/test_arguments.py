@@ -1,7 +1,5 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Wrong paths and sizes are refused before the work, in one line, and nothing is written."""
-
 from __future__ import annotations
 
 import subprocess
@@ -11,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from sfm_depth_ros.cli.arguments import output_file, output_folder, parse_size, sole_writer
 from sfm_depth_ros.cli.main import main
-from sfm_depth_ros.cli.output_paths import output_file, output_folder, sole_writer
 from sfm_depth_ros.errors import ConfigError
 from sfm_depth_ros.model_folder.folder import ModelFolder
 
@@ -79,6 +77,19 @@ def test_a_device_that_is_not_there_leaves_no_bag(
     assert "cuda:99" in shown
     assert shown.count("\n") == 1
     assert not (tmp_path / "bag").exists()
+
+
+@pytest.mark.parametrize("text", ["640", "640x", "x192", "0x32", "-32x32", "64x64x64", "100x96"])
+def test_a_size_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"^--size: expected WxH in multiples of 32 of 32x32"):
+        parse_size(text, 32)
+
+
+def test_a_size_is_width_and_height() -> None:
+    assert parse_size("640X192", 32) == (640, 192)
+    assert parse_size("100x96") == (100, 96)
+    with pytest.raises(ConfigError, match="of 32x32 to 8192x8192"):
+        parse_size("9999x64", 1, 32, 8192)
 
 
 def test_one_process_writes_a_folder(tmp_path: Path) -> None:

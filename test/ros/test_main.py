@@ -18,6 +18,7 @@ def returns(stop): return 3
 def refuses(stop): raise DataError("no such bag: give a path")
 def breaks(stop): return 1 / 0
 def lacks(stop): import rclpy.no_such_thing
+def lacks_safetensors(stop): raise ModuleNotFoundError("No module", name="safetensors")
 def exits(stop): sys.exit(2)
 
 def waits(stop):
@@ -40,7 +41,7 @@ def breaks_when_stopped(stop):
 @pytest.fixture
 def start(tmp_path):
     (tmp_path / "work_module.py").write_text(WORK)
-    code = "import sys; from sfm_depth_ros.ros import process; process.run_process(sys.argv[1])"
+    code = "import sys; from sfm_depth_ros.ros import main; main.run_process(sys.argv[1])"
     path = os.pathsep.join([str(tmp_path), *sys.path])
 
     def run(function):
@@ -81,6 +82,8 @@ def test_without_ros_the_remedy_is_named(start):
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 1
     assert "source a ROS 2 installation" in errors
+    _, errors = start("lacks_safetensors").communicate(timeout=20)
+    assert "pip install safetensors" in errors
     assert "Traceback" not in errors
 
 
