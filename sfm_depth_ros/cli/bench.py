@@ -69,17 +69,17 @@ def run(options: argparse.Namespace) -> int:
     from sfm_depth_ros.model_folder.folder import read_model_folder
     from sfm_depth_ros.share import SHIPPED_MODEL, find_share
 
-    _network_size(options.size or DEFAULT_SIZE)
     if options.threads < 1:
         raise ConfigError(f"--threads: expected at least 1, got {options.threads}")
     if not 0 < options.rate <= 1000:
         raise ConfigError(f"--rate: expected 0 to 1000 images a second, got {options.rate}")
     folder = read_model_folder(options.model or find_share(SHIPPED_MODEL))
+    size = _network_size(options.size or _default_size(folder), folder.multiple)
     figures: dict[str, Any] = {}
     for part in PARTS:
         if part in options.only:
             print(f"measuring {part} ...", flush=True)
-            figures[part] = _measure(part, folder, options)
+            figures[part] = _measure(part, folder, size, options)
             print(_lines(part, figures[part]), flush=True)
             if options.json:
                 text = json.dumps(figures, indent=2, allow_nan=False)
@@ -87,20 +87,32 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _network_size(text: str) -> tuple[int, int]:
+def _network_size(text: str, multiple: int) -> tuple[int, int]:
     """``WxH`` as two numbers that the networks can take."""
     width, _, height = text.lower().partition("x")
     if not (
         width.isdigit()
         and height.isdigit()
-        and all(int(number) > 0 and int(number) % 32 == 0 for number in (width, height))
+        and all(int(number) > 0 and int(number) % multiple == 0 for number in (width, height))
     ):
-        raise ConfigError(f"--size: expected WxH in multiples of 32, as in 640x192, got {text!r}")
+        raise ConfigError(
+            f"--size: expected WxH in multiples of {multiple}, as in {20 * multiple}x"
+            f"{6 * multiple}, got {text!r}"
+        )
     return int(width), int(height)
 
 
-def _measure(part: str, folder: ModelFolder, options: argparse.Namespace) -> dict[str, Any]:
-    width, height = _network_size(options.size or DEFAULT_SIZE)
+def _default_size(folder: ModelFolder) -> str:
+    """640x192, or for networks that take other multiples the size in training."""
+    if folder.multiple == 32:
+        return DEFAULT_SIZE
+    return f"{folder.width}x{folder.metadata['preprocessing']['height']}"
+
+
+def _measure(
+    part: str, folder: ModelFolder, size: tuple[int, int], options: argparse.Namespace
+) -> dict[str, Any]:
+    width, height = size
     if part == "engines":
         from sfm_depth_ros.cli.benchmarks.engines import measure_engines
 
@@ -143,7 +155,7 @@ def _measure_frame_path(
 ) -> dict[str, Any]:
     from sfm_depth_ros.cli.benchmarks.frame_path import PathSetting, measure_frame_path
 
-    width = _network_size(options.size)[0] if options.size else 0
+    width = _network_size(options.size, folder.multiple)[0] if options.size else 0
     setting = PathSetting(
         folder,
         options.threads,

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from sfm_depth_ros.engines.exported_graph import GraphForm
     from sfm_depth_ros.model_folder.folder import ModelFolder
 
-NETWORKS = ("depth", "pose")
 DYNAMIC = "dynamic"
 PRECISIONS = ("fp32", "fp16")
 
@@ -72,12 +71,13 @@ def run(options: argparse.Namespace) -> int:
     from sfm_depth_ros.model_folder.folder import read_model_folder
 
     folder = read_model_folder(options.model)
+    _check_size(options.size, folder)
     if not options.batch and options.engine == "tensorrt":
         raise EngineError("--batch dynamic: a TensorRT plan is built for one batch; give a number")
     if options.precision == "int8":
         return _said(write_int8(folder, options))
     form = GraphForm(options.precision, options.batch, options.size)
-    for network in NETWORKS:
+    for network in folder.networks:
         print(f"{network} {_agreement(folder, network, form, options.engine)}")
     return _said(WRITERS[options.engine](folder, form, options))
 
@@ -108,8 +108,8 @@ def _agreement(folder: ModelFolder, network: str, form: GraphForm, engine: str) 
 def _write_onnx(folder: ModelFolder, form: GraphForm, options: argparse.Namespace) -> list[Path]:
     from sfm_depth_ros.engines.exported_graph import model_graph
 
-    paths = [options.out / f"{network}.onnx" for network in NETWORKS]
-    for network, path in zip(NETWORKS, paths, strict=True):
+    paths = [options.out / f"{network}.onnx" for network in folder.networks]
+    for network, path in zip(folder.networks, paths, strict=True):
         write_whole(path, model_graph(folder, network, form))
     return paths
 
@@ -122,7 +122,7 @@ def _write_openvino(
     options.out.mkdir(parents=True, exist_ok=True)
     return [
         path
-        for network in NETWORKS
+        for network in folder.networks
         for path in save_openvino_graph(folder, network, form, options.out)
     ]
 
@@ -143,7 +143,7 @@ def _write_tensorrt(
     if not capabilities and runtime.builds_ahead:
         capabilities = _capability_here() or tuple(runtime.all_capabilities())
     paths = []
-    for network in NETWORKS:
+    for network in folder.networks:
         channels, *size = check_shape(folder, network)[1:]
         fixed = replace(form, size_hw=form.size_hw or (size[0], size[1]))
         shape = (form.batch, channels, *(fixed.size_hw or ()))
@@ -179,17 +179,17 @@ def _batch(text: str) -> int:
 def _size(text: str) -> tuple[int, int]:
     """Height and width of ``WxH``."""
     width, _, height = text.lower().partition("x")
-    if not (
-        width.isdigit()
-        and height.isdigit()
-        and int(width)
-        and int(height)
-        and int(width) % 32 == int(height) % 32 == 0
-    ):
-        raise argparse.ArgumentTypeError(
-            f"expected WxH in multiples of 32, as in 640x192, got {text!r}"
-        )
+    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
+        raise argparse.ArgumentTypeError(f"expected WxH, as in 640x192, got {text!r}")
     return int(height), int(width)
+
+
+def _check_size(size_hw: tuple[int, int] | None, folder: ModelFolder) -> None:
+    if size_hw and any(side % folder.multiple for side in size_hw):
+        raise EngineError(
+            f"--size: expected multiples of {folder.multiple} for this model, got "
+            f"{size_hw[1]}x{size_hw[0]}"
+        )
 
 
 def _capability(text: str) -> tuple[int, int]:

@@ -86,7 +86,10 @@ class DepthEstimator:
         with self._lock:
             self._session.check(frame)
             pair = self._motion.pair(frame, self.config.max_image_gap)
-            move = partial(self._motion.estimate, pair, velocities, self.config, on_motion)
+            why_none = self._session.model.why_no_motion
+            move = partial(
+                self._motion.estimate, pair, velocities, self.config, on_motion, why_none
+            )
             output = self._session.run(frame, pair.follows, move)
             anchored = self._anchoring.apply(frame, output, self.config, self.wants_confidence)
             self._motion.remember(frame, output.depth)
@@ -117,8 +120,7 @@ class DepthEstimator:
     @property
     def engines(self) -> dict[str, str]:
         """Engine and precision by network, for diagnostics."""
-        model = self._session.model
-        engines = {"depth": model.depth_engine, "pose": model.pose_engine}
+        engines = self._session.model.engines
         return {name: f"{engine.name} {engine.precision}" for name, engine in engines.items()}
 
     def prepare(self, folder: ModelFolder) -> PreparedModel:

@@ -56,6 +56,7 @@ class SnippetSource:
         on_snippet: Callable[[Snippet], Any],
         complaints: Complaints,
         resize_filter: str = "area",
+        multiple: int = 32,
     ) -> None:
         """Wait for a camera.
 
@@ -66,11 +67,13 @@ class SnippetSource:
             on_snippet: Takes snippets, in the decoding thread.
             complaints: Takes what goes wrong.
             resize_filter: How the model's images are scaled, see Preprocessor.
+            multiple: What their sides must be multiples of.
         """
         self.frames = self.failed = self._not_ready = 0
         self._config, self._width = config, config.input_width or model_width
         self._base_to_camera, self._on_snippet = base_to_camera, on_snippet
-        self._complaints, self._resize_filter = complaints, resize_filter
+        self._complaints = complaints
+        self._resize_filter, self._multiple = resize_filter, multiple
         self.with_extra: dict[str, int] = {}
         self._matcher = StampMatcher[Any](frozenset(), MAX_DELAY)
         self._right: CameraModel | None = None
@@ -195,7 +198,7 @@ class SnippetSource:
         if self._rig is None or self._rig.camera is not camera:
             T_base_camera = pose_to_matrix(self._base_to_camera(camera.frame_id))
             preprocessor = Preprocessor(
-                camera, self._width, config.crop, resize_filter=self._resize_filter
+                camera, self._width, config.crop, self._multiple, self._resize_filter
             )
             velocities = VelocityBuffer(T_base_camera, config.max_velocity_gap)
             gates = (config.min_displacement, config.max_displacement, config.max_image_gap)

@@ -96,6 +96,7 @@ class TrainerNode(SfmNode):
             self._on_snippet,
             self._complaints,
             folder.resize_filter,
+            folder.multiple,
         )
         if is_inside(models_dir, folder.path):
             self._publish(folder)
