@@ -50,7 +50,7 @@ class DepthEstimator:
         prepared = prepare_model(folder, camera, config, create_engine)
         self._session = ModelSession(prepared, own_core=config.engine_threads == 1)
         self._motion = MotionEstimator(always_network)
-        self._anchoring = AnchoredDepth()
+        self._anchoring = AnchoredDepth(prepared.output)
         self.wants_confidence = False
 
     def estimate(
@@ -138,7 +138,7 @@ class DepthEstimator:
         with self._lock:
             old = self._session.swap(prepared)
             self._motion.forget_model(keep_frame=self._session.keeps_images(old))
-            self._anchoring.forget_model("metric")
+            self._anchoring.forget_model(prepared.output)
         old.close(keep=prepared)  # takes 20 ms, for which no image has to wait
 
     def reset(self) -> None:

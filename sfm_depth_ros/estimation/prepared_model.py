@@ -11,12 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from sfm_depth_ros.camera.preprocessing import CameraModel, Preprocessor
+from sfm_depth_ros.config.networks import DEPTH_AFFINE, INVERSE_AFFINE, METRIC
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.engines.base import Engine, input_channels
 from sfm_depth_ros.errors import DataError, EngineError
 from sfm_depth_ros.geometry.depth import canonical_to_depth, canonical_to_motion
 from sfm_depth_ros.geometry.frames import rotation_matrix
 from sfm_depth_ros.model_folder.folder import ModelFolder
+
+# Anchoring fits inverse depth: of a head that is depth up to a gain and an offset, the gain alone.
+OUTPUTS = {METRIC: "metric", INVERSE_AFFINE: "affine", DEPTH_AFFINE: "up_to_scale"}
 
 _logger = logging.getLogger(__name__)
 CreateEngine = Callable[..., Engine]
@@ -52,6 +56,11 @@ class PreparedModel:
         """Engines by network."""
         engines = {"depth": self.depth_engine, "pose": self.pose_engine}
         return {name: engine for name, engine in engines.items() if engine is not None}
+
+    @property
+    def output(self) -> str:
+        """Unit of the depth network's output, as anchoring has it."""
+        return OUTPUTS[self.folder.depth_config.head]
 
     @property
     def takes_bytes(self) -> bool:
