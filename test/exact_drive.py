@@ -167,6 +167,16 @@ class OracleFolder:
     resize_filter: str = "area"
     depth_config: DepthNetworkConfig = field(default_factory=DepthNetworkConfig)
     pose_config: PoseNetworkConfig = field(default_factory=PoseNetworkConfig)
+    networks: tuple[str, ...] = ("depth", "pose")
+    has_pose: bool = True
+    multiple: int = 32
+    is_foreign: bool = False
+    input_height: int | None = None
+
+    @property
+    def depth_focal(self) -> float:
+        """Focal length at which its depths are metres."""
+        return self.depth_config.reference_focal
 
 
 def oracle(drive: Drive, depth_factor: float = 1.0, motion_factor: float = 1.0) -> OracleFolder:

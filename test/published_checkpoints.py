@@ -12,11 +12,17 @@ from typing import Any
 import pytest
 import torch
 from published_weights import published_tensor
+from safetensors.torch import save_file
 from torch import Tensor
 
 from sfm_depth_ros.config.networks import DepthNetworkConfig, PoseNetworkConfig
-from sfm_depth_ros.networks import packnet, posenet, resnet
+from sfm_depth_ros.networks import depth_anything, packnet, posenet, resnet
 from sfm_depth_ros.networks.model import create_depth_network, create_pose_network
+from sfm_depth_ros.networks.published.depth_anything import depth_anything_names
+from sfm_depth_ros.networks.published.lite_mono import (
+    lite_mono_decoder_names,
+    lite_mono_encoder_names,
+)
 from sfm_depth_ros.networks.published.monodepth2 import (
     monodepth2_decoder_names,
     monodepth2_encoder_names,
@@ -41,6 +47,10 @@ def narrow_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resnet, "STAGE_CHANNELS", (64, 16, 16, 16))
     monkeypatch.setattr(posenet, "CHANNELS", (16, 16, 16, 32, 32, 32, 32))
     monkeypatch.setattr(posenet, "WIDTH", 16)
+    for place, name in enumerate(depth_anything.SHAPES):
+        vit = depth_anything.ViTShape(24 + 24 * place, 4, 2, (0, 1, 2, 3))
+        shape = depth_anything.DepthAnythingShape(vit, (8, 8, 8, 8), 8)
+        monkeypatch.setitem(depth_anything.SHAPES, name, shape)
 
 
 def published_state(config: Config, names: NameMap, prefix: str = "") -> dict[str, Tensor]:
@@ -80,6 +90,29 @@ def write_packnet_sfm(path: Path, state: dict[str, Tensor], config: Any = None) 
         },
         path,
     )
+    return path
+
+
+def write_lite_mono(
+    folder: Path, config: DepthNetworkConfig, size: tuple[int, int] = (96, 64)
+) -> Path:
+    """A folder with ``encoder.pth`` and ``depth.pth``."""
+    folder.mkdir()
+    encoder: dict[str, Any] = published_state(config, lite_mono_encoder_names(config))
+    encoder |= {"width": size[0], "height": size[1], "use_stereo": False}
+    torch.save(encoder, folder / "encoder.pth")
+    torch.save(published_state(config, lite_mono_decoder_names(config)), folder / "depth.pth")
+    return folder
+
+
+def write_depth_anything(path: Path, config: DepthNetworkConfig) -> Path:
+    """A file ``.pth`` or ``.safetensors`` in the authors' layout, with what nothing reads."""
+    state = published_state(config, depth_anything_names(config))
+    state["pretrained.mask_token"] = torch.zeros(1, 3)
+    if path.suffix == ".safetensors":
+        save_file(dict(state), path)
+    else:
+        torch.save(state, path)
     return path
 
 

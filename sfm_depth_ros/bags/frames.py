@@ -92,7 +92,7 @@ class BagFrames:
         """The same bag with larger images; as wide as the camera's are, at most.
 
         Args:
-            width: Of the network's image in pixels; rounded down to a multiple of 32.
+            width: Of the network's image in pixels; rounded down to what the network takes.
             companions: Companions of the frames; None = the same as now.
         """
         return BagFrames(
@@ -234,12 +234,14 @@ def read_frames(
     companions: Collection[str] = (),
     resize_filter: str = "area",
     tracking_width: int = 0,
+    multiple: int = 32,
+    input_height: int | None = None,
 ) -> BagFrames:
     """Open a bag for iteration.
 
     Args:
         bag: The rosbag2, or a part of it (``PATH@START-END`` in seconds).
-        input_width: Width of the network's image in pixels, a multiple of 32.
+        input_width: Width of the network's image in pixels, a multiple of ``multiple``.
         crop: Shares of the rectified image cut off [top, bottom, left, right].
         options: Values that replace what the bag holds or lacks; None = the selection's.
         max_velocity_gap_s: Longest time in seconds between two velocities that is interpolated.
@@ -248,6 +250,8 @@ def read_frames(
             :mod:`sfm_depth_ros.config.extra_inputs`.
         resize_filter: Filter that scales images, see Preprocessor.
         tracking_width: Width of the tracking images that frames carry, 0 = none.
+        multiple: What width and height of the network's image must be multiples of.
+        input_height: Height of the network's image where it takes one alone.
 
     Raises:
         DataError: The bag lacks something; the message names what it has and the remedy.
@@ -261,11 +265,7 @@ def read_frames(
         rig = read_rig(reader, max_velocity_gap_s, options)
         chosen = reader.topics
     preprocessor = Preprocessor(
-        rig.camera,
-        input_width,
-        crop,
-        resize_filter=resize_filter,
-        tracking_width=tracking_width,
+        rig.camera, input_width, crop, multiple, resize_filter, tracking_width, input_height
     )
     return BagFrames(selection, rig, preprocessor, chosen, options, companions)
 

@@ -16,6 +16,7 @@ from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.optional import require
 
 MAX_CUT_SHARE = 1 / 8
+MAX_MISFIT = 1 / 2  # of the rows, cut or added where the network takes one height alone
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class ImageLayout:
         crop: Sequence[float],
         multiple: int,
         resize_filter: str = "area",
+        input_height: int | None = None,
     ) -> ImageLayout:
         """Lay out.
 
@@ -56,6 +58,11 @@ class ImageLayout:
             crop: Shares of the area cut off [top, bottom, left, right].
             multiple: What width and height must be multiples of.
             resize_filter: ``"area"`` or ``"lanczos"``.
+            input_height: Height of the network's image where it takes one alone; None = what the
+                area's shape gives.
+
+        Raises:
+            DataError: The area is too small, or of another shape than ``input_height`` asks for.
         """
         if resize_filter not in FILTERS:
             raise DataError(
@@ -79,6 +86,14 @@ class ImageLayout:
         cut_rows = scaled_height % multiple
         if cut_rows > scaled_height * MAX_CUT_SHARE:
             cut_rows -= multiple
+        if input_height is not None:
+            cut_rows = scaled_height - input_height
+            if abs(cut_rows) > MAX_MISFIT * max(scaled_height, input_height):
+                raise DataError(
+                    f"the network takes {input_width}x{input_height} alone, but the image of "
+                    f"{width}x{height} would be {input_width}x{scaled_height}: crop it, or import "
+                    "the graph at about that size"
+                )
         scaled_size = (input_width, scaled_height)
         return cls(source, left, top, right, bottom, scaled_size, cut_rows, resize_filter)
 

@@ -59,6 +59,7 @@ class Preprocessor:
         multiple: int = 32,
         resize_filter: str = "area",
         tracking_width: int = 0,
+        input_height: int | None = None,
     ) -> None:
         """Lay out the network's image for this camera.
 
@@ -69,19 +70,23 @@ class Preprocessor:
             multiple: What width and height must be multiples of.
             resize_filter: ``"area"``, or ``"lanczos"`` for models that were trained with it.
             tracking_width: Width of the tracking image that frames carry, 0 = none.
+            input_height: Height of the network's image in pixels where it takes one alone; None =
+                as the camera's shape gives it.
 
         Raises:
             DataError: The image is smaller than the network needs.
         """
         self.camera = camera
-        self._arguments = (input_width, tuple(crop), multiple, resize_filter, tracking_width)
+        self._arguments = (
+            input_width, tuple(crop), multiple, resize_filter, tracking_width, input_height
+        )  # fmt: skip
         self._tracking = TrackingView(camera, tracking_width) if tracking_width else None
         self._rectification: Rectification | None = None
         area = (0, 0, camera.width, camera.height)
         if camera.is_distorted:
             area = Rectification.sourced_area(camera)
         self._layout = ImageLayout.for_camera(
-            camera.rectified, area, input_width, crop, multiple, resize_filter
+            camera.rectified, area, input_width, crop, multiple, resize_filter, input_height
         )
         if camera.is_distorted:
             self._rectification = Rectification(camera, self._layout.intrinsics)
@@ -149,8 +154,9 @@ class Preprocessor:
 
     def for_width(self, width: int) -> Preprocessor:
         """This one for a network's image of another width, or the widest that the camera has."""
-        width = min(width, self.columns) // self._arguments[2] * self._arguments[2]
-        return Preprocessor(self.camera, width, *self._arguments[1:])
+        _, crop, multiple, resize_filter, tracking_width, _ = self._arguments
+        width = min(width, self.columns) // multiple * multiple
+        return Preprocessor(self.camera, width, crop, multiple, resize_filter, tracking_width)
 
     def enlarged_depth(self, depth: np.ndarray) -> np.ndarray:
         """True depth ``(H, W)`` of the camera's view at the camera's size.

@@ -66,17 +66,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure part by part; each is printed when it is done."""
-    parse_size(options.size or DEFAULT_SIZE, 32)
     if options.threads < 1:
         raise ConfigError(f"--threads: expected at least 1, got {options.threads}")
     if not 0 < options.rate <= 1000:
         raise ConfigError(f"--rate: expected 0 to 1000 images a second, got {options.rate}")
     folder = named_model(options.model)
+    size = parse_size(options.size or _default_size(folder), folder.multiple)
     figures: dict[str, Any] = {}
     for part in PARTS:
         if part in options.only:
             print(f"measuring {part} ...", flush=True)
-            figures[part] = _measure(part, folder, options)
+            figures[part] = _measure(part, folder, size, options)
             print(_lines(part, figures[part]), flush=True)
             if options.json:
                 text = json.dumps(figures, indent=2, allow_nan=False)
@@ -84,8 +84,17 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _measure(part: str, folder: ModelFolder, options: argparse.Namespace) -> dict[str, Any]:
-    width, height = parse_size(options.size or DEFAULT_SIZE, 32)
+def _default_size(folder: ModelFolder) -> str:
+    """640x192, or for networks that take other multiples the size in training."""
+    if folder.multiple == 32:
+        return DEFAULT_SIZE
+    return f"{folder.width}x{folder.metadata['preprocessing']['height']}"
+
+
+def _measure(
+    part: str, folder: ModelFolder, size: tuple[int, int], options: argparse.Namespace
+) -> dict[str, Any]:
+    width, height = size
     if part == "engines":
         from sfm_depth_ros.cli.benchmarks.engines import measure_engines
 
@@ -128,7 +137,7 @@ def _measure_frame_path(
 ) -> dict[str, Any]:
     from sfm_depth_ros.cli.benchmarks.frame_path import PathSetting, measure_frame_path
 
-    width = parse_size(options.size, 32)[0] if options.size else 0
+    width = parse_size(options.size, folder.multiple)[0] if options.size else 0
     setting = PathSetting(
         folder,
         options.threads,

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from sfm_depth_ros.engines.exported_graph import GraphForm
     from sfm_depth_ros.model_folder.folder import ModelFolder
 
-NETWORKS = ("depth", "pose")
 DYNAMIC = "dynamic"
 PRECISIONS = ("fp32", "fp16")
 
@@ -69,15 +68,15 @@ def run(options: argparse.Namespace) -> int:
     """Read the model, which checks every hash; check both graphs, then write them."""
     from sfm_depth_ros.engines.exported_graph import GraphForm
 
-    if options.size:
-        options.size = parse_size(options.size, 32)[::-1]  # the graphs have height before width
     folder = named_model(options.model)
+    if options.size:  # the graphs have height before width
+        options.size = parse_size(options.size, folder.multiple)[::-1]
     if not options.batch and options.engine == "tensorrt":
         raise EngineError("--batch dynamic: a TensorRT plan is built for one batch; give a number")
     if options.precision == "int8":
         return _listed(write_int8(folder, options))
     form = GraphForm(options.precision, options.batch, options.size)
-    for network in NETWORKS:
+    for network in folder.networks:
         print(f"{network} {_agreement(folder, network, form, options.engine)}")
     return _listed(WRITERS[options.engine](folder, form, options))
 
@@ -108,8 +107,8 @@ def _agreement(folder: ModelFolder, network: str, form: GraphForm, engine: str) 
 def _write_onnx(folder: ModelFolder, form: GraphForm, options: argparse.Namespace) -> list[Path]:
     from sfm_depth_ros.engines.exported_graph import model_graph
 
-    paths = [options.out / f"{network}.onnx" for network in NETWORKS]
-    for network, path in zip(NETWORKS, paths, strict=True):
+    paths = [options.out / f"{network}.onnx" for network in folder.networks]
+    for network, path in zip(folder.networks, paths, strict=True):
         write_whole(path, model_graph(folder, network, form))
     return paths
 
@@ -122,7 +121,7 @@ def _write_openvino(
     options.out.mkdir(parents=True, exist_ok=True)
     return [
         path
-        for network in NETWORKS
+        for network in folder.networks
         for path in save_openvino_graph(folder, network, form, options.out)
     ]
 
@@ -143,7 +142,7 @@ def _write_tensorrt(
     if not capabilities and runtime.builds_ahead:
         capabilities = _capability_here() or tuple(runtime.all_capabilities())
     paths = []
-    for network in NETWORKS:
+    for network in folder.networks:
         channels, *size = check_shape(folder, network)[1:]
         fixed = replace(form, size_hw=form.size_hw or (size[0], size[1]))
         shape = (form.batch, channels, *(fixed.size_hw or ()))

@@ -17,7 +17,6 @@ from sfm_depth_ros.storage import write_whole
 if TYPE_CHECKING:
     from sfm_depth_ros.model_folder.folder import ModelFolder
 
-NETWORKS = ("depth", "pose")
 FRAMES = 64  # half give the ranges, half judge; more change little
 
 
@@ -53,17 +52,18 @@ def write_int8(folder: ModelFolder, options: argparse.Namespace) -> list[Path]:
             "what TensorRT builds from"
         )
     width = options.size[1] if options.size else folder.width
-    stacks = read_stacks(options.calibrate, width, folder.pose_config.images)
+    images = folder.pose_config.images if folder.has_pose else 1
+    stacks = read_stacks(options.calibrate, width, images, folder.multiple)
     inputs = {"depth": stacks[:, -3:], "pose": stacks}
-    for network in NETWORKS:
+    for network in folder.networks:
         error = calibrate(folder, network, inputs[network], options.insist)
         print(
             f"{network} int8: relative error against fp32 on {len(stacks) // 2} frames of "
             f"{options.calibrate}: p50 {error.p50:.1e}, p99 {error.p99:.1e}, "
             f"max {error.max:.1e}"
         )
-    paths = [options.out / f"{network}.onnx" for network in NETWORKS]
-    for network, path in zip(NETWORKS, paths, strict=True):
+    paths = [options.out / f"{network}.onnx" for network in folder.networks]
+    for network, path in zip(folder.networks, paths, strict=True):
         calibration = find_calibration(folder, network)
         assert calibration is not None
         graph = folder.onnx(network).read_bytes()
@@ -72,20 +72,21 @@ def write_int8(folder: ModelFolder, options: argparse.Namespace) -> list[Path]:
     return paths
 
 
-def read_stacks(bag: Path, width: int, images: int) -> np.ndarray:
+def read_stacks(bag: Path, width: int, images: int, multiple: int = 32) -> np.ndarray:
     """Images of a bag that follow each other, spread over the whole of it.
 
     Args:
         bag: A rosbag2.
         width: Width of the network's image in pixels.
         images: How many images make a stack.
+        multiple: What the sides of the network's image must be multiples of.
 
     Returns:
         ``(N, 3 images, h, w)`` float32 in [0, 1], N at most ``FRAMES``.
     """
     from sfm_depth_ros.bags.frames import read_frames
 
-    frames = read_frames(bag, width)
+    frames = read_frames(bag, width, multiple=multiple)
     stride = max(1, len(frames) // FRAMES)
     newest: deque[np.ndarray] = deque(maxlen=images)
     stacks: list[np.ndarray] = []

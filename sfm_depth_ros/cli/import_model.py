@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""``sfm-depth import``: a published checkpoint becomes a model folder."""
+"""``sfm-depth import``: a published checkpoint or a graph becomes a model folder."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sfm_depth_ros.cli.arguments import output_folder, parse_size
+from sfm_depth_ros.cli.import_graph import add_graph_arguments, import_graph
+from sfm_depth_ros.config.networks import METRIC
 from sfm_depth_ros.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from sfm_depth_ros.model_folder.folder import ModelFolder
     from sfm_depth_ros.networks.published.import_checkpoint import ImportedNetworks
 
-FORMATS = ("packnet-sfm", "monodepth2")
+ONNX = "onnx"
+FORMATS = ("packnet-sfm", "monodepth2", "lite-mono", "depth-anything-v2", ONNX)
+HEADS = ("metric", "inverse-affine", "depth-affine")
 STEREO_UNIT = 5.4  # metres: Monodepth2 gave the stereo pair a baseline of 0.1 instead of 0.54
-MULTIPLE = 32
 
 _logger = logging.getLogger(__name__)
 
@@ -33,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=Path,
         metavar="CHECKPOINT",
-        help="file, or Monodepth2's folder; the pose network may have its own",
+        help="file, or the folder of Monodepth2 or Lite-Mono; the pose network may have its own",
     )
     parser.add_argument("--format", choices=FORMATS, required=True, help="its origin")
     parser.add_argument(
@@ -71,6 +75,23 @@ def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
         help="begin with an untrained pose network where the checkpoint has none",
     )
     parser.add_argument(
+        "--without-pose",
+        action="store_true",
+        help="a model of depth alone where the checkpoint has no pose network (always so for "
+        "depth-anything-v2, unless --fresh-pose is given)",
+    )
+    parser.add_argument(
+        "--head",
+        choices=HEADS,
+        help="what a depth-anything-v2 checkpoint or an ONNX graph puts out, which no file tells",
+    )
+    parser.add_argument(
+        "--max-depth",
+        type=float,
+        metavar="METRES",
+        help="of a metric depth-anything-v2 checkpoint: 80 (vkitti) or 20 (hypersim)",
+    )
+    parser.add_argument(
         "--trained-on",
         action="append",
         default=[],
@@ -82,46 +103,68 @@ def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         help="licence of the weights, for model.json (default: the project's)",
     )
+    add_graph_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Read the checkpoints and write the model."""
-    from sfm_depth_ros.model_folder.saving import save_model
-    from sfm_depth_ros.networks.published.import_checkpoint import import_networks
-
+    """Read the checkpoints or the graph and write the model."""
     _check(options)
     size = parse_size(options.size) if options.size else None
-    found = import_networks(options.checkpoints, options.format, size, options.reference_focal)
-    _check_size(found.size)
-    pose = found.pose or _fresh_pose(options, found)
+    folder = import_graph(options, size) if options.format == ONNX else _import(options, size)
+    print(f"model {folder.model_id} in {folder.path}")
+    for kind in folder.networks:
+        name = folder.metadata["architecture"][kind]["name"]
+        print(f"{kind} {name}{_unit(folder, kind)}")
+    if not folder.has_pose:
+        print("no pose network: ego-motion comes from geometry, or not at all")
+    print(f"licence: {folder.metadata['licence']}")
+    return 0
+
+
+def _import(options: argparse.Namespace, size: tuple[int, int] | None) -> ModelFolder:
+    """Published checkpoints as a model."""
+    from sfm_depth_ros.model_folder.saving import save_model
+    from sfm_depth_ros.networks.published.import_checkpoint import ImportOptions, import_networks
+
+    given = ImportOptions(size, options.reference_focal, options.head, options.max_depth)
+    found = import_networks(options.checkpoints, options.format, given)
+    _check_size(found)
+    pose = found.pose or _other_pose(options, found)
     _set_unit(options, found, pose)
-    _logger.info("exporting both graphs and checking them, which takes a minute or so")
-    folder = save_model(
+    _logger.info("exporting the graphs and checking them, which takes a minute or so")
+    return save_model(
         options.out.resolve().parent,
         found.depth,
         pose,
         metadata=_metadata(options, found),
         name=options.out.name,
     )
-    print(f"model {folder.model_id} in {folder.path}")
-    for kind in ("depth", "pose"):
-        config = folder.metadata["architecture"][kind]
-        print(
-            f"{kind} {config['name']}, metres at a focal length of "
-            f"{config['reference_focal']:g} pixels"
+
+
+def _unit(folder: ModelFolder, kind: str) -> str:
+    """What a network's output means, for the user."""
+    head = folder.metadata["head"]
+    if kind == "depth" and head["kind"] != METRIC:
+        return (
+            f", {head['kind']} (A {head['A']:g}, B {head['B']:g}): metres once landmarks have "
+            "fitted A and B"
         )
-    print(f"licence: {folder.metadata['licence']}")
-    return 0
+    config = folder.depth_config if kind == "depth" else folder.pose_config
+    if kind == "depth" and folder.depth_focal is None:
+        return ", metres at any focal length"
+    return f", metres at a focal length of {config.reference_focal:g} pixels"
 
 
 def _check(options: argparse.Namespace) -> None:
     """Refuse what cannot succeed before anything is read."""
+    if options.format == ONNX and options.fresh_pose:
+        raise ConfigError("--fresh-pose: an ONNX graph cannot be trained; leave it out")
     if options.out.exists():
         raise ModelError(
             f"{options.out} exists already and is never overwritten; choose another "
             "name or remove it first"
         )
-    for name in ("scale", "reference_focal"):
+    for name in ("scale", "reference_focal", "max_depth"):
         value = getattr(options, name)
         if value is not None and not (math.isfinite(value) and value > 0):
             raise ConfigError(
@@ -129,23 +172,30 @@ def _check(options: argparse.Namespace) -> None:
             )
 
 
-def _check_size(size: tuple[int, int]) -> None:
-    if any(side < MULTIPLE or side % MULTIPLE for side in size):
+def _check_size(found: ImportedNetworks) -> None:
+    depth: Any = found.depth
+    (width, height), multiple = found.size, depth.config.multiple
+    if any(side < multiple or side % multiple for side in (width, height)):
         raise ConfigError(
-            f"image size {size[0]}x{size[1]}: expected multiples of {MULTIPLE}; "
+            f"image size {width}x{height}: expected multiples of {multiple}; "
             "give the size in training with --size"
         )
 
 
-def _fresh_pose(options: argparse.Namespace, found: ImportedNetworks) -> nn.Module:
+def _other_pose(options: argparse.Namespace, found: ImportedNetworks) -> nn.Module | None:
+    """What stands for the pose network that the checkpoint does not hold."""
     from sfm_depth_ros.config.networks import PoseNetworkConfig
+    from sfm_depth_ros.networks.published.import_checkpoint import FORMATS as KNOWN
     from sfm_depth_ros.training.network_pair import fresh_networks
 
     if not options.fresh_pose:
+        if options.without_pose or "pose" not in KNOWN[options.format].networks:
+            return None
         raise ModelError(
             "the checkpoint holds no pose network; give the file that does as a further "
-            "CHECKPOINT, or --fresh-pose to begin with an untrained one: then the depth is as "
-            "published, but ego-motion and scale mean nothing until the pose network was trained"
+            "CHECKPOINT; or --without-pose for a model of depth alone; or --fresh-pose to begin "
+            "with an untrained one: then the depth is as published, but ego-motion and scale mean "
+            "nothing until the pose network was trained"
         )
     _logger.warning("the pose network is untrained: ego-motion and scale mean nothing yet")
     depth: Any = found.depth
@@ -153,12 +203,14 @@ def _fresh_pose(options: argparse.Namespace, found: ImportedNetworks) -> nn.Modu
     return fresh_networks(type(depth.config)(), config, seed=0).pose
 
 
-def _set_unit(options: argparse.Namespace, found: ImportedNetworks, pose: nn.Module) -> None:
-    """Both networks speak of one unit of length, so both are multiplied."""
-    from sfm_depth_ros.training.network_pair import NetworkPair
-
+def _set_unit(
+    options: argparse.Namespace, found: ImportedNetworks, pose: nn.Module | None
+) -> None:
+    """All networks have one unit of length, so all are multiplied."""
     if options.scale != 1.0:
-        NetworkPair(found.depth, pose).scale(options.scale, options.scale)
+        networks: list[Any] = [network for network in (found.depth, pose) if network is not None]
+        for network in networks:
+            network.log_scale.data += math.log(options.scale)
     elif found.has_stereo_unit:
         _logger.warning(
             "trained with stereo, whose unit is %s m; for metres give --scale %s",
@@ -172,24 +224,27 @@ def _metadata(options: argparse.Namespace, found: ImportedNetworks) -> dict[str,
     from sfm_depth_ros.networks.published.import_checkpoint import files_of
 
     files = [
-        f"{options.format} checkpoint {path.name} (SHA-256 {_digest(path)})"
+        f"{options.format} checkpoint {path.name} (SHA-256 {digest(path)})"
         for path in files_of(options.checkpoints)
     ]
     width, height = found.size
+    depth: Any = found.depth
+    layout = KNOWN[options.format]
     return {
         "preprocessing": {
             "width": width,
             "height": height,
-            "filter": KNOWN[options.format].filter,
+            "filter": layout.filter,
         },
         "trained_on": [*options.trained_on, *files],
-        "licence": options.licence or KNOWN[options.format].licence,
+        "licence": options.licence or layout.licences.get(depth.config.name, layout.licence),
         "steps": 0,
         "metrics": {},
     }
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
+    """SHA-256 of a file in hexadecimal digits."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):

@@ -18,6 +18,14 @@ DEPTH_NETWORKS = (
     "resnet50",
     "dispnet",
     "dispnet_monodepth",
+    "efficientnet_lite0",
+    "lite_mono",
+    "lite_mono_small",
+    "lite_mono_tiny",
+    "lite_mono_8m",
+    "depth_anything_v2_small",
+    "depth_anything_v2_base",
+    "depth_anything_v2_large",
 )
 POSE_NETWORKS = (
     "small",
@@ -27,6 +35,10 @@ POSE_NETWORKS = (
     "pose_resnet34",
     "pose_resnet50",
 )
+METRIC, INVERSE_AFFINE, DEPTH_AFFINE = "metric", "inverse-affine", "depth-affine"
+IMAGENET = "imagenet"  # value of ``pretrained``: the weights of an installed package
+DEPTH_ANYTHING = "depth_anything_v2"  # how the names of its sizes begin
+ONNX = "onnx"  # name of a depth network that is the user's own graph: it runs, nothing else
 TIMM = "timm:"  # an encoder of the package timm by its name there, timm:resnet26
 
 
@@ -70,15 +82,38 @@ class DepthNetworkConfig:
         minimum=10.0,
         maximum=5000.0,
     )
+    head: str = option(
+        METRIC,
+        "what the output of a depth_anything_v2 network or of an imported graph is: metres, or "
+        "inverse depth or depth up to a gain and an offset, fitted where the robot drives",
+        choices=(METRIC, INVERSE_AFFINE, DEPTH_AFFINE),
+    )
+    focal_rule: str = option(
+        "scale",
+        "how an imported graph's depth follows the camera: it grows with the focal length, or "
+        "not at all (none)",
+        choices=("scale", "none"),
+    )
+    wide_dilations: bool = option(
+        False, "whether Lite-Mono has the dilations of its authors' training at 1024x320"
+    )
     pretrained: str = option(
         "",
-        "file (.pth or .safetensors) with ImageNet weights for the "
-        "encoder of a ResNet; empty = from scratch",
+        "file (.pth or .safetensors) with ImageNet weights for the encoder of a ResNet; "
+        f"{IMAGENET} = those of the installed package, for efficientnet_lite0; empty = from "
+        "scratch",
     )
+
+    @property
+    def multiple(self) -> int:
+        """What height and width of the network's image must be multiples of."""
+        if self.name == ONNX:
+            return 1  # its size is fixed
+        return 14 if self.name.startswith(DEPTH_ANYTHING) else 32
 
     def __post_init__(self) -> None:
         check_options(self)
-        if self.name not in DEPTH_NETWORKS and not self.name.startswith(TIMM):
+        if self.name not in (*DEPTH_NETWORKS, ONNX) and not self.name.startswith(TIMM):
             raise ConfigError(
                 f"name: expected one of {', '.join(DEPTH_NETWORKS)} or {TIMM}NAME, "
                 f"got {self.name!r}"
@@ -87,11 +122,18 @@ class DepthNetworkConfig:
             raise ConfigError(
                 f"expected min_depth < max_depth, got {self.min_depth} >= {self.max_depth}"
             )
-        if self.pretrained and not self.name.startswith("resnet"):
+        if self.pretrained and not self.name.startswith(("resnet", "efficientnet")):
             raise ConfigError(
-                f"pretrained: weights can be given to resnet18, resnet34 and "
-                f"resnet50 alone, got {self.name!r}; leave it empty"
+                f"pretrained: weights can be given to resnet18, resnet34, resnet50 and "
+                f"efficientnet_lite0 alone, got {self.name!r}; leave it empty"
             )
+        is_relative = self.name == ONNX or (
+            self.name.startswith(DEPTH_ANYTHING) and self.head == INVERSE_AFFINE
+        )
+        if self.head != METRIC and not is_relative:
+            raise ConfigError(f"head: {self.name!r} is metric, got {self.head!r}; leave it out")
+        if self.focal_rule != "scale" and self.name != ONNX:
+            raise ConfigError(f"focal_rule: {self.name!r} scales, got {self.focal_rule!r}")
 
 
 @dataclass(frozen=True)
@@ -149,6 +191,11 @@ class PoseNetworkConfig:
                 f"pretrained: weights can be given to pose_resnet18, pose_resnet34 "
                 f"and pose_resnet50 alone, got {self.name!r}; leave it empty"
             )
+
+    @property
+    def multiple(self) -> int:
+        """What height and width of the network's images must be multiples of."""
+        return 32
 
     @property
     def images(self) -> int:

@@ -45,7 +45,8 @@ class NodeConfig:
     )
     input_width: int = option(
         0,
-        "width of the network's image in pixels, a multiple of 32; 0 = the model's own",
+        "width of the network's image in pixels, a multiple of 32 (of 14 for depth_anything_v2); "
+        "0 = the model's own",
         minimum=0,
         maximum=4096,
     )
@@ -113,8 +114,11 @@ class NodeConfig:
                 "crop: expected 4 shares [top, bottom, left, right] that leave "
                 f"something of the image, got {list(self.crop)}"
             )
-        if self.input_width % 32:
-            raise ConfigError(f"input_width: expected a multiple of 32, got {self.input_width}")
+        if self.input_width % 32 and self.input_width % 14:
+            raise ConfigError(
+                f"input_width: expected a multiple of 32, or of 14 for depth_anything_v2, got "
+                f"{self.input_width}"
+            )
         if self.min_depth >= self.max_depth:
             raise ConfigError(
                 f"expected min_depth < max_depth, got {self.min_depth} >= {self.max_depth}"

@@ -31,10 +31,11 @@ from sfm_depth_ros.engines.verification import (
     refusal,
 )
 from sfm_depth_ros.errors import EngineError, MissingDependencyError, SfmDepthError
-from sfm_depth_ros.model_folder.folder import ModelFolder
+from sfm_depth_ros.model_folder.folder import DEPTH_ONNX, ModelFolder
 from sfm_depth_ros.optional import is_available, require
 from sfm_depth_ros.storage import cache_directory
 
+TORCH = "torch"  # the one engine that needs the network itself, not its graph
 PLAN_PATIENCE_S = 5.0  # enough to load a cached plan; else another engine serves meanwhile
 
 _logger = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ def create_engine(
     Args:
         folder: Model.
         network: ``"depth"`` or ``"pose"``.
-        input_hw: Height and width of the image, multiples of 32.
+        input_hw: Height and width of the image, multiples of the model's ``multiple``.
         name: Engine, or ``"auto"``: the fastest of those that are installed and pass; should it
             fail while it runs, the next one takes over.
         precision: ``"fp32"``, ``"bf16"``, ``"fp16"`` or ``"int8"``, never changed silently; or
@@ -70,9 +71,11 @@ def create_engine(
     Raises:
         EngineError: The named engine, or every one, is absent or does not pass.
     """
-    if network not in NETWORKS or min(input_hw) < 32 or any(size % 32 for size in input_hw):
+    multiple = folder.multiple
+    if network not in NETWORKS or any(size <= 0 or size % multiple for size in input_hw):
         raise ValueError(
-            f"expected 'depth' or 'pose' and multiples of 32, got {network!r} and {input_hw}"
+            f"expected 'depth' or 'pose' and multiples of {multiple}, got {network!r} and "
+            f"{input_hw}"
         )
     if name not in ("auto", *ENGINES):
         raise EngineError(f"engine: expected auto, {', '.join(ENGINES)}, got {name!r}")
@@ -111,6 +114,11 @@ def build_engine(name: str, request: EngineRequest) -> Engine:
     Raises:
         EngineError: It is not installed, or cannot run the network.
     """
+    if name == TORCH and request.network == "depth" and request.folder.is_foreign:
+        raise EngineError(
+            "torch cannot run an imported ONNX graph; choose engine onnxruntime, openvino or "
+            "tensorrt"
+        )
     try:
         engine: Engine = engine_class(name)(request)
     except MissingDependencyError as error:
@@ -281,6 +289,7 @@ def _cache_key(request: EngineRequest, name: str, candidates: Sequence[Candidate
             available_engines(),
             request.network,
             asdict(config),
+            request.folder.metadata["files"][DEPTH_ONNX] if request.folder.is_foreign else "",
             request.input_shape,
             name,
             request.precision,

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sfm_depth_ros.config.networks import INVERSE_AFFINE
 from sfm_depth_ros.engines.base import Engine
 from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.model_folder.folder import ModelFolder
 
 # Of the 99th percentile of the relative error.
 TOLERANCES = {"fp32": 1e-3, "bf16": 2e-2, "fp16": 2e-2, "int8": 1e-1}
+SMALLEST_SHARE = 0.01  # of the largest inverse depth; lower bound of the denominator
 SMALLEST_MOTION = 0.01  # metres or radians; lower bound of the denominator
 
 
@@ -28,8 +30,7 @@ class RelativeError:
 
 def check_shape(folder: ModelFolder, network: str) -> tuple[int, int, int, int]:
     """Input shape ``(1, C, H, W)`` at which an engine is compared with the check frames."""
-    frames = folder.check_frames()
-    _, channels, height, width = (frames.image if network == "depth" else frames.pair).shape
+    _, channels, height, width = folder.check_frames().of(network)[0].shape
     return 1, channels, height, width
 
 
@@ -42,14 +43,26 @@ def measure_error(engine: Engine, folder: ModelFolder, network: str) -> Relative
         network: ``"depth"`` (error relative to each pixel's depth) or ``"pose"`` (relative to
             the largest component of each translation and rotation).
     """
-    frames = folder.check_frames()
-    inputs, expected = (
-        (frames.image, frames.depth) if network == "depth" else (frames.pair, frames.motion)
-    )
+    inputs, expected = folder.check_frames().of(network)
     found = np.concatenate([engine.infer(frame[None]) for frame in inputs])
     if found.shape != expected.shape:
         raise EngineError(f"output of {engine.name}: expected {expected.shape}, got {found.shape}")
+    if network == "depth" and folder.depth_config.head == INVERSE_AFFINE:
+        return inverse_depth_error(found, expected)
     return relative_error(found, expected, network)
+
+
+def inverse_depth_error(found: np.ndarray, expected: np.ndarray) -> RelativeError:
+    """Error of inverse depth, for heads whose zero lies where a fit puts it.
+
+    Relative to each pixel's inverse depth, or to a hundredth of the largest one: before the fit
+    a sky is at zero, and its depth nothing but the reciprocal of rounding.
+    """
+    inverse = 1.0 / expected.astype(np.float64)
+    size = np.maximum(np.abs(inverse), SMALLEST_SHARE * np.abs(inverse).max())
+    error = np.abs(1.0 / found.astype(np.float64) - inverse) / size
+    p50, p99 = np.percentile(error, (50, 99))
+    return RelativeError(float(p50), float(p99), float(error.max()))
 
 
 def relative_error(found: np.ndarray, expected: np.ndarray, network: str) -> RelativeError:

@@ -50,7 +50,7 @@ class DepthEstimator:
         prepared = prepare_model(folder, camera, config, create_engine)
         self._session = ModelSession(prepared, own_core=config.engine_threads == 1)
         self._motion = MotionEstimator(always_network)
-        self._anchoring = AnchoredDepth()
+        self._anchoring = AnchoredDepth(prepared.output)
         self.wants_confidence = False
 
     def estimate(
@@ -86,7 +86,10 @@ class DepthEstimator:
         with self._lock:
             self._session.check(frame)
             pair = self._motion.pair(frame, self.config.max_image_gap)
-            move = partial(self._motion.estimate, pair, velocities, self.config, on_motion)
+            why_none = self._session.model.why_no_motion
+            move = partial(
+                self._motion.estimate, pair, velocities, self.config, on_motion, why_none
+            )
             output = self._session.run(frame, pair.follows, move)
             anchored = self._anchoring.apply(frame, output, self.config, self.wants_confidence)
             self._motion.remember(frame, output.depth, anchored.scale)
@@ -117,8 +120,7 @@ class DepthEstimator:
     @property
     def engines(self) -> dict[str, str]:
         """Engine and precision by network, for diagnostics."""
-        model = self._session.model
-        engines = {"depth": model.depth_engine, "pose": model.pose_engine}
+        engines = self._session.model.engines
         return {name: f"{engine.name} {engine.precision}" for name, engine in engines.items()}
 
     def prepare(self, folder: ModelFolder) -> PreparedModel:
@@ -136,7 +138,7 @@ class DepthEstimator:
         with self._lock:
             old = self._session.swap(prepared)
             self._motion.forget_model(keep_frame=self._session.keeps_images(old))
-            self._anchoring.forget_model("metric")
+            self._anchoring.forget_model(prepared.output)
         old.close(keep=prepared)  # takes 20 ms, for which no image has to wait
 
     def reset(self) -> None:

@@ -112,6 +112,7 @@ class MotionEstimator:
         velocities: VelocityBuffer | None,
         config: DepthNodeConfig,
         on_motion: OnMotion | None,
+        why_none: str,
         pose_network: PoseNetwork,
     ) -> MotionOutput:
         """Estimate the motion of a pair.
@@ -121,6 +122,7 @@ class MotionEstimator:
             velocities: The odometer's memory.
             config: ``ego_motion``, ``apply_scale`` and ``min_displacement``.
             on_motion: Called with the ego-motion.
+            why_none: Reason to report where neither geometry nor a network gives a motion.
             pose_network: Runs the pose network on the newest images.
         """
         T_network = None
@@ -130,7 +132,7 @@ class MotionEstimator:
         is_prior = config.ego_motion == "network" or not has_odometer
         prior = T_network if is_prior else None  # its length is worse than an odometer's
         step = self._advance(pair.later, velocities, config.ego_motion, prior)
-        motion, remark = self._motion(pair, step, T_network)
+        motion, remark = self._motion(pair, step, T_network, why_none)
         scale = self._measure(pair, motion, velocities, config, with_depth=step is None)
         if motion is not None and on_motion is not None:
             on_motion(motion)
@@ -187,7 +189,7 @@ class MotionEstimator:
         return step
 
     def _motion(
-        self, pair: Pair, step: OdometryStep | None, T_network: np.ndarray | None
+        self, pair: Pair, step: OdometryStep | None, T_network: np.ndarray | None, why_none: str
     ) -> tuple[EgoMotion | None, str]:
         """The motion that is published, or None and the reason."""
         if pair.earlier is None:
@@ -197,7 +199,7 @@ class MotionEstimator:
             assert step.covariance is not None  # both or none
             return EgoMotion(*stamps, step.T_earlier_later, step.covariance), ""
         if T_network is None:
-            return None, "no ego-motion: the pose network needs two images before this one"
+            return None, why_none
         covariance = self._uncertainty.covariance(T_network)
         return EgoMotion(*stamps, T_network, covariance), ""
 

@@ -11,12 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from sfm_depth_ros.camera.preprocessing import CameraModel, Preprocessor
+from sfm_depth_ros.config.networks import DEPTH_AFFINE, INVERSE_AFFINE, METRIC
 from sfm_depth_ros.config.schema import DepthNodeConfig
-from sfm_depth_ros.engines.base import NETWORKS, Engine, input_channels
-from sfm_depth_ros.errors import EngineError
+from sfm_depth_ros.engines.base import Engine, input_channels
+from sfm_depth_ros.errors import DataError, EngineError
 from sfm_depth_ros.geometry.depth import canonical_to_depth, canonical_to_motion
 from sfm_depth_ros.geometry.frames import rotation_matrix
 from sfm_depth_ros.model_folder.folder import ModelFolder
+
+# Anchoring fits inverse depth: of a head that is depth up to a gain and an offset, the gain alone.
+OUTPUTS = {METRIC: "metric", INVERSE_AFFINE: "affine", DEPTH_AFFINE: "up_to_scale"}
 
 _logger = logging.getLogger(__name__)
 CreateEngine = Callable[..., Engine]
@@ -24,15 +28,18 @@ CreateEngine = Callable[..., Engine]
 
 @dataclass(frozen=True)
 class PreparedModel:
-    """Both networks of a model at the size that the camera gives."""
+    """The networks of a model at the size that the camera gives."""
 
     folder: ModelFolder  # The model
     preprocessor: Preprocessor  # From the camera's image to the networks'
     depth_engine: Engine  # Runs `(1, 3, h, w)` to canonical depth
-    # Runs `(1, 3 images, h, w)`, earlier before later, to the canonical motions between neighbours
-    pose_engine: Engine
-    depth_focal: float  # Focal length in pixels at which the depth network's output is in metres
-    pose_focal: float  # The same of the pose network
+    # Runs `(1, 3 images, h, w)`, earlier before later, to the canonical motions between
+    # neighbours; None = the model has no pose network
+    pose_engine: Engine | None
+    depth_focal: (
+        float | None
+    )  # Focal length in pixels at which the depth network's output is in metres
+    pose_focal: float | None  # The same of the pose network
 
     @property
     def model_id(self) -> str:
@@ -41,13 +48,24 @@ class PreparedModel:
 
     @property
     def images(self) -> int:
-        """How many images in a row the pose network sees: 2 or 3."""
-        return self.pose_engine.input_shape[1] // 3
+        """How many images in a row the networks see: 2 or 3, or 1 without a pose network."""
+        return self.pose_engine.input_shape[1] // 3 if self.pose_engine else 1
+
+    @property
+    def engines(self) -> dict[str, Engine]:
+        """Engines by network."""
+        engines = {"depth": self.depth_engine, "pose": self.pose_engine}
+        return {name: engine for name, engine in engines.items() if engine is not None}
+
+    @property
+    def output(self) -> str:
+        """Unit of the depth network's output, as anchoring has it."""
+        return OUTPUTS[self.folder.depth_config.head]
 
     @property
     def takes_bytes(self) -> bool:
         """Whether images are better handed over as bytes; may change while an engine serves."""
-        return self.depth_engine.takes_bytes and self.pose_engine.takes_bytes
+        return all(engine.takes_bytes for engine in self.engines.values())
 
     def depth(self, image: np.ndarray, focal: float) -> np.ndarray:
         """Depth in metres.
@@ -60,9 +78,11 @@ class PreparedModel:
             ``(h, w)`` float32.
         """
         canonical = self.depth_engine.run(image)[0, 0]
+        if self.depth_focal is None:
+            return canonical
         return canonical_to_depth(canonical, np.float32(focal), self.depth_focal)
 
-    def motion(self, stack: np.ndarray, focal: float) -> np.ndarray:
+    def motion(self, stack: np.ndarray, focal: float) -> np.ndarray | None:
         """Motion of the camera between the last two images.
 
         Args:
@@ -71,8 +91,10 @@ class PreparedModel:
             focal: The images' horizontal focal length in pixels.
 
         Returns:
-            ``T_earlier_later`` ``(4, 4)`` float64, metres.
+            ``T_earlier_later`` ``(4, 4)`` float64, metres; None without a pose network.
         """
+        if self.pose_engine is None or self.pose_focal is None:
+            return None
         canonical = self.pose_engine.run(stack)[0, -6:].astype(np.float64)
         motion = canonical_to_motion(canonical, focal, self.pose_focal)
         transform = np.eye(4)
@@ -83,12 +105,19 @@ class PreparedModel:
     @property
     def remarks(self) -> tuple[str, ...]:
         """Events of the engines while they ran, for diagnostics."""
-        return tuple(filter(None, (self.depth_engine.remark, self.pose_engine.remark)))
+        return tuple(filter(None, (engine.remark for engine in self.engines.values())))
+
+    @property
+    def why_no_motion(self) -> str:
+        """Reason why a pair of images gave no motion."""
+        if self.pose_engine is None:
+            return "no ego-motion: this model has no pose network"
+        return "no ego-motion: the pose network needs two images before this one"
 
     def close(self, keep: PreparedModel | None = None) -> None:
-        """Free both engines, but for those that ``keep`` has taken over."""
-        kept = () if keep is None else (keep.depth_engine, keep.pose_engine)
-        for engine in (self.depth_engine, self.pose_engine):
+        """Free the engines, but for those that ``keep`` has taken over."""
+        kept = () if keep is None else tuple(keep.engines.values())
+        for engine in self.engines.values():
             if not any(engine is other for other in kept):
                 engine.close()
 
@@ -100,7 +129,7 @@ def prepare_model(
     create_engine: CreateEngine,
     serving: PreparedModel | None = None,
 ) -> PreparedModel:
-    """Load and check both engines for a camera.
+    """Load and check the engines for a camera.
 
     Args:
         folder: The model.
@@ -114,36 +143,54 @@ def prepare_model(
         DataError: The camera's image is too small for the network.
         EngineError: No engine runs the model as it should.
     """
-    width = config.input_width or folder.width
-    preprocessor = Preprocessor(
-        camera,
-        width,
-        config.crop,
-        resize_filter=folder.resize_filter,
-        tracking_width=config.tracking_width,
-    )
+    preprocessor = _preprocessor(folder, camera, config)
     options = {
         "name": config.engine,
         "precision": config.precision,
         "threads": config.engine_threads,
     }
-    engines: list[Engine] = []
+    engines: dict[str, Engine] = {}
     try:
-        for network in NETWORKS:
+        for network in folder.networks:
             engine = _refitted(serving, folder, network, preprocessor.input_hw)
-            engines.append(
-                engine or create_engine(folder, network, preprocessor.input_hw, **options)
+            engines[network] = engine or create_engine(
+                folder, network, preprocessor.input_hw, **options
             )
     except EngineError:
-        _give_back(engines, serving)
+        _give_back(list(engines.values()), serving)
         raise
     return PreparedModel(
         folder=folder,
         preprocessor=preprocessor,
-        depth_engine=engines[0],
-        pose_engine=engines[1],
-        depth_focal=folder.depth_config.reference_focal,
-        pose_focal=folder.pose_config.reference_focal,
+        depth_engine=engines["depth"],
+        pose_engine=engines.get("pose"),
+        depth_focal=folder.depth_focal,
+        pose_focal=folder.pose_config.reference_focal if folder.has_pose else None,
+    )
+
+
+def _preprocessor(
+    folder: ModelFolder, camera: CameraModel, config: DepthNodeConfig
+) -> Preprocessor:
+    if folder.input_height and config.input_width not in (0, folder.width):
+        raise DataError(
+            f"input_width: this imported graph takes {folder.width} columns alone, got "
+            f"{config.input_width}; leave it 0, or import a graph of another size"
+        )
+    width, multiple = config.input_width or folder.width, folder.multiple
+    if width % multiple:
+        raise DataError(
+            f"input_width: expected a multiple of {multiple} for this model, got {width}; "
+            f"set {max(1, round(width / multiple)) * multiple}"
+        )
+    return Preprocessor(
+        camera,
+        width,
+        config.crop,
+        multiple,
+        folder.resize_filter,
+        config.tracking_width,
+        folder.input_height,
     )
 
 
@@ -151,17 +198,19 @@ def _refitted(
     serving: PreparedModel | None, folder: ModelFolder, network: str, input_hw: tuple[int, int]
 ) -> Engine | None:
     """The engine that serves, with the new weights; None where it cannot take them."""
-    if serving is None:
+    if serving is None or folder.is_foreign:
         return None
-    engine = serving.depth_engine if network == "depth" else serving.pose_engine
+    engine = serving.engines.get(network)
     shape = (1, input_channels(folder, network), *input_hw)
-    return engine if engine.input_shape == shape and engine.refit(folder) else None
+    if engine is None or engine.input_shape != shape:
+        return None
+    return engine if engine.refit(folder) else None
 
 
 def _give_back(engines: list[Engine], serving: PreparedModel | None) -> None:
     """Close what was made in vain; what was taken over gets the old weights again."""
     for engine in engines:
-        if serving is None or engine not in (serving.depth_engine, serving.pose_engine):
+        if serving is None or engine not in serving.engines.values():
             engine.close()
         elif not engine.refit(serving.folder):
             _logger.warning(

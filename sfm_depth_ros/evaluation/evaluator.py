@@ -85,6 +85,8 @@ class Evaluator:
             max_velocity_gap_s=self.config.max_velocity_gap,
             resize_filter=self.folder.resize_filter,
             tracking_width=self.config.tracking_width,
+            multiple=self.folder.multiple,
+            input_height=self.folder.input_height,
         )
 
     def evaluate_frames(
@@ -96,7 +98,7 @@ class Evaluator:
         """Measure on frames of one camera, in the order of time.
 
         Args:
-            frames: Frames at the network's size (multiples of 32), each with its true depth and
+            frames: Frames at the network's size, each with its true depth and
                 pose or None.
             velocities: The odometer's memory; without it, what moved is measured by the true
                 poses.

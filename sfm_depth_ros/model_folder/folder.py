@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from sfm_depth_ros.config.loading import from_mapping
+from sfm_depth_ros.config.networks import ONNX
 from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
 from sfm_depth_ros.errors import ConfigError, ModelError
 from sfm_depth_ros.model_folder.files import (
@@ -33,7 +34,9 @@ MODEL_JSON = "model.json"
 DEPTH_WEIGHTS, POSE_WEIGHTS = "depth.safetensors", "pose.safetensors"
 DEPTH_ONNX, POSE_ONNX = "depth.onnx", "pose.onnx"
 CHECK_FRAMES = "check.safetensors"
-REQUIRED_FILES = (DEPTH_WEIGHTS, POSE_WEIGHTS, DEPTH_ONNX, POSE_ONNX, CHECK_FRAMES)
+REQUIRED_FILES = (DEPTH_WEIGHTS, DEPTH_ONNX, CHECK_FRAMES)
+POSE_FILES = (POSE_WEIGHTS, POSE_ONNX)  # of a model with a pose network: both or none
+HEAD = "head"  # kind of the depth network's output with its A and B; absent = metric
 
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "created": str,
@@ -83,6 +86,14 @@ def check_types(folder: Path, metadata: dict[str, Any]) -> None:
         raise damaged(folder, f"{MODEL_JSON}: preprocessing.width is not a whole number")
 
 
+def check_files(folder: Path, metadata: dict[str, Any]) -> None:
+    """Raise ``ModelError`` unless all files that a model needs are listed."""
+    required = (*REQUIRED_FILES, *(POSE_FILES if "pose" in metadata["architecture"] else ()))
+    for name in required:
+        if name not in metadata["files"]:
+            raise damaged(folder, f"{MODEL_JSON} does not list {name}")
+
+
 def architecture_config(
     folder: Path, metadata: dict[str, Any], network: str, config: type[_Config]
 ) -> _Config:
@@ -106,8 +117,8 @@ def without_nan(value: Any) -> Any:
 
 
 def model_id_of(hashes: dict[str, str]) -> str:
-    """Twelve hexadecimal digits that stand for both networks' weights, from the files' hashes."""
-    return sha256((hashes[DEPTH_WEIGHTS] + hashes[POSE_WEIGHTS]).encode())[:12]
+    """Twelve hexadecimal digits that stand for all networks' weights, from the files' hashes."""
+    return sha256((hashes[DEPTH_WEIGHTS] + hashes.get(POSE_WEIGHTS, "")).encode())[:12]
 
 
 @dataclass(frozen=True)
@@ -117,9 +128,22 @@ class CheckFrames:
     image: np.ndarray  # `(2, 3, h, w)` float32 RGB in [0, 1]
     depth: np.ndarray  # `(2, 1, h, w)` float32 canonical depth
     # `(2, 6, h, w)` float32, earlier and later RGB; `(2, 9, h, w)` where the pose network sees
-    # three images
-    pair: np.ndarray
-    motion: np.ndarray  # `(2, 6)` float32 canonical motion; `(2, 12)` likewise
+    # three images; None where there is no pose network
+    pair: np.ndarray | None = None
+    # `(2, 6)` float32 canonical motion; `(2, 12)` likewise
+    motion: np.ndarray | None = None
+
+    def of(self, network: str) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs and right outputs of a network, ``"depth"`` or ``"pose"``.
+
+        Raises:
+            ModelError: There is no pose network.
+        """
+        if network == "depth":
+            return self.image, self.depth
+        if self.pair is None or self.motion is None:
+            raise ModelError("this model has no pose network; choose one that has")
+        return self.pair, self.motion
 
 
 @dataclass(frozen=True)
@@ -131,7 +155,7 @@ class ModelFolder:
 
     @property
     def model_id(self) -> str:
-        """Twelve hexadecimal digits that stand for both networks' weights."""
+        """Twelve hexadecimal digits that stand for all networks' weights."""
         return model_id_of(self.metadata["files"])
 
     @property
@@ -151,13 +175,53 @@ class ModelFolder:
         return str(self.metadata["preprocessing"].get("filter", "area"))
 
     @property
+    def multiple(self) -> int:
+        """What height and width of the network's image must be multiples of."""
+        return int(self.metadata["preprocessing"].get("multiple", 32))
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """``("depth", "pose")``, or ``("depth",)`` where there is no pose network."""
+        return tuple(name for name in ("depth", "pose") if name in self.metadata["architecture"])
+
+    @property
+    def has_pose(self) -> bool:
+        """Whether there is a pose network; else motion comes from elsewhere."""
+        return "pose" in self.networks
+
+    @property
     def depth_config(self) -> DepthNetworkConfig:
         """Architecture of the depth network."""
         return architecture_config(self.path, self.metadata, "depth", DepthNetworkConfig)
 
     @property
+    def is_foreign(self) -> bool:
+        """Whether the depth network is an imported graph, which nothing but an engine can run."""
+        return self.depth_config.name == ONNX
+
+    @property
+    def input_height(self) -> int | None:
+        """Height in pixels of the network's image where the graph takes one size alone."""
+        return int(self.metadata["preprocessing"]["height"]) if self.is_foreign else None
+
+    @property
+    def depth_focal(self) -> float | None:
+        """Focal length in pixels at which depth is in metres; None = at any."""
+        config = self.depth_config
+        return None if config.focal_rule == "none" else config.reference_focal
+
+    @property
     def pose_config(self) -> PoseNetworkConfig:
-        """Architecture of the pose network."""
+        """Architecture of the pose network.
+
+        Raises:
+            ModelError: There is none.
+        """
+        if not self.has_pose:
+            raise ModelError(
+                f"{self.path} has no pose network; choose a model with one, or import it again "
+                "with --fresh-pose to train one"
+            )
         return architecture_config(self.path, self.metadata, "pose", PoseNetworkConfig)
 
     def onnx(self, network: str) -> Path:
@@ -179,10 +243,11 @@ class ModelFolder:
         return self._read_tensors(POSE_WEIGHTS)
 
     def check_frames(self) -> CheckFrames:
-        """Inputs with torch's outputs."""
+        """Inputs with the outputs they had when the model was saved."""
         tensors = self._read_tensors(CHECK_FRAMES)
+        names = ("image", "depth", *(("pair", "motion") if self.has_pose else ()))
         try:
-            return CheckFrames(**{name: tensors[name] for name in CheckFrames.__annotations__})
+            return CheckFrames(**{name: tensors[name] for name in names})
         except KeyError as error:
             raise damaged(self.path, f"{CHECK_FRAMES} lacks {error}") from error
 
@@ -199,13 +264,12 @@ def read_model_folder(path: Path | str) -> ModelFolder:
     """
     folder = resolved(path)
     metadata = read_metadata(folder)
-    for name in REQUIRED_FILES:
-        if name not in metadata["files"]:
-            raise damaged(folder, f"{MODEL_JSON} does not list {name}")
+    check_files(folder, metadata)
     for name, expected in metadata["files"].items():
         check_file(folder, name, expected)
     architecture_config(folder, metadata, "depth", DepthNetworkConfig)
-    architecture_config(folder, metadata, "pose", PoseNetworkConfig)
+    if "pose" in metadata["architecture"]:
+        architecture_config(folder, metadata, "pose", PoseNetworkConfig)
     return ModelFolder(folder, metadata)
 
 
@@ -216,7 +280,8 @@ def write_model_folder(
 
     Args:
         destination: Folder to make; it must not exist.
-        files: Content of every file of ``REQUIRED_FILES``, and of any others, by plain name.
+        files: Content of every file of ``REQUIRED_FILES``, of ``POSE_FILES`` where there is a pose
+            network, and of any others, by plain name.
         metadata: Content of ``model.json``; format version, date and hashes are added here.
 
     Raises:

@@ -44,5 +44,9 @@ def load_network(folder: ModelFolder, kind: str) -> nn.Module:
 
 
 def load_networks(folder: ModelFolder) -> tuple[nn.Module, nn.Module]:
-    """Depth and pose network of a model folder, in eval mode."""
+    """Depth and pose network of a model folder, in eval mode.
+
+    Raises:
+        ModelError: There is no pose network, or weights do not fit their architecture.
+    """
     return load_network(folder, "depth"), load_network(folder, "pose")

@@ -6,23 +6,26 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from sfm_depth_ros.config.loading import to_dict
+from sfm_depth_ros.config.networks import METRIC
 from sfm_depth_ros.engines.graphs.export import export_onnx, update_onnx
 from sfm_depth_ros.errors import ModelError
+from sfm_depth_ros.model_folder.check_pictures import natural_pictures
 from sfm_depth_ros.model_folder.files import sha256
 from sfm_depth_ros.model_folder.folder import (
     CHECK_FRAMES,
     DEPTH_ONNX,
     DEPTH_WEIGHTS,
+    HEAD,
     POSE_ONNX,
     POSE_WEIGHTS,
     ModelFolder,
@@ -31,7 +34,8 @@ from sfm_depth_ros.model_folder.folder import (
 )
 from sfm_depth_ros.model_folder.history import model_folder_name
 
-PREPROCESSING = {"range": [0, 1], "filter": "area", "multiple": 32}
+PREPROCESSING = {"range": [0, 1], "filter": "area"}
+FILES = {"depth": (DEPTH_WEIGHTS, DEPTH_ONNX), "pose": (POSE_WEIGHTS, POSE_ONNX)}
 GIVEN = ("preprocessing", "trained_on", "licence", "steps", "metrics")
 INHERITED = ("preprocessing", "trained_on", "licence")
 
@@ -41,19 +45,19 @@ _logger = logging.getLogger(__name__)
 def save_model(
     models_dir: Path,
     depth_network: nn.Module,
-    pose_network: nn.Module,
+    pose_network: nn.Module | None,
     *,
     metadata: Mapping[str, Any],
     parent: ModelFolder | None = None,
     check_images: tuple[Tensor, Tensor] | None = None,
     name: str = "",
 ) -> ModelFolder:
-    """Write both networks as a new model folder.
+    """Write the networks as a new model folder.
 
     Args:
         models_dir: Folder that the model folder is made in.
         depth_network: Depth network on any device, in training or not; it stays as it is.
-        pose_network: Pose network, likewise.
+        pose_network: Pose network, likewise; None = a model of depth alone.
         metadata: ``preprocessing`` (at least ``width``; ``height`` is that of the check frames),
             ``trained_on``, ``licence``, ``steps``, ``metrics``; the first three come from
             ``parent`` where they are not given.
@@ -67,43 +71,41 @@ def save_model(
     Raises:
         ModelError: The networks return NaN, or the folder cannot be written.
     """
-    networks = {"depth": _detached(depth_network), "pose": _detached(pose_network)}
+    networks = {"depth": _detached(depth_network)}
+    if pose_network is not None:
+        networks["pose"] = _detached(pose_network)
     content = _complete(metadata, networks, parent)
     if check_images is None:
         size = content["preprocessing"]
-        check_images = procedural_check_images(size["width"], size.get("height"))
+        multiple = int(size["multiple"])
+        check_images = procedural_check_images(size["width"], size.get("height"), multiple)
     check_frames = _check_frames(networks, *check_images)
-    files = {
-        DEPTH_WEIGHTS: save_tensors(_state(networks["depth"])),
-        POSE_WEIGHTS: save_tensors(_state(networks["pose"])),
-        DEPTH_ONNX: _graph(networks["depth"], "depth", parent),
-        POSE_ONNX: _graph(networks["pose"], "pose", parent),
-        CHECK_FRAMES: save_tensors(check_frames),
-    }
+    files = {CHECK_FRAMES: save_tensors(check_frames)}
+    for kind, network in networks.items():
+        weights, graph = FILES[kind]
+        files[weights] = save_tensors(_state(network))
+        files[graph] = _graph(network, kind, parent)
     model_id = model_id_of({name: sha256(data) for name, data in files.items()})
     folder = Path(models_dir).expanduser() / (name or model_folder_name(model_id))
     return write_model_folder(folder, files, content)
 
 
-def procedural_check_images(width: int, height: int | None = None) -> tuple[Tensor, Tensor]:
+def procedural_check_images(
+    width: int, height: int | None = None, multiple: int = 32
+) -> tuple[Tensor, Tensor]:
     """Two pictures with the spectrum of natural images (1/f), and each between itself moved.
 
     Args:
         width: Width in pixels.
-        height: Height in pixels; None = about 0.3 of the width, a multiple of 32.
+        height: Height in pixels; None = about 0.3 of the width.
+        multiple: What the height is a multiple of where it is not given.
 
     Returns:
         Images ``(2, 3, h, w)`` and stacks of three ``(2, 9, h, w)``, float32 in [0, 1], always
         the same.
     """
-    height = height or max(32, round(width * 0.3 / 32) * 32)
-    noise = np.random.default_rng(0).standard_normal((2, 3, height, width))
-    rows, columns = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
-    amplitude = 1.0 / np.maximum(np.hypot(rows, columns), 1.0 / width)
-    picture = np.fft.irfft2(np.fft.rfft2(noise) * amplitude, s=(height, width))
-    low = picture.min(axis=(2, 3), keepdims=True)
-    picture = (picture - low) / (picture.max(axis=(2, 3), keepdims=True) - low)
-    image = torch.from_numpy(picture.astype(np.float32))
+    height = height or max(1, round(width * 0.3 / multiple)) * multiple
+    image = torch.from_numpy(natural_pictures(width, height))
     moved = [torch.roll(image, shifts=(step, 3 * step), dims=(2, 3)) for step in (-1, 0, 1)]
     return image, torch.cat(moved, dim=1)
 
@@ -127,7 +129,12 @@ def _complete(
     depth = networks["depth"].config
     return {
         **given,
-        "preprocessing": {**PREPROCESSING, **given["preprocessing"]},
+        "preprocessing": {
+            **PREPROCESSING,
+            **given["preprocessing"],
+            "multiple": depth.multiple,
+        },
+        HEAD: head_of(networks["depth"]),
         "architecture": {kind: to_dict(network.config) for kind, network in networks.items()},
         "reference_focal": depth.reference_focal,
         "depth_range": [depth.min_depth, depth.max_depth],
@@ -135,36 +142,56 @@ def _complete(
     }
 
 
+def _config(folder: ModelFolder, kind: str) -> Any:
+    return folder.depth_config if kind == "depth" else folder.pose_config
+
+
+def head_of(network: Any) -> dict[str, Any]:
+    """What the depth network's output is, for ``model.json``.
+
+    An affine head has A and B: inverse depth is A out + B with A = exp(-log_scale) and
+    B = A shift, as the parameters of the network have them.
+    """
+    if network.config.head == METRIC:
+        return {"kind": METRIC}
+    A = math.exp(-network.log_scale.item())
+    return {"kind": network.config.head, "A": A, "B": A * network.shift.item()}
+
+
 def _graph(network: nn.Module, kind: str, parent: ModelFolder | None) -> bytes:
-    if parent is not None:
-        config = parent.depth_config if kind == "depth" else parent.pose_config
-        if network.config == config:
-            try:
-                return update_onnx(parent.onnx(kind).read_bytes(), network.state_dict())
-            except (OSError, ModelError) as error:
-                _logger.warning(
-                    "the %s graph of %s is not reused but exported again: %s",
-                    kind,
-                    parent.path.name,
-                    error,
-                )
+    if parent and kind in parent.networks and network.config == _config(parent, kind):
+        try:
+            return update_onnx(parent.onnx(kind).read_bytes(), network.state_dict())
+        except (OSError, ModelError) as error:
+            _logger.warning(
+                "the %s graph of %s is not reused but exported again: %s",
+                kind,
+                parent.path.name,
+                error,
+            )
     return export_onnx(network, kind)
 
 
 @torch.inference_mode()
 def _check_frames(networks: Mapping[str, Any], image: Tensor, stack: Tensor) -> dict[str, Tensor]:
-    channels = 3 * networks["pose"].images
+    image = image.cpu().float()
+    tensors = {"image": image, "depth": networks["depth"].depth(image)}
+    if "pose" in networks:
+        tensors |= _pose_frames(networks["pose"], stack)
+    if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
+        raise ModelError(
+            "the networks answer NaN or infinity, so the model is not saved; go back "
+            "to an earlier model"
+        )
+    return {name: value.contiguous() for name, value in tensors.items()}
+
+
+def _pose_frames(network: Any, stack: Tensor) -> dict[str, Tensor]:
+    channels = 3 * network.images
     if stack.shape[1] < channels:
         raise ValueError(
             f"expected check images with at least {channels} channels for the pose "
             f"network, got {stack.shape[1]}"
         )
-    image, pair = image.cpu().float(), stack[:, -channels:].cpu().float()
-    depth, motion = networks["depth"].depth(image), networks["pose"](pair)
-    if not (torch.isfinite(depth).all() and torch.isfinite(motion).all()):
-        raise ModelError(
-            "the networks return NaN or infinity, so the model is not saved; go back "
-            "to an earlier model"
-        )
-    tensors = {"image": image, "depth": depth, "pair": pair, "motion": motion}
-    return {name: value.contiguous() for name, value in tensors.items()}
+    pair = stack[:, -channels:].cpu().float()
+    return {"pair": pair, "motion": network(pair)}

@@ -9,9 +9,14 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
+from sfm_depth_ros.config.networks import ONNX
 from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
+from sfm_depth_ros.errors import ModelError
+from sfm_depth_ros.networks.depth_anything import DepthAnythingV2
 from sfm_depth_ros.networks.dispnet import DispNet
 from sfm_depth_ros.networks.encoded_depth import resnet_depth_net, timm_depth_net
+from sfm_depth_ros.networks.light_depth import efficientnet_depth_net
+from sfm_depth_ros.networks.lite_mono import LiteMono
 from sfm_depth_ros.networks.packnet import PackNet
 from sfm_depth_ros.networks.pose import PoseOutput, SmallPoseNet
 from sfm_depth_ros.networks.posenet import PackNetPoseNet, PoseExpNet, PoseResNet
@@ -26,6 +31,14 @@ DEPTH_NETWORKS: dict[str, Callable[[DepthNetworkConfig], nn.Module]] = {
     "resnet50": resnet_depth_net,
     "dispnet": DispNet,
     "dispnet_monodepth": DispNet,
+    "efficientnet_lite0": efficientnet_depth_net,
+    "lite_mono": LiteMono,
+    "lite_mono_small": LiteMono,
+    "lite_mono_tiny": LiteMono,
+    "lite_mono_8m": LiteMono,
+    "depth_anything_v2_small": DepthAnythingV2,
+    "depth_anything_v2_base": DepthAnythingV2,
+    "depth_anything_v2_large": DepthAnythingV2,
 }
 POSE_NETWORKS: dict[str, Callable[[PoseNetworkConfig], nn.Module]] = {
     "small": SmallPoseNet,
@@ -85,6 +98,11 @@ def create_depth_network(config: DepthNetworkConfig) -> nn.Module:
         MissingDependencyError: timm cannot be imported for its encoder.
         ConfigError: timm does not know the encoder, or it does not fit.
     """
+    if config.name == ONNX:
+        raise ModelError(
+            "this depth network is an imported ONNX graph: it runs and is scaled, but torch "
+            "cannot run or train it; choose another engine, or another model to train"
+        )
     return DEPTH_NETWORKS.get(config.name, timm_depth_net)(config)
 
 

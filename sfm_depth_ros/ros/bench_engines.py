@@ -21,7 +21,7 @@ import rclpy
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
-from sfm_depth_ros.engines.base import NETWORKS, Engine
+from sfm_depth_ros.engines.base import Engine
 from sfm_depth_ros.engines.factory import create_engine
 from sfm_depth_ros.model_folder.folder import read_model_folder
 from sfm_depth_ros.ros import qos
@@ -79,7 +79,7 @@ def main() -> int:
     engines = {
         network: create_engine(folder, network, tuple(options.hw), options.engine,
                                options.precision, options.threads)
-        for network in NETWORKS
+        for network in folder.networks
     }  # fmt: skip
     rclpy.init()
     sys.stdout.write(json.dumps(measure(engines, options.warm_up)) + "\n")

@@ -49,6 +49,7 @@ class SnippetSource:
         on_snippet: Callable[[Snippet], Any],
         errors: ErrorLog,
         resize_filter: str = "area",
+        multiple: int = 32,
     ) -> None:
         """Wait for a camera.
 
@@ -58,13 +59,14 @@ class SnippetSource:
             on_snippet: Takes snippets, in the decoding thread.
             errors: Log of errors.
             resize_filter: How the model's images are scaled, see Preprocessor.
+            multiple: What their sides must be multiples of.
         """
         self.frames = 0  # Images that became frames
         self.failed = 0  # Images that could not be used
         self._not_ready = 0
         self._config, self._width = config, config.input_width or model_width
-        self._on_snippet = on_snippet
-        self._errors, self._resize_filter = errors, resize_filter
+        self._on_snippet, self._errors = on_snippet, errors
+        self._resize_filter, self._multiple = resize_filter, multiple
         self._mounting: np.ndarray | None = None
         self.with_extra: dict[str, int] = {}  # Frames with each extra input
         self._matcher = StampMatcher[Any](frozenset(), MAX_DELAY)
@@ -202,7 +204,7 @@ class SnippetSource:
         rig = self._rig
         if rig is None or rig.camera is not camera or rig.T_base_camera is not T_base_camera:
             preprocessor = Preprocessor(
-                camera, self._width, config.crop, resize_filter=self._resize_filter
+                camera, self._width, config.crop, self._multiple, self._resize_filter
             )
             velocities = VelocityBuffer(T_base_camera, config.max_velocity_gap)
             gates = (config.min_displacement, config.max_displacement, config.max_image_gap)

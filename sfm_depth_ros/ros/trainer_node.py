@@ -98,7 +98,12 @@ class TrainerNode(SfmNode):
         )
         self._trainer = OnlineTrainer(parts)
         self._source = SnippetSource(
-            config, folder.width, self._on_snippet, self.errors, folder.resize_filter
+            config,
+            folder.width,
+            self._on_snippet,
+            self.errors,
+            folder.resize_filter,
+            folder.multiple,
         )
         self._extrinsics = Extrinsics(self, config, self._source.set_mounting)
         if is_inside(models_dir, folder.path):

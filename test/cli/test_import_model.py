@@ -222,4 +222,4 @@ def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_the_formats_are_those_that_are_known() -> None:
-    assert set(FORMATS) == set(published.FORMATS)
+    assert set(FORMATS) == {*published.FORMATS, "onnx"}

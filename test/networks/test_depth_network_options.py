@@ -26,6 +26,9 @@ from sfm_depth_ros.networks.resnet import ResNetEncoder
     ("resnet50", "concatenate", 34_571_132 - 2_049_000),
     ("dispnet", "concatenate", 31_596_900),
     ("dispnet_monodepth", "concatenate", 31_596_900),
+    # Published, less the mask token and the coarsest stage's first unit, which nothing reads.
+    ("depth_anything_v2_small", "concatenate", 24_785_089 - 384 - 2 * (64 * 64 * 9 + 64)),
+    ("depth_anything_v2_base", "concatenate", 97_470_785 - 768 - 2 * (128 * 128 * 9 + 128)),
 ])  # fmt: skip
 def test_as_many_parameters_as_published(name: str, fusion: str, count: int) -> None:
     with torch.device("meta"):
@@ -48,7 +51,7 @@ def test_initialisation_as_published() -> None:
 @pytest.mark.parametrize(("options", "message"), [
     ({"name": "packnet02"}, "expected one of small, packnet01.*or timm:NAME, got 'packnet02'"),
     ({"name": "packnet01", "skip_fusion": "multiply"}, "expected one of concatenate, add"),
-    ({"name": "packnet01", "pretrained": "x.pth"}, "resnet18, resnet34 and resnet50 alone"),
+    ({"name": "packnet01", "pretrained": "x.pth"}, "resnet50 and efficientnet_lite0 alone"),
 ])  # fmt: skip
 def test_options_that_make_no_sense_are_refused(options: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):

@@ -162,12 +162,13 @@ def measure_agreement(
 def _inputs(folder: ModelFolder, bag: Path | None, width: int) -> dict[str, np.ndarray]:
     if bag is None:
         frames = folder.check_frames()
-        return {"depth": frames.image, "pose": frames.pair}
+        return {network: frames.of(network)[0] for network in folder.networks}
     from sfm_depth_ros.cli.export_int8 import read_stacks
 
-    stacks = read_stacks(bag, width or folder.width, folder.pose_config.images)
-    stacks = spread(stacks, FRAMES)
-    return {"depth": stacks[:, -3:], "pose": stacks}
+    images = folder.pose_config.images if folder.has_pose else 1
+    stacks = spread(read_stacks(bag, width or folder.width, images, folder.multiple), FRAMES)
+    inputs = {"depth": stacks[:, -3:], "pose": stacks}
+    return {network: inputs[network] for network in folder.networks}
 
 
 def spread(images: np.ndarray, count: int) -> np.ndarray:

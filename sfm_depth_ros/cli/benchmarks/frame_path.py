@@ -137,7 +137,9 @@ def _be_a_camera(
 def bare_engines_ms(setting: PathSetting, environment: dict[str, str]) -> dict[str, float]:
     """Medians of the engines by themselves, with the same images coming and no node around."""
     camera = CameraModel.from_intrinsics(Intrinsics.from_hfov(80.0, WIDTH, HEIGHT))
-    size = Preprocessor(camera, setting.input_width or setting.folder.width).input_hw
+    folder = setting.folder
+    width = setting.input_width or folder.width
+    size = Preprocessor(camera, width, multiple=folder.multiple).input_hw
     command = [
         sys.executable,
         "-m",

@@ -14,7 +14,7 @@ from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.optional import is_available, require
 
 TOLERANCES = {"fp32": 1e-3, "fp16": 2e-2}  # largest error, relative to the largest output
-SIZES = ((64, 96), (96, 224))
+UNITS = ((2, 3), (3, 7))  # (height, width), in the smallest multiples that reach 32 pixels
 
 _logger = logging.getLogger(__name__)
 
@@ -25,6 +25,7 @@ def check_agreement(
     channels: int,
     precision: str,
     batch: int = 1,
+    multiple: int = 32,
 ) -> float:
     """Compare a graph with the network it was exported from, at two sizes.
 
@@ -34,6 +35,7 @@ def check_agreement(
         channels: Of the image.
         precision: Of the graph; decides the tolerance.
         batch: Images at a time.
+        multiple: What the image's sides must be multiples of.
 
     Returns:
         The largest error relative to the largest output; NaN where ONNX Runtime is not installed
@@ -49,8 +51,9 @@ def check_agreement(
         return float("nan")
     session = open_session(content)
     worst = 0.0
-    for height, width in SIZES:
-        shape = (batch, channels, height, width)
+    for rows, columns in UNITS:
+        unit = -(-32 // multiple) * multiple
+        shape = (batch, channels, rows * unit, columns * unit)
         image = np.random.default_rng(0).random(shape, dtype=np.float32)
         expected = reference(image)
         (found,) = session.run(None, {session.get_inputs()[0].name: image})

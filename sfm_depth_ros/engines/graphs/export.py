@@ -57,7 +57,7 @@ class _Exported(nn.Module):
 
 
 def export_onnx(network: nn.Module, kind: str, precision: str = "fp32", batch: int = 1) -> bytes:
-    """Export a network for any height and width that are multiples of 32.
+    """Export a network for any height and width that are multiples of 32, or of its patches.
 
     Args:
         network: Depth or pose network; it stays as it is.
@@ -92,13 +92,25 @@ def export_onnx(network: nn.Module, kind: str, precision: str = "fp32", batch: i
     if precision == "fp16":
         to_half(proto)
     content: bytes = proto.SerializeToString()
-    check_agreement(content, _reference(folded), channels(network, kind), precision, batch or 2)
+    check_agreement(
+        content,
+        _reference(folded),
+        channels(network, kind),
+        precision,
+        batch or 2,
+        _multiple(network),
+    )
     return content
 
 
 def channels(network: Any, kind: str) -> int:
     """Channels of a network's input: three for every image it takes."""
     return 3 if kind == "depth" else 3 * int(network.images)
+
+
+def _multiple(network: Any) -> int:
+    """What the sides of a network's images must be multiples of."""
+    return int(network.config.multiple)
 
 
 def update_onnx(onnx_bytes: bytes, state: Mapping[str, Tensor | np.ndarray]) -> bytes:
@@ -124,7 +136,8 @@ def update_onnx(onnx_bytes: bytes, state: Mapping[str, Tensor | np.ndarray]) -> 
 
 
 def _exported_graph(module: _Exported, kind: str, batch: int) -> Any:
-    example = torch.zeros(batch or 2, channels(module.network, kind), 96, 160)
+    unit = _multiple(module.network)
+    example = torch.zeros(batch or 2, channels(module.network, kind), 3 * unit, 5 * unit)
     free = (0, 2, 3) if batch == DYNAMIC else (2, 3)
     sizes = dict.fromkeys(free, torch.export.Dim.DYNAMIC)
     with _quiet():
@@ -154,7 +167,8 @@ def _weights_in_use(proto: Any, module: _Exported, kind: str) -> dict[str, bool]
     """
     names = {entry.name for entry in proto.graph.initializer}
     module.requires_grad_().zero_grad()  # an average of weights comes without gradients
-    module(torch.zeros(1, channels(module.network, kind), 64, 64)).sum().backward()
+    side = 2 * _multiple(module.network)
+    module(torch.zeros(1, channels(module.network, kind), side, side)).sum().backward()
     needed = {
         name.removeprefix(PREFIX)
         for name, parameter in module.named_parameters()

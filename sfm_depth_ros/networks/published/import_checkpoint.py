@@ -11,30 +11,33 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from sfm_depth_ros.errors import ModelError
+from sfm_depth_ros.config.networks import INVERSE_AFFINE, METRIC, DepthNetworkConfig
+from sfm_depth_ros.errors import ConfigError, ModelError
 from sfm_depth_ros.networks.checkpoint_file import FileContent, load_file_content, without_wrappers
 from sfm_depth_ros.networks.model import create_depth_network, create_pose_network
-from sfm_depth_ros.networks.published import monodepth2, packnet_sfm
+from sfm_depth_ros.networks.published import depth_anything, lite_mono, monodepth2, packnet_sfm
 from sfm_depth_ros.networks.published.name_map import (
+    NORMALISED_FOCAL,
     Config,
     PublishedFormat,
     PublishedNetwork,
     below,
 )
 
-NORMALISED_FOCAL = 0.58  # of the image's width: KITTI, as both projects trained on it
-SIZE = (640, 192)  # (width, height) of both projects' standard models
 SHOWN = 8  # names in a message; the rest are counted
+UNITS = ("log_scale", "shift")  # which begin at 0: no checkpoint has them
 STATE = "state_dict"  # where packnet-sfm keeps the weights next to its configuration
-OLD_NAMES = (
-    ("model.model.", "model."),
-    ("disp_network.", "depth_net."),
-    ("pose_network.", "pose_net."),
-)  # packnet-sfm's first versions
 
-FORMATS = {"packnet-sfm": packnet_sfm.FORMAT, "monodepth2": monodepth2.FORMAT}
+FORMATS = {
+    "packnet-sfm": packnet_sfm.FORMAT,
+    "monodepth2": monodepth2.FORMAT,
+    "lite-mono": lite_mono.FORMAT,
+    "depth-anything-v2": depth_anything.FORMAT,
+}
 
 _logger = logging.getLogger(__name__)
 _CREATE: dict[str, Callable[[Any], nn.Module]] = {
@@ -55,29 +58,42 @@ class ImportedNetworks:
     has_stereo_unit: bool = False  # Whether a stereo pair set the unit (Monodepth2)
 
 
+@dataclass(frozen=True)
+class ImportOptions:
+    """What a checkpoint does not hold, as far as the user knows it."""
+
+    size: tuple[int, int] | None = None  # (width, height) of the images in training
+    reference_focal: float | None = None  # Focal length in pixels at that size
+    head: str | None = None  # Kind of the head where the tensors do not tell it
+    max_depth: float | None = None  # Metres at the largest output of a metric head
+
+
 def import_networks(
-    paths: Sequence[Path],
-    format_name: str,
-    size: tuple[int, int] | None = None,
-    reference_focal: float | None = None,
+    paths: Sequence[Path], format_name: str, given: ImportOptions = ImportOptions()
 ) -> ImportedNetworks:
     """Read published checkpoints.
 
     Args:
         paths: Files, or one folder of files.
         format_name: A key of ``FORMATS``.
-        size: (width, height) of the images in training; None = the checkpoint's own, else
-            the project's standard.
-        reference_focal: Focal length in pixels in training; None = KITTI's at that width.
+        given: What the user adds; None = size of the checkpoint, else the project's standard;
+            focal length of the project's training data.
 
     Raises:
         ModelError: A file is damaged, of another project or architecture, or partial.
+        ConfigError: The kind of head is not given, or none is to choose.
     """
     layout, files = FORMATS[format_name], _read_files(paths)
-    size = size or _written_size(files) or SIZE
-    focal = reference_focal or NORMALISED_FOCAL * size[0]
+    _check_head(layout, format_name, given)
+    size = given.size or _written_size(files) or layout.size
+    focal = given.reference_focal or _focal(layout, given) * size[0]
+    changes: dict[str, dict[str, Any]] = {"depth": {"reference_focal": focal}}
+    changes["pose"] = dict(changes["depth"])
+    if layout.has_heads:
+        changes["depth"]["head"] = given.head
+        changes["depth"]["max_depth"] = given.max_depth or DepthNetworkConfig().max_depth
     networks = {
-        kind: _import_network(kind, network, layout, files, focal)
+        kind: _import_network(kind, network, layout, files, size, changes[kind])
         for kind, network in layout.networks.items()
     }
     depth = networks["depth"]
@@ -85,11 +101,33 @@ def import_networks(
         expected = layout.networks["depth"]
         raise ModelError(
             f"{_named(files)}: no depth network of {format_name} that is known here, expected "
-            f"{expected.hint} under {_places(expected, layout)}; found {_some(_names(files))}; "
+            f"{expected.hint}{_places(expected, layout)}; found {_some(_names(files))}; "
             "give another checkpoint or another --format"
         )
     has_stereo_unit = any(content.get("use_stereo") is True for content in files.values())
-    return ImportedNetworks(depth, networks["pose"], size, has_stereo_unit)
+    return ImportedNetworks(depth, networks.get("pose"), size, has_stereo_unit)
+
+
+def _check_head(layout: PublishedFormat, format_name: str, given: ImportOptions) -> None:
+    if not layout.has_heads:
+        if given.head is not None or given.max_depth is not None:
+            raise ConfigError(f"{format_name} has one kind of head; leave --head and --max-depth")
+    elif given.head not in (METRIC, INVERSE_AFFINE):
+        raise ConfigError(
+            f"the tensors do not tell the kind of head, got {given.head}: give --head "
+            f"{INVERSE_AFFINE} for a relative checkpoint, or --head {METRIC} with --max-depth 80 "
+            "(outdoors, vkitti) or 20 (indoors, hypersim)"
+        )
+    elif (given.head == METRIC) != (given.max_depth is not None):
+        raise ConfigError(
+            f"--max-depth: {'expected with' if given.head == METRIC else 'not for'} --head "
+            f"{given.head}; it is in the name of a metric checkpoint: 80 (vkitti), 20 (hypersim)"
+        )
+
+
+def _focal(layout: PublishedFormat, given: ImportOptions) -> float:
+    """Focal length of the training data as a share of the image's width."""
+    return layout.metric_focals.get(given.max_depth or 0.0, NORMALISED_FOCAL)
 
 
 def _read_files(paths: Sequence[Path]) -> Files:
@@ -98,13 +136,22 @@ def _read_files(paths: Sequence[Path]) -> Files:
     for path in files_of(paths):
         if path.stem in files:
             raise ModelError(f"{path}: two files are called {path.stem}; give each network once")
-        content = load_file_content(path)
+        content = _content(path)
         if content.foreign:
             _logger.info(
                 "%s holds objects that are not loaded: %s", path.name, _some(content.foreign)
             )
         files[path.stem] = _weights(path, content)
     return files
+
+
+def _content(path: Path) -> FileContent:
+    if path.suffix != ".safetensors":
+        return load_file_content(path)
+    try:
+        return FileContent(load_file(path), ())
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path} cannot be read ({error}); download or copy it again") from error
 
 
 def files_of(paths: Sequence[Path]) -> list[Path]:
@@ -156,11 +203,16 @@ def _weights(path: Path, content: FileContent) -> dict[str, Any]:
 
 
 def _import_network(
-    kind: str, network: PublishedNetwork, layout: PublishedFormat, files: Files, focal: float
+    kind: str,
+    network: PublishedNetwork,
+    layout: PublishedFormat,
+    files: Files,
+    size: tuple[int, int],
+    changes: Mapping[str, Any],
 ) -> nn.Module | None:
     """The network with its weights, None where no file has the first part of it."""
     parts = [(place, _part(place, layout, files), names) for place, names in network.parts]
-    config = network.config(parts[0][1])
+    config = network.config(parts[0][1], size)
     if config is None:
         if kind == "pose" and any(state for _, state, _ in parts):
             raise ModelError(
@@ -169,11 +221,12 @@ def _import_network(
                 f"{_some(name for _, state, _ in parts for name in state)}"
             )
         return None
-    config = replace(config, reference_focal=focal)
+    config = replace(config, **changes)
     ours = _our_state(config, kind, parts)
     with torch.device("meta"):
         built = _CREATE[kind](config)
-    built.load_state_dict({**ours, "log_scale": torch.zeros(())}, assign=True)
+    units = {name: torch.zeros(()) for name in UNITS if name in built.state_dict()}
+    built.load_state_dict({**ours, **units}, assign=True)
     _logger.info("%s network: %s", kind, config)
     return built.float().eval()
 
@@ -184,24 +237,13 @@ def _part(place: str, layout: PublishedFormat, files: Files) -> dict[str, Tensor
         return _tensors(files.get(place, {}))
     found: dict[str, Tensor] = {}
     for stem, content in files.items():
-        more = below(_with_new_names(_tensors(content)), place)
+        more = below(layout.layout(_tensors(content)), place)
         if more and found:
             raise ModelError(
                 f"{stem}: a second file holds names under {place}; give each network once"
             )
         found |= more
     return found
-
-
-def _with_new_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Names as packnet-sfm writes them today; its first versions had others."""
-    renamed = {}
-    for name, tensor in state.items():
-        name = name if name.startswith("model.") else f"model.{name}"
-        for old, new in OLD_NAMES:
-            name = name.replace(old, new)
-        renamed[name] = tensor
-    return renamed
 
 
 def _our_state(
@@ -215,7 +257,7 @@ def _our_state(
     ours: dict[str, Tensor] = {}
     missing, unexpected, reshaped = [], [], []
     for place, state, names_of in parts:
-        names, join = names_of(config), "" if place.endswith(".") else ": "
+        names, join = names_of(config), ": " if place and not place.endswith(".") else ""
         missing += [f"{place}{join}{name}" for name in names.missing(state)]
         unexpected += [f"{place}{join}{name}" for name in names.unexpected(state)]
         translated = names.translated(state)
@@ -262,7 +304,8 @@ def _named(files: Files) -> str:
 
 def _places(network: PublishedNetwork, layout: PublishedFormat) -> str:
     ending = ".pth" if layout.by_file else "*"
-    return " and ".join(f"{place}{ending}" for place, _ in network.parts)
+    places = " and ".join(f"{place}{ending}" for place, _ in network.parts if place)
+    return f" under {places}" if places else ""
 
 
 def _some(names: Any) -> str:

@@ -20,6 +20,7 @@ from sfm_depth_ros.networks.published.name_map import (
     PublishedNetwork,
     below,
     own_names,
+    sizeless,
 )
 
 CLASSIFIER = "encoder.fc."  # of ImageNet, which nothing reads
@@ -126,21 +127,22 @@ def _decoder_name(ours: str) -> str:
     return f"decoder.{first + step * int(level)}.{inner}.{parameter}"
 
 
+POSE = PublishedNetwork(
+    (
+        ("pose_encoder", monodepth2_pose_encoder_names),
+        ("pose", monodepth2_pose_decoder_names),
+    ),
+    sizeless(monodepth2_pose_config),
+    "a separate ResNet on pairs of images",
+)
 FORMAT = PublishedFormat(
     networks={
         "depth": PublishedNetwork(
             (("encoder", monodepth2_encoder_names), ("depth", monodepth2_decoder_names)),
-            monodepth2_depth_config,
+            sizeless(monodepth2_depth_config),
             "a ResNet-18, 34 or 50",
         ),
-        "pose": PublishedNetwork(
-            (
-                ("pose_encoder", monodepth2_pose_encoder_names),
-                ("pose", monodepth2_pose_decoder_names),
-            ),
-            monodepth2_pose_config,
-            "a separate ResNet on pairs of images",
-        ),
+        "pose": POSE,
     },
     by_file=True,
     licence="Monodepth2 licence (Niantic): non-commercial use only",

@@ -14,6 +14,10 @@ from torch import Tensor, nn
 from sfm_depth_ros.config.networks import DepthNetworkConfig, PoseNetworkConfig
 
 Config = DepthNetworkConfig | PoseNetworkConfig
+State = Mapping[str, Tensor]
+Size = tuple[int, int]  # (width, height) in pixels
+NORMALISED_FOCAL = 0.58  # of the image's width: KITTI, as the self-supervised projects trained
+SIZE = (640, 192)  # of their standard models
 COUNTER = "num_batches_tracked"  # of batch norms; old files lack it and nothing reads it
 
 
@@ -75,8 +79,8 @@ class PublishedNetwork:
 
     # Place of each part, with its map of names; the first part determines the architecture
     parts: tuple[tuple[str, Callable[[Any], NameMap]], ...]
-    # The architecture of the first part's tensors, None = unknown
-    config: Callable[[Mapping[str, Tensor]], Config | None]
+    # The architecture of the first part's tensors and the images' size, None = unknown
+    config: Callable[[State, Size], Config | None]
     hint: str  # A name by which people recognise the network in the file
 
 
@@ -84,16 +88,29 @@ class PublishedNetwork:
 class PublishedFormat:
     """A project's checkpoints."""
 
-    networks: Mapping[str, PublishedNetwork]  # Its `"depth"` and its `"pose"` network
+    networks: Mapping[str, PublishedNetwork]  # Its `"depth"` and, where it has one, `"pose"`
     # Whether each part is a file of its own, named as the part, in one folder; else a part is a
     # prefix of the names in one file
     by_file: bool
     licence: str  # Goes into `model.json`
+    # Another licence of some of its depth networks, by name
+    licences: Mapping[str, str] = field(default_factory=dict)
     filter: str = "lanczos"  # How the project scales images down
+    size: Size = SIZE  # Of the images where neither the checkpoint nor the user has one
+    layout: Callable[[State], dict[str, Tensor]] = dict  # One layout of the names out of several
+    # Whether the same tensors stand for several kinds of head, one of which the user must name
+    has_heads: bool = False
+    # Focal length in training as a share of the width, by the `max_depth` of a metric head
+    metric_focals: Mapping[float, float] = field(default_factory=dict)
+
+
+def sizeless(config: Callable[[State], Config | None]) -> Callable[[State, Size], Config | None]:
+    """An architecture that the tensors alone determine."""
+    return lambda state, size: config(state)
 
 
 def own_names(create: Callable[[Any], nn.Module], config: Any) -> list[str]:
     """Names of our network's tensors; built without memory for their numbers."""
     with torch.device("meta"):
         network = create(config)
-    return [name for name in network.state_dict() if name != "log_scale"]
+    return [name for name in network.state_dict() if name not in ("log_scale", "shift")]

@@ -31,7 +31,14 @@ from sfm_depth_ros.networks.published.name_map import (
     below,
     encoder_and_decoder,
     own_names,
+    sizeless,
 )
+
+OLD_NAMES = (
+    ("model.model.", "model."),
+    ("disp_network.", "depth_net."),
+    ("pose_network.", "pose_net."),
+)  # packnet-sfm's first versions
 
 _LEVELS = {
     "stages": "conv{up}",
@@ -134,19 +141,31 @@ def _posenet_name(ours: str) -> str:
     return f"conv{int(level) + 1}.{('conv', 'norm').index(layer)}.{parameter}"
 
 
+def _newest_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Names as packnet-sfm writes them today; its first versions had others."""
+    renamed = {}
+    for name, tensor in state.items():
+        name = name if name.startswith("model.") else f"model.{name}"
+        for old, new in OLD_NAMES:
+            name = name.replace(old, new)
+        renamed[name] = tensor
+    return renamed
+
+
 FORMAT = PublishedFormat(
     networks={
         "depth": PublishedNetwork(
             (("model.depth_net.", packnet_sfm_depth_names),),
-            packnet_sfm_depth_config,
+            sizeless(packnet_sfm_depth_config),
             "PackNet01 or DepthResNet",
         ),
         "pose": PublishedNetwork(
             (("model.pose_net.", packnet_sfm_pose_names),),
-            packnet_sfm_pose_config,
+            sizeless(packnet_sfm_pose_config),
             "PoseNet or PoseResNet",
         ),
     },
     by_file=False,
     licence="MIT (the code of packnet-sfm); for the weights see where they came from",
+    layout=_newest_names,
 )

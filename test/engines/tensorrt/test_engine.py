@@ -450,3 +450,50 @@ def test_without_a_gpu_tensorrt_is_not_even_loaded(
     engine = create_engine(tiny_model, "depth", (32, 96), cache_file=cache)
     assert engine.name != "tensorrt"
     engine.close()
+
+
+@pytest.fixture(scope="module")
+def attention_model(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
+    """A small vision transformer with a metric head, without a pose network."""
+    import torch
+
+    from sfm_depth_ros.config.networks import DepthNetworkConfig
+    from sfm_depth_ros.model_folder.saving import save_model
+    from sfm_depth_ros.networks import depth_anything
+    from sfm_depth_ros.networks.model import create_depth_network
+
+    shape = depth_anything.DepthAnythingShape(
+        depth_anything.ViTShape(24, 4, 2, (0, 1, 2, 3)), (8, 8, 8, 8), 8
+    )
+    torch.manual_seed(0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(depth_anything.SHAPES, "depth_anything_v2_small", shape)
+        network = create_depth_network(DepthNetworkConfig(name="depth_anything_v2_small"))
+        return save_model(
+            tmp_path_factory.mktemp("attention"),
+            network,
+            None,
+            metadata={
+                "preprocessing": {"width": 84, "height": 56},
+                "licence": "Apache-2.0",
+                "steps": 0,
+                "trained_on": [],
+                "metrics": {},
+            },
+        )
+
+
+def test_a_runtime_that_computes_attention_wrongly_is_refused(
+    machine: Machine, tiny_model: ModelFolder, attention_model: ModelFolder
+) -> None:
+    shape = (1, 3, 56, 84)
+    engine = machine.engine(attention_model, shape=shape)
+    image = np.random.default_rng(0).random(shape, dtype=np.float32)
+    expected = reference(attention_model, "depth", image)
+    np.testing.assert_allclose(engine.infer(image), expected, rtol=1e-4)
+    engine.close()
+    machine.faults.attention_jumps = True
+    for precision in ("fp32", "fp16"):
+        with pytest.raises(EngineError, match="does not reproduce the depth network"):
+            machine.engine(attention_model, precision=precision, shape=shape)
+    machine.engine(tiny_model).close()  # which has no attention

@@ -18,7 +18,7 @@ from published_weights import published_tensor
 
 from sfm_depth_ros.config.networks import DepthNetworkConfig, PoseNetworkConfig
 from sfm_depth_ros.errors import ModelError
-from sfm_depth_ros.networks.published.import_checkpoint import import_networks
+from sfm_depth_ros.networks.published.import_checkpoint import ImportOptions, import_networks
 
 PACKNET = DepthNetworkConfig(name="packnet01", min_depth=0.5, reference_focal=371.2)
 PACKNET_1B = DepthNetworkConfig(
@@ -117,7 +117,9 @@ def test_monodepth2_folder_or_files(tmp_path: Path, as_files: bool) -> None:
     assert found.depth.config.reference_focal == pytest.approx(0.58 * 160)
     assert found.pose is not None
     assert found.pose.config.convention == "monodepth2"
-    given = import_networks(paths, "monodepth2", size=(64, 64), reference_focal=77.0)
+    given = import_networks(
+        paths, "monodepth2", ImportOptions(size=(64, 64), reference_focal=77.0)
+    )
     assert given.size == (64, 64)
     assert given.depth.config.reference_focal == given.pose.config.reference_focal == 77.0
 
