@@ -77,6 +77,18 @@ def _add_option(parser: argparse.ArgumentParser, name: str, field: Any) -> None:
 RECIPES = "config/train"
 
 
+def parse_network_size(text: str) -> tuple[int, int]:
+    """Read the argument ``--size WxH`` before the model is known: what some network takes.
+
+    Raises:
+        ConfigError: It is no size in multiples of 14 or of 32.
+    """
+    try:
+        return parse_size(text, 14)
+    except ConfigError:
+        return parse_size(text, 32)
+
+
 def parse_size(
     text: str, multiple: int = 1, smallest: int = 1, largest: int = 16384
 ) -> tuple[int, int]:

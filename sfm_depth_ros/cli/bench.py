@@ -10,7 +10,13 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sfm_depth_ros.cli.arguments import MODEL_HELP, named_model, output_file, parse_size
+from sfm_depth_ros.cli.arguments import (
+    MODEL_HELP,
+    named_model,
+    output_file,
+    parse_network_size,
+    parse_size,
+)
 from sfm_depth_ros.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -66,6 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure part by part; each is printed when it is done."""
+    if options.size:
+        parse_network_size(options.size)
     if options.threads < 1:
         raise ConfigError(f"--threads: expected at least 1, got {options.threads}")
     if not 0 < options.rate <= 1000:

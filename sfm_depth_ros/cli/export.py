@@ -9,7 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sfm_depth_ros.cli.arguments import MODEL_HELP, named_model, output_folder, parse_size
+from sfm_depth_ros.cli.arguments import (
+    MODEL_HELP,
+    named_model,
+    output_folder,
+    parse_network_size,
+    parse_size,
+)
 from sfm_depth_ros.cli.export_int8 import add_int8_arguments, write_int8
 from sfm_depth_ros.errors import EngineError, MissingDependencyError
 from sfm_depth_ros.storage import write_whole
@@ -68,6 +74,8 @@ def run(options: argparse.Namespace) -> int:
     """Read the model, which checks every hash; check both graphs, then write them."""
     from sfm_depth_ros.engines.exported_graph import GraphForm
 
+    if options.size:
+        parse_network_size(options.size)
     folder = named_model(options.model)
     if options.size:  # the graphs have height before width
         options.size = parse_size(options.size, folder.multiple)[::-1]

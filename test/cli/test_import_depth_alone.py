@@ -61,7 +61,13 @@ def estimate(
     folder: ModelFolder, engine: str, hw: tuple[int, int] = (96, 128)
 ) -> list[DepthResult]:
     camera = CameraModel.from_intrinsics(Intrinsics.from_hfov(80.0, hw[1], hw[0]))
-    config = DepthNodeConfig(engine=engine, precision="fp32", min_depth=0.01, max_depth=1000.0)
+    config = DepthNodeConfig(
+        engine=engine,
+        precision="fp32",
+        min_depth=0.01,
+        max_depth=1000.0,
+        tracking_width=0,  # no geometry either
+    )
     estimator = DepthEstimator(folder, camera, config)
     picture = np.random.default_rng(0).integers(30, 255, (*hw, 3), np.uint8)
     try:
