@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -17,15 +17,19 @@ pytest.importorskip("rclpy", reason="rclpy is not installed")
 pytest.importorskip("rosbags", reason="rosbags is not installed")
 pytestmark = pytest.mark.ros
 
+import rclpy
 from nav_msgs.msg import Odometry
-from rclpy.qos import QoSProfile
+from rclpy.qos import DurabilityPolicy
+from rclpy.serialization import deserialize_message
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import String
 
+from sfm_depth_ros.bags.reader import BagReader
 from sfm_depth_ros.bags.writer import BagWriter
 from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.geometry.camera import Intrinsics
+from sfm_depth_ros.ros.bag_player import BagPlayer, parse
 from sfm_depth_ros.ros.conversions import image_to_rgb, stamp_to_ns
 from sfm_depth_ros.snippets.values import Velocity
 
@@ -103,7 +107,7 @@ def test_the_calibration_may_come_first(bag, start_node, probe):
     assert player.interrupt()[0] == 0
 
 
-def test_latched_topics_come_before_everything_else(start_node, probe, tmp_path):
+def test_latched_topics_come_before_everything_else(tmp_path):
     """Also those that were recorded late, or before the part that is played."""
     from rosbags.interfaces import (
         Qos,
@@ -140,20 +144,25 @@ def test_latched_topics_come_before_everything_else(start_node, probe, tmp_path)
         for index in range(10):
             write(talk, 0.2 + 0.1 * index, str(index))
         write(sign, 1.1, "late")
-    seen = []
-    for topic, durability in (("/mast_static", 1), ("/sign", 1), ("/talk", 2)):
-        profile = QoSProfile(depth=50, durability=durability)
-        take = functools.partial(lambda topic, m: seen.append((topic, m.data)), topic)
-        probe.node.create_subscription(String, topic, take, profile)
-    player = start_node("bag_player", options=[str(path), "--start", "0.45", "--rate", "0.2"])
-    probe.until(lambda: player.process.poll() is not None, 40)
-    probe.during(0.3)
-    assert player.process.returncode == 0, player.text
-    first, rest = seen[:3], seen[3:]
-    expected = {("/mast_static", "front"), ("/mast_static", "rear"), ("/sign", "late")}
-    assert set(first) == expected
-    played = [("/talk", str(index)) for index in range(3, 10)]
-    assert len(rest) >= 4 and rest == played[-len(rest) :]  # the first ones may not be matched yet
+    rclpy.init()
+    try:
+        with BagReader(path) as reader:
+            player = BagPlayer(reader, parse([str(path), "--start", "0.45", "--rate", "100"]))
+            sent = []
+            for topic, output in player._outputs.items():
+                is_latched = output._publisher.qos_profile.durability != DurabilityPolicy.VOLATILE
+                assert is_latched == (topic != "/talk")
+                output.publish = lambda cdr, offset_ns=0, topic=topic: sent.append(
+                    (topic, deserialize_message(bytes(cdr), String).data)
+                )
+            player.publish_latched()
+            expected = {("/mast_static", "front"), ("/mast_static", "rear"), ("/sign", "late")}
+            assert set(sent) == expected
+            player.play(threading.Event())
+            assert sent[3:] == [("/talk", str(index)) for index in range(3, 10)]
+            player.destroy_node()
+    finally:
+        rclpy.try_shutdown()
 
 
 def test_a_signal_ends_it_cleanly_while_it_plays(bag, start_node, probe):
