@@ -9,6 +9,7 @@ parallax constrains the rotation alone. Triggs et al., "Bundle adjustment: a mod
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,7 +29,7 @@ class PairTerm:
     """Measurement of the motion between two frames of the window."""
 
     earlier: int  # index in the window
-    later: int
+    later: int  # one of the free ones
     T_earlier_later: np.ndarray  # (4, 4) measured; its length alone without ``root``
     length_information: float = 0.0  # 1/m^2
     root: np.ndarray | None = None  # (6, 6) square root of the information of translation and
@@ -224,30 +225,35 @@ def _add_term(
     """Add one motion measurement to the normal equations."""
     first, last = poses[term.earlier], poses[term.later]
     difference = last[:3, 3] - first[:3, 3]
-    jacobian, values = np.zeros((0, 6)), np.zeros(0)
+    jacobian, values = np.zeros((7, 6)), np.zeros(7)
     if term.length_information > 0:
-        measured_length = float(np.linalg.norm(term.T_earlier_later[:3, 3]))
-        length = float(np.linalg.norm(difference))
-        root = np.sqrt(term.length_information)
-        jacobian = np.zeros((1, 6))
-        jacobian[0, :3] = root * difference / max(length, 1e-9)
-        values = np.array([root * (length - measured_length)])
+        length = math.hypot(*difference.tolist())
+        root = math.sqrt(term.length_information)
+        jacobian[0, :3] = difference * (root / max(length, 1e-9))
+        values[0] = root * (length - math.hypot(*term.T_earlier_later[:3, 3].tolist()))
     if term.root is not None:
         # both errors in the later camera: R_measured^T (t - t_measured), log(R_measured^T R)
         to_later = term.T_earlier_later[:3, :3].T
-        moved = first[:3, :3].T @ difference - term.T_earlier_later[:3, 3]
-        turn = rotation_vector(to_later @ first[:3, :3].T @ last[:3, :3])
-        block = np.zeros((6, 6))
-        block[:3, :3] = block[3:, 3:] = to_later @ first[:3, :3].T
-        jacobian = np.concatenate([jacobian, term.root @ block])
-        values = np.concatenate([values, term.root @ np.concatenate([to_later @ moved, turn])])
-    full = np.zeros((len(values), len(gradient)))
-    for frame, sign in ((term.later, 1.0), (term.earlier, -1.0)):
-        place = 6 * (len(poses) - 1 - frame)
-        if place < len(gradient):
-            full[:, place : place + 6] = sign * jacobian
-    reduced += full.T @ full
-    gradient += full.T @ values
+        to_first = first[:3, :3].T
+        to_both = to_later @ to_first
+        errors = np.empty(6)
+        errors[:3] = to_later @ (to_first @ difference - term.T_earlier_later[:3, 3])
+        errors[3:] = rotation_vector(to_both @ last[:3, :3])
+        jacobian[1:, :3] = term.root[:, :3] @ to_both
+        jacobian[1:, 3:] = term.root[:, 3:] @ to_both
+        values[1:] = term.root @ errors
+    information, slope = jacobian.T @ jacobian, jacobian.T @ values
+    later, earlier = (
+        slice(6 * (len(poses) - 1 - frame), 6 * (len(poses) - frame))
+        for frame in (term.later, term.earlier)
+    )
+    reduced[later, later] += information
+    gradient[later] += slope
+    if earlier.start < len(gradient):  # else held
+        reduced[earlier, earlier] += information
+        reduced[later, earlier] -= information
+        reduced[earlier, later] -= information
+        gradient[earlier] -= slope
 
 
 def view_information(window: Window, index: int) -> tuple[np.ndarray, np.ndarray]:

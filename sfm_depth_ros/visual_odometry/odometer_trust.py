@@ -8,6 +8,8 @@ from collections import deque
 
 import numpy as np
 
+from sfm_depth_ros.visual_odometry.median import median
+
 _MEMORY = 60  # motions
 _FEWEST = 8
 _FEWEST_FOR_BIAS = 10
@@ -148,12 +150,12 @@ class LengthTrust:
         """Standard deviation of an innovation, relative."""
         if len(self._spread) < _FEWEST:
             return self._noise
-        return float(max(1.4826 * np.median(np.abs(np.array(self._spread) - self._usual)), 0.004))
+        return max(1.4826 * median(np.abs(np.array(self._spread) - self._usual)), 0.004)
 
     @property
     def _usual(self) -> float:
         """Median of the innovations that were believed."""
-        return float(np.median(self._spread)) if len(self._spread) >= _FEWEST else 0.0
+        return median(np.array(self._spread)) if len(self._spread) >= _FEWEST else 0.0
 
     def coast(self) -> None:
         """One motion without a measured length."""
