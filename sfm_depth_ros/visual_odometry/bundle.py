@@ -61,8 +61,13 @@ class Window:
     terms: tuple[PairTerm, ...] = ()
 
 
-def refine(window: Window, iterations: int = 2) -> Refined:
+def refine(window: Window, iterations: int = 2, least_step: float = 0.0) -> Refined:
     """Refine the free poses and all inverse depths.
+
+    Args:
+        window: What is refined.
+        iterations: Steps, at most.
+        least_step: In variances a degree of freedom; a smaller step is the last.
 
     Raises:
         np.linalg.LinAlgError: The free poses are not determined.
@@ -75,6 +80,8 @@ def refine(window: Window, iterations: int = 2) -> Refined:
         rho = np.clip(rho - system.inverse_depth_step(step), -0.05, 5.0)
         for number in range(window.free):
             _move(poses[len(poses) - 1 - number], step[6 * number : 6 * number + 6])
+        if -(step @ system.gradient) < least_step * len(step):
+            break
     # as linearised before the last step, which is small by then
     covariance = np.linalg.inv(system.reduced)
     variance = system.inverse_depth_variance(covariance)

@@ -45,6 +45,7 @@ def fit_pose(
     focal: float,
     noise: float,
     iterations: int = 3,
+    least_step: float = 0.0,
 ) -> PoseFit:
     """Robust Gauss-Newton over one pose.
 
@@ -60,7 +61,8 @@ def fit_pose(
         prior: Where to begin, and how sure that is.
         focal: Pixels.
         noise: Standard deviation of a coordinate in pixels.
-        iterations: Steps.
+        iterations: Steps, at most.
+        least_step: In variances a degree of freedom; a smaller step is the last.
     """
     R, t = prior.T_earlier_later[:3, :3].copy(), prior.T_earlier_later[:3, 3].copy()
     start = prior.T_earlier_later
@@ -72,9 +74,12 @@ def fit_pose(
         if step_number == iterations:
             break
         away = np.concatenate([t - start[:3, 3], rotation_vector(R @ start[:3, :3].T)])
-        step = np.linalg.solve(normal, -(jacobian @ residuals + prior.information * away))
+        gradient = jacobian @ residuals + prior.information * away
+        step = np.linalg.solve(normal, -gradient)
         t = t + step[:3]
         R = rotation_matrix(step[3:]) @ R
+        if -(step @ gradient) < least_step * 6:
+            break
     return PoseFit(
         _transform(R, t), np.linalg.inv(normal), errors.deviations, errors.inverse_depth_step
     )

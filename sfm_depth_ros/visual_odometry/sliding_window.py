@@ -134,7 +134,7 @@ class SlidingWindow:
             np.linalg.LinAlgError: The motion is not determined.
         """
         window = self._window(terms, focal)
-        refined = refine(window, self._options.iterations)
+        refined = refine(window, self._options.iterations, self._options.least_step)
         if not np.isfinite(refined.poses).all():
             raise np.linalg.LinAlgError("refinement diverged")
         for frame, pose in zip(self.frames, refined.poses, strict=True):
