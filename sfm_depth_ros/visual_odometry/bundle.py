@@ -80,7 +80,8 @@ def refine(window: Window, iterations: int = 2, least_step: float = 0.0) -> Refi
         rho = np.clip(rho - system.inverse_depth_step(step), -0.05, 5.0)
         for number in range(window.free):
             _move(poses[len(poses) - 1 - number], step[6 * number : 6 * number + 6])
-        if -(step @ system.gradient) < least_step * len(step):
+        # by the image: against an odometer that is sure of itself every step is long
+        if step @ system.by_image @ step < least_step * len(step):
             break
     # as linearised before the last step, which is small by then
     covariance = np.linalg.inv(system.reduced)
@@ -162,6 +163,7 @@ class _Linearised:
     """Normal equations at one guess, inverse depths eliminated."""
 
     reduced: np.ndarray  # (6V, 6V)
+    by_image: np.ndarray  # (6V, 6V) the same without measured motions
     gradient: np.ndarray  # (6V,)
     own: np.ndarray  # (N,) information of each inverse depth
     cross: np.ndarray  # (6V + 1, N) poses by inverse depths, and the gradient of these
@@ -206,7 +208,7 @@ class _Linearised:
         reduced, gradient = joint[:, :size].copy(), joint[:, size].copy()
         for term in window.terms:
             _add_term(reduced, gradient, poses, term)
-        return cls(reduced, gradient, own, cross, noise)
+        return cls(reduced, joint[:, :size], gradient, own, cross, noise)
 
     def inverse_depth_step(self, pose_step: np.ndarray) -> np.ndarray:
         """``(N,)`` to subtract from the inverse depths after the poses' step."""
