@@ -16,7 +16,8 @@ import numpy as np
 _WINDOW = (15, 15)  # pixels compared around a corner
 _MARGIN = 8  # pixels at the border where no corner may lie
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
-_STEPS_FINE = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 10, 0.03)
+# steps of 0.01 pixel count: a slow robot's flow is little more, and would seem as predicted
+_STEPS_FINE = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 10, 0.01)
 _STEPS_BACK = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 5, 0.03)
 _FINE_LEVELS, _ALL_LEVELS = 1, 4  # of the pyramid above the full image
 _PREDICTED_SHARE = 0.4  # of the tracks that a good prediction finds, at least
