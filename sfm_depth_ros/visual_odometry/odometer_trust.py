@@ -18,6 +18,7 @@ _ROTATION_FLOOR = 3e-5  # rad a motion
 _DIRECTION_FLOOR = 5e-4  # share of the length, sideways
 _BIAS_FLOOR = 5e-3  # rad/s: an apparent bias below may be the calibration's
 _BIAS_SIGNIFICANCE = 4.0  # standard deviations
+_LASTING_SHARE = 0.3  # of a bias
 _BENEFIT_OF_DOUBT = 6.0  # on the image's variance: a good odometer is better than the image
 _SURPRISE = 5.0  # standard deviations
 _START_ROTATION = 1e-3  # rad, before there are statistics
@@ -69,6 +70,21 @@ class RotationTrust:
         if self._count < 3 * _FEWEST or self._count % _EVERY == 0:
             self._update()
         return np.where(left**2 > _SURPRISE**2 * expected, left**2, 0.0)
+
+    @property
+    def has_lasting_bias(self) -> bool:
+        """Whether every quarter of the memory shows the bias.
+
+        Traffic past a slow robot feigns one for a while: it is taken out all the same, as the
+        newest rotations are consistent with it, but is no reason to blame the odometer.
+        """
+        if not self.bias.any():
+            return False
+        quarters = np.array(
+            [np.median(part, axis=0) for part in np.array_split(np.array(self._rates), 4)]
+        )
+        lasts = (quarters * np.sign(self.bias) > _LASTING_SHARE * np.abs(self.bias)).all(0)
+        return bool((lasts & (self.bias != 0)).any())
 
     def _update(self) -> None:
         self.bias = self._significant_bias()
