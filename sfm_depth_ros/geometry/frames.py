@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,6 +17,8 @@ from numpy.typing import ArrayLike
 R_BASE_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 R_BASE_OPTICAL.setflags(write=False)
 
+_IDENTITY = np.eye(3)
+_IDENTITY.setflags(write=False)
 _SMALL_ANGLE = 1e-4  # below it the Taylor series is exact to 1e-17
 
 
@@ -54,15 +57,20 @@ def matrix_to_quaternion(rotation: ArrayLike) -> np.ndarray:
     Returns:
         ``(4,)`` as x, y, z, w with w >= 0.
     """
-    r = np.asarray(rotation, dtype=np.float64)
+    # Plain numbers: numpy's cost a call exceeds the arithmetic of so small a matrix by far.
+    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = np.asarray(rotation, dtype=np.float64).tolist()
+    trace = xx + yy + zz
     # 4 q q^T, whose row with the largest diagonal gives q without cancellation.
-    outer = np.empty((4, 4))
-    outer[:3, :3] = r + r.T + (1.0 - np.trace(r)) * np.eye(3)
-    outer[3, :3] = outer[:3, 3] = (r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1])
-    outer[3, 3] = 1.0 + np.trace(r)
-    row = outer[int(np.argmax(np.diag(outer)))]
-    quaternion = row / np.linalg.norm(row)
-    return -quaternion if quaternion[3] < 0 else quaternion
+    diagonal = (1 + 2 * xx - trace, 1 + 2 * yy - trace, 1 + 2 * zz - trace, 1 + trace)
+    rows = (
+        (diagonal[0], xy + yx, xz + zx, zy - yz),
+        (xy + yx, diagonal[1], yz + zy, xz - zx),
+        (xz + zx, yz + zy, diagonal[2], yx - xy),
+        (zy - yz, xz - zx, yx - xy, diagonal[3]),
+    )
+    row = rows[diagonal.index(max(diagonal))]
+    norm = math.hypot(*row)
+    return np.array(row) / (-norm if row[3] < 0 else norm)
 
 
 def pose_to_matrix(pose: Sequence[float]) -> np.ndarray:
@@ -88,18 +96,19 @@ def invert(transform: ArrayLike) -> np.ndarray:
 
 def rotation_matrix(rotation_vector: ArrayLike) -> np.ndarray:
     """Rotation matrix ``(3, 3)`` of an axis times its angle, ``(3,)`` radians (Rodrigues)."""
-    cross = _cross_matrix(np.asarray(rotation_vector, dtype=np.float64))
-    a, b, _ = _exponential_coefficients(float(np.linalg.norm(rotation_vector)))
-    return np.eye(3) + a * cross + b * (cross @ cross)
+    vector = np.asarray(rotation_vector, dtype=np.float64)
+    cross = _cross_matrix(vector)
+    a, b, _ = _exponential_coefficients(math.hypot(*vector.tolist()))
+    return _IDENTITY + a * cross + b * (cross @ cross)
 
 
 def rotation_vector(rotation: ArrayLike) -> np.ndarray:
     """Axis times angle, ``(3,)`` radians in [0, pi], of a ``(3, 3)`` rotation matrix."""
     quaternion = matrix_to_quaternion(rotation)
-    sine = float(np.linalg.norm(quaternion[:3]))
+    sine = math.hypot(*quaternion[:3].tolist())
     if sine < 1e-12:
         return 2.0 * quaternion[:3]
-    return quaternion[:3] * (2.0 * np.arctan2(sine, quaternion[3]) / sine)
+    return quaternion[:3] * (2.0 * math.atan2(sine, quaternion[3]) / sine)
 
 
 def twist_to_transform(linear: ArrayLike, angular: ArrayLike, seconds: float) -> np.ndarray:
@@ -115,9 +124,10 @@ def twist_to_transform(linear: ArrayLike, angular: ArrayLike, seconds: float) ->
     """
     omega = np.asarray(angular, dtype=np.float64) * seconds
     cross = _cross_matrix(omega)
-    a, b, c = _exponential_coefficients(float(np.linalg.norm(omega)))
-    rotation = np.eye(3) + a * cross + b * (cross @ cross)
-    arc = np.eye(3) + b * cross + c * (cross @ cross)
+    a, b, c = _exponential_coefficients(math.hypot(*omega.tolist()))
+    square = cross @ cross
+    rotation = _IDENTITY + a * cross + b * square
+    arc = _IDENTITY + b * cross + c * square
     return _transform(rotation, arc @ (np.asarray(linear, dtype=np.float64) * seconds))
 
 
@@ -149,16 +159,13 @@ def _exponential_coefficients(angle: float) -> tuple[float, float, float]:
     square = angle * angle
     if angle < _SMALL_ANGLE:
         return 1.0 - square / 6.0, 0.5 - square / 24.0, 1.0 / 6.0 - square / 120.0
-    half = np.sin(angle / 2.0) / angle
-    return (
-        float(np.sin(angle) / angle),
-        float(2.0 * half * half),
-        float((angle - np.sin(angle)) / (square * angle)),
-    )
+    half = math.sin(angle / 2.0) / angle
+    sine = math.sin(angle)
+    return sine / angle, 2.0 * half * half, (angle - sine) / (square * angle)
 
 
 def _cross_matrix(vector: np.ndarray) -> np.ndarray:
-    x, y, z = vector
+    x, y, z = vector.tolist()
     return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
 
 

@@ -55,8 +55,8 @@ class Fusion:
 
     @property
     def has_bias(self) -> bool:
-        """Whether the odometer's rotation rate is off by more than chance."""
-        return bool(self._rotation_trust.bias.any())
+        """Whether the odometer's rotation rate is off by more than chance, for long."""
+        return self._rotation_trust.has_lasting_bias
 
     @property
     def time_offset(self) -> TimeOffset | None:

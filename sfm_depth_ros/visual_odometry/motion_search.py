@@ -183,5 +183,5 @@ def _fit_from(
     return fit_pose(
         tracks.bearings, tracks.inverse_depth, window.variance, rays,
         PosePrior(start, information), focal_length(intrinsics),
-        max(window.noise, options.pixel_noise),
+        max(window.noise, options.pixel_noise), least_step=options.least_step,
     )  # fmt: skip

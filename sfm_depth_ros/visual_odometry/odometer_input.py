@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +27,7 @@ class MeasuredMotion:
     @property
     def length(self) -> float:
         """Metres."""
-        return float(np.linalg.norm(self.T_earlier_later[:3, 3]))
+        return math.hypot(*self.T_earlier_later[:3, 3].tolist())
 
     @property
     def is_extrapolated(self) -> bool:

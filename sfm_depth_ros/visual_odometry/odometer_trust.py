@@ -8,6 +8,8 @@ from collections import deque
 
 import numpy as np
 
+from sfm_depth_ros.visual_odometry.median import median
+
 _MEMORY = 60  # motions
 _FEWEST = 8
 _FEWEST_FOR_BIAS = 10
@@ -16,6 +18,7 @@ _ROTATION_FLOOR = 3e-5  # rad a motion
 _DIRECTION_FLOOR = 5e-4  # share of the length, sideways
 _BIAS_FLOOR = 5e-3  # rad/s: an apparent bias below may be the calibration's
 _BIAS_SIGNIFICANCE = 4.0  # standard deviations
+_LASTING_SHARE = 0.3  # of a bias
 _BENEFIT_OF_DOUBT = 6.0  # on the image's variance: a good odometer is better than the image
 _SURPRISE = 5.0  # standard deviations
 _START_ROTATION = 1e-3  # rad, before there are statistics
@@ -67,6 +70,21 @@ class RotationTrust:
         if self._count < 3 * _FEWEST or self._count % _EVERY == 0:
             self._update()
         return np.where(left**2 > _SURPRISE**2 * expected, left**2, 0.0)
+
+    @property
+    def has_lasting_bias(self) -> bool:
+        """Whether every quarter of the memory shows the bias.
+
+        Traffic past a slow robot feigns one for a while: it is taken out all the same, as the
+        newest rotations are consistent with it, but is no reason to blame the odometer.
+        """
+        if not self.bias.any():
+            return False
+        quarters = np.array(
+            [np.median(part, axis=0) for part in np.array_split(np.array(self._rates), 4)]
+        )
+        lasts = (quarters * np.sign(self.bias) > _LASTING_SHARE * np.abs(self.bias)).all(0)
+        return bool((lasts & (self.bias != 0)).any())
 
     def _update(self) -> None:
         self.bias = self._significant_bias()
@@ -148,12 +166,12 @@ class LengthTrust:
         """Standard deviation of an innovation, relative."""
         if len(self._spread) < _FEWEST:
             return self._noise
-        return float(max(1.4826 * np.median(np.abs(np.array(self._spread) - self._usual)), 0.004))
+        return max(1.4826 * median(np.abs(np.array(self._spread) - self._usual)), 0.004)
 
     @property
     def _usual(self) -> float:
         """Median of the innovations that were believed."""
-        return float(np.median(self._spread)) if len(self._spread) >= _FEWEST else 0.0
+        return median(np.array(self._spread)) if len(self._spread) >= _FEWEST else 0.0
 
     def coast(self) -> None:
         """One motion without a measured length."""

@@ -16,7 +16,8 @@ class OdometerOptions:
     tracker: TrackerOptions = field(default_factory=TrackerOptions)
     frames: int = 6  # of the window
     free: int = 3  # newest poses of it that are refined jointly
-    iterations: int = 2  # of the joint refinement
+    iterations: int = 2  # of the joint refinement, at most
+    least_step: float = 0.5  # variances a degree of freedom: a smaller step ends an iteration
     max_gap_s: float = 1.0  # longest time between two images
     fewest_tracks: int = 20  # below, the image gives no motion
     least_agreement: float = 0.45  # share of tracks below which the image gives no motion

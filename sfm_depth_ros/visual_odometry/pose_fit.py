@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from sfm_depth_ros.geometry.frames import rotation_matrix, rotation_vector
+from sfm_depth_ros.visual_odometry.median import median
 
 _CAUCHY = 2.0  # standard deviations at which a track has half its weight
 _NEAREST_Z = 1e-3
@@ -44,6 +45,7 @@ def fit_pose(
     focal: float,
     noise: float,
     iterations: int = 3,
+    least_step: float = 0.0,
 ) -> PoseFit:
     """Robust Gauss-Newton over one pose.
 
@@ -59,47 +61,93 @@ def fit_pose(
         prior: Where to begin, and how sure that is.
         focal: Pixels.
         noise: Standard deviation of a coordinate in pixels.
-        iterations: Steps.
+        iterations: Steps, at most.
+        least_step: In variances a degree of freedom; a smaller step is the last.
     """
     R, t = prior.T_earlier_later[:3, :3].copy(), prior.T_earlier_later[:3, 3].copy()
     start = prior.T_earlier_later
+    points, seen = np.ascontiguousarray(bearings.T), np.ascontiguousarray(rays.T)
     for step_number in range(iterations + 1):
-        direction = bearings - inverse_depth[:, None] * t
-        local = direction @ R
-        z = np.maximum(local[:, 2], _NEAREST_Z)
-        uv = local[:, :2] / z[:, None]
-        residual = focal * (uv - rays)
-        rows = (R.T[:2] - uv[:, :, None] * R.T[2]) * (focal / z)[:, None, None]  # (N, 2, 3)
-        slope = -(rows @ t)  # (N, 2) pixels per 1/m, along the epipolar line
-        steepness = np.sqrt((slope**2).sum(1))
-        # without translation there is no epipolar line, and any direction serves
-        slope[steepness < 1e-9] = (1e-9, 0.0)
-        line = slope / np.maximum(steepness, 1e-9)[:, None]
-        along = (residual * line).sum(1)
-        across = residual[:, 1] * line[:, 0] - residual[:, 0] * line[:, 1]
-        sigma_along = np.sqrt(noise**2 + variance * steepness**2)
-        deviations = np.sqrt((along / sigma_along) ** 2 + (across / noise) ** 2)
-        # annealed: a poor start must not make outliers of everything
-        spread = max(1.0, float(np.median(deviations)) / 1.18) if len(deviations) else 1.0
-        weight = 1.0 / np.sqrt(1.0 + (deviations / (_CAUCHY * spread)) ** 2)
-        jacobian = np.empty((len(rays), 2, 6))
-        jacobian[..., :3] = -inverse_depth[:, None, None] * rows
-        jacobian[..., 3:] = _cross(rows, direction[:, None])
-        by_along = line[:, :1] * jacobian[:, 0] + line[:, 1:] * jacobian[:, 1]
-        by_across = line[:, :1] * jacobian[:, 1] - line[:, 1:] * jacobian[:, 0]
-        by_along *= (weight / sigma_along)[:, None]
-        by_across *= (weight / noise)[:, None]
-        normal = by_along.T @ by_along + by_across.T @ by_across + np.diag(prior.information)
+        errors = _TrackErrors.at(points, inverse_depth, variance, seen, R, t, focal, noise)
+        jacobian, residuals = errors.weighed()
+        normal = jacobian @ jacobian.T + np.diag(prior.information)
         if step_number == iterations:
             break
-        gradient = by_along.T @ (along * weight / sigma_along)
-        gradient += by_across.T @ (across * weight / noise)
         away = np.concatenate([t - start[:3, 3], rotation_vector(R @ start[:3, :3].T)])
-        step = np.linalg.solve(normal, -(gradient + prior.information * away))
+        gradient = jacobian @ residuals + prior.information * away
+        step = np.linalg.solve(normal, -gradient)
         t = t + step[:3]
         R = rotation_matrix(step[3:]) @ R
-    correction = -variance * steepness * along / sigma_along**2
-    return PoseFit(_transform(R, t), np.linalg.inv(normal), deviations, correction)
+        if -(step @ gradient) < least_step * 6:
+            break
+    return PoseFit(
+        _transform(R, t), np.linalg.inv(normal), errors.deviations, errors.inverse_depth_step
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _TrackErrors:
+    """Residuals of all tracks at one motion, along and across their epipolar lines.
+
+    Arrays have the tracks last, where numpy is fastest.
+    """
+
+    along: np.ndarray  # (N,) pixels
+    across: np.ndarray  # (N,) pixels
+    sigma_along: np.ndarray  # (N,) pixels
+    noise: float  # pixels, the same across
+    line: np.ndarray  # (2, N) direction of the epipolar line
+    by_point: np.ndarray  # (3, 2, N) derivatives of the pixel by the point's direction
+    direction: np.ndarray  # (3, N) of the point, seen from the later centre
+    inverse_depth: np.ndarray  # (N,)
+    deviations: np.ndarray  # (N,) standard deviations
+    inverse_depth_step: np.ndarray  # (N,)
+
+    @classmethod
+    def at(
+        cls, points: np.ndarray, inverse_depth: np.ndarray, variance: np.ndarray,
+        seen: np.ndarray, R: np.ndarray, t: np.ndarray, focal: float, noise: float,
+    ) -> _TrackErrors:  # fmt: skip
+        direction = points - inverse_depth * t[:, None]
+        local = R.T @ direction
+        z = np.maximum(local[2], _NEAREST_Z)
+        uv = local[:2] / z
+        residual = focal * (uv - seen)
+        by_point = (R[:, :2, None] - uv * R[:, 2, None, None]) * (focal / z)
+        # pixels per 1/m, along the epipolar line
+        slope = -(t @ by_point.reshape(3, -1)).reshape(2, -1)
+        steepness = np.sqrt(slope[0] ** 2 + slope[1] ** 2)
+        # without translation there is no epipolar line, and any direction serves
+        slope[:, steepness < 1e-9] = [[1e-9], [0.0]]
+        line = slope / np.maximum(steepness, 1e-9)
+        along = residual[0] * line[0] + residual[1] * line[1]
+        across = residual[1] * line[0] - residual[0] * line[1]
+        variance_along = noise**2 + variance * steepness**2
+        deviations = np.sqrt(along**2 / variance_along + (across / noise) ** 2)
+        return cls(
+            along, across, np.sqrt(variance_along), noise, line, by_point, direction,
+            inverse_depth, deviations, -variance * steepness * along / variance_along,
+        )  # fmt: skip
+
+    def weighed(self) -> tuple[np.ndarray, np.ndarray]:
+        """Derivatives ``(6, 2 N)`` by translation and rotation, and residuals ``(2 N,)``."""
+        # annealed: a poor start must not make outliers of everything
+        spread = max(1.0, median(self.deviations) / 1.18) if self.deviations.size else 1.0
+        weight = 1.0 / np.sqrt(1.0 + (self.deviations / (_CAUCHY * spread)) ** 2)
+        by_along, by_across = weight / self.sigma_along, weight / self.noise
+        (c, s), (u, v) = self.line, self.by_point.swapaxes(0, 1)
+        rows = np.empty((3, 2, len(weight)))
+        rows[:, 0] = (c * u + s * v) * by_along
+        rows[:, 1] = (c * v - s * u) * by_across
+        jacobian = np.empty((6, *rows.shape[1:]))
+        jacobian[:3] = -self.inverse_depth * rows
+        x, y, z = self.direction
+        # rows x direction
+        jacobian[3] = rows[1] * z - rows[2] * y
+        jacobian[4] = rows[2] * x - rows[0] * z
+        jacobian[5] = rows[0] * y - rows[1] * x
+        residuals = np.concatenate([self.along * by_along, self.across * by_across])
+        return jacobian.reshape(6, -1), residuals
 
 
 def epipolar_pose(
@@ -151,15 +199,6 @@ def triangulate(
         step = (slope * (uv - rays)).sum(1) / ((slope**2).sum(1) + 1e-9)
         rho = np.clip(rho - step, 1e-4, 2.0)
     return rho
-
-
-def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """``a x b`` over the last axis; faster than numpy's for small arrays."""
-    product = np.empty(np.broadcast_shapes(a.shape, b.shape))
-    product[..., 0] = a[..., 1] * b[..., 2] - a[..., 2] * b[..., 1]
-    product[..., 1] = a[..., 2] * b[..., 0] - a[..., 0] * b[..., 2]
-    product[..., 2] = a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
-    return product
 
 
 def _transform(rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ from sfm_depth_ros.visual_odometry.bundle import (
     refine,
     view_information,
 )
+from sfm_depth_ros.visual_odometry.median import median
 from sfm_depth_ros.visual_odometry.odometer_input import MeasuredMotion
 from sfm_depth_ros.visual_odometry.options import OdometerOptions
 from sfm_depth_ros.visual_odometry.pose_fit import PoseFit
@@ -83,7 +84,7 @@ class SlidingWindow:
             flow: ``(M, 2)`` pixels that those moved.
         """
         self.tracks = self.tracks.selected(found)
-        self.flow = float(np.median(np.hypot(flow[:, 0], flow[:, 1]))) if len(flow) else 0.0
+        self.flow = median(np.hypot(flow[:, 0], flow[:, 1])) if len(flow) else 0.0
 
     def append(
         self, stamp_ns: int, fit: PoseFit, pixels: np.ndarray, rays: np.ndarray
@@ -112,7 +113,7 @@ class SlidingWindow:
             return
         places = np.array([frame.pose[:3, 3] for frame in self.frames[: -self._options.free]])
         steps = np.linalg.norm(np.diff(places, axis=0), axis=1)
-        nearness = float(np.median(self.tracks.inverse_depth)) if len(self.tracks) else 0.0
+        nearness = median(self.tracks.inverse_depth) if len(self.tracks) else 0.0
         if focal * steps.min() * nearness < self._options.parallax_pixels:
             index = int(steps.argmin()) + 1
             self._drop(index)
@@ -133,7 +134,7 @@ class SlidingWindow:
             np.linalg.LinAlgError: The motion is not determined.
         """
         window = self._window(terms, focal)
-        refined = refine(window, self._options.iterations)
+        refined = refine(window, self._options.iterations, self._options.least_step)
         if not np.isfinite(refined.poses).all():
             raise np.linalg.LinAlgError("refinement diverged")
         for frame, pose in zip(self.frames, refined.poses, strict=True):

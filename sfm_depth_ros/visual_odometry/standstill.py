@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from sfm_depth_ros.geometry.frames import rotation_vector
 from sfm_depth_ros.visual_odometry.odometer_input import MeasuredMotion
 from sfm_depth_ros.visual_odometry.options import OdometerOptions
 
@@ -13,6 +16,8 @@ _FEWEST = 15
 _CERTAIN_PIXELS = 0.12  # flow that no moving camera has
 _LEAST_MOTION = 0.003  # metres: an odometer that moved so far contradicts a still image
 _NOISE_AT_REST = 0.012  # metres an image that an odometer may report of a robot at rest
+_SWAY_PIXELS = 0.6  # common flow of a camera that sways at rest, at most
+_SWAY_ROTATION = 1e-3  # rad, of the odometer meanwhile
 _ROTATION = 5e-3  # rad, the same; the flow itself shows less
 
 
@@ -35,12 +40,21 @@ def is_standing(
     still = float(np.mean(distance < options.still_pixels))
     if measured is None:
         return still > 0.6, ""
-    turned = np.arccos(np.clip((np.trace(measured.T_earlier_later[:3, :3]) - 1) / 2, -1, 1))
+    turned = float(np.linalg.norm(rotation_vector(measured.T_earlier_later[:3, :3])))
     if measured.length < _LEAST_MOTION and turned < _ROTATION:
         # things that pass in front may cover most of the image
-        return still > 0.3, ""
-    if measured.length < _NOISE_AT_REST and turned < _ROTATION and still > 0.5:
+        return still > 0.3 or (turned < _SWAY_ROTATION and _sways(flow, options)), ""
+    stands = still > 0.5 or (turned < _SWAY_ROTATION and _sways(flow, options))
+    if stands and measured.length < _NOISE_AT_REST and turned < _ROTATION:
         return True, ""
     if np.mean(distance < _CERTAIN_PIXELS) > 0.7:
         return True, "the odometer moves, the image does not (wheel spin?)"
     return False, ""
+
+
+def _sways(flow: np.ndarray, options: OdometerOptions) -> bool:
+    """Whether the image moves as one by less than a pixel: a body on springs that has stopped."""
+    common = np.median(flow, axis=0)
+    left = flow - common
+    is_one = float(np.mean(np.hypot(left[:, 0], left[:, 1]) < options.still_pixels)) > 0.5
+    return is_one and math.hypot(*common) < _SWAY_PIXELS

@@ -75,7 +75,8 @@ class TrackTable:
         known = (self.age >= 3) & (self.strikes == 0)
         if known.sum() < 5:
             return np.full(len(pixels), _START_INVERSE_DEPTH)
-        squares = ((pixels[:, None] - self.pixels[known][None]) ** 2).sum(-1)
+        x, y = self.pixels[known].T
+        squares = (pixels[:, :1] - x) ** 2 + (pixels[:, 1:] - y) ** 2
         return np.maximum(self.inverse_depth[known][squares.argmin(1)], _SMALLEST)
 
     def moved(

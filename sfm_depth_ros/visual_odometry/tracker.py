@@ -16,8 +16,11 @@ import numpy as np
 _WINDOW = (15, 15)  # pixels compared around a corner
 _MARGIN = 8  # pixels at the border where no corner may lie
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
-_STEPS_FINE = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 20, 0.01)
+# steps of 0.01 pixel count: a slow robot's flow is little more, and would seem as predicted
+_STEPS_FINE = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 10, 0.01)
 _STEPS_BACK = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 5, 0.03)
+_FINE_LEVELS, _ALL_LEVELS = 1, 4  # of the pyramid above the full image
+_PREDICTED_SHARE = 0.4  # of the tracks that a good prediction finds, at least
 _RELATIVE_QUALITY = 0.003  # of the strongest corner in the image
 _ABSOLUTE_QUALITY = 4e-5  # smallest eigenvalue; sensor noise of 2 grey levels stays below
 
@@ -48,18 +51,27 @@ class PointTracker:
             later: ``(H, W)`` uint8.
             pixels: ``(N, 2)`` float32 in the earlier image.
             guess: ``(N, 2)`` float32 predicted positions in the later image, within some ten
-                pixels, which spares the coarse levels; None where nothing is known.
+                pixels, which spares the coarse levels; where they find too few tracks, or None,
+                the search begins at the old positions.
 
         Returns:
             Positions ``(N, 2)`` float32, and ``(N,)`` whether each was found.
         """
         if not len(pixels):
             return pixels.copy(), np.zeros(0, bool)
-        start = pixels if guess is None else guess
+        if guess is not None:
+            found, good = self._followed(earlier, later, pixels, guess, _FINE_LEVELS)
+            if np.count_nonzero(good) > _PREDICTED_SHARE * len(good):
+                return found, good
+        return self._followed(earlier, later, pixels, pixels, _ALL_LEVELS)
+
+    def _followed(
+        self, earlier: np.ndarray, later: np.ndarray, pixels: np.ndarray, start: np.ndarray,
+        levels: int,
+    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
         found, status, _ = cv2.calcOpticalFlowPyrLK(
-            earlier, later, pixels, start.copy(), winSize=_WINDOW,
-            maxLevel=4 if guess is None else 2, criteria=_STEPS_FINE,
-            flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
+            earlier, later, pixels, start.copy(), winSize=_WINDOW, maxLevel=levels,
+            criteria=_STEPS_FINE, flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
         )  # fmt: skip
         back, returned, _ = cv2.calcOpticalFlowPyrLK(
             later, earlier, found, pixels.copy(), winSize=_WINDOW, maxLevel=0,

@@ -37,7 +37,17 @@ def test_a_yaw_bias_of_one_degree_a_second_is_found() -> None:
     _observe(trust, np.radians(0.1), 4e-4)
     assert trust.bias[1] == pytest.approx(np.radians(1.0), rel=0.1)
     assert trust.bias[0] == trust.bias[2] == 0
+    assert trust.has_lasting_bias
     assert np.sqrt(trust.rotation_variance[1]) < 2e-3
+
+
+def test_a_bias_of_the_last_seconds_alone_is_no_lasting_one() -> None:
+    trust = RotationTrust()
+    for index in range(40):
+        rotation = np.array([0, np.radians(0.1) if index >= 15 else 0.0, 0])
+        trust.observe(rotation, None, 0.1, IMAGE, DIRECTION)
+    assert trust.bias.any()
+    assert not trust.has_lasting_bias
 
 
 def test_a_single_disagreement_is_weighed_by_itself() -> None:

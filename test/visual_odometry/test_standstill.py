@@ -34,6 +34,13 @@ def test_odometer_at_rest_allows_much_to_pass() -> None:
     assert not is_standing(_passing(0.8), _measured(0.0), OPTIONS)[0]
 
 
+def test_a_body_that_sways_on_its_springs_stands() -> None:
+    swaying = STILL + np.array([0.1, 0.45])
+    assert is_standing(swaying, _measured(0.005), OPTIONS)[0]
+    assert not is_standing(2 * swaying, _measured(0.005), OPTIONS)[0]
+    assert not is_standing(swaying, _measured(0.005, 0.01), OPTIONS)[0]
+
+
 def test_slow_motion_is_motion() -> None:
     creeping = STILL + np.array([0.25, 0.0])
     assert not is_standing(creeping, _measured(0.02), OPTIONS)[0]
