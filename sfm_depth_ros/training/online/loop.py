@@ -128,6 +128,8 @@ class OnlineLoop:
             return False
         if self.why_waiting():
             return self._render_missing()
+        if self._judges_missing():
+            return self._render_missing()
         if not self.is_calibrated:
             self.calibrate()
             self.validate()
@@ -158,7 +160,7 @@ class OnlineLoop:
             average,
             self.deployment,
             self._fitting(self.buffer.holdout(MOST)),
-            self._rehearsal,
+            self._opened_rehearsal(),
             (learner.training, learner.objective),
         )
         _logger.info("step %d: %s", learner.steps, verdict.reason)
@@ -214,14 +216,24 @@ class OnlineLoop:
 
     def _render_missing(self) -> bool:
         """Render a rehearsal snippet if one is missing."""
+        rehearsal = self._opened_rehearsal()
+        return rehearsal is not None and rehearsal.prepare()
+
+    def _opened_rehearsal(self) -> Rehearsal | None:
+        """The rehearsal of the present camera; None without one, or before the first snippet."""
         make, share = self.parts.make_world, self.learner.training.synthetic_share
         if make is None or share == 0 or self.size is None or self._intrinsics is None:
-            return False
+            return None
         if self._rehearsal is None:
             folder = self.parts.work_dir / "rehearsal"
             seed = self.learner.training.seed
             self._rehearsal = Rehearsal(folder, self.size, make(self._intrinsics), seed)
-        return self._rehearsal.prepare()
+        return self._rehearsal
+
+    def _judges_missing(self) -> bool:
+        """Whether held-out rendered snippets are missing; they come before the first step."""
+        rehearsal = self._opened_rehearsal()
+        return rehearsal is not None and rehearsal.held_out_missing > 0
 
     def _correct_scale(self) -> None:
         """Take back a bias of scale over all that the buffer remembers."""

@@ -190,3 +190,34 @@ def test_rehearsal_is_rendered_while_waiting_and_never_more_than_needed(
         pass
     assert len(asked) == len(set(asked)) == POOL + HELD_OUT
     assert sum(number >= HELD_OUT_SEED for number in asked) == HELD_OUT
+
+
+def planes_of(plane_snippets):
+    """A world of four snippets with truth."""
+    snippets = plane_snippets(4, with_truth=True)
+    return lambda _: World("planes", lambda number: snippets[number % 4])
+
+
+def test_held_out_rendered_snippets_come_before_the_first_step(make_loop, plane_snippets) -> None:
+    loop = make_loop(make_world=planes_of(plane_snippets), calibrate_scale=False)
+    loop.validate()
+    assert loop.comparison.reason == "waiting for held-out rendered snippets: 0 of 8"
+    for done in range(1, HELD_OUT + 1):
+        loop.advance()
+        assert loop._rehearsal.held_out_missing == HELD_OUT - done
+    assert loop.learner.steps == 0
+    loop.advance()
+    assert loop.learner.steps == 1
+    loop.validate()
+    assert loop.comparison.after.rehearsal_abs_rel > 0
+    assert loop.comparison.base_abs_rel > 0
+
+
+def test_few_held_out_snippets_judge_nothing(make_loop) -> None:
+    loop = make_loop(snippets=18, calibrate_scale=False)
+    assert 0 < loop.buffer.holdout_count < 8
+    loop.learner.scale(1.2, 1.2)
+    loop.validate()
+    count = loop.buffer.holdout_count
+    assert loop.comparison.reason == f"waiting for held-out snippets: {count} of 8"
+    assert loop.deployment.count == 0
