@@ -96,6 +96,11 @@ class MetreTrust:
         )
 
 
+def trusted_within(factor: float, snippets: int) -> float:
+    """Part of a small factor that is applied; 1 for one that needs a witness."""
+    return trusted_factor(factor, snippets) if _is_within(factor, LARGEST) else 1.0
+
+
 def _small(stretch: Stretch) -> ScaleDecision:
     """Decision about a depth factor that needs no witness."""
     found = stretch.found
