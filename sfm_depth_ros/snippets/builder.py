@@ -11,6 +11,8 @@ import numpy as np
 
 from sfm_depth_ros.errors import VelocityGapError
 from sfm_depth_ros.geometry.frames import invert
+from sfm_depth_ros.snippets.image_gate import IMAGE_REASONS, ImageGate
+from sfm_depth_ros.snippets.recent import RecentOutcomes
 from sfm_depth_ros.snippets.values import OF_TARGET, Displacement, Frame, Snippet
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
 
@@ -31,13 +33,14 @@ class SnippetBuilder:
     A frame becomes the next keyframe when the camera has moved ``min_displacement`` since the
     last one; frames between are left out, so that slow driving gives sources with parallax and
     no target comes twice. A frame that the odometer does not cover yet waits. Whatever breaks the
-    chain is counted under its reason.
+    chain is counted under its reason. Where a gate is given, each image that would become a
+    keyframe is compared with the last one, and nothing unusable reaches a snippet.
 
     Attributes:
         min_displacement: Metres between neighbours, at least.
         max_displacement: Metres between neighbours, at most.
         max_image_gap_s: Seconds between neighbours, at most.
-        counts: How often each reason (``REASONS``) refused a frame.
+        counts: How often each reason (``REASONS``, ``IMAGE_REASONS``) refused a frame.
     """
 
     def __init__(
@@ -46,20 +49,36 @@ class SnippetBuilder:
         min_displacement: float,
         max_displacement: float,
         max_image_gap_s: float,
+        image_gate: ImageGate | None = None,
     ) -> None:
         self.min_displacement = min_displacement
         self.max_displacement = max_displacement
         self.max_image_gap_s = max_image_gap_s
-        self.counts = dict.fromkeys(REASONS, 0)
+        self.counts = dict.fromkeys((*REASONS, *(IMAGE_REASONS if image_gate else ())), 0)
+        self._gate = image_gate
+        self._recent = RecentOutcomes()
         self._velocities = velocities
         self._waiting: deque[Frame] = deque()
         self._keyframes: deque[_Keyframe] = deque(maxlen=3)
         self._newest_ns: int | None = None
+        self._is_standing = False
+
+    @property
+    def gated(self) -> str:
+        """Reason of ``IMAGE_REASONS`` that has held for a moment, or an empty string."""
+        return self._recent.lasting(IMAGE_REASONS)
+
+    @property
+    def is_standing(self) -> bool:
+        """Whether the camera has stood still for a moment, and still does."""
+        return self._is_standing and bool(self._recent.lasting(("standing",)))
 
     def reset(self) -> None:
         """Forget all frames (after a jump in time); counts stay."""
         self._waiting.clear()
         self._keyframes.clear()
+        self._recent.clear()
+        self._is_standing = False
         self._newest_ns = None
 
     def add(self, frame: Frame) -> list[Snippet]:
@@ -116,11 +135,16 @@ class SnippetBuilder:
         gap_s = (frame.stamp_ns - last.stamp_ns) * 1e-9
         displacement = self._displacement(last, frame, gap_s)
         reason = self._refusal(last, frame, gap_s, displacement)
+        self._is_standing = reason == "standing"
         if reason:
             self.counts[reason] += 1
+            self._recent.add(frame.stamp_ns, reason)
             if reason != "standing" or gap_s > self.max_image_gap_s:
                 self._restart(frame)
             return None
+        if self._is_unusable(frame):
+            return None
+        self._recent.add(frame.stamp_ns, "")
         self._keyframes.append(_Keyframe(frame, displacement))
         return self._snippet() if len(self._keyframes) == 3 else None
 
@@ -150,8 +174,31 @@ class SnippetBuilder:
         self._restart(frame)
 
     def _restart(self, frame: Frame) -> None:
+        """Begin a chain with a frame, unless its image is useless by itself."""
         self._keyframes.clear()
+        if self._gate is not None:
+            self._gate.reset()
+            if reason := self._gate.refusal(frame.image, moved=False):
+                self._note(frame, reason)
+                return
         self._keyframes.append(_Keyframe(frame, None))
+
+    def _is_unusable(self, frame: Frame) -> bool:
+        """Whether the gate refuses a frame beside the last keyframe; the chain breaks there."""
+        if self._gate is None:
+            return False
+        reason = self._gate.refusal(frame.image, moved=True)
+        if not reason:
+            return False
+        self._note(frame, reason)
+        self._keyframes.clear()
+        if reason in ("frozen", "untrackable"):  # by itself it is usable: another scene may begin
+            self._keyframes.append(_Keyframe(frame, None))
+        return True
+
+    def _note(self, frame: Frame, reason: str) -> None:
+        self.counts[reason] += 1
+        self._recent.add(frame.stamp_ns, reason)
 
     def _snippet(self) -> Snippet:
         earlier, target, later = self._keyframes

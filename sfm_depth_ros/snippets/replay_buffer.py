@@ -113,8 +113,7 @@ class ReplayBuffer:
         feature = snippet_feature(snippet)
         content = encode_snippet(snippet, feature=feature)
         with self._lock:
-            if not self._folder.is_dir():  # removed, or its disk is: writing would make it anew
-                raise self._disk_error(FileNotFoundError("the folder is gone"))
+            self._restore_folder()
             role = self._role(snippet)
             self._shape = snippet.target.shape
             reason = self._refusal(feature, len(content), role)
@@ -151,6 +150,30 @@ class ReplayBuffer:
             places = np.linspace(0, len(entries) - 1, count).round().astype(int)
             entries = [entries[place] for place in places]
         return self._read(entries, len(entries))
+
+    @property
+    def next_serial(self) -> int:
+        """Number of the snippet that will be admitted next."""
+        with self._lock:
+            return self._next_serial
+
+    def serial_of_newest(self, count: int) -> int:
+        """Number of the oldest among the ``count`` training snippets admitted last."""
+        entries = self._present(Role.TRAINING)[-count:] if count > 0 else []
+        return _serial(entries[0].path) if entries else self.next_serial
+
+    def forget(self, first: int, end: int) -> int:
+        """Delete the snippets with numbers from ``first`` to before ``end``, of both roles.
+
+        Returns:
+            How many there were.
+        """
+        with self._lock:
+            leaving = [e for e in self._entries if first <= _serial(e.path) < end]
+            for entry in leaving:
+                self._entries.remove(entry)
+                entry.path.unlink(missing_ok=True)
+            return len(leaving)
 
     def clear(self) -> None:
         """Delete every snippet."""
@@ -194,6 +217,18 @@ class ReplayBuffer:
             path.unlink(missing_ok=True)
             return
         self._entries.append(entry)
+
+    def _restore_folder(self) -> None:
+        """Make the folder again if somebody removed it; its snippets are gone."""
+        if self._folder.is_dir():
+            return
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._disk_error(error) from error
+        _logger.warning("%s was removed and is made again, empty", self._folder)
+        self._entries.clear()
+        self._schedule = None
 
     def _read_schedule(self) -> HoldoutSchedule | None:
         path = self._folder / _SCHEDULE
@@ -296,5 +331,9 @@ class ReplayBuffer:
     def _disk_error(self, error: OSError) -> TrainingError:
         return TrainingError(
             f"the snippet buffer {self._folder} cannot be written ({error}): free some space, or "
-            "set buffer_dir to another folder"
+            "set training.buffer_dir to another folder"
         )
+
+
+def _serial(path: Path) -> int:
+    return int(path.stem.partition("-")[0])

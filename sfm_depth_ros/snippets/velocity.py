@@ -13,7 +13,9 @@ import numpy as np
 
 from sfm_depth_ros.errors import DataError, VelocityGapError
 from sfm_depth_ros.geometry.frames import invert, twist_to_transform
+from sfm_depth_ros.snippets.recent import RecentOutcomes
 from sfm_depth_ros.snippets.values import Displacement, Velocity
+from sfm_depth_ros.snippets.velocity_gate import VELOCITY_REASONS, VelocityGate
 
 _logger = logging.getLogger(__name__)
 
@@ -27,7 +29,11 @@ class VelocityBuffer:
     """
 
     def __init__(
-        self, T_base_camera: np.ndarray, max_gap_s: float, horizon_s: float = 30.0
+        self,
+        T_base_camera: np.ndarray,
+        max_gap_s: float,
+        horizon_s: float = 30.0,
+        gate: VelocityGate | None = None,
     ) -> None:
         """Begin empty.
 
@@ -35,7 +41,10 @@ class VelocityBuffer:
             T_base_camera: ``(4, 4)`` pose of the camera's optical frame in the base, metres.
             max_gap_s: Longest time in seconds between two velocities that is interpolated.
             horizon_s: Seconds before the newest velocity that are kept; may be infinite.
+            gate: Refuses and counts what no robot can do, NaN included; None = NaN is an error
+                and everything else is taken.
         """
+        self._gate, self._recent = gate, RecentOutcomes()
         self.max_gap_s = max_gap_s
         self._horizon_s = horizon_s
         self.T_base_camera = np.array(T_base_camera, np.float64)
@@ -53,6 +62,17 @@ class VelocityBuffer:
         with self._lock:
             return self._velocities[-1] if self._velocities else None
 
+    @property
+    def gated(self) -> str:
+        """Reason of ``VELOCITY_REASONS`` that has held for a moment, or an empty string."""
+        with self._lock:
+            return self._recent.lasting(VELOCITY_REASONS)
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """How many velocities the gate refused, by reason; empty without a gate."""
+        return dict(self._gate.counts) if self._gate else {}
+
     def add(self, velocity: Velocity) -> None:
         """Take one velocity, in whatever order it comes; the same stamp again replaces.
 
@@ -60,8 +80,10 @@ class VelocityBuffer:
         was known before is dropped.
 
         Raises:
-            DataError: A component is NaN or infinite.
+            DataError: A component is NaN or infinite, and there is no gate to count it.
         """
+        if self._is_refused(velocity):
+            return
         twist = np.concatenate([velocity.linear, velocity.angular])
         if twist.shape != (6,) or not np.isfinite(twist).all():
             raise DataError(
@@ -76,9 +98,12 @@ class VelocityBuffer:
             self._forget(bisect_left(self._stamps, self._stamps[-1] - self._horizon_s * 1e9))
 
     def clear(self) -> None:
-        """Forget everything (after a jump in time)."""
+        """Forget everything (after a jump in time); counts stay."""
         with self._lock:
             self._forget(len(self._stamps))
+            self._recent.clear()
+            if self._gate is not None:
+                self._gate.reset()
 
     def at(self, stamp_ns: int) -> Velocity:
         """The velocity at one instant, linearly interpolated.
@@ -111,6 +136,14 @@ class VelocityBuffer:
         for start, end in pairwise(path):
             T_earlier_later = T_earlier_later @ _move(start, end)
         return Displacement(self._T_camera_base @ T_earlier_later @ self.T_base_camera)
+
+    def _is_refused(self, velocity: Velocity) -> bool:
+        if self._gate is None:
+            return False
+        with self._lock:
+            reason = self._gate.refusal(velocity)
+            self._recent.add(velocity.stamp_ns, reason)
+        return bool(reason)
 
     def _insert(self, velocity: Velocity) -> None:
         place = bisect_left(self._stamps, velocity.stamp_ns)

@@ -13,6 +13,7 @@ leaves the shape of the depth as it is.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,7 +40,6 @@ NARROW = tuple(np.linspace(-0.12, 0.12, 7))
 SHORTEST_RATIO = 1e-4  # below, the network sees no motion at all
 SHORTEST = 0.02  # metres: a shorter displacement is no evidence of scale
 FEWEST = 4  # snippets that must have enough parallax before their median is believed
-PLACE_TO_PLACE = 0.5  # log of the bias that one place alone may show in a good model
 MANY_PLACES = 150  # snippets after which half of a measured bias is believed
 TOLERANCE = 0.03  # a smaller bias of scale is left to the gradient
 
@@ -55,6 +55,15 @@ class ScaleMeasurement:
     translation_deviation: float  # Median over pairs of |predicted / measured length - 1|
     # Snippets whose triangles the depth factor comes from; 0 = from the search
     triangulated: int = 0
+    # Median deviation from the median of log(predicted / triangulated depth) over the snippets;
+    # 0 without triangles
+    spread: float = 0.0
+    is_at_limit: bool = False  # Whether the search ended at the first or last factor it tried
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the depth's factor was measured at all."""
+        return math.isfinite(self.depth_factor)
 
     @property
     def translation_factor(self) -> float:
@@ -82,16 +91,34 @@ def calibrate_scale(
     Returns:
         ``(depth_factor, translation_factor)``; 1 where nothing could be measured.
     """
-    found = measure_scale(depth_net, pose_net, batches, config, WIDE)
-    if not found.triangulated:
-        around = math.log(found.depth_factor) if math.isfinite(found.depth_factor) else 0.0
-        finely = tuple(around + step for step in NARROW)
-        found = measure_scale(depth_net, pose_net, batches, config, finely)
+    found = measure_widely(depth_net, pose_net, batches, config)
     depth, translation = found.depth_factor, found.translation_factor
     return (
         depth if math.isfinite(depth) else 1.0,
         translation if math.isfinite(translation) else 1.0,
     )
+
+
+def measure_widely(
+    depth_net: DepthNet,
+    pose_net: PoseNet,
+    batches: Sequence[SnippetBatch],
+    config: ObjectiveConfig,
+) -> ScaleMeasurement:
+    """Measure as :func:`measure_scale`, from half to double and then finely around the minimum.
+
+    Args:
+        depth_net: Depth network in eval mode.
+        pose_net: Pose network in eval mode.
+        batches: Snippets with measured displacements.
+        config: Weights of the photometric error.
+    """
+    found = measure_scale(depth_net, pose_net, batches, config, WIDE)
+    if found.triangulated or found.is_at_limit or not found.is_known:
+        return found
+    finely = tuple(math.log(found.depth_factor) + step for step in NARROW)
+    fine = measure_scale(depth_net, pose_net, batches, config, finely)
+    return dataclasses.replace(fine, is_at_limit=False)
 
 
 @torch.no_grad()
@@ -131,12 +158,15 @@ def measure_scale(
         return ScaleMeasurement(math.nan, math.nan, math.nan, math.nan)
     is_seen = len(triangles) >= FEWEST
     searched = math.exp(_minimum(np.asarray(log_factors), curve))
+    logs = np.log(triangles) if is_seen else np.zeros(1)
     return ScaleMeasurement(
         depth_factor=1.0 / float(np.median(triangles)) if is_seen else searched,
         translation_scale_ratio=float(ratio.median()),
         photometric=own / weight,
         translation_deviation=float((ratio - 1).abs().median()),
         triangulated=len(triangles) if is_seen else 0,
+        spread=float(np.median(np.abs(logs - np.median(logs)))),
+        is_at_limit=not is_seen and int(np.argmin(curve)) in (0, len(curve) - 1),
     )
 
 
@@ -244,8 +274,7 @@ def trusted_factor(factor: float, snippets: int) -> float:
     """The part of a measured factor that is applied.
 
     The scale bias of a good model varies from place to place, so few snippets of one place count
-    little. A factor that no place explains is applied at once; a bias within the
-    tolerance is left to the gradient.
+    little; a bias within the tolerance is left to the gradient.
 
     Args:
         factor: Measured factor that would make depths or translations metric.
@@ -254,5 +283,4 @@ def trusted_factor(factor: float, snippets: int) -> float:
     bias = math.log(factor) if math.isfinite(factor) else 0.0
     if abs(bias) <= TOLERANCE:
         return 1.0
-    trust = 1.0 if abs(bias) > PLACE_TO_PLACE else snippets / (snippets + MANY_PLACES)
-    return math.exp(trust * bias)
+    return math.exp(bias * snippets / (snippets + MANY_PLACES))

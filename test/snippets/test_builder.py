@@ -2,11 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import dataclasses
+
+import cv2
 import numpy as np
 import pytest
 
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.snippets.builder import SnippetBuilder
+from sfm_depth_ros.snippets.image_gate import ImageGate
 from sfm_depth_ros.snippets.values import Frame, Snippet, Velocity
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
 
@@ -137,3 +141,70 @@ def test_another_camera_breaks_the_chain():
     for t, camera in zip(times, cameras, strict=True):
         assert builder.add(_frame(t, camera)) == []
     assert builder.counts["camera"] == 1
+
+
+WALL = np.random.default_rng(0).uniform(0, 255, (24, 80)).astype(np.float32)
+
+
+def _seen(seconds: float, speed: float = 1.0, pixels: float = 40.0) -> Frame:
+    """A textured wall that the camera drives along, ``pixels`` a metre."""
+    wall = cv2.resize(WALL, None, fx=8, fy=4, interpolation=cv2.INTER_CUBIC)
+    first = round(pixels * speed * seconds)
+    grey = wall[:, first : first + 320].clip(0, 255).astype(np.uint8)
+    image = np.repeat(grey[..., None], 3, axis=2)
+    return Frame(round(seconds * SECOND), image, Intrinsics.from_hfov(90, 320, 96))
+
+
+def _gated_builder() -> tuple[SnippetBuilder, VelocityBuffer]:
+    velocities = VelocityBuffer(np.eye(4), max_gap_s=0.3)
+    for t in np.arange(-0.1, 10, 0.05):
+        velocities.add(Velocity(round(t * SECOND), np.array([1.0, 0, 0]), np.zeros(3)))
+    return SnippetBuilder(velocities, 0.05, 5.0, 0.5, ImageGate()), velocities
+
+
+def test_good_images_pass_the_gate() -> None:
+    builder, _ = _gated_builder()
+    assert sum(len(builder.add(_seen(i / 10))) for i in range(30)) == 28
+    assert sum(builder.counts.values()) == 0
+    assert builder.gated == ""
+
+
+def _noise(rng: np.random.Generator, _: np.ndarray) -> np.ndarray:
+    return rng.integers(0, 256, (96, 320, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (_noise, "untrackable"),
+        (lambda _, image: np.zeros_like(image), "black"),
+        (lambda _, image: np.full_like(image, 255), "overexposed"),
+        (lambda _, image: np.full_like(image, 90), "covered"),
+        (lambda _, image: _seen(0.9).image, "frozen"),
+    ],
+)
+def test_useless_images_reach_no_snippet_and_gate_after_a_moment(spoil, reason) -> None:
+    builder, _ = _gated_builder()
+    rng, bad, snippets = np.random.default_rng(3), set(), []
+    for i in range(50):
+        frame = _seen(i / 10)
+        if 10 <= i < 30:
+            frame = dataclasses.replace(frame, image=spoil(rng, frame.image))
+            bad.add(frame.stamp_ns)
+        snippets += builder.add(frame)
+        if i in (14, 29):
+            assert builder.gated == ("" if i == 14 else reason)
+    used = [{int(s) for s in snippet.stamps_ns} & bad for snippet in snippets]
+    assert not any(used)
+    assert len(snippets) >= 8 + 16
+    assert builder.counts[reason] >= 18
+
+
+def test_standing_lasts_until_the_camera_moves() -> None:
+    builder, velocities = _builder()
+    _drive(builder, velocities, 1.0, 10, 2.0)
+    assert not builder.is_standing
+    _drive(builder, velocities, 0.0, 10, 2.0, begin=2.2)
+    assert builder.is_standing
+    _drive(builder, velocities, 1.0, 10, 0.6, begin=4.4)
+    assert not builder.is_standing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -259,6 +260,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     buffer = _buffer(tmp_path / "gone")
     buffer.clear()
     (tmp_path / "gone").rmdir()
+    (tmp_path / "gone").write_text("")
     with pytest.raises(TrainingError, match="buffer_dir"):
         buffer.add(_snippet(1))
 
@@ -309,3 +311,29 @@ def test_kill_9_leaves_whole_snippets(tmp_path):
     assert len(buffer) >= 29
     assert len(buffer.newest(30)) == len(buffer)
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_stretch_is_forgotten_in_both_roles_and_stays_so(tmp_path):
+    buffer = _buffer(tmp_path, capacity=60)
+    for i in range(10):
+        buffer.add(_snippet(i))
+    first = buffer.next_serial
+    for i in range(10, 40):
+        buffer.add(_snippet(i))
+    end = buffer.next_serial
+    for i in range(40, 50):
+        buffer.add(_snippet(i))
+    kept = len(buffer) + buffer.holdout_count
+    assert buffer.forget(first, end) == end - first
+    assert len(buffer) + buffer.holdout_count == kept - (end - first)
+    again = _buffer(tmp_path, capacity=60)
+    assert len(again) + again.holdout_count == kept - (end - first)
+
+
+def test_a_folder_that_was_removed_is_made_again(tmp_path):
+    buffer = _buffer(tmp_path / "buffer")
+    assert buffer.add(_snippet(0))
+    shutil.rmtree(tmp_path / "buffer")
+    assert buffer.add(_snippet(1))
+    assert len(buffer) == 1
+    assert len(_buffer(tmp_path / "buffer")) == 1

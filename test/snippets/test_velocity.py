@@ -13,6 +13,7 @@ from sfm_depth_ros.errors import DataError, VelocityGapError
 from sfm_depth_ros.geometry.frames import R_BASE_OPTICAL, invert, rotation_matrix
 from sfm_depth_ros.snippets.values import Velocity
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
+from sfm_depth_ros.snippets.velocity_gate import VelocityGate
 
 SECOND = 10**9
 
@@ -185,3 +186,41 @@ def test_threads_may_add_and_ask_at_once():
     for thread in threads:
         thread.join()
     assert not failures
+
+
+def _gated(speeds: list[float]) -> VelocityBuffer:
+    """The buffer after samples at 20 Hz."""
+    buffer = VelocityBuffer(_mounted(0, 0, 0), max_gap_s=0.3, gate=VelocityGate())
+    for index, speed in enumerate(speeds):
+        buffer.add(_velocity(index / 20, speed))
+    return buffer
+
+
+def test_a_corrupted_sample_adds_no_distance_and_is_counted():
+    buffer = _gated([5.0] * 10 + [55.0] + [5.0] * 10)
+    assert buffer.displacement(0, SECOND).length == pytest.approx(5.0)
+    assert buffer.refused == {"not_finite": 0, "acceleration": 1, "too_fast": 0}
+    assert buffer.gated == ""
+
+
+def test_nan_is_counted_and_gates_after_a_moment():
+    assert _gated([5.0] * 20 + [np.nan] * 10).gated == ""
+    buffer = _gated([5.0] * 20 + [5.0, np.nan] * 25)
+    assert buffer.refused["not_finite"] == 25
+    assert buffer.gated == "not_finite"
+    assert buffer.displacement(0, SECOND).length == pytest.approx(5.0)
+
+
+def test_speeds_of_no_robot_gate_and_leave_a_gap():
+    buffer = _gated([5.0] * 20 + [100.0] * 30)
+    assert buffer.gated == "too_fast"
+    with pytest.raises(VelocityGapError):
+        buffer.displacement(SECOND, 2 * SECOND)
+
+
+def test_a_jump_in_time_forgets_the_sample_before():
+    buffer = _gated([5.0] * 20)
+    buffer.clear()
+    buffer.add(_velocity(1.0, 60.0))
+    assert buffer.refused["acceleration"] == 0
+    assert len(buffer) == 1

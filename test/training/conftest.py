@@ -44,23 +44,43 @@ def tiny_networks() -> Callable[[int], NetworkPair]:
     return make
 
 
-def as_drive(snippets: list[Snippet], spacing_s: float = 0.2) -> list[Snippet]:
-    """The same snippets with stamps as if they had been taken one after another."""
-    return [
-        dataclasses.replace(
-            snippet, stamps_ns=np.array([i * spacing_s + dt for dt in (0.0, 0.05, 0.1)]) * 1e9
+def as_drive(
+    snippets: list[Snippet], spacing_s: float = 0.2, slip: float = 1.0, begin_s: float = 0.0
+) -> list[Snippet]:
+    """The same snippets with stamps as if they had been taken one after another.
+
+    Their true motion becomes what an odometer measured, too long by the factor ``slip``.
+    """
+    driven = []
+    for i, snippet in enumerate(snippets):
+        assert snippet.T_source_target is not None
+        T = snippet.T_source_target.astype(np.float32)
+        T[:, :3, 3] *= slip
+        stamps = np.array([begin_s + i * spacing_s + dt for dt in (0.0, 0.05, 0.1)]) * 1e9
+        driven.append(
+            dataclasses.replace(
+                snippet,
+                depth=None,
+                T_source_target=None,
+                T_measured=T,
+                displacements=snippet.displacements * np.float32(slip),
+                stamps_ns=stamps.astype(np.int64),
+            )
         )
-        for i, snippet in enumerate(snippets)
-    ]
+    return driven
 
 
 @pytest.fixture
-def drive(plane_snippets: Callable[..., list[Snippet]]) -> Callable[[int], list[Snippet]]:
+def drive(plane_snippets: Callable[..., list[Snippet]]) -> Callable[..., list[Snippet]]:
     """Makes the snippets of a drive through ever new places."""
 
-    def make(count: int) -> list[Snippet]:
-        places = [plane_snippets(2, seed=seed) for seed in range(100, 100 + (count + 1) // 2)]
-        return as_drive([snippet for place in places for snippet in place][:count])
+    def make(
+        count: int, slip: float = 1.0, begin_s: float = 0.0, place: int = 100
+    ) -> list[Snippet]:
+        seeds = range(place, place + (count + 1) // 2)
+        places = [plane_snippets(2, seed=seed, with_truth=True) for seed in seeds]
+        snippets = [snippet for place in places for snippet in place][:count]
+        return as_drive(snippets, slip=slip, begin_s=begin_s)
 
     return make
 

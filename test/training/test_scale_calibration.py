@@ -13,7 +13,11 @@ from torch import nn
 
 from sfm_depth_ros.config.schema import ObjectiveConfig
 from sfm_depth_ros.snippets.batch import SnippetBatch, collate
-from sfm_depth_ros.training.scale_calibration import calibrate_scale, measure_scale
+from sfm_depth_ros.training.scale_calibration import (
+    calibrate_scale,
+    measure_scale,
+    measure_widely,
+)
 
 
 class Oracle(nn.Module):
@@ -56,6 +60,12 @@ def test_finds_the_factors_that_are_missing(batch, depth, translation) -> None:
     factors = calibrate_scale(*oracles(batch, depth, translation), [batch], ObjectiveConfig())
     assert factors[0] == pytest.approx(1 / depth, rel=0.02)
     assert factors[1] == pytest.approx(1 / translation, rel=1e-4)
+
+
+def test_a_search_that_ends_at_its_limit_is_known_as_such(batch) -> None:
+    networks = oracles(batch, 4.0, 1.0)
+    assert measure_widely(*networks, [batch], ObjectiveConfig()).is_at_limit
+    assert not measure_widely(*oracles(batch, 1.5, 1.0), [batch], ObjectiveConfig()).is_at_limit
 
 
 def test_one_outlier_does_not_move_the_translation(batch) -> None:

@@ -22,5 +22,5 @@ def test_half_of_the_bias_is_believed_at_150_snippets_and_nearly_all_at_many() -
     assert trusted_factor(1.21, 10**6) == pytest.approx(1.21, rel=1e-3)
 
 
-def test_what_no_place_explains_is_believed_at_once() -> None:
-    assert trusted_factor(2.0, 8) == pytest.approx(2.0)
+def test_few_snippets_are_little_evidence_of_a_large_factor() -> None:
+    assert trusted_factor(2.0, 24) == pytest.approx(2.0 ** (24 / 174))

@@ -20,13 +20,13 @@ from sfm_depth_ros.snippets.batch import SnippetBatch, collate_in_batches
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.network_pair import NetworkPair
 from sfm_depth_ros.training.online.deployed_models import DeployedModels
-from sfm_depth_ros.training.online.memory import Rehearsal
+from sfm_depth_ros.training.online.memory import HELD_OUT, Rehearsal
 from sfm_depth_ros.training.scale_calibration import ScaleMeasurement, measure_scale
 from sfm_depth_ros.training.validation import validate
 
 LOG_FACTORS = (-0.45, -0.3, -0.15, 0.0, 0.15, 0.3, 0.45)
 EXPLODED = 1.5  # a held-out error this many times the deployed model's means divergence
-FEWEST = 3  # held-out snippets before a model may be judged
+FEWEST = 8  # held-out snippets before a model may be judged
 MOST = 16  # spread evenly over all: a validation takes a second or two
 BATCH = 8
 
@@ -87,7 +87,7 @@ def held_out_error(
 def judge(
     candidate: HeldOutError,
     deployed: HeldOutError,
-    base_abs_rel: float,
+    base_abs_rel: float | None,
     min_improvement: float,
     max_forgetting: float,
 ) -> Verdict:
@@ -97,26 +97,36 @@ def judge(
         candidate: Error of the new weights.
         deployed: Error of the deployed model on the same snippets.
         base_abs_rel: Rehearsal error of the model that training began with, so that forgetting
-            cannot creep in over many small steps; NaN = unknown.
+            cannot creep in over many small steps; None = nothing is rehearsed.
         min_improvement: Relative gain that is needed.
         max_forgetting: Relative loss on rendered drives that is allowed.
     """
     error = f"held-out error {candidate.total:.4f}"
+    if not candidate.is_finite and not deployed.is_finite:
+        reason = "waiting: the held-out error is not a number, for the deployed model neither"
+        return Verdict(is_accepted=False, has_exploded=False, reason=reason)
     if not candidate.is_finite or candidate.total > EXPLODED * deployed.total:
         reason = f"{error} is far above the deployed model's {deployed.total:.4f}"
         return Verdict(is_accepted=False, has_exploded=True, reason=reason)
-    limit = base_abs_rel * (1 + max_forgetting)
-    if candidate.rehearsal_abs_rel > limit:
-        reason = (
-            f"abs_rel {candidate.rehearsal_abs_rel:.4f} on rendered drives is above {limit:.4f}: "
-            "too much is forgotten"
-        )
-        return Verdict(is_accepted=False, has_exploded=False, reason=reason)
+    if base_abs_rel is not None:
+        reason = _forgotten(candidate.rehearsal_abs_rel, base_abs_rel, max_forgetting)
+        if reason:
+            return Verdict(is_accepted=False, has_exploded=False, reason=reason)
     if deployed.is_finite and candidate.total > (1 - min_improvement) * deployed.total:
         reason = f"{error} does not improve on {deployed.total:.4f} by {100 * min_improvement:g} %"
         return Verdict(is_accepted=False, has_exploded=False, reason=reason)
     reason = f"{error} instead of {deployed.total:.4f}"
     return Verdict(is_accepted=True, has_exploded=False, reason=reason)
+
+
+def _forgotten(abs_rel: float, base: float, max_forgetting: float) -> str:
+    """Reason why the error on rendered drives forbids deployment, or an empty string."""
+    if not (math.isfinite(abs_rel) and math.isfinite(base)):
+        return f"waiting: abs_rel on rendered drives is {abs_rel:.4f}, at first {base:.4f}"
+    limit = base * (1 + max_forgetting)
+    if abs_rel <= limit:
+        return ""
+    return f"abs_rel {abs_rel:.4f} on rendered drives is above {limit:.4f}: too much is forgotten"
 
 
 def _from_measurement(scale: ScaleMeasurement, abs_rel: float) -> HeldOutError:
@@ -164,8 +174,8 @@ class HeldOutComparison:
             rehearsal: Rendered snippets, or None.
             configs: Thresholds for a candidate, and the weights of the photometric error.
         """
-        if len(snippets) < FEWEST:
-            return self._note(Verdict(False, False, "waiting for held-out snippets"))
+        if reason := _lacking(snippets, rehearsal):
+            return self._note(Verdict(False, False, reason))
         training, objective = configs
         rendered = self._rendered(rehearsal, deployment, training.device)
         batches = [b.to(training.device) for b in collate_in_batches(snippets, BATCH)]
@@ -179,7 +189,7 @@ class HeldOutComparison:
             judge(
                 self.after,
                 self.before,
-                self.base_abs_rel,
+                None if rehearsal is None else self.base_abs_rel,
                 training.min_improvement,
                 training.max_forgetting,
             )
@@ -199,3 +209,12 @@ class HeldOutComparison:
     def _note(self, verdict: Verdict) -> Verdict:
         self.reason = verdict.reason
         return verdict
+
+
+def _lacking(snippets: Sequence[Snippet], rehearsal: Rehearsal | None) -> str:
+    """What a verdict must wait for, or an empty string."""
+    if len(snippets) < FEWEST:
+        return f"waiting for held-out snippets: {len(snippets)} of {FEWEST}"
+    if rehearsal is not None and (missing := rehearsal.held_out_missing):
+        return f"waiting for held-out rendered snippets: {HELD_OUT - missing} of {HELD_OUT}"
+    return ""

@@ -149,7 +149,11 @@ class OnlineLearner:
             module.scale(depth_factor, translation_factor)
 
     def restart_from(self, networks: NetworkPair, rate_factor: float = 1.0) -> None:
-        """Take over weights, forget the optimiser's moments, warm up again."""
+        """Take over weights, forget the optimiser's moments, warm up again.
+
+        The rendered world keeps its size relative to the networks' scales.
+        """
+        self._follow_scales(networks)
         self.networks.load_state_dict(networks.state_dict())
         self.average.reset(self.networks)
         self.rate_factor = rate_factor
@@ -189,6 +193,16 @@ class OnlineLearner:
         self.rate_factor = float(values["rate_factor"])
         self._since_fresh = int(values["since_fresh"])
         self.average.updates = int(values["average_updates"])
+
+    @torch.no_grad()
+    def _follow_scales(self, networks: NetworkPair) -> None:
+        for size, new, old in (
+            (self.world.depth, networks.depth, self.networks.depth),
+            (self.world.translation, networks.pose, self.networks.pose),
+        ):
+            step = new.log_scale - old.log_scale
+            if bool(step.isfinite()):
+                size.log_scale.add_(step)
 
     def _truth_scales(self) -> tuple[Tensor, Tensor]:
         """Size of rendered truth, such that its gradient on the networks' scales cancels."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -15,19 +16,34 @@ from pathlib import Path
 import numpy as np
 
 from sfm_depth_ros.config.schema import ObjectiveConfig, OnlineTrainingConfig
+from sfm_depth_ros.errors import TrainingError
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.model_folder.folder import ModelFolder
 from sfm_depth_ros.snippets.batch import SnippetBatch, collate, collate_in_batches
 from sfm_depth_ros.snippets.replay_buffer import ReplayBuffer
 from sfm_depth_ros.snippets.values import Snippet
+from sfm_depth_ros.training.floor_witness import floor_factor
 from sfm_depth_ros.training.network_pair import NetworkPair, networks_of
 from sfm_depth_ros.training.online.deployed_models import DeployedModels, ModelFacts
 from sfm_depth_ros.training.online.deployment import MOST, HeldOutComparison
 from sfm_depth_ros.training.online.learner import OnlineLearner
 from sfm_depth_ros.training.online.memory import Rehearsal, World, draw_snippets
-from sfm_depth_ros.training.scale_calibration import calibrate_scale, measure_scale, trusted_factor
+from sfm_depth_ros.training.online.metres import (
+    LARGEST,
+    MetreTrust,
+    ScaleDecision,
+    Stretch,
+    trusted_within,
+)
+from sfm_depth_ros.training.online.status import CALIBRATING, TRAINING, VALIDATING
+from sfm_depth_ros.training.scale_calibration import (
+    measure_scale,
+    measure_widely,
+)
 
 CALIBRATION_SNIPPETS, CORRECTION_SNIPPETS = 24, 16
+CHECKED_SNIPPETS = 12  # the newest, before each validation and while metres are in doubt
+WORSE = 1.1  # times the deployed model's held-out error: no scale of such weights is corrected
 REFUSED_IN_A_ROW = 5  # steps without a finite gradient that mean divergence
 SMALLEST_RATE = 1 / 64  # share of the learning rate after which training gives up
 RENDER_EVERY = 6  # steps between two missing rendered snippets
@@ -52,6 +68,8 @@ class TrainerParts:
     deploy: Callable[[ModelFolder], None]
     # From the camera of the network's image to the world of rehearsal; None = no rehearsal
     make_world: Callable[[Intrinsics], World] | None = None
+    # Pose of the camera in a base frame on the floor, `(4, 4)`; None as a value = not known
+    mounting: Callable[[], np.ndarray | None] | None = None
 
 
 class OnlineLoop:
@@ -68,6 +86,10 @@ class OnlineLoop:
         stopped: Why training is over, empty while it is not.
         note: The newest event worth telling.
         comparison: Newest comparison on held-out snippets.
+        doubt: Why the newest metres are not believed; while it is there, nothing is learnt.
+        hold: Why the inputs allow no step and no deployment at present, empty while they do.
+        phase: `training`, `calibrating` or `validating`.
+        deployed_at: When a model was deployed last, on the monotonic clock.
         received: Good snippets received since the start.
         rollbacks: Times that weights went back.
         is_calibrated: Whether both scales were measured for this camera.
@@ -81,7 +103,11 @@ class OnlineLoop:
         self.learner = OnlineLearner(networks, parts.training, parts.objective)
         self.good = copy.deepcopy(networks)
         self.comparison = HeldOutComparison()
-        self.stopped = self.note = ""
+        self.stopped = self.note = self.doubt = self.hold = ""
+        self.phase, self.deployed_at = TRAINING, -math.inf
+        self._metres = MetreTrust()
+        self._believed_serial = buffer.next_serial  # snippets before it had believed metres
+        self._checked_at = 0  # snippets received at the newest check of metres
         self.received = self.rollbacks = 0
         self.is_calibrated = not parts.training.calibrate_scale
         self.size: tuple[int, int] | None = None
@@ -103,6 +129,7 @@ class OnlineLoop:
         if self.size != (height, width):
             self.size = height, width
             self.is_calibrated = not self.learner.training.calibrate_scale
+            self.doubt, self._metres = "", MetreTrust()
         if self._intrinsics != snippet.intrinsics:
             self._intrinsics, self._rehearsal = snippet.intrinsics, None
 
@@ -111,6 +138,8 @@ class OnlineLoop:
         config, have = self.learner.training, len(self.buffer)
         if have < config.min_snippets or self.size is None:
             return f"{have} of {config.min_snippets} snippets"
+        if self.doubt and self.received - self._checked_at < CHECKED_SNIPPETS:
+            return self.doubt
         if self._steps_here >= config.max_steps_per_snippet * self.received:
             return f"for new snippets after {self._steps_here} steps on {self.received}"
         return ""
@@ -126,52 +155,124 @@ class OnlineLoop:
         """
         if self.stopped:
             return False
-        if self.why_waiting():
+        if self.hold or self.why_waiting():
             return self._render_missing()
-        if not self.is_calibrated:
-            self.calibrate()
-            self.validate()
+        if self._judges_missing():
+            return self._render_missing()
+        if self.doubt or not self.is_calibrated:
+            if self._earn_metres():
+                self.validate()
             return True
         self._rehearse()
         self._step()
         if self.learner.refused_in_a_row >= REFUSED_IN_A_ROW:
             self._go_back(f"{REFUSED_IN_A_ROW} steps in a row had no finite gradient")
-        elif self._steps_here % self.learner.training.validate_every == 0:
+        elif self._steps_here % self.learner.training.validate_every == 0 and self._earn_metres():
             self._correct_scale()
             self.validate()
         return True
 
-    def calibrate(self) -> None:
-        """Set both metric scales by measurement on the newest snippets."""
-        average = self.learner.average.network
-        batches = self._batches(self.buffer.newest(CALIBRATION_SNIPPETS))
-        depth, translation = calibrate_scale(
-            average.depth, average.pose, batches, self.learner.objective
+    def accept_scale(self) -> str:
+        """Apply the measured factors that wait for a person's word, and judge the result.
+
+        Raises:
+            TrainingError: No factors wait.
+        """
+        decision = self._metres.accept()
+        if decision is None:
+            raise TrainingError("no measured scale waits to be accepted; see the status")
+        self._believe("accepted", decision)
+        self.good.load_state_dict(self.learner.average.network.state_dict())
+        told = self.note
+        self.validate()
+        return told
+
+    def _earn_metres(self) -> bool:
+        """Measure both scales on the newest snippets; small factors of a new camera are applied.
+
+        Returns:
+            Whether the metres are believed; otherwise ``doubt`` has the reason.
+        """
+        if not self.learner.training.calibrate_scale:
+            return True
+        self.phase, self._checked_at = CALIBRATING, self.received
+        is_first = not self.is_calibrated
+        snippets = self._fitting(
+            self.buffer.newest(
+                CALIBRATION_SNIPPETS if is_first and not self.doubt else CHECKED_SNIPPETS
+            )
         )
-        self.is_calibrated = True
-        self._scale_by("measured", depth, translation)
+        decision = self._metres.decide(self._measured(snippets))
+        self.phase = TRAINING
+        if decision.doubt:
+            self._doubt(decision.doubt)
+            return False
+        if self.doubt and not is_first:  # what was learnt meanwhile is of doubted metres
+            self._restart(self.good, self.learner.rate_factor)
+        self._forget_doubted(len(snippets))
+        is_large = max(abs(math.log(f)) for f in (decision.depth, decision.translation)) > (
+            math.log(LARGEST)
+        )
+        if is_first or is_large:
+            self._believe("measured", decision)
+        self._believed_serial = self.buffer.next_serial
+        return True
+
+    def _measured(self, snippets: list[Snippet]) -> Stretch:
+        """Scales of the last good weights on snippets, newest first."""
+        batches, objective = self._batches(snippets), self.learner.objective
+        found = measure_widely(self.good.depth, self.good.pose, batches, objective)
+        T_base_camera = self.parts.mounting() if self.parts.mounting else None
+        floor = math.nan
+        if T_base_camera is not None:
+            floor = floor_factor(self.good.depth, batches, T_base_camera)
+        stamps = [int(stamp) for snippet in snippets for stamp in snippet.stamps_ns] or [0]
+        return Stretch(found, len(self.buffer), min(stamps), max(stamps), floor)
+
+    def _doubt(self, reason: str) -> None:
+        if not self.doubt:
+            self._tell("%s", reason)
+        self.doubt = reason
+
+    def _believe(self, what: str, decision: ScaleDecision) -> None:
+        self.is_calibrated, self.doubt = True, ""
+        self._believed_serial = self.buffer.next_serial
+        self._scale_by(what, decision.depth, decision.translation)
+        if decision.remark:
+            self._tell("%s", decision.remark)
+
+    def _forget_doubted(self, good: int) -> None:
+        """Snippets of a doubted stretch leave both roles; the ``good`` newest stay."""
+        if not self.doubt:
+            return
+        count = self.buffer.forget(self._believed_serial, self.buffer.serial_of_newest(good))
+        self.doubt = ""
+        self._tell("metres are believed again; %d snippets of doubtful ones removed", count)
 
     def validate(self) -> None:
         """Judge the averaged weights on held-out snippets; deploy them if they are better."""
         average, learner = self.learner.average.network, self.learner
+        self.phase = VALIDATING
         verdict = self.comparison.compare(
             average,
             self.deployment,
             self._fitting(self.buffer.holdout(MOST)),
-            self._rehearsal,
+            self._opened_rehearsal(),
             (learner.training, learner.objective),
         )
+        self.phase = TRAINING
         _logger.info("step %d: %s", learner.steps, verdict.reason)
         if verdict.has_exploded:
             self._go_back(verdict.reason)
             return
         self.good.load_state_dict(average.state_dict())
-        if verdict.is_accepted:
+        if verdict.is_accepted and not self.hold:
             self.deploy()
 
     def deploy(self) -> ModelFolder:
         """Save the averaged weights as a model folder and hand it over."""
         folder = self.deployment.deploy(self.learner.average.network, self._facts())
+        self.deployed_at = time.monotonic()
         self._tell("deployed %s", folder.model_id)
         return folder
 
@@ -189,6 +290,8 @@ class OnlineLoop:
         self.deployment.go_to_origin(self._facts())
         self.buffer.clear()
         self.received = self._steps_here = self.learner.steps = 0
+        self.doubt, self._metres, self._believed_serial = "", MetreTrust(), self.buffer.next_serial
+        self._checked_at = 0
         self.stopped, self.is_calibrated = "", not self.learner.training.calibrate_scale
         self._restart(self.deployment.origin)
         self._tell("training begins anew from %s", self.parts.folder.model_id)
@@ -214,31 +317,46 @@ class OnlineLoop:
 
     def _render_missing(self) -> bool:
         """Render a rehearsal snippet if one is missing."""
+        rehearsal = self._opened_rehearsal()
+        return rehearsal is not None and rehearsal.prepare()
+
+    def _opened_rehearsal(self) -> Rehearsal | None:
+        """The rehearsal of the present camera; None without one, or before the first snippet."""
         make, share = self.parts.make_world, self.learner.training.synthetic_share
         if make is None or share == 0 or self.size is None or self._intrinsics is None:
-            return False
+            return None
         if self._rehearsal is None:
             folder = self.parts.work_dir / "rehearsal"
             seed = self.learner.training.seed
             self._rehearsal = Rehearsal(folder, self.size, make(self._intrinsics), seed)
-        return self._rehearsal.prepare()
+        return self._rehearsal
+
+    def _judges_missing(self) -> bool:
+        """Whether held-out rendered snippets are missing; they come before the first step."""
+        rehearsal = self._opened_rehearsal()
+        return rehearsal is not None and rehearsal.held_out_missing > 0
 
     def _correct_scale(self) -> None:
-        """Take back a bias of scale over all that the buffer remembers."""
+        """Take back a small bias of scale over all that the buffer remembers."""
+        before, after = self.comparison.before, self.comparison.after
         if not self.learner.training.calibrate_scale:
             return
+        if before and after and not after.total <= WORSE * before.total:
+            return  # weights that have just got worse
         average = self.learner.average.network
         snippets = self.buffer.sample(CORRECTION_SNIPPETS, self._rng)
         found = measure_scale(
             average.depth, average.pose, self._batches(snippets), self.learner.objective
         )
-        self._scale_by("corrected", found.depth_factor, found.translation_factor)
+        if math.isfinite(found.photometric) and not found.is_at_limit:
+            count = len(self.buffer)
+            factors = (found.depth_factor, found.translation_factor)
+            self._scale_by("corrected", *(trusted_within(factor, count) for factor in factors))
 
-    def _scale_by(self, what: str, *measured: float) -> None:
-        factors = [trusted_factor(factor, len(self.buffer)) for factor in measured]
-        if factors != [1.0, 1.0]:
-            self.learner.scale(*factors)
-            self._tell(f"scales {what}: depth x %.3f, translation x %.3f", *factors)
+    def _scale_by(self, what: str, depth: float, translation: float) -> None:
+        if (depth, translation) != (1.0, 1.0):
+            self.learner.scale(depth, translation)
+            self._tell(f"scales {what}: depth x %.3f, translation x %.3f", depth, translation)
 
     def _fitting(self, snippets: list[Snippet]) -> list[Snippet]:
         return [snippet for snippet in snippets if snippet.target.shape[:2] == self.size]

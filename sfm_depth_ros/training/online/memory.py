@@ -19,7 +19,7 @@ from sfm_depth_ros.snippets.replay_buffer import ReplayBuffer
 from sfm_depth_ros.snippets.store import SnippetStore, StoreShape, open_store
 from sfm_depth_ros.snippets.values import Snippet
 
-POOL, HELD_OUT = 40, 16  # a second or so each on a slow core, while training goes on
+POOL, HELD_OUT = 40, 8  # a second or so each on a slow core; held-out ones before any training
 HELD_OUT_SEED = 1_000_000_000  # of the first held-out snippet; pools stay below
 PER_DRIVE = 3  # renderers make this many successive numbers from one drive
 BATCH = 8
@@ -65,14 +65,19 @@ class Rehearsal:
         """Whether pool and held-out set are full."""
         return not any(map(len, self._missing()))
 
+    @property
+    def held_out_missing(self) -> int:
+        """How many of the held-out snippets are not rendered yet."""
+        return len(self._held_out.missing_rows(HELD_OUT))
+
     def prepare(self) -> bool:
-        """Render one missing snippet, of the held-out ones and of the pool alternately.
+        """Render one missing snippet, of the held-out ones first: without them nothing is judged.
 
         Returns:
             Whether one was missing.
         """
         held_out, pool = self._missing()
-        if len(held_out) and len(held_out) / HELD_OUT >= len(pool) / POOL:
+        if len(held_out):
             row = int(held_out[0])
             self._held_out.write(row, self._render(HELD_OUT_SEED + row))
             return True
@@ -93,7 +98,7 @@ class Rehearsal:
 
     def held_out(self) -> list[SnippetBatch]:
         """The whole held-out set, or nothing before it is complete: only equal sets compare."""
-        if len(self._held_out.missing_rows(HELD_OUT)):
+        if self.held_out_missing:
             return []
         return [
             self._held_out.batch(range(start, start + BATCH))

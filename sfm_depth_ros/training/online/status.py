@@ -11,14 +11,30 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # needs torch; what shows a status does not
     from sfm_depth_ros.training.online.deployment import HeldOutError
 
-WAITING, TRAINING, PAUSED, STOPPED = "waiting", "training", "paused", "stopped"
+WAITING_FOR_CAMERA, WAITING_FOR_VELOCITY = "waiting_for_camera", "waiting_for_velocity"
+STANDING, COLLECTING, CALIBRATING = "standing", "collecting", "calibrating"
+TRAINING, VALIDATING, DEPLOYED = "training", "validating", "deployed"
+PAUSED, GATED, REFUSED, STOPPED = "paused", "gated", "refused", "stopped"
+AT_WORK = (CALIBRATING, TRAINING, VALIDATING, DEPLOYED)
+
+
+@dataclass(frozen=True)
+class InputReport:
+    """State of the trainer's inputs, for people and for what may be learnt."""
+
+    missing: str = ""  # What is missing, as a sentence
+    lacks: str = ""  # `camera`, `velocity`, or empty
+    gated: str = ""  # Reason that a gate has had for longer than a moment
+    is_standing: bool = False  # Whether the camera has stood still for longer than a moment
 
 
 @dataclass(frozen=True)
 class TrainerStatus:
     """A snapshot of the online trainer."""
 
-    state: str  # `waiting`, `training`, `paused` or `stopped`
+    # `waiting_for_camera`, `waiting_for_velocity`, `standing`, `collecting`, `calibrating`,
+    # `training`, `validating`, `deployed`, `paused`, `gated`, `refused` or `stopped`
+    state: str
     reason: str  # Why, as a sentence
     steps: int = 0  # Steps taken
     step_ms: float = 0.0  # Duration of a step, recent median; 0 before the first
@@ -39,6 +55,11 @@ class TrainerStatus:
     note: str = ""  # Newest event: calibration, correction, deployment, rollback
     models_deployed: int = 0  # Models handed over since the start
     deployed_model: str = ""  # Id of the model that depth runs with, as far as the trainer knows
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether the trainer learns, or does what belongs to it."""
+        return self.state in AT_WORK
 
     @property
     def depth_scale_ratio(self) -> float | None:

@@ -24,10 +24,16 @@ from sfm_depth_ros.snippets.replay_buffer import ReplayBuffer
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.online.loop import OnlineLoop, TrainerParts
 from sfm_depth_ros.training.online.status import (
+    COLLECTING,
+    DEPLOYED,
+    GATED,
     PAUSED,
+    REFUSED,
+    STANDING,
     STOPPED,
-    TRAINING,
-    WAITING,
+    WAITING_FOR_CAMERA,
+    WAITING_FOR_VELOCITY,
+    InputReport,
     TrainerStatus,
 )
 from sfm_depth_ros.training.state_file import load_module, module_tensors, read_state, write_state
@@ -35,6 +41,8 @@ from sfm_depth_ros.training.state_file import load_module, module_tensors, read_
 IDLE_S = 0.1  # between two looks for work
 REQUEST_S = 60.0  # limit of a request: a validation and a save may lie in between
 SAVE_EVERY_S = 30.0
+RETRY_S = 5.0  # after a full disk or a folder that is gone
+DEPLOYED_S = 5.0  # that a deployment is the state
 STATE_FILE = "state.safetensors"
 
 _Result = TypeVar("_Result")
@@ -64,9 +72,11 @@ class OnlineTrainer:
         self._loop = OnlineLoop(parts, buffer)
         self._state_dir = parts.work_dir / "trainer_state"
         _restore(self._loop, self._state_dir)
-        self._refusals = {"not_finite": 0, "no_displacement": 0, "paused": 0}
-        self._inputs = "nothing received yet"
+        reasons = ("not_finite", "no_displacement", "paused", "gated", "disk")
+        self._refusals = dict.fromkeys(reasons, 0)
+        self._inputs = InputReport("nothing received yet", "camera")
         self._paused = ""
+        self._trouble, self._retry_at = "", 0.0
         self._requests: queue.Queue[Callable[[], None]] = queue.Queue()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -99,21 +109,27 @@ class OnlineTrainer:
         Returns:
             Whether it was kept; the reason of a refusal is counted in the status.
         """
-        reason = "paused" if self._paused else _why_unusable(snippet)
+        reason = self._why_refused() or _why_unusable(snippet)
         if reason:
             self._refusals[reason] += 1
             return False
         try:
             is_kept = self._loop.buffer.add(snippet)
         except TrainingError as error:
-            self._pause(str(error))
+            self._note_trouble(str(error))
+            self._refusals["disk"] += 1
             return False
+        self._trouble = ""
         self._loop.take(snippet)
         return is_kept
 
-    def set_inputs(self, missing: str) -> None:
-        """Set what the trainer's inputs lack (camera, velocity, motion), or an empty string."""
-        self._inputs = missing
+    def set_inputs(self, report: InputReport) -> None:
+        """Set the state of the inputs: while a gate refuses or the camera stands, training rests.
+
+        Called about once a second.
+        """
+        self._inputs = report
+        self._loop.hold = report.gated or (STANDING if report.is_standing else "")
 
     def set_training(self, is_on: bool) -> str:
         """Pause training, or go on; returns the new state in words."""
@@ -127,6 +143,14 @@ class OnlineTrainer:
     def rollback(self) -> str:
         """Go back to the model before the deployed one."""
         return self._request(self._loop.rollback)
+
+    def accept_scale(self) -> str:
+        """Apply measured scales that wait for a person's word.
+
+        Raises:
+            TrainingError: None wait.
+        """
+        return self._request(self._loop.accept_scale)
 
     def reset(self) -> str:
         """Forget the buffer and everything learnt since the start."""
@@ -162,13 +186,46 @@ class OnlineTrainer:
         )
 
     def _state(self) -> tuple[str, str]:
-        if self._loop.stopped:
-            return STOPPED, self._loop.stopped
+        loop, inputs = self._loop, self._inputs
+        if loop.stopped:
+            return STOPPED, loop.stopped
+        if self._paused or self._trouble:
+            return PAUSED, self._paused or self._trouble
+        if inputs.gated:
+            return GATED, inputs.gated
+        if inputs.is_standing:
+            return STANDING, "the camera does not move"
+        waiting = loop.why_waiting()
+        if not waiting:
+            return self._state_at_work()
+        reason = "; ".join(filter(None, (waiting, inputs.missing)))
+        if inputs.lacks == "camera":
+            return WAITING_FOR_CAMERA, reason
+        if inputs.lacks == "velocity":
+            return WAITING_FOR_VELOCITY, reason
+        return (REFUSED if loop.doubt else COLLECTING), reason
+
+    def _state_at_work(self) -> tuple[str, str]:
+        is_fresh = time.monotonic() - self._loop.deployed_at < DEPLOYED_S
+        return (DEPLOYED if is_fresh else self._loop.phase), self._loop.note
+
+    def _why_refused(self) -> str:
+        """Reason why no snippet is taken at present, or an empty string."""
         if self._paused:
-            return PAUSED, self._paused
-        if waiting := self._loop.why_waiting():
-            return WAITING, f"{waiting}; {self._inputs}" if self._inputs else waiting
-        return TRAINING, self._loop.note
+            return "paused"
+        if self._inputs.gated:
+            return "gated"
+        return "disk" if self._is_resting() else ""
+
+    def _is_resting(self) -> bool:
+        """Whether trouble with a disk was too recent for another try."""
+        return bool(self._trouble) and time.monotonic() < self._retry_at
+
+    def _note_trouble(self, reason: str) -> None:
+        """Rest for a while; whatever works again ends the trouble."""
+        if not self._trouble:
+            _logger.error("training rests, and tries again every %g s: %s", RETRY_S, reason)
+        self._trouble, self._retry_at = reason, time.monotonic() + RETRY_S
 
     def _pause(self, reason: str) -> None:
         if reason != self._paused:
@@ -205,12 +262,15 @@ class OnlineTrainer:
         try:
             while not self._requests.empty():
                 self._requests.get()()
-            is_busy = not self._paused and self._loop.advance()
+            may_work = not self._paused and not self._is_resting()
+            is_busy = may_work and self._loop.advance()
+            if is_busy:
+                self._trouble = ""
             if time.monotonic() - self._saved_at > SAVE_EVERY_S:
                 self._save_state()
             return is_busy
         except SfmDepthError as error:
-            self._pause(str(error))
+            self._note_trouble(str(error))
         except Exception as error:  # a bug: logged in full, and no reason to take the node down
             _logger.exception("training failed")
             self._pause(f"internal error: {error!r}")
@@ -224,7 +284,7 @@ class OnlineTrainer:
             _store(self._loop, self._state_dir)
             self._saved_steps = self._loop.learner.steps
         except TrainingError as error:
-            self._pause(str(error))
+            self._note_trouble(str(error))
 
 
 def _why_unusable(snippet: Snippet) -> str:

@@ -27,7 +27,7 @@ def changed(**parts: float) -> HeldOutError:
     return dataclasses.replace(DEPLOYED, **parts)
 
 
-def verdict(candidate: HeldOutError, deployed: HeldOutError = DEPLOYED, base: float = 0.1):
+def verdict(candidate: HeldOutError, deployed: HeldOutError = DEPLOYED, base: float | None = 0.1):
     return judge(candidate, deployed, base, min_improvement=0.01, max_forgetting=0.1)
 
 
@@ -45,7 +45,7 @@ def test_total_is_the_sum_of_its_parts() -> None:
         (changed(photometric=math.nan), False, True, "far above"),
         (changed(photometric=0.05, rehearsal_abs_rel=0.12), False, False, "forgotten"),
         (changed(photometric=0.05, rehearsal_abs_rel=0.105), True, False, "instead of"),
-        (changed(photometric=0.05, rehearsal_abs_rel=math.nan), True, False, "instead of"),
+        (changed(photometric=0.05, rehearsal_abs_rel=math.nan), False, False, "waiting"),
     ],
 )
 def test_verdicts(candidate, is_accepted, has_exploded, reason) -> None:
@@ -61,6 +61,24 @@ def test_forgetting_is_measured_against_the_first_model() -> None:
 
 def test_anything_finite_replaces_a_model_that_answers_nan() -> None:
     assert verdict(DEPLOYED, changed(photometric=math.nan)).is_accepted
+
+
+def test_nothing_is_judged_on_numbers_that_are_none() -> None:
+    nan = changed(photometric=math.nan)
+    both = verdict(nan, nan)
+    assert (both.is_accepted, both.has_exploded) == (False, False)
+    assert both.reason.startswith("waiting")
+    better = changed(photometric=0.05)
+    assert not verdict(better, base=math.nan).is_accepted
+    assert verdict(changed(photometric=0.05, rehearsal_abs_rel=math.nan), base=None).is_accepted
+
+
+def test_refusals_carry_the_number_that_decided() -> None:
+    assert (
+        "0.1200 on rendered drives is above 0.1100"
+        in verdict(changed(photometric=0.05, rehearsal_abs_rel=0.12)).reason
+    )
+    assert "0.1990 does not improve on 0.2000 by 1 %" in verdict(changed(photometric=0.099)).reason
 
 
 def test_scale_errors_show_in_their_own_parts(tiny_networks, plane_snippets) -> None:

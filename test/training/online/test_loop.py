@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import numpy as np
 import pytest
 import torch
 
-from sfm_depth_ros.errors import ModelError
+from sfm_depth_ros.errors import ModelError, TrainingError
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.snippets.replay_buffer import ReplayBuffer
 from sfm_depth_ros.training.network_pair import networks_of
@@ -17,7 +20,7 @@ from sfm_depth_ros.training.online.memory import HELD_OUT, HELD_OUT_SEED, POOL, 
 
 @pytest.fixture
 def make_loop(make_parts, drive, tmp_path):
-    def make(snippets: int = 40, **options) -> OnlineLoop:
+    def make(snippets: int = 40, slip: float = 1.0, **options) -> OnlineLoop:
         parts = make_parts(**options)
         training = parts.training
         buffer = ReplayBuffer(
@@ -28,12 +31,23 @@ def make_loop(make_parts, drive, tmp_path):
             training.seed,
         )
         loop = OnlineLoop(parts, buffer)
-        for snippet in drive(snippets):
-            buffer.add(snippet)
-            loop.take(snippet)
+        take(loop, drive(snippets, slip))
         return loop
 
     return make
+
+
+def take(loop: OnlineLoop, snippets) -> None:
+    for snippet in snippets:
+        loop.buffer.add(snippet)
+        loop.take(snippet)
+
+
+def scale_all(loop: OnlineLoop, depth: float) -> None:
+    """A model whose depths are wrong by a factor from the start."""
+    for networks in (loop.deployment.networks, loop.good):
+        networks.scale(depth, 1.0)
+    loop.learner.scale(depth, 1.0)
 
 
 def weights(networks) -> torch.Tensor:
@@ -47,24 +61,113 @@ def test_waits_for_snippets_and_says_how_many(make_loop) -> None:
     assert loop.learner.steps == 0
 
 
-def test_calibrates_first_and_deploys_the_gain(make_loop) -> None:
+def test_calibrates_first_by_a_part_of_a_small_factor(make_loop) -> None:
     loop = make_loop()
-    with torch.no_grad():
-        loop.learner.networks.pose.head.bias[2] = 1.0  # moves ahead, at a wrong length
-        loop.learner.average.reset(loop.learner.networks)
+    before = loop.learner.networks.depth.log_scale.item()
     assert loop.advance()
     assert loop.is_calibrated
     assert loop.learner.steps == 0
-    after = loop.comparison.after
-    assert after.translation_deviation < 0.5
-    assert after.total < loop.comparison.before.total
+    applied = loop.learner.networks.depth.log_scale.item() - before
+    assert -0.03 < applied < 0  # a part of log 0.93
+    assert loop.learner.networks.pose.log_scale.item() == 0  # far off: left to training
+    assert "left to training" in loop.note
+
+
+@pytest.mark.parametrize("slip", [2.0, 3.6])
+def test_slip_and_other_units_from_the_start_change_nothing(make_loop, slip) -> None:
+    loop = make_loop(slip=slip)
+    before = weights(loop.learner.networks)
+    for _ in range(5):
+        loop.advance()
+    assert not loop.is_calibrated
+    assert loop.learner.steps == loop.deployment.count == 0
+    assert torch.equal(weights(loop.learner.networks), before)
+    assert "not believed" in loop.doubt
+    assert ("km/h" in loop.doubt) == (slip == 3.6)
+    assert loop.why_waiting() == loop.doubt
+
+
+def test_slip_from_the_start_ends_and_its_snippets_leave(make_loop, drive) -> None:
+    loop = make_loop(slip=2.0)
+    loop.advance()
+    assert loop.doubt
+    take(loop, drive(20, begin_s=20, place=300))
+    loop.advance()
+    assert loop.doubt == ""
+    assert loop.is_calibrated
+    kept = [*loop.buffer.newest(100), *loop.buffer.holdout()]
+    assert kept
+    assert all(snippet.displacements.max() < 0.51 for snippet in kept)  # the slip's are above
+
+
+def test_slip_in_the_middle_is_noticed_and_undone(make_loop, drive) -> None:
+    loop = make_loop()
+    for _ in range(4):
+        loop.advance()
+    good, steps = weights(loop.good), loop.learner.steps
+    take(loop, drive(20, slip=2.0, begin_s=20, place=300))
+    while not loop.doubt:
+        assert loop.advance()
+    assert loop.learner.steps - steps <= 4  # until the next validation
+    deployed = loop.deployment.count
+    assert "not believed" in loop.doubt
+    assert not loop.advance()
+    take(loop, drive(14, begin_s=40, place=500))
+    assert loop.advance()
+    assert loop.doubt == ""
+    assert torch.equal(weights(loop.learner.networks), good)
+    assert loop.deployment.count == deployed
+    assert "removed" in loop.note or "left to training" in loop.note
+
+
+def test_a_person_may_accept_a_large_factor_and_take_it_back(make_loop) -> None:
+    loop = make_loop(min_improvement=0.0)
+    scale_all(loop, 1 / 1.6)
+    first = weights(loop.deployment.networks)
+    with pytest.raises(TrainingError, match="no measured scale"):
+        loop.accept_scale()
+    loop.advance()
+    assert loop.doubt
+    world = loop.learner.world()[0].item()
+    assert "accepted: depth x 1." in loop.accept_scale()
+    assert loop.doubt == ""
     assert loop.deployment.count == 1
-    metadata = loop.deployment.folder.metadata
-    assert metadata["parent"] == loop.parts.folder.model_id
-    assert metadata["trained_on"] == ["the robot's own camera, online"]
-    assert metadata["metrics"]["total"] == pytest.approx(after.total)
-    deployed = networks_of(loop.deployment.folder)
-    assert torch.equal(weights(deployed), weights(loop.learner.average.network))
+    assert loop.comparison.after.depth_scale_ratio == pytest.approx(1.0, abs=0.1)
+    loop.rollback()
+    assert torch.equal(weights(loop.learner.networks), first)
+    assert loop.learner.world()[0].item() == pytest.approx(world)
+
+
+def test_the_height_of_the_camera_confirms_a_large_factor(make_loop, monkeypatch) -> None:
+    loop = make_loop()
+    scale_all(loop, 1 / 1.6)
+    loop.parts = dataclasses.replace(loop.parts, mounting=lambda: np.eye(4))
+    monkeypatch.setattr("sfm_depth_ros.training.online.loop.floor_factor", lambda *_: 1.5)
+    loop.advance()
+    assert loop.is_calibrated
+    assert loop.comparison.after.depth_scale_ratio == pytest.approx(1.0, abs=0.1)
+    assert loop.deployment.count == 1
+
+
+def test_diverged_networks_are_not_corrected(make_loop) -> None:
+    loop = make_loop(calibrate_scale=False)
+    loop.validate()
+    loop.learner.training = dataclasses.replace(loop.learner.training, calibrate_scale=True)
+    for factor in (0.1, float("nan")):
+        loop.learner.average.network.scale(factor, 1.0)
+        before = loop.learner.world()[0].item()
+        loop._correct_scale()
+        assert loop.learner.world()[0].item() == before
+
+
+def test_nothing_is_learnt_or_deployed_while_inputs_are_held(make_loop) -> None:
+    loop = make_loop()
+    loop.hold = "standing"
+    for _ in range(5):
+        assert not loop.advance()
+    assert loop.learner.steps == loop.deployment.count == 0
+    loop.hold = ""
+    assert loop.advance()
 
 
 def test_learns_and_counts(make_loop) -> None:
@@ -190,3 +293,34 @@ def test_rehearsal_is_rendered_while_waiting_and_never_more_than_needed(
         pass
     assert len(asked) == len(set(asked)) == POOL + HELD_OUT
     assert sum(number >= HELD_OUT_SEED for number in asked) == HELD_OUT
+
+
+def planes_of(plane_snippets):
+    """A world of four snippets with truth."""
+    snippets = plane_snippets(4, with_truth=True)
+    return lambda _: World("planes", lambda number: snippets[number % 4])
+
+
+def test_held_out_rendered_snippets_come_before_the_first_step(make_loop, plane_snippets) -> None:
+    loop = make_loop(make_world=planes_of(plane_snippets), calibrate_scale=False)
+    loop.validate()
+    assert loop.comparison.reason == "waiting for held-out rendered snippets: 0 of 8"
+    for done in range(1, HELD_OUT + 1):
+        loop.advance()
+        assert loop._rehearsal.held_out_missing == HELD_OUT - done
+    assert loop.learner.steps == 0
+    loop.advance()
+    assert loop.learner.steps == 1
+    loop.validate()
+    assert loop.comparison.after.rehearsal_abs_rel > 0
+    assert loop.comparison.base_abs_rel > 0
+
+
+def test_few_held_out_snippets_judge_nothing(make_loop) -> None:
+    loop = make_loop(snippets=18, calibrate_scale=False)
+    assert 0 < loop.buffer.holdout_count < 8
+    loop.learner.scale(1.2, 1.2)
+    loop.validate()
+    count = loop.buffer.holdout_count
+    assert loop.comparison.reason == f"waiting for held-out snippets: {count} of 8"
+    assert loop.deployment.count == 0

@@ -24,14 +24,15 @@ def open_rehearsal(tmp_path, plane_snippets):
     return lambda: (Rehearsal(tmp_path, SIZE, World("test", render)), asked)
 
 
-def test_fills_both_sets_evenly_and_keeps_them(open_rehearsal) -> None:
+def test_fills_the_held_out_set_first_and_keeps_both(open_rehearsal) -> None:
     rehearsal, asked = open_rehearsal()
     assert rehearsal.held_out() == []
     assert rehearsal.sample(2, np.random.default_rng(0)) == []
     for _ in range((HELD_OUT + POOL) // 2):
         assert rehearsal.prepare()
-    held_out = sum(number >= HELD_OUT_SEED for number in asked)
-    assert held_out == pytest.approx(HELD_OUT / 2, abs=1)
+    assert [number >= HELD_OUT_SEED for number in asked[: HELD_OUT + 1]] == [True] * HELD_OUT + [
+        False
+    ]
     while rehearsal.prepare():
         pass
     assert rehearsal.is_complete

@@ -13,6 +13,8 @@ import pytest
 import torch
 
 from sfm_depth_ros.errors import TrainingError
+from sfm_depth_ros.training.online import trainer as trainer_module
+from sfm_depth_ros.training.online.status import InputReport
 from sfm_depth_ros.training.online.trainer import OnlineTrainer
 
 
@@ -38,12 +40,53 @@ def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
 
 def test_says_what_it_waits_for(make_trainer, drive) -> None:
     trainer = make_trainer()
-    trainer.set_inputs("no camera_info received")
+    trainer.set_inputs(InputReport("no camera_info received", "camera"))
     status = trainer.status()
-    assert (status.state, status.reason) == ("waiting", "0 of 6 snippets; no camera_info received")
+    assert status.state == "waiting_for_camera"
+    assert status.reason == "0 of 6 snippets; no camera_info received"
+    trainer.set_inputs(InputReport("no velocity has come", "velocity"))
+    assert trainer.status().state == "waiting_for_velocity"
     assert trainer.add_snippet(drive(1)[0])
-    trainer.set_inputs("")
-    assert trainer.status().reason == "1 of 6 snippets"
+    trainer.set_inputs(InputReport())
+    status = trainer.status()
+    assert (status.state, status.reason) == ("collecting", "1 of 6 snippets")
+    assert not status.is_at_work
+
+
+def test_gated_inputs_are_named_and_nothing_is_taken_or_learnt(make_trainer, drive) -> None:
+    trainer = make_trainer()
+    for snippet in drive(30):
+        trainer.add_snippet(snippet)
+    trainer.set_inputs(InputReport(gated="black: images are black"))
+    status = trainer.status()
+    assert (status.state, status.reason) == ("gated", "black: images are black")
+    assert not trainer.add_snippet(drive(1, begin_s=30)[0])
+    assert trainer.status().refusals["gated"] == 1
+    trainer.start()
+    time.sleep(0.5)
+    assert trainer.status().steps == trainer.status().models_deployed == 0
+    trainer.set_inputs(InputReport(is_standing=True))
+    assert trainer.status().state == "standing"
+    time.sleep(0.5)
+    assert trainer.status().steps == trainer.status().models_deployed == 0
+    trainer.set_inputs(InputReport())
+    wait_until(lambda: trainer.status().steps > 0)
+
+
+def test_doubtful_metres_are_refused_until_a_person_accepts_them(make_trainer, drive) -> None:
+    trainer = make_trainer()
+    trainer.set_inputs(InputReport())
+    for snippet in drive(30, slip=3.6):
+        trainer.add_snippet(snippet)
+    trainer.start()
+    wait_until(lambda: trainer.status().state == "refused")
+    status = trainer.status()
+    assert "km/h" in status.reason
+    assert status.steps == status.models_deployed == 0
+    assert trainer.accept_scale().startswith("scales accepted: depth x 3.")
+    wait_until(lambda: trainer.status().steps > 0)
+    with pytest.raises(TrainingError, match="no measured scale"):
+        trainer.accept_scale()
 
 
 def test_snippets_without_measured_motion_are_refused(make_trainer, drive) -> None:
@@ -66,7 +109,7 @@ def test_trains_pauses_and_goes_on(make_trainer, drive) -> None:
     trainer.start()
     wait_until(lambda: trainer.status().steps >= 3)
     status = trainer.status()
-    assert status.state == "training"
+    assert status.is_at_work
     assert status.validation_after is not None
     facts = status.as_facts()
     assert facts["steps"] == status.steps
@@ -132,8 +175,10 @@ def test_damaged_state_is_left_behind_with_a_line_in_the_log(make_parts, drive, 
     assert "training starts afresh" in caplog.text
 
 
-def test_full_disk_pauses_and_keeps_everything(make_trainer, drive, monkeypatch) -> None:
+def test_full_disk_rests_keeps_everything_and_goes_on(make_trainer, drive, monkeypatch) -> None:
     trainer = make_trainer()
+    trainer.set_inputs(InputReport())
+    monkeypatch.setattr(trainer_module, "RETRY_S", 0.2)
     snippets = drive(4)
     trainer.add_snippet(snippets[0])
 
@@ -147,9 +192,31 @@ def test_full_disk_pauses_and_keeps_everything(make_trainer, drive, monkeypatch)
     assert status.state == "paused"
     assert "free some disk space" in status.reason
     assert status.buffer == 1
-    trainer.set_training(True)
+    assert not trainer.add_snippet(snippets[1])  # the disk is left alone for a while
+    assert status.refusals["disk"] == 1
+    time.sleep(0.25)
     assert trainer.add_snippet(snippets[1])
-    assert trainer.status().state == "waiting"
+    assert trainer.status().state == "collecting"
+
+
+def test_a_model_that_cannot_be_written_is_tried_again(make_trainer, drive, monkeypatch) -> None:
+    monkeypatch.setattr(trainer_module, "RETRY_S", 0.2)
+    trainer = make_trainer()
+    advance, failures = trainer._loop.advance, iter(range(3))
+
+    def full_at_first() -> bool:
+        if next(failures, None) is not None:
+            raise TrainingError("No space left on device")
+        return advance()
+
+    monkeypatch.setattr(trainer._loop, "advance", full_at_first)
+    for snippet in drive(30):
+        trainer.add_snippet(snippet)
+    trainer.start()
+    wait_until(lambda: trainer.status().state == "paused")
+    assert "No space left" in trainer.status().reason
+    wait_until(lambda: trainer.status().steps > 0)
+    assert trainer.status().is_at_work
 
 
 def test_a_bug_in_the_thread_pauses_with_its_message(make_trainer, monkeypatch) -> None:
