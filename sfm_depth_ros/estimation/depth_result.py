@@ -47,7 +47,7 @@ class DepthResult:
     translation_ratio: float | None
     model_id: str  # Model that estimated it
     correction: DepthCorrection  # Global part of the anchoring
-    confidence: np.ndarray | None = None  # `(h, w)` float32 in [0, 1], where asked for
+    confidence: np.ndarray | None = None  # float32 in [0, 1], of `depth`'s size, where asked for
     step: OdometryStep | None = None  # Visual odometry: landmarks, source, counts
     T_network: np.ndarray | None = None  # `(4, 4)` motion by the pose network, where it ran
     # Duration of every stage in milliseconds, and `total`
@@ -116,10 +116,12 @@ def finish(
         config: ``min_depth``, ``max_depth`` and ``output_size``.
     """
     depth = in_range(anchored.depth, config.min_depth, config.max_depth)
-    published, intrinsics = depth, frame.intrinsics
+    published, intrinsics, confidence = depth, frame.intrinsics, anchored.confidence
     if config.output_size == "input":
         published = model.preprocessor.to_input(depth)
         intrinsics = model.preprocessor.input_intrinsics
+        if confidence is not None:
+            confidence = np.nan_to_num(model.preprocessor.to_input(confidence))
     output.clock.lap("output")
     motion = output.motion
     pair_scale = motion.scale
@@ -136,7 +138,7 @@ def finish(
         translation_ratio=pair_scale.translation_ratio if pair_scale else None,
         model_id=model.model_id,
         correction=anchored.correction,
-        confidence=anchored.confidence,
+        confidence=confidence,
         step=motion.step,
         T_network=motion.T_network,
         timings_ms=output.clock.timings_ms,

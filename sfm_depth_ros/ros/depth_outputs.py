@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Publishers of depth_node: depth, its camera, points, colours, ego-motion."""
+"""Publishers of depth_node: depth, camera, confidence, points, landmarks, colours, motion."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sfm_depth_ros import optional
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.errors import MissingDependencyError
 from sfm_depth_ros.estimation.depth_result import DepthResult
-from sfm_depth_ros.estimation.depth_views import depth_to_color
+from sfm_depth_ros.estimation.depth_views import depth_to_color, landmark_points
 from sfm_depth_ros.ros import qos
 from sfm_depth_ros.ros.conversions import (
     array_to_image,
@@ -32,8 +32,10 @@ from sfm_depth_ros.visual_odometry.ego_motion import EgoMotion, VisualOdometry
 _TOPICS: dict[str, Any] = {
     "depth/image_rect": Image,
     "depth/camera_info": CameraInfo,
+    "depth/confidence": Image,
     "depth/points": PointCloud2,
     "depth/color": Image,
+    "landmarks": PointCloud2,
     "ego_motion/odom": Odometry,
     "ego_motion/twist": TwistWithCovarianceStamped,
 }
@@ -73,11 +75,22 @@ class DepthOutputs:
             header: The input image's header.
         """
         self._publish_depth(result, header)
+        if result.confidence is not None and self.wants_confidence:
+            message = array_to_image(result.confidence, "32FC1", header)
+            self._send("depth/confidence", message)
+        if result.step is not None and self._is_wanted("landmarks"):
+            points = landmark_points(result.step.landmarks)
+            self._send("landmarks", points_to_cloud(points, header))
         if self._is_wanted("depth/points"):
             points = result.points(self.config.points_stride)
             self._send("depth/points", points_to_cloud(points, header))
         if self._is_wanted("depth/color"):
             self._send("depth/color", array_to_image(depth_to_color(result.depth), "rgb8", header))
+
+    @property
+    def wants_confidence(self) -> bool:
+        """Whether somebody subscribes to the confidence."""
+        return self._is_wanted("depth/confidence")
 
     def publish_motion(
         self, ego_motion: EgoMotion, header: Header, odometry: VisualOdometry

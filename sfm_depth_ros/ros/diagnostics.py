@@ -117,6 +117,9 @@ class DepthStatus:
         no_velocity = inputs.why_no_velocity() if inputs is not None and not reason else ""
         unmounted = "" if extrinsics is None else extrinsics.missing
         node.report(reason or unmounted or no_velocity)
+        faults = () if path is None or reason else path.faults
+        if faults:
+            node.report(faults[0])
         notes = [self._velocity_guard.remark()]
         if path is not None:
             notes = [path.guard.remark(), *notes, *path.remarks]
@@ -128,12 +131,16 @@ class DepthStatus:
             **self._counts(path),
             "mounting": "" if extrinsics is None else extrinsics.source,
             **_model_facts(loader),
+            **({} if path is None else path.geometry),
+            "input_faults": "; ".join(faults),
             "remarks": "; ".join(filter(None, (unmounted, no_velocity, *notes))),
         }
         has_failed = node.problem is not None or (loader is not None and loader.has_failed)
         is_error = bool(reason) and (has_failed or self._errors.current() is not None)
         message = reason or (f"publishing depth alone: {unmounted}" if unmounted else "publishing")
-        return Diagnosis(not (reason or unmounted), message, facts, is_error)
+        if faults:
+            message = f"publishing, but {faults[0]}"
+        return Diagnosis(not (reason or unmounted or faults), message, facts, is_error)
 
     def _reason(self, node: SfmNode, loader: ModelLoader | None, inputs: Inputs | None) -> str:
         if node.problem is not None:

@@ -58,6 +58,8 @@ class FramePath:
         """
         self.guard = StampGuard("images", LATE_S, self._on_jump)
         self.remarks: tuple[str, ...] = ()  # Missing parts of the newest result, and why
+        self.faults: tuple[str, ...] = ()  # Wrong inputs, each with its remedy
+        self.geometry: dict[str, float | int | str | None] = {}  # Facts of the newest result
         self._loader, self._outputs = loader, outputs
         self._stats, self._errors = stats, errors
         self._line: FrameLine[tuple[ImageMessage, float], Prepared] = FrameLine(
@@ -102,13 +104,15 @@ class FramePath:
             self._stats.late += 1  # it would break the chain of images
             return
         clock.lap("wait")
+        serving.estimator.wants_confidence = self._outputs.wants_confidence
         on_motion = _motion_publisher(self._outputs, message.header, serving.odometry)
         result = serving.estimator.estimate_frame(frame, serving.velocities, on_motion)
         clock.insert(result.stages_ms)
         self._outputs.publish(result, message.header)
         clock.lap("publish")
         self._stats.add_published(clock.timings_ms)
-        self.remarks = result.remarks
+        self.remarks, self.geometry = result.remarks, result.geometry
+        self.faults = tuple(fault.text for fault in result.faults)
         self._errors.clear("image")
 
     def _on_failed(self, error: Exception) -> None:

@@ -40,7 +40,7 @@ def replayed(tmp_path_factory: pytest.TempPathFactory, drive: Drive) -> tuple[Pa
         oracle(drive),
         bag,
         folder / "out",
-        DepthNodeConfig(max_depth=50.0),
+        DepthNodeConfig(max_depth=50.0, tracking_width=0),  # the networks alone
         create_engine=create_oracle_engine,
         on_image=seen.append,
     )

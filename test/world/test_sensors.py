@@ -113,7 +113,7 @@ def test_snippets_carry_masks_in_the_order_target_earlier_later() -> None:
     for mask, index in zip(snippet.instances, (10, 8, 12), strict=True):
         np.testing.assert_array_equal(mask, drive.frame(index).instances)
     plain = _drive("street", convoy=True).render_snippet(10, 2)
-    assert (plain.instances, plain.right, plain.lidar) == (None, None, None)
+    assert (plain.instances, plain.right, plain.sparse_depth) == (None, None, None)
 
 
 def test_extra_sensors_do_not_change_the_camera() -> None:
