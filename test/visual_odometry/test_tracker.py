@@ -86,3 +86,13 @@ def test_a_cut_loses_most_tracks(textured: np.ndarray) -> None:
 def test_no_points_are_no_error(textured: np.ndarray) -> None:
     found, good = PointTracker().follow(textured, textured, NONE, None)
     assert found.shape == (0, 2) and good.shape == (0,)
+
+
+def test_a_prediction_that_misses_is_searched_anew(textured: np.ndarray) -> None:
+    """Moved by (3, 2) pixels, predicted 60 pixels off."""
+    corners = _corners(textured)
+    moved = np.roll(textured, (2, 3), (0, 1))
+    guess = (corners + np.array([60, 0])).astype(np.float32)
+    found, good = PointTracker().follow(textured, moved, corners, guess)
+    assert good.mean() > 0.8
+    np.testing.assert_allclose(np.median(found[good] - corners[good], axis=0), [3, 2], atol=0.02)
