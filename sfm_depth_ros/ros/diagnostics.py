@@ -22,7 +22,7 @@ from sfm_depth_ros.ros.model_loader import ModelLoader
 from sfm_depth_ros.ros.node_base import SfmNode
 from sfm_depth_ros.ros.snippet_source import SnippetSource
 from sfm_depth_ros.ros.streams import FrameStats, StampGuard
-from sfm_depth_ros.training.online.status import STOPPED, TRAINING
+from sfm_depth_ros.training.online.status import STOPPED, InputReport
 from sfm_depth_ros.visual_odometry.scale import RobustSummary
 
 if TYPE_CHECKING:
@@ -205,10 +205,18 @@ def _summary(name: str, summary: RobustSummary | None) -> dict[str, Value]:
     }
 
 
-def missing_input(inputs: Inputs, errors: ErrorLog, extrinsics: Extrinsics | None) -> str:
-    """Reason why the trainer has no usable input, or an empty string."""
+def input_report(
+    inputs: Inputs, errors: ErrorLog, extrinsics: Extrinsics | None, source: SnippetSource
+) -> InputReport:
+    """State of the trainer's inputs; a stream that is silent is neither gated nor standing."""
+    silent, no_velocity = inputs.why_silent(), inputs.why_no_velocity()
     unmounted = "" if extrinsics is None else extrinsics.missing
-    return errors.current() or inputs.why_silent() or unmounted or inputs.why_no_velocity()
+    missing = errors.current() or silent or unmounted or no_velocity
+    if silent:
+        return InputReport(missing, "camera")
+    if no_velocity:
+        return InputReport(missing, "velocity")
+    return InputReport(missing, "", source.gated, source.is_standing)
 
 
 def diagnose_training(
@@ -226,6 +234,7 @@ def diagnose_training(
         facts["late"] = source.late
         facts["remarks"] = "; ".join(filter(None, (missing, source.remarks)))
         facts |= {f"with.{role}": count for role, count in source.with_extra.items()}
+        facts |= {f"no_velocity.{name}": n for name, n in source.velocities_refused.items()}
         facts |= {f"no_snippet.{name}": count for name, count in source.refusals.items()}
     facts["velocities"] = state.velocities
     if trainer is None or not node.is_active:
@@ -235,5 +244,4 @@ def diagnose_training(
     status = trainer.status()
     facts |= status.as_facts()
     message = f"{status.state}: {status.reason}" if status.reason else status.state
-    is_training = status.state == TRAINING
-    return Diagnosis(is_training, message, facts, is_error=status.state == STOPPED)
+    return Diagnosis(status.is_at_work, message, facts, is_error=status.state == STOPPED)

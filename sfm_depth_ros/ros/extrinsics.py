@@ -51,6 +51,11 @@ class Extrinsics:
         self._listener: Any = None
         self._timer: Any = None
 
+    @property
+    def is_given(self) -> bool:
+        """Whether the pose is this robot's: from TF or a changed parameter, not the default."""
+        return self.source.startswith("tf") or (bool(self.source) and self._is_given)
+
     def look_for(self, camera_frame: str) -> None:
         """Find the pose of this frame; called in the executor's thread."""
         if camera_frame == self._camera_frame and (self.source or self._listener is not None):

@@ -22,8 +22,11 @@ from sfm_depth_ros.ros.extra_inputs import TOPICS, decode_extra
 from sfm_depth_ros.ros.latest_worker import LatestWorker
 from sfm_depth_ros.ros.streams import StampGuard
 from sfm_depth_ros.snippets.builder import SnippetBuilder
+from sfm_depth_ros.snippets.image_gate import ImageGate
+from sfm_depth_ros.snippets.refusals import REMEDIES
 from sfm_depth_ros.snippets.values import Frame, Snippet, Velocity
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
+from sfm_depth_ros.snippets.velocity_gate import VelocityGate
 
 MAX_DELAY = 2  # newer images that one waits for, to get what belongs to it
 
@@ -92,6 +95,24 @@ class SnippetSource:
     def refusals(self) -> dict[str, int]:
         """Number of frames that made no snippet, by reason."""
         return {} if self._rig is None else dict(self._rig.builder.counts)
+
+    @property
+    def velocities_refused(self) -> dict[str, int]:
+        """Number of velocities that the gate refused, by reason."""
+        return {} if self._rig is None else self._rig.velocities.refused
+
+    @property
+    def gated(self) -> str:
+        """Reason, with its remedy, that a gate has had for longer than a moment, or ""."""
+        if self._rig is None:
+            return ""
+        reason = self._rig.velocities.gated or self._rig.builder.gated
+        return f"{reason}: {REMEDIES[reason]}" if reason else ""
+
+    @property
+    def is_standing(self) -> bool:
+        """Whether the camera has stood still for longer than a moment."""
+        return self._rig is not None and self._rig.builder.is_standing
 
     @property
     def remarks(self) -> str:
@@ -206,9 +227,11 @@ class SnippetSource:
             preprocessor = Preprocessor(
                 camera, self._width, config.crop, self._multiple, self._resize_filter
             )
-            velocities = VelocityBuffer(T_base_camera, config.max_velocity_gap)
+            velocities = VelocityBuffer(
+                T_base_camera, config.max_velocity_gap, gate=VelocityGate()
+            )
             gates = (config.min_displacement, config.max_displacement, config.max_image_gap)
-            builder = SnippetBuilder(velocities, *gates)
+            builder = SnippetBuilder(velocities, *gates, image_gate=ImageGate())
             self._rig = _Rig(camera, T_base_camera, preprocessor, velocities, builder)
         return self._rig
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
@@ -31,7 +32,7 @@ from sfm_depth_ros.ros.diagnostics import (
     Diagnosis,
     DiagnosticsPublisher,
     diagnose_training,
-    missing_input,
+    input_report,
 )
 from sfm_depth_ros.ros.extra_inputs import ExtraInputs
 from sfm_depth_ros.ros.extrinsics import Extrinsics
@@ -48,7 +49,7 @@ from sfm_depth_ros.training.offline.rendered_snippets import SnippetRenderer
 from sfm_depth_ros.training.online.loop import TrainerParts
 from sfm_depth_ros.training.online.memory import PER_DRIVE, World
 from sfm_depth_ros.training.online.trainer import OnlineTrainer
-from sfm_depth_ros.world.camera_spec import own_camera
+from sfm_depth_ros.world.camera_spec import HIGHEST, LOWEST, own_camera
 
 MODELS_KEPT = 10
 
@@ -71,7 +72,7 @@ class TrainerNode(SfmNode):
         )
         self._status = DiagnosticsPublisher(self, "training/status", self._diagnose)
         self.create_service(SetBool, "~/set_training", self._on_set_training)
-        for name in ("save_model", "rollback", "reset"):
+        for name in ("save_model", "rollback", "reset", "accept_scale"):
             handler = functools.partial(self._on_request, name)
             self.create_service(Trigger, f"~/{name}", handler)
 
@@ -95,6 +96,7 @@ class TrainerNode(SfmNode):
             save=functools.partial(save_model, models_dir),
             deploy=self._hand_over,
             make_world=self._world_of,
+            mounting=self._mounting_on_floor,
         )
         self._trainer = OnlineTrainer(parts)
         self._source = SnippetSource(
@@ -176,6 +178,14 @@ class TrainerNode(SfmNode):
         renderer = SnippetRenderer(width, height, PER_DRIVE, camera)
         return World(repr(camera) if camera else "random cameras", renderer)
 
+    def _mounting_on_floor(self) -> np.ndarray | None:
+        """Pose of the camera in the base, if it is known and the base may lie on the floor."""
+        source, extrinsics = self._source, self._extrinsics
+        pose = None if source is None else source.T_base_camera
+        if pose is None or extrinsics is None or not extrinsics.is_given:
+            return None
+        return pose if LOWEST <= pose[2, 3] <= HIGHEST else None
+
     def _on_clock_jump(self) -> None:
         if self._source is not None:
             self._source.forget()
@@ -214,11 +224,13 @@ class TrainerNode(SfmNode):
 
     def _diagnose(self) -> Diagnosis:
         missing = ""
-        if self._trainer is not None and self._inputs is not None:
+        source = self._source
+        if self._trainer is not None and self._inputs is not None and source is not None:
             self._inputs.look_for_latched_camera()
-            missing = missing_input(self._inputs, self.errors, self._extrinsics)
-            self._trainer.set_inputs(missing)
-            self.report(missing)
+            inputs = input_report(self._inputs, self.errors, self._extrinsics, source)
+            self._trainer.set_inputs(inputs)
+            missing = inputs.missing
+            self.report(missing or inputs.gated)
         mounting = "" if self._extrinsics is None else self._extrinsics.source
         facts = {"mounting": mounting, **self.errors.facts()}
         return diagnose_training(

@@ -6,6 +6,7 @@ import array
 import time
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -25,6 +26,21 @@ PERIOD_NS = 100_000_000
 CAMERA = CameraModel.from_intrinsics(Intrinsics(100.0, 100.0, 95.5, 31.5, 192, 64), "camera")
 
 
+WALL = cv2.resize(
+    np.random.default_rng(0).uniform(0, 255, (10, 80)).astype(np.float32),
+    None,
+    fx=12,
+    fy=6.4,
+    interpolation=cv2.INTER_CUBIC,
+).clip(0, 255)
+
+
+def passing(index):
+    """Image ``(64, 192, 3)`` of a wall that passes by."""
+    first = 4 * (index % 100)
+    return np.repeat(WALL[:, first : first + 192, None].astype(np.uint8), 3, axis=2)
+
+
 class Feed:
     """A source and what came out of it."""
 
@@ -33,11 +49,11 @@ class Feed:
         self.source = SnippetSource(config, 96, self.snippets.append, self.errors)
         self.source.set_mounting(pose_to_matrix(config.base_to_camera))
 
-    def image(self, index, encoding="rgb8"):
-        """Send an image and wait until it is decoded."""
+    def image(self, index, encoding="rgb8", pixels=None):
+        """Send an image, of a passing wall by default, and wait until it is decoded."""
         source = self.source
         done = source.frames + source.failed
-        pixels = np.random.default_rng(index).integers(0, 255, (64, 192, 3), np.uint8)
+        pixels = passing(index) if pixels is None else pixels
         message = array_to_image(pixels, "rgb8", header_at(index * PERIOD_NS, "camera"))
         message.encoding = encoding
         source.add_image(message)
@@ -100,6 +116,42 @@ def test_standing_still_teaches_nothing_and_says_so(feed):
         feed.image(index + 1)
     assert feed.snippets == []
     assert feed.source.refusals["standing"] > 0
+
+
+@pytest.mark.parametrize("reason", ["untrackable", "black"])
+def test_useless_images_make_no_snippets_and_are_named(feed, reason):
+    feed.source.set_camera(CAMERA)
+    feed.velocity(0)
+    for index in range(25):
+        feed.velocity(index + 1)
+        pixels = np.random.default_rng(index).integers(0, 255, (64, 192, 3), np.uint8)
+        feed.image(index, pixels=pixels * (reason != "black"))
+    assert feed.snippets == []
+    assert feed.source.refusals[reason] >= 20
+    assert feed.source.gated.startswith(f"{reason}: ")
+    assert "look" in feed.source.gated
+
+
+def test_bad_velocities_are_counted_and_named(feed):
+    feed.source.set_camera(CAMERA)
+    feed.image(0)
+    for index in range(30):
+        feed.velocity(index, speed=np.nan if index % 2 else 2.0)
+        feed.image(index + 1)
+    assert feed.source.velocities_refused["not_finite"] == 15
+    assert feed.source.gated.startswith("not_finite: ")
+    assert all(np.allclose(snippet.displacements, 0.2) for snippet in feed.snippets)
+
+
+def test_standing_for_a_moment_is_a_state(feed):
+    feed.source.set_camera(CAMERA)
+    feed.image(0)
+    assert not feed.source.is_standing
+    for index in range(20):
+        feed.velocity(index, speed=0.0)
+        feed.image(index + 1, pixels=passing(0))
+    assert feed.source.is_standing
+    assert feed.source.gated == ""
 
 
 def test_a_bad_image_is_counted_and_the_next_one_is_taken(feed):

@@ -18,6 +18,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from sfm_depth_ros.model_folder.folder import read_model_folder
 from sfm_depth_ros.ros import conversions, qos
+from sfm_depth_ros.training.online.status import AT_WORK
 from sfm_depth_ros.world.drive import CameraSpec, DriveSpec, SyntheticDrive
 
 CAMERA = CameraSpec(width=128, height=64, hfov_deg=80.0, height_m=0.8, pitch_deg=5.0)
@@ -111,7 +112,7 @@ def _drive_until(probe, robot, condition, seconds=40.0):
 def test_it_trains_on_what_it_sees(depth_node, trainer_node, probe, robot, status):
     probe.until(lambda: robot.images.get_subscription_count() == 2, 40)
     _drive_until(probe, robot, lambda: int(status.get("steps", 0)) >= 3)
-    assert status["state"] == "training"
+    assert status["state"] in AT_WORK
     assert float(status["loss.photometric"]) > 0
     assert int(status["buffer"]) >= 6
     assert float(status["step_ms"]) > 0
@@ -146,13 +147,17 @@ def test_training_can_be_paused_and_goes_on(trainer_node, probe, robot, status):
     probe.until(lambda: status["state"] == "paused")
     assert status["reason"] == "by request"
     assert probe.call(SetBool, name, data=True).success
-    _drive_until(probe, robot, lambda: status["state"] == "training")
+    _drive_until(probe, robot, lambda: status["state"] in AT_WORK)
 
 
 def test_rollback_and_reset_answer(trainer_node, probe, robot, status):
     assert probe.call(Trigger, f"{probe.namespace}/trainer_node/rollback").success
     assert probe.call(Trigger, f"{probe.namespace}/trainer_node/reset").success
-    probe.until(lambda: status["state"] == "waiting" and status["steps"] == "0")
+    waiting = ("collecting", "waiting_for_camera", "waiting_for_velocity")
+    probe.until(lambda: status["state"] in waiting and status["steps"] == "0")
+    response = probe.call(Trigger, f"{probe.namespace}/trainer_node/accept_scale")
+    assert not response.success
+    assert "no measured scale" in response.message
     _drive_until(probe, robot, lambda: int(status["steps"]) >= 1)
 
 
