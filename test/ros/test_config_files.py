@@ -45,4 +45,11 @@ def test_rviz_shows_our_topics(source_tree):
     content = yaml.safe_load((source_tree / "config" / "depth.rviz").read_text())
     displays = content["Visualization Manager"]["Displays"]
     topics = {display["Topic"]["Value"] for display in displays if "Topic" in display}
-    assert topics == {"image", "depth/color", "depth/points", "ego_motion/odom"}
+    assert topics == {
+        "image",
+        "depth/color",
+        "depth/points",
+        "landmarks",
+        "depth/confidence",
+        "ego_motion/odom",
+    }

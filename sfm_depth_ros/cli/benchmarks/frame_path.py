@@ -26,7 +26,7 @@ from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.model_folder.folder import ModelFolder
 
 WARM_UP, COUNT, RATE_HZ = 100, 200, 20.0  # depth_node's figures are of its newest 200 images
-WIDTH, HEIGHT = 1280, 720  # of nodes/bench_images
+WIDTH, HEIGHT = 1280, 720  # of ros/bench_images
 START_WITHIN_S = 60.0
 STAGES = (
     "receive",

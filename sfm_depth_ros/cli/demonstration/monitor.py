@@ -32,7 +32,7 @@ class LiveState:
     responses: list[dict[str, Any]] = field(default_factory=list)  # Of services, newest last
 
     def take(self, event: dict[str, Any], seconds: float) -> None:
-        """Take one event of ``nodes/demo_monitor``."""
+        """Take one event of ``ros/demo_monitor``."""
         kind = event["event"]
         if kind == "state":
             self.states[event["node"]] = event["state"]

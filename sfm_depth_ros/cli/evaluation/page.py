@@ -41,7 +41,7 @@ def write_page(
 
     Args:
         path: The file.
-        report: As ``pipeline.evaluation_report.report_of`` makes it.
+        report: As ``evaluation.report.report_of`` makes it.
         drives: What was measured, by bag.
         scenes: The frames to show.
     """

@@ -35,7 +35,7 @@ def table(report: dict[str, Any]) -> list[str]:
     """The report as lines: depth, scale, ego-motion, each with a row for every bag and the total.
 
     Args:
-        report: As ``pipeline.evaluation_report.report_of`` makes it.
+        report: As ``evaluation.report.report_of`` makes it.
     """
     parts = parts_of(report)
     width = max(len(name) for name in parts)
