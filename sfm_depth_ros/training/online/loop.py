@@ -29,7 +29,6 @@ from sfm_depth_ros.training.online.deployment import MOST, HeldOutComparison
 from sfm_depth_ros.training.online.learner import OnlineLearner
 from sfm_depth_ros.training.online.memory import Rehearsal, World, draw_snippets
 from sfm_depth_ros.training.online.metres import (
-    LARGEST,
     MetreTrust,
     ScaleDecision,
     Stretch,
@@ -202,7 +201,7 @@ class OnlineLoop:
                 CALIBRATION_SNIPPETS if is_first and not self.doubt else CHECKED_SNIPPETS
             )
         )
-        decision = self._metres.decide(self._measured(snippets))
+        decision = self._metres.decide(self._measured(snippets), is_first)
         self.phase = TRAINING
         if decision.doubt:
             self._doubt(decision.doubt)
@@ -210,11 +209,7 @@ class OnlineLoop:
         if self.doubt and not is_first:  # what was learnt meanwhile is of doubted metres
             self._restart(self.good, self.learner.rate_factor)
         self._forget_doubted(len(snippets))
-        is_large = max(abs(math.log(f)) for f in (decision.depth, decision.translation)) > (
-            math.log(LARGEST)
-        )
-        if is_first or is_large:
-            self._believe("measured", decision)
+        self._believe("measured", decision)
         self._believed_serial = self.buffer.next_serial
         return True
 
@@ -356,6 +351,7 @@ class OnlineLoop:
     def _scale_by(self, what: str, depth: float, translation: float) -> None:
         if (depth, translation) != (1.0, 1.0):
             self.learner.scale(depth, translation)
+            self._metres.note_applied(depth, translation)
             self._tell(f"scales {what}: depth x %.3f, translation x %.3f", depth, translation)
 
     def _fitting(self, snippets: list[Snippet]) -> list[Snippet]:

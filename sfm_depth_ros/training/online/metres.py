@@ -5,16 +5,24 @@
 Slip and wrong units look like a model that is wrong by a factor. A small factor is believed in
 proportion to its evidence. One beyond ``LARGEST`` needs a second witness: the height of the camera
 above the floor, the same factor in a later stretch, or a person.
+
+A good model's depth may be wrong by 1.9 in one place of a drive and right in the next. So once a
+camera is calibrated only what an odometer's fault does is doubted: the factors of depth and of
+translations leave their usual values together, in one direction.
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
+from statistics import median
 
 from sfm_depth_ros.training.scale_calibration import ScaleMeasurement, trusted_factor
 
 LARGEST = 1.3  # factor, in either direction, that the odometer alone may cause
+JOINT = math.log(1.5)  # by which both factors leave their usual values when the odometer fails
+REMEMBERED = 20  # stretches that make the usual values
 LARGEST_OF_STRETCHES = 2.0  # the same where two stretches agree: units err by more
 APART_S = 30.0  # between two stretches that are witnesses of each other; wheels slip for less
 AGREEMENT = math.log(1.15)  # between a factor and its witness
@@ -53,24 +61,35 @@ class MetreTrust:
 
     def __init__(self) -> None:
         self.pending: Stretch | None = None
+        self._usual: deque[tuple[float, float]] = deque(maxlen=REMEMBERED)
 
-    def decide(self, stretch: Stretch) -> ScaleDecision:
+    def decide(self, stretch: Stretch, is_first: bool = True) -> ScaleDecision:
         """Decide over one stretch.
+
+        Args:
+            stretch: The measurement.
+            is_first: Whether it is to calibrate a camera; later ones apply nothing small.
 
         The depth's factor is about the odometer and the images alone. Where it is small, the
         odometer is right, and a large factor of translations is the pose network's own: it is
         left to training.
         """
         found = stretch.found
+        if not is_first and not found.triangulated:
+            return ScaleDecision()  # a search says too little to doubt what was believed
         if not found.is_known or found.is_at_limit or found.spread > LARGEST_SPREAD:
             self.pending = None
             return ScaleDecision(doubt=_unusable(found))
-        if _is_within(found.depth_factor, LARGEST):
-            self.pending = None
-            return _small(stretch)
-        if self._has_witness(stretch):
-            self.pending = None
-            return ScaleDecision(found.depth_factor, _finite(found.translation_factor))
+        if self._is_usual(found, is_first):
+            self._remember(found)
+            return _small(stretch) if is_first else ScaleDecision()
+        witness = self._witness(stretch)
+        if witness == "floor":
+            self._remember(found)
+            return _entire(found)
+        if witness == "stretch":  # of one kind of place perhaps: in part, as a small one
+            self._remember(found)
+            return _in_part(stretch)
         if self.pending is None or not _agree(found, self.pending.found):
             self.pending = stretch
         return ScaleDecision(doubt=_doubt(stretch))
@@ -80,20 +99,45 @@ class MetreTrust:
         pending, self.pending = self.pending, None
         if pending is None:
             return None
-        found = pending.found
-        return ScaleDecision(found.depth_factor, _finite(found.translation_factor))
+        self._usual.clear()
+        self._remember(pending.found)
+        return _entire(pending.found)
 
-    def _has_witness(self, stretch: Stretch) -> bool:
+    def note_applied(self, depth: float, translation: float) -> None:
+        """Both scales were multiplied: what is usual changes by as much."""
+        logs = math.log(depth), math.log(translation)
+        moved = [(d - logs[0], t - logs[1]) for d, t in self._usual]
+        self._usual = deque(moved, maxlen=REMEMBERED)
+
+    def _is_usual(self, found: ScaleMeasurement, is_first: bool) -> bool:
+        if is_first:
+            return _is_within(found.depth_factor, LARGEST)
+        known = [(d, t) for d, t in self._usual if math.isfinite(t)]
+        if not known or not math.isfinite(found.translation_factor):
+            return _is_within(found.depth_factor, LARGEST_OF_STRETCHES)
+        depth = math.log(found.depth_factor) - median(d for d, _ in known)
+        translation = math.log(found.translation_factor) - median(t for _, t in known)
+        return depth * translation < 0 or min(abs(depth), abs(translation)) < JOINT
+
+    def _remember(self, found: ScaleMeasurement) -> None:
+        self.pending = None
+        factor = found.translation_factor
+        translation = math.log(factor) if math.isfinite(factor) else math.nan
+        self._usual.append((math.log(found.depth_factor), translation))
+
+    def _witness(self, stretch: Stretch) -> str:
+        """``floor`` or ``stretch``, or an empty string without a witness."""
         factor, floor = stretch.found.depth_factor, stretch.floor_factor
         if math.isfinite(floor):
-            return abs(math.log(factor / floor)) < AGREEMENT
+            return "floor" if abs(math.log(factor / floor)) < AGREEMENT else ""
         earlier = self.pending
-        return (
+        is_seen_again = (
             earlier is not None
             and stretch.first_ns - earlier.last_ns > APART_S * 1e9
             and _is_within(factor, LARGEST_OF_STRETCHES)
             and _agree(stretch.found, earlier.found)
         )
+        return "stretch" if is_seen_again else ""
 
 
 def trusted_within(factor: float, snippets: int) -> float:
@@ -151,5 +195,14 @@ def _is_within(factor: float, largest: float) -> bool:
     return not math.isfinite(factor) or abs(math.log(factor)) <= math.log(largest)
 
 
-def _finite(factor: float) -> float:
-    return factor if math.isfinite(factor) else 1.0
+def _entire(found: ScaleMeasurement) -> ScaleDecision:
+    translation = found.translation_factor
+    return ScaleDecision(found.depth_factor, translation if math.isfinite(translation) else 1.0)
+
+
+def _in_part(stretch: Stretch) -> ScaleDecision:
+    found, snippets = stretch.found, stretch.snippets
+    return ScaleDecision(
+        depth=trusted_factor(found.depth_factor, snippets),
+        translation=trusted_factor(found.translation_factor, snippets),
+    )

@@ -62,7 +62,37 @@ def test_a_later_separate_stretch_is_a_witness(begin: float, is_believed: bool) 
     trust.decide(stretch(1.6, 1.5))
     decision = trust.decide(stretch(1.65, 1.5, begin))
     assert (decision.doubt == "") == is_believed
-    assert decision.depth == pytest.approx(1.65 if is_believed else 1.0)
+    assert decision.depth == pytest.approx(math.sqrt(1.65) if is_believed else 1.0)
+
+
+def seen(depth: float, translation: float, begin: float = 0.0) -> Stretch:
+    return stretch(depth, translation, begin, triangulated=12)
+
+
+def test_a_calibrated_camera_may_be_wrong_in_a_place() -> None:
+    trust = MetreTrust()  # factors of the shipped model on kitti_odometry_03
+    trust.decide(seen(1.10, 1.69))
+    for factors in ((1.29, 1.42), (1.38, 0.49), (1.26, 1.41), (1.60, 1.38), (1.92, 1.85)):
+        decision = trust.decide(seen(*factors), is_first=False)
+        assert (decision.depth, decision.translation, decision.doubt) == (1.0, 1.0, "")
+
+
+def test_slip_of_a_calibrated_camera_moves_both_factors() -> None:
+    trust = MetreTrust()
+    trust.decide(seen(1.10, 1.69))
+    trust.decide(seen(1.29, 1.42), is_first=False)
+    decision = trust.decide(seen(2.2, 2.9), is_first=False)
+    assert "not believed" in decision.doubt
+    assert trust.decide(seen(0.3, 0.4), is_first=False).doubt
+    assert trust.decide(seen(1.2, 1.5), is_first=False).doubt == ""
+
+
+def test_what_was_applied_is_no_longer_usual() -> None:
+    trust = MetreTrust()
+    trust.decide(seen(1.0, 1.0))
+    trust.note_applied(0.5, 0.5)
+    assert trust.decide(seen(2.0, 2.0), is_first=False).doubt == ""
+    assert trust.decide(seen(1.0, 1.0), is_first=False).doubt
 
 
 def test_a_stretch_that_disagrees_is_no_witness() -> None:
