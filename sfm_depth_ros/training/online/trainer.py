@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as RequestTimeoutError
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -23,6 +22,7 @@ from sfm_depth_ros.model_folder.folder import ModelFolder
 from sfm_depth_ros.snippets.replay_buffer import ReplayBuffer
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.online.loop import OnlineLoop, TrainerParts
+from sfm_depth_ros.training.online.saved_state import restore_state, store_state
 from sfm_depth_ros.training.online.status import (
     COLLECTING,
     DEPLOYED,
@@ -36,14 +36,12 @@ from sfm_depth_ros.training.online.status import (
     InputReport,
     TrainerStatus,
 )
-from sfm_depth_ros.training.state_file import load_module, module_tensors, read_state, write_state
 
 IDLE_S = 0.1  # between two looks for work
 REQUEST_S = 60.0  # limit of a request: a validation and a save may lie in between
 SAVE_EVERY_S = 30.0
 RETRY_S = 5.0  # after a full disk or a folder that is gone
 DEPLOYED_S = 5.0  # that a deployment is the state
-STATE_FILE = "state.safetensors"
 
 _Result = TypeVar("_Result")
 _logger = logging.getLogger(__name__)
@@ -71,7 +69,7 @@ class OnlineTrainer:
         )
         self._loop = OnlineLoop(parts, buffer)
         self._state_dir = parts.work_dir / "trainer_state"
-        _restore(self._loop, self._state_dir)
+        restore_state(self._loop, self._state_dir)
         reasons = ("not_finite", "no_displacement", "paused", "gated", "disk")
         self._refusals = dict.fromkeys(reasons, 0)
         self._inputs = InputReport("nothing received yet", "camera")
@@ -281,7 +279,7 @@ class OnlineTrainer:
         if self._loop.learner.steps == self._saved_steps:
             return
         try:
-            _store(self._loop, self._state_dir)
+            store_state(self._loop, self._state_dir)
             self._saved_steps = self._loop.learner.steps
         except TrainingError as error:
             self._note_trouble(str(error))
@@ -292,58 +290,3 @@ def _why_unusable(snippet: Snippet) -> str:
     if not np.isfinite(snippet.displacements).all():
         return "not_finite"
     return "" if (snippet.displacements > 0).all() else "no_displacement"
-
-
-def _store(loop: OnlineLoop, folder: Path) -> None:
-    """Write weights, optimiser and counts; the old state stays until the new one is whole.
-
-    Raises:
-        TrainingError: The disk is full or not writable.
-    """
-    tensors = {
-        **loop.learner.tensors(),
-        **module_tensors("good", loop.good),
-    }
-    values = {
-        "model_id": loop.deployment.folder.model_id,
-        "base_abs_rel": loop.comparison.base_abs_rel,
-        "is_calibrated": loop.is_calibrated,
-        "size": loop.size,
-        **loop.learner.values(),
-    }
-    write_state(folder / STATE_FILE, tensors, values)
-
-
-def _restore(loop: OnlineLoop, folder: Path) -> bool:
-    """Go on where :func:`_store` left off, if that was with the same deployed model.
-
-    A state that is absent, damaged or of another model is no error: training starts afresh from
-    the deployed model, and the log gives the reason.
-
-    Returns:
-        Whether the state was taken up.
-    """
-    path = folder / STATE_FILE
-    if not path.exists():
-        return False
-    try:
-        tensors, values = read_state(path)
-        if values["model_id"] != loop.deployment.folder.model_id:
-            _logger.info(
-                "training starts afresh: its state is of model %s, not of %s",
-                values["model_id"],
-                loop.deployment.folder.model_id,
-            )
-            return False
-        loop.learner.load(tensors, values)
-        load_module("good", loop.good, tensors)
-    except (TrainingError, KeyError) as error:
-        _logger.warning("training starts afresh: %s", error)
-        loop.learner.restart_from(loop.deployment.networks)
-        loop.good.load_state_dict(loop.deployment.networks.state_dict())
-        return False
-    loop.comparison.base_abs_rel = float(values["base_abs_rel"])
-    loop.is_calibrated = bool(values["is_calibrated"])
-    loop.size = tuple(values["size"]) if values["size"] else None
-    _logger.info("training goes on at step %d", loop.learner.steps)
-    return True
