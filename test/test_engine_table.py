@@ -37,7 +37,7 @@ import argparse, importlib.util, json, runpy, sys, types
 from pathlib import Path
 
 import setuptools
-from sfm_depth_ros.cli import doctor, info, inference_options
+from sfm_depth_ros.cli import arguments, doctor, info
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.engines.factory import create_engine
 from sfm_depth_ros.errors import ConfigError, SfmDepthError
@@ -54,7 +54,7 @@ except ConfigError as error:
     facts["refusal"] = str(error)
 
 parser = argparse.ArgumentParser()
-inference_options.add_inference_arguments(parser)
+arguments.add_inference_arguments(parser)
 facts["command"] = parser.parse_args(["model", "--engine", "toy"]).engine
 
 if importlib.util.find_spec("launch_ros") is None:
