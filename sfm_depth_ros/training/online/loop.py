@@ -129,7 +129,8 @@ class OnlineLoop:
             self.size = height, width
             self.is_calibrated = not self.learner.training.calibrate_scale
             self.doubt, self._metres = "", MetreTrust()
-        if self._intrinsics != snippet.intrinsics:
+        known = self._intrinsics
+        if known is None or not snippet.intrinsics.is_close(known):  # autofocus is no new camera
             self._intrinsics, self._rehearsal = snippet.intrinsics, None
 
     def why_waiting(self) -> str:

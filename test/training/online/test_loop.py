@@ -324,3 +324,16 @@ def test_few_held_out_snippets_judge_nothing(make_loop) -> None:
     count = loop.buffer.holdout_count
     assert loop.comparison.reason == f"waiting for held-out snippets: {count} of 8"
     assert loop.deployment.count == 0
+
+
+def test_autofocus_does_not_begin_the_rehearsal_anew(make_loop, drive, plane_snippets) -> None:
+    loop = make_loop(make_world=planes_of(plane_snippets), calibrate_scale=False)
+    loop.advance()
+    rehearsal = loop._rehearsal
+    snippet = drive(1)[0]
+    K = dataclasses.replace(snippet.intrinsics, fx=1.001 * snippet.intrinsics.fx)
+    loop.take(dataclasses.replace(snippet, intrinsics=K))
+    assert loop._rehearsal is rehearsal
+    zoomed = dataclasses.replace(K, fx=1.5 * K.fx)
+    loop.take(dataclasses.replace(snippet, intrinsics=zoomed))
+    assert loop._rehearsal is None
