@@ -23,7 +23,7 @@ PoseNetwork = Callable[[], "np.ndarray | None"]  # runs it on the newest images
 
 @dataclass(frozen=True)
 class SessionOutput(Generic[Motion]):
-    """Output of both networks for one image."""
+    """Depth and motion of one image."""
 
     depth: np.ndarray  # `(h, w)` float32 metres, NaN where the frame has no source
     motion: Motion  # output of the function that ran concurrently with the depth network

@@ -180,7 +180,7 @@ def _check_frames(networks: Mapping[str, Any], image: Tensor, stack: Tensor) -> 
         tensors |= _pose_frames(networks["pose"], stack)
     if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
         raise ModelError(
-            "the networks answer NaN or infinity, so the model is not saved; go back "
+            "the networks compute NaN or infinity, so the model is not saved; go back "
             "to an earlier model"
         )
     return {name: value.contiguous() for name, value in tensors.items()}

@@ -131,7 +131,7 @@ class DepthStatus:
             **self._counts(path),
             "mounting": "" if extrinsics is None else extrinsics.source,
             **_model_facts(loader),
-            **({} if path is None else path.geometry),
+            **_geometry_facts(path),
             "input_faults": "; ".join(faults),
             "remarks": "; ".join(filter(None, (unmounted, no_velocity, *notes))),
         }
@@ -195,6 +195,15 @@ def _model_facts(loader: ModelLoader | None) -> dict[str, Value]:
     facts |= _summary("depth_scale_ratio", scale.depth_scale_ratio)
     facts |= _summary("translation_scale_ratio", scale.translation_scale_ratio)
     return facts
+
+
+def _geometry_facts(path: FramePath | None) -> dict[str, Value]:
+    """Facts of the newest result; a ratio by landmarks replaces that of single pairs."""
+    if path is None:
+        return {}
+    if "depth_scale_low" not in path.geometry:
+        return dict(path.geometry)
+    return {**path.geometry, "depth_scale_ratio_iqr": None, "depth_scale_ratio_count": None}
 
 
 def _summary(name: str, summary: RobustSummary | None) -> dict[str, Value]:
