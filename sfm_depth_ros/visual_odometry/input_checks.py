@@ -283,6 +283,6 @@ def _unit_fault(witnesses: ScaleWitnesses) -> InputFault | None:
     witness = "the camera's height above the floor" if height is not None else "the depth network"
     return InputFault(
         "speed_unit",
-        f"the odometer's distance is {math.exp(logs[-1][0]):.2g} times as long as {witness} allows: "
-        f"its speed is probably in {unit}; publish m/s (REP 103)",
+        f"the odometer's distance is {math.exp(logs[-1][0]):.2g} times what {witness} allows: its "
+        f"speed is probably in {unit}; publish m/s (REP 103)",
     )

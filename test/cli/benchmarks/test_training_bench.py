@@ -13,12 +13,12 @@ from sfm_depth_ros.share import SHIPPED_MODEL, find_share
 
 
 class Clock:
-    """Stands for a worker whose every answer is longer than the last."""
+    """A worker whose every step takes longer than the last."""
 
     def __init__(self, unit: float) -> None:
         self.unit, self.asked = unit, 0
 
-    def ask(self, question: str) -> float:
+    def request(self, question: str) -> float:
         assert question == "step"
         self.asked += 1
         return self.unit * self.asked

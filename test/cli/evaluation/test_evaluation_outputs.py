@@ -83,7 +83,7 @@ def evaluation(drive: Drive, tmp_path_factory: pytest.TempPathFactory) -> Evalua
     scenes = SceneChooser()
     evaluator = Evaluator(
         oracle(drive, 1.2, 0.9),
-        DepthNodeConfig(),
+        DepthNodeConfig(ego_motion="network"),
         create_engine=create_oracle_engine,
         on_frame=scenes.add,
     )
@@ -97,9 +97,10 @@ def test_table_has_a_row_for_every_bag_and_the_total(evaluation: Evaluation) -> 
         "model oracle; truth from 0.001 to 80 m, no crop, disparity resized to the truth's size"
     )
     for name in ("drive <1> ", "drive <1>@0-1", "all"):
-        depth = [line for line in lines if line.startswith(name) and "unscaled" in line]
+        found = [re.match(rf"{re.escape(name)}\s*network +(\d\.\d+)", line) for line in lines]
+        depth = [match for match in found if match]
         assert len(depth) == 1
-        assert float(depth[0].split("unscaled")[1].split()[0]) == pytest.approx(0.2, abs=2e-3)
+        assert float(depth[0][1]) == pytest.approx(0.2, abs=2e-3)
     motion = next(line for line in lines if line.startswith("all") and "segments of" in line)
     error = float(motion.split("translation ")[1].split()[0])
     assert error == pytest.approx(10.0, abs=0.5)
@@ -178,7 +179,7 @@ def test_page_is_whole_and_loads_nothing(evaluation: Evaluation, tmp_path: Path)
     assert "drive <1>" in page.words
     assert not re.search(r"""(src|href)=["'](?!data:)""", text)
     kinds = [alt for alt, _ in page.images if alt]
-    assert kinds.count("The way from above") == 2
+    assert kinds.count("Path from above") == 2
     assert kinds.count("error") == 8
     assert page.words.count("segments of") == 1  # ten frames are too short for one
     assert page.words[page.words.index("segments of") + 4] == "20 m"
@@ -197,7 +198,10 @@ def test_page_is_whole_and_loads_nothing(evaluation: Evaluation, tmp_path: Path)
 def test_page_without_any_truth(drive: Drive, tmp_path: Path) -> None:
     scenes = SceneChooser()
     evaluator = Evaluator(
-        oracle(drive), DepthNodeConfig(), create_engine=create_oracle_engine, on_frame=scenes.add
+        oracle(drive),
+        DepthNodeConfig(ego_motion="network"),
+        create_engine=create_oracle_engine,
+        on_frame=scenes.add,
     )
     frames = [BagFrame(frame, None, None) for frame in drive.frames[:5]]
     drives = {"": evaluator.evaluate_frames(frames)}
