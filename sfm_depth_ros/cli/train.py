@@ -75,6 +75,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--init", metavar="MODEL", help=f"begin with the weights of this {MODEL_HELP}"
     )
+    _add_run_arguments(parser)
+    add_bag_arguments(parser)
+
+
+def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the recipe and of the run."""
     parser.add_argument(
         "--config",
         metavar="NAME|FILE",
@@ -93,7 +99,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     parser.add_argument("--licence", metavar="TEXT", help="licence written into the model")
     parser.add_argument("--json", type=output_file, metavar="FILE", help="write the report here")
-    add_bag_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
