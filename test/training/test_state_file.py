@@ -70,7 +70,7 @@ def test_failed_write_keeps_the_old_state(tmp_path, monkeypatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("sfm_depth_ros.training.state_file.os.fsync", full)
+    monkeypatch.setattr("sfm_depth_ros.storage.os.fsync", full)
     with pytest.raises(TrainingError, match="free some disk space"):
         write_state(path, {"a": torch.zeros(2)}, {"step": 2})
     assert read_state(path)[1] == {"step": 1}

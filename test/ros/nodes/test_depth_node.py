@@ -110,6 +110,28 @@ def test_points_and_colour_are_made_for_those_who_listen(node, probe, camera):
     assert clouds[0].header.frame_id == "camera_optical"
 
 
+def test_confidence_and_landmarks_are_published_while_somebody_listens(node, probe, camera):
+    confidence = probe.collect(Image, "depth/confidence")
+    landmarks = probe.collect(PointCloud2, "landmarks")
+    _shoot_until(probe, camera, lambda: confidence)
+    _shoot_until(probe, camera, lambda: landmarks)
+    assert confidence[-1].encoding == "32FC1"
+    values = np.frombuffer(confidence[-1].data, np.float32)
+    assert ((values >= 0) & (values <= 1)).all()
+    fields = [field.name for field in landmarks[-1].fields]
+    assert fields == ["x", "y", "z", "depth_std", "age"]
+    facts = probe.fresh_facts()
+    assert facts["ego_motion_source"] in (
+        "standing",
+        "visual",
+        "fused",
+        "odometer",
+        "network",
+        "none",
+    )
+    assert facts["input_faults"] == ""
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -258,24 +280,3 @@ def test_it_ends_within_two_seconds_while_it_infers(node, probe, camera):
     status, seconds = node.interrupt()
     assert (status, "Traceback" in node.text) == (0, False)
     assert seconds < 2.0
-
-
-def test_confidence_and_landmarks_are_published_while_somebody_listens(node, probe, camera):
-    confidence = probe.collect(Image, "depth/confidence")
-    landmarks = probe.collect(PointCloud2, "landmarks")
-    _shoot_until(probe, camera, lambda: confidence and landmarks)
-    assert confidence[-1].encoding == "32FC1"
-    values = np.frombuffer(confidence[-1].data, np.float32)
-    assert ((values >= 0) & (values <= 1)).all()
-    fields = [field.name for field in landmarks[-1].fields]
-    assert fields == ["x", "y", "z", "depth_std", "age"]
-    facts = probe.fresh_facts()
-    assert facts["ego_motion_source"] in (
-        "standing",
-        "visual",
-        "fused",
-        "odometer",
-        "network",
-        "none",
-    )
-    assert facts["input_faults"] == ""
