@@ -21,8 +21,8 @@ pytest.importorskip("rosbags")
 from sfm_depth_ros.bags.writer import BagWriter
 from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.cli.main import main
-from sfm_depth_ros.model_folder import saving as model_saving
 from sfm_depth_ros.snippets.values import Velocity
+from sfm_depth_ros.training.offline import run as training_run
 
 SECOND, START, WIDTH, HEIGHT = 10**9, 1000 * 10**9, 64, 32
 CAMERA = CameraModel.from_matrices([40.0, 0, 31.5, 0, 40, 15.5, 0, 0, 1], WIDTH, HEIGHT)
@@ -90,7 +90,7 @@ def train(
         (models_dir / name).mkdir()
         return SimpleNamespace(path=models_dir / name, model_id="0")
 
-    monkeypatch.setattr(model_saving, "save_model", save_without_graphs)
+    monkeypatch.setattr(training_run, "save_model", save_without_graphs)
 
     def run(*arguments: str | Path) -> tuple[int, str]:
         words = [str(a) for a in arguments]
