@@ -75,7 +75,7 @@ class MotionEstimator:
         self.scale = ScaleMonitor()
         self._always_network = always_network
         self._odometer: VisualOdometer | None = None
-        self._odometer_of: tuple[int, str] = (0, "")
+        self._odometer_of: tuple[VelocityBuffer | None, str] = (None, "")
         self._vision_failed = True
         self._previous: EstimatedFrame | None = None
         self._gauge = ScaleGauge()
@@ -167,14 +167,10 @@ class MotionEstimator:
         tracking = frame.tracking
         if tracking is None:
             return None
-        if self._odometer is None or self._odometer_of != (id(velocities), mode):
-            self._odometer, self._odometer_of = (
-                VisualOdometer(velocities, mode),
-                (
-                    id(velocities),
-                    mode,
-                ),
-            )
+        known, known_mode = self._odometer_of
+        if self._odometer is None or known is not velocities or known_mode != mode:
+            self._odometer = VisualOdometer(velocities, mode)
+            self._odometer_of = velocities, mode
         prior = None
         if T_network is not None:
             prior = MotionPrior(T_network, self._uncertainty.covariance(T_network))
