@@ -22,7 +22,7 @@ import torch
 from sfm_depth_ros.cli.benchmarks.engines import outputs, spread
 from sfm_depth_ros.cli.export_int8 import read_stacks
 from sfm_depth_ros.engines.base import EngineRequest
-from sfm_depth_ros.engines.factory import build_engine
+from sfm_depth_ros.engines.building import build_engine
 from sfm_depth_ros.engines.verification import TOLERANCES, RelativeError, relative_error
 from sfm_depth_ros.errors import DataError, SfmDepthError
 from sfm_depth_ros.model_folder.folder import ModelFolder

@@ -73,7 +73,7 @@ def _version(package: str) -> str:
 
 
 def _engines() -> dict[str, str]:
-    from sfm_depth_ros.engines.factory import available_engines
+    from sfm_depth_ros.engines.building import available_engines
 
     return dict(available_engines())
 

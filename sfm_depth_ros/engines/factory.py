@@ -6,44 +6,30 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib
-import importlib.metadata
 import json
 import logging
 import os
 import platform
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from sfm_depth_ros.engine_table import ENGINES
 from sfm_depth_ros.engines.base import NETWORKS, Engine, EngineRequest, input_channels
-from sfm_depth_ros.engines.choice import Candidate, Checked, Choice, processor_name
+from sfm_depth_ros.engines.building import available_engines, checked_engine, plan_engine
+from sfm_depth_ros.engines.choice import Candidate, Choice, processor_name
 from sfm_depth_ros.engines.quantisation import find_calibration
 from sfm_depth_ros.engines.serving import BackgroundBuild, ServingEngine
-from sfm_depth_ros.engines.tensorrt.builder import Progress
 from sfm_depth_ros.engines.tensorrt.cuda_driver import load_cuda
-from sfm_depth_ros.engines.verification import (
-    RelativeError,
-    check_shape,
-    measure_error,
-    refusal,
-)
 from sfm_depth_ros.errors import EngineError, MissingDependencyError, SfmDepthError
-from sfm_depth_ros.model_folder.folder import DEPTH_ONNX, ModelFolder
+from sfm_depth_ros.model_folder.folder import ModelFolder
+from sfm_depth_ros.model_folder.metadata import DEPTH_ONNX
 from sfm_depth_ros.optional import is_available, require
 from sfm_depth_ros.storage import cache_directory
 
-TORCH = "torch"  # the one engine that needs the network itself, not its graph
 PLAN_PATIENCE_S = 5.0  # enough to load a cached plan; else another engine serves meanwhile
 
 _logger = logging.getLogger(__name__)
-
-
-def available_engines() -> dict[str, str]:
-    """Version of every engine's runtime, or how to install one; nothing is imported."""
-    return {name: _version(name) for name in ENGINES}
 
 
 def create_engine(
@@ -83,7 +69,7 @@ def create_engine(
     request = EngineRequest(folder, network, shape, precision, threads)
     if name == "auto" or precision == "auto":
         return _chosen(request, name, cache_file or cache_directory() / "engines.json")
-    checked = _checked(Candidate(name, precision), request)
+    checked = checked_engine(Candidate(name, precision), request)
     engine = checked.accepted(precision)
     _logger.info(
         "engine %s as requested: %s; relative error p50 %.1e, p99 %.1e, max %.1e",
@@ -96,51 +82,6 @@ def create_engine(
     return engine
 
 
-def engine_error(
-    name: str, folder: ModelFolder, network: str, precision: str = "fp32", threads: int = 1
-) -> RelativeError:
-    """Error of an engine against torch on the check frames, without a verdict."""
-    shape = check_shape(folder, network)
-    engine = build_engine(name, EngineRequest(folder, network, shape, precision, threads))
-    try:
-        return measure_error(engine, folder, network)
-    finally:
-        engine.close()
-
-
-def build_engine(name: str, request: EngineRequest) -> Engine:
-    """Build an engine without any check of its output.
-
-    Raises:
-        EngineError: It is not installed, or cannot run the network.
-    """
-    if name == TORCH and request.network == "depth" and request.folder.is_foreign:
-        raise EngineError(
-            "torch cannot run an imported ONNX graph; choose engine onnxruntime, openvino or "
-            "tensorrt"
-        )
-    try:
-        engine: Engine = engine_class(name)(request)
-    except MissingDependencyError as error:
-        raise EngineError(str(error)) from error
-    return engine
-
-
-def engine_class(name: str) -> Any:
-    """Class of an engine in the table.
-
-    Raises:
-        MissingDependencyError: It needs its runtime to be imported, which is not installed.
-    """
-    kind = ENGINES[name]
-    module, _, attribute = kind.implementation.partition(":")
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except ImportError:
-        require(kind.modules[0])
-        raise
-
-
 def _chosen(request: EngineRequest, name: str, cache_file: Path) -> Engine:
     """The best of one engine's precisions, or of all engines."""
     names = list(ENGINES) if name == "auto" else [name]
@@ -150,7 +91,10 @@ def _chosen(request: EngineRequest, name: str, cache_file: Path) -> Engine:
     refused: dict[str, str] = {}
     build: BackgroundBuild | None = None
     if planned:
-        build = BackgroundBuild(lambda report: _plan(planned, request, report), planned)
+        build = BackgroundBuild(
+            lambda report: plan_engine(planned, request, _precisions(request, planned), report),
+            planned,
+        )
         try:
             engine = build.take(PLAN_PATIENCE_S if name == "auto" else None)
             return _serving(engine, candidates, request)
@@ -162,9 +106,14 @@ def _chosen(request: EngineRequest, name: str, cache_file: Path) -> Engine:
             refused[planned], build = str(error), None
     key = _cache_key(request, name, candidates)
     choice = Choice(
-        request, candidates, lambda one: _checked(one, request), cache_file, key, _last_resort(),
+        request,
+        candidates,
+        lambda one: checked_engine(one, request),
+        cache_file,
+        key,
+        _last_resort(),
         refused,
-    )  # fmt: skip
+    )
     try:
         engine, spare = choice.fastest()
     except BaseException:
@@ -183,7 +132,7 @@ def _serving(
     """The engine, with its successors and with the one that is being built."""
 
     def build(candidate: Candidate) -> Engine:
-        return _checked(candidate, request).accepted(request.precision)
+        return checked_engine(candidate, request).accepted(request.precision)
 
     return ServingEngine(engine, spare, build, better)
 
@@ -234,49 +183,6 @@ def _has_gpu() -> bool:
     return True
 
 
-def _plan(name: str, request: EngineRequest, progress: Progress) -> Engine:
-    """Engine at the first precision whose plan can be built and passes."""
-    *reduced, last = _precisions(request, name)
-    create = engine_class(name)
-    for precision in reduced:
-        try:
-            engine = create(replace(request, precision=precision), progress=progress)
-            return _with_bytes(engine)
-        except EngineError as error:
-            _logger.debug("%s %s is not used: %s", name, precision, error)
-    return _with_bytes(create(replace(request, precision=last), progress=progress))
-
-
-def _with_bytes(engine: Engine) -> Engine:
-    """The engine, prepared for bytes; floats serve where it cannot take them."""
-    try:
-        engine.take_bytes()
-    except SfmDepthError as error:
-        _logger.info("%s gets images as floats, not as bytes: %s", engine.name, error)
-    return engine
-
-
-def _checked(candidate: Candidate, request: EngineRequest) -> Checked:
-    """Build an engine and compare it with the check frames, at their shape."""
-    request = replace(request, precision=candidate.precision)
-    if ENGINES[candidate.name].builds_plan:
-        engine = build_engine(candidate.name, request)
-        assert engine.error is not None  # it has compared itself: one plan has both shapes
-        return Checked(_with_bytes(engine), engine.error)
-    shape = check_shape(request.folder, request.network)
-    engine = build_engine(candidate.name, replace(request, input_shape=shape))
-    try:
-        error = measure_error(engine, request.folder, request.network)
-    except EngineError:
-        engine.close()
-        raise
-    reason = refusal(engine, error, request.folder, request.network)
-    if shape != request.input_shape:
-        engine.close()
-        engine = build_engine(candidate.name, request)
-    return Checked(_with_bytes(engine), error, reason)
-
-
 def _cache_key(request: EngineRequest, name: str, candidates: Sequence[Candidate]) -> str:
     config = (
         request.folder.depth_config if request.network == "depth" else request.folder.pose_config
@@ -297,13 +203,3 @@ def _cache_key(request: EngineRequest, name: str, candidates: Sequence[Candidate
             [str(candidate) for candidate in candidates],
         ]
     )
-
-
-def _version(name: str) -> str:
-    module = next(filter(is_available, ENGINES[name].modules), None)
-    if module is None:
-        return f"not installed; type: pip install 'sfm_depth_ros[{ENGINES[name].extra}]'"
-    try:
-        return importlib.metadata.version(module)
-    except importlib.metadata.PackageNotFoundError:
-        return "installed, of an unknown version"

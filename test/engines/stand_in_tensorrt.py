@@ -27,7 +27,7 @@ from sfm_depth_ros.engines.graphs.names import weight_arrays
 
 @dataclass
 class Faults:
-    """What goes wrong, and what was seen.
+    """Faults to play, and calls that were recorded.
 
     Attributes:
         unlisted_bias: Refittable plans lose a bias and do not list it (TensorRT 11.3).

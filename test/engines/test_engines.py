@@ -12,7 +12,8 @@ import pytest
 
 from sfm_depth_ros.engine_table import ENGINES
 from sfm_depth_ros.engines.base import Engine, EngineRequest, check_output
-from sfm_depth_ros.engines.factory import build_engine, create_engine, engine_error
+from sfm_depth_ros.engines.building import build_engine, engine_error
+from sfm_depth_ros.engines.factory import create_engine
 from sfm_depth_ros.engines.onnxruntime_engine import OnnxRuntimeEngine
 from sfm_depth_ros.engines.openvino_engine import OpenVinoEngine
 from sfm_depth_ros.errors import EngineError

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 from sfm_depth_ros.engine_table import ENGINES
-from sfm_depth_ros.engines import choice, factory
+from sfm_depth_ros.engines import building, choice, factory
 from sfm_depth_ros.engines.base import Engine, EngineRequest
+from sfm_depth_ros.engines.building import available_engines
 from sfm_depth_ros.engines.choice import Candidate, run_times_ms
-from sfm_depth_ros.engines.factory import available_engines, create_engine
+from sfm_depth_ros.engines.factory import create_engine
 from sfm_depth_ros.engines.verification import RelativeError, measure_error, verify_engine
 from sfm_depth_ros.errors import BadImageError, EngineError, MissingDependencyError
 from sfm_depth_ros.model_folder.folder import ModelFolder
@@ -70,7 +71,7 @@ class Bench:
         self.absent: set[str] = set()
         self.classes = {name: self._builder(name) for name in ENGINES}
         self.classes["tensorrt"] = self._no_gpu
-        monkeypatch.setattr(factory, "engine_class", self.classes.__getitem__)
+        monkeypatch.setattr(building, "engine_class", self.classes.__getitem__)
         monkeypatch.setattr(choice, "quickest_ms", self._measure)
 
     def _builder(self, name: str) -> object:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
-from sfm_depth_ros.engines.factory import engine_error
+from sfm_depth_ros.engines.building import engine_error
 from sfm_depth_ros.errors import ModelError
 from sfm_depth_ros.model_folder.folder import ModelFolder, read_model_folder
 from sfm_depth_ros.model_folder.loading import load_networks

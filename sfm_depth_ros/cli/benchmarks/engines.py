@@ -13,7 +13,7 @@ import numpy as np
 
 from sfm_depth_ros.engine_table import ENGINES
 from sfm_depth_ros.engines.base import Engine, EngineRequest
-from sfm_depth_ros.engines.factory import build_engine
+from sfm_depth_ros.engines.building import build_engine
 from sfm_depth_ros.engines.verification import relative_error
 from sfm_depth_ros.errors import SfmDepthError
 
@@ -70,7 +70,8 @@ def _measure(
 def _measure_at(
     folder: ModelFolder, name: str, input_hw: tuple[int, int], precision: str, threads: int
 ) -> dict[str, Any]:
-    from sfm_depth_ros.engines.factory import create_engine, engine_error
+    from sfm_depth_ros.engines.building import engine_error
+    from sfm_depth_ros.engines.factory import create_engine
 
     engine = create_engine(folder, "depth", input_hw, name, precision, threads)
     chosen, precision = engine.name, engine.precision

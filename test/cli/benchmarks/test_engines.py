@@ -39,14 +39,14 @@ def test_an_engine_that_is_absent_says_so(
     tiny_model: ModelFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from sfm_depth_ros.cli.benchmarks import engines
-    from sfm_depth_ros.engines import factory
+    from sfm_depth_ros.engines import building
     from sfm_depth_ros.errors import EngineError
 
     def absent(*_: object) -> None:
         raise EngineError("not here; install it")
 
     monkeypatch.setattr(engines, "ENGINES", {"onnxruntime": engines.ENGINES["onnxruntime"]})
-    monkeypatch.setattr(factory, "engine_class", lambda name: absent)
+    monkeypatch.setattr(building, "engine_class", lambda name: absent)
     figures = engines.measure_engines(tiny_model, (64, 96), 1)
     assert figures == {"onnxruntime": {"unavailable": "not here; install it"}}
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from sfm_depth_ros.engines.base import Engine, EngineRequest
-from sfm_depth_ros.engines.factory import build_engine
+from sfm_depth_ros.engines.building import build_engine
 
 BuildEngine = Callable[[str, EngineRequest], Engine]
 
