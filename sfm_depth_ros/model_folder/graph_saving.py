@@ -16,14 +16,8 @@ from sfm_depth_ros.config.networks import METRIC, DepthNetworkConfig
 from sfm_depth_ros.engines.graphs.agreement import open_session
 from sfm_depth_ros.engines.graphs.foreign import GraphDeclaration, check_outputs, wrap_graph
 from sfm_depth_ros.model_folder.check_pictures import natural_pictures
-from sfm_depth_ros.model_folder.folder import (
-    CHECK_FRAMES,
-    DEPTH_ONNX,
-    DEPTH_WEIGHTS,
-    HEAD,
-    ModelFolder,
-    write_model_folder,
-)
+from sfm_depth_ros.model_folder.folder import ModelFolder, write_model_folder
+from sfm_depth_ros.model_folder.metadata import CHECK_FRAMES, DEPTH_ONNX, DEPTH_WEIGHTS, HEAD
 
 
 def save_graph(

@@ -16,7 +16,8 @@ from typing import Any
 
 from sfm_depth_ros.errors import ModelError
 from sfm_depth_ros.model_folder.files import resolved
-from sfm_depth_ros.model_folder.folder import ModelFolder, read_metadata, read_model_folder
+from sfm_depth_ros.model_folder.folder import ModelFolder, read_model_folder
+from sfm_depth_ros.model_folder.metadata import read_metadata
 from sfm_depth_ros.storage import ASIDE
 
 CURRENT = "current"

@@ -21,18 +21,17 @@ from sfm_depth_ros.engines.graphs.export import export_onnx, update_onnx
 from sfm_depth_ros.errors import ModelError
 from sfm_depth_ros.model_folder.check_pictures import natural_pictures
 from sfm_depth_ros.model_folder.files import sha256
-from sfm_depth_ros.model_folder.folder import (
+from sfm_depth_ros.model_folder.folder import ModelFolder, write_model_folder
+from sfm_depth_ros.model_folder.history import model_folder_name
+from sfm_depth_ros.model_folder.metadata import (
     CHECK_FRAMES,
     DEPTH_ONNX,
     DEPTH_WEIGHTS,
     HEAD,
     POSE_ONNX,
     POSE_WEIGHTS,
-    ModelFolder,
     model_id_of,
-    write_model_folder,
 )
-from sfm_depth_ros.model_folder.history import model_folder_name
 
 PREPROCESSING = {"range": [0, 1], "filter": "area"}
 FILES = {"depth": (DEPTH_WEIGHTS, DEPTH_ONNX), "pose": (POSE_WEIGHTS, POSE_ONNX)}
@@ -147,7 +146,7 @@ def _config(folder: ModelFolder, kind: str) -> Any:
 
 
 def head_of(network: Any) -> dict[str, Any]:
-    """What the depth network's output is, for ``model.json``.
+    """Kind of the depth network's output, for ``model.json``.
 
     An affine head has A and B: inverse depth is A out + B with A = exp(-log_scale) and
     B = A shift, as the parameters of the network have them.

@@ -19,13 +19,8 @@ from sfm_depth_ros.config.schema import (
     OnlineTrainingConfig,
     PoseNetworkConfig,
 )
-from sfm_depth_ros.model_folder.folder import (
-    DEPTH_WEIGHTS,
-    POSE_WEIGHTS,
-    REQUIRED_FILES,
-    ModelFolder,
-    write_model_folder,
-)
+from sfm_depth_ros.model_folder.folder import ModelFolder, write_model_folder
+from sfm_depth_ros.model_folder.metadata import DEPTH_WEIGHTS, POSE_WEIGHTS, REQUIRED_FILES
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.network_pair import NetworkPair, fresh_networks
 from sfm_depth_ros.training.online.loop import TrainerParts

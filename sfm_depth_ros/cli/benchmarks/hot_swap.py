@@ -18,13 +18,9 @@ from sfm_depth_ros.cli.demonstration.processes import (
     ros_environment,
 )
 from sfm_depth_ros.errors import SfmDepthError
-from sfm_depth_ros.model_folder.folder import (
-    CHECK_FRAMES,
-    MODEL_JSON,
-    ModelFolder,
-    write_model_folder,
-)
+from sfm_depth_ros.model_folder.folder import ModelFolder, write_model_folder
 from sfm_depth_ros.model_folder.loading import load_network
+from sfm_depth_ros.model_folder.metadata import CHECK_FRAMES, MODEL_JSON
 
 SWAPS, RATE_HZ = 100, 10.0
 START_WITHIN_S, SWAP_WITHIN_S = 90.0, 60.0

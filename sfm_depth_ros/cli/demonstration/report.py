@@ -21,7 +21,8 @@ from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.estimation.depth_estimator import DepthEstimator
 from sfm_depth_ros.evaluation.evaluator import Evaluator
 from sfm_depth_ros.evaluation.report import summarize_drives
-from sfm_depth_ros.model_folder.folder import ModelFolder, read_model_folder, without_nan
+from sfm_depth_ros.model_folder.folder import ModelFolder, read_model_folder
+from sfm_depth_ros.model_folder.metadata import without_nan
 
 SCENES = 3
 
