@@ -142,7 +142,7 @@ def _import(options: argparse.Namespace, size: tuple[int, int] | None) -> ModelF
 
 
 def _unit(folder: ModelFolder, kind: str) -> str:
-    """What a network's output means, for the user."""
+    """Unit of a network's output, for the user."""
     head = folder.metadata["head"]
     if kind == "depth" and head["kind"] != METRIC:
         return (
@@ -183,9 +183,9 @@ def _check_size(found: ImportedNetworks) -> None:
 
 
 def _other_pose(options: argparse.Namespace, found: ImportedNetworks) -> nn.Module | None:
-    """What stands for the pose network that the checkpoint does not hold."""
+    """Pose network in place of the one that the checkpoint does not hold."""
     from sfm_depth_ros.config.networks import PoseNetworkConfig
-    from sfm_depth_ros.networks.published.import_checkpoint import FORMATS as KNOWN
+    from sfm_depth_ros.networks.published.checkpoint_files import FORMATS as KNOWN
     from sfm_depth_ros.training.network_pair import fresh_networks
 
     if not options.fresh_pose:
@@ -220,8 +220,8 @@ def _set_unit(
 
 
 def _metadata(options: argparse.Namespace, found: ImportedNetworks) -> dict[str, Any]:
-    from sfm_depth_ros.networks.published.import_checkpoint import FORMATS as KNOWN
-    from sfm_depth_ros.networks.published.import_checkpoint import files_of
+    from sfm_depth_ros.networks.published.checkpoint_files import FORMATS as KNOWN
+    from sfm_depth_ros.networks.published.checkpoint_files import files_of
 
     files = [
         f"{options.format} checkpoint {path.name} (SHA-256 {digest(path)})"

@@ -11,15 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sfm_depth_ros.config.networks import INVERSE_AFFINE, METRIC, DepthNetworkConfig
 from sfm_depth_ros.errors import ConfigError, ModelError
-from sfm_depth_ros.networks.checkpoint_file import FileContent, load_file_content, without_wrappers
 from sfm_depth_ros.networks.model import create_depth_network, create_pose_network
-from sfm_depth_ros.networks.published import depth_anything, lite_mono, monodepth2, packnet_sfm
+from sfm_depth_ros.networks.published.checkpoint_files import (
+    FORMATS,
+    Files,
+    read_files,
+    some_of,
+    tensor_names,
+    tensors_of,
+    written_size,
+)
 from sfm_depth_ros.networks.published.name_map import (
     NORMALISED_FOCAL,
     Config,
@@ -28,24 +33,13 @@ from sfm_depth_ros.networks.published.name_map import (
     below,
 )
 
-SHOWN = 8  # names in a message; the rest are counted
 UNITS = ("log_scale", "shift")  # which begin at 0: no checkpoint has them
-STATE = "state_dict"  # where packnet-sfm keeps the weights next to its configuration
-
-FORMATS = {
-    "packnet-sfm": packnet_sfm.FORMAT,
-    "monodepth2": monodepth2.FORMAT,
-    "lite-mono": lite_mono.FORMAT,
-    "depth-anything-v2": depth_anything.FORMAT,
-}
 
 _logger = logging.getLogger(__name__)
 _CREATE: dict[str, Callable[[Any], nn.Module]] = {
     "depth": create_depth_network,
     "pose": create_pose_network,
 }
-
-Files = Mapping[str, Mapping[str, Any]]  # content by a file's name without its ending
 
 
 @dataclass(frozen=True)
@@ -60,7 +54,7 @@ class ImportedNetworks:
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """What a checkpoint does not hold, as far as the user knows it."""
+    """Facts that a checkpoint does not hold, as far as the user knows them."""
 
     size: tuple[int, int] | None = None  # (width, height) of the images in training
     reference_focal: float | None = None  # Focal length in pixels at that size
@@ -83,9 +77,9 @@ def import_networks(
         ModelError: A file is damaged, of another project or architecture, or partial.
         ConfigError: The kind of head is not given, or none is to choose.
     """
-    layout, files = FORMATS[format_name], _read_files(paths)
+    layout, files = FORMATS[format_name], read_files(paths)
     _check_head(layout, format_name, given)
-    size = given.size or _written_size(files) or layout.size
+    size = given.size or written_size(files) or layout.size
     focal = given.reference_focal or _focal(layout, given) * size[0]
     changes: dict[str, dict[str, Any]] = {"depth": {"reference_focal": focal}}
     changes["pose"] = dict(changes["depth"])
@@ -100,8 +94,8 @@ def import_networks(
     if depth is None:
         expected = layout.networks["depth"]
         raise ModelError(
-            f"{_named(files)}: no depth network of {format_name} that is known here, expected "
-            f"{expected.hint}{_places(expected, layout)}; found {_some(_names(files))}; "
+            f"{', '.join(files)}: no depth network of {format_name} that is known here, expected "
+            f"{expected.hint}{_places(expected, layout)}; found {some_of(tensor_names(files))}; "
             "give another checkpoint or another --format"
         )
     has_stereo_unit = any(content.get("use_stereo") is True for content in files.values())
@@ -130,78 +124,6 @@ def _focal(layout: PublishedFormat, given: ImportOptions) -> float:
     return layout.metric_focals.get(given.max_depth or 0.0, NORMALISED_FOCAL)
 
 
-def _read_files(paths: Sequence[Path]) -> Files:
-    """Weights of every file, by its name without the ending."""
-    files: dict[str, dict[str, Any]] = {}
-    for path in files_of(paths):
-        if path.stem in files:
-            raise ModelError(f"{path}: two files are called {path.stem}; give each network once")
-        content = _content(path)
-        if content.foreign:
-            _logger.info(
-                "%s holds objects that are not loaded: %s", path.name, _some(content.foreign)
-            )
-        files[path.stem] = _weights(path, content)
-    return files
-
-
-def _content(path: Path) -> FileContent:
-    if path.suffix != ".safetensors":
-        return load_file_content(path)
-    try:
-        return FileContent(load_file(path), ())
-    except (OSError, SafetensorError) as error:
-        raise ModelError(f"{path} cannot be read ({error}); download or copy it again") from error
-
-
-def files_of(paths: Sequence[Path]) -> list[Path]:
-    """The files themselves, and those of Monodepth2's names in a folder.
-
-    Raises:
-        ModelError: There are none.
-    """
-    found: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            parts = {
-                part
-                for layout in FORMATS.values()
-                if layout.by_file
-                for network in layout.networks.values()
-                for part, _ in network.parts
-            }
-            inside = [path / f"{part}.pth" for part in sorted(parts)]
-            found += [file for file in inside if file.is_file()]
-            if not any(file.is_file() for file in inside):
-                raise ModelError(
-                    f"{path} holds none of {', '.join(f.name for f in inside)}; "
-                    "give the folder with these files, or the files themselves"
-                )
-        elif path.is_file():
-            found.append(path)
-        else:
-            raise ModelError(f"{path} does not exist; give a checkpoint's file or folder")
-    return found
-
-
-def _weights(path: Path, content: FileContent) -> dict[str, Any]:
-    """The state of a file: tensors, and the numbers that Monodepth2 adds."""
-    value = content.value
-    if isinstance(value, dict) and isinstance(value.get(STATE), dict):
-        value = value[STATE]
-    entries = value.items() if isinstance(value, dict) else ()
-    state = without_wrappers(
-        {
-            name: entry.detach() if isinstance(entry, Tensor) else entry
-            for name, entry in entries
-            if isinstance(name, str) and isinstance(entry, (Tensor, int))
-        }
-    )
-    if not any(isinstance(entry, Tensor) for entry in state.values()):
-        raise ModelError(f"{path} holds no weights by name; give a checkpoint with a state_dict")
-    return state
-
-
 def _import_network(
     kind: str,
     network: PublishedNetwork,
@@ -216,9 +138,9 @@ def _import_network(
     if config is None:
         if kind == "pose" and any(state for _, state, _ in parts):
             raise ModelError(
-                f"{_named(files)}: the pose network is none that is known here, "
+                f"{', '.join(files)}: the pose network is none that is known here, "
                 f"expected {network.hint}; found "
-                f"{_some(name for _, state, _ in parts for name in state)}"
+                f"{some_of(name for _, state, _ in parts for name in state)}"
             )
         return None
     config = replace(config, **changes)
@@ -234,10 +156,10 @@ def _import_network(
 def _part(place: str, layout: PublishedFormat, files: Files) -> dict[str, Tensor]:
     """Tensors of one part by their names in it."""
     if layout.by_file:
-        return _tensors(files.get(place, {}))
+        return tensors_of(files.get(place, {}))
     found: dict[str, Tensor] = {}
     for stem, content in files.items():
-        more = below(layout.layout(_tensors(content)), place)
+        more = below(layout.layout(tensors_of(content)), place)
         if more and found:
             raise ModelError(
                 f"{stem}: a second file holds names under {place}; give each network once"
@@ -270,8 +192,8 @@ def _our_state(
     if missing or unexpected or reshaped:
         raise ModelError(
             f"the {kind} network was taken for {config.name}, but the weights do not fit: missing "
-            f"{_some(missing)}; unexpected {_some(unexpected)}; of another shape "
-            f"{_some(reshaped)}; the checkpoint is partial or of another architecture"
+            f"{some_of(missing)}; unexpected {some_of(unexpected)}; of another shape "
+            f"{some_of(reshaped)}; the checkpoint is partial or of another architecture"
         )
     counters = {
         name: torch.zeros((), dtype=torch.int64)
@@ -281,35 +203,7 @@ def _our_state(
     return {**counters, **ours}
 
 
-def _written_size(files: Files) -> tuple[int, int] | None:
-    """The image size that Monodepth2 writes with its encoder."""
-    for content in files.values():
-        width, height = content.get("width"), content.get("height")
-        if isinstance(width, int) and isinstance(height, int):
-            return width, height
-    return None
-
-
-def _tensors(content: Mapping[str, Any]) -> dict[str, Tensor]:
-    return {name: entry for name, entry in content.items() if isinstance(entry, Tensor)}
-
-
-def _names(files: Files) -> list[str]:
-    return [name for content in files.values() for name in _tensors(content)]
-
-
-def _named(files: Files) -> str:
-    return ", ".join(files)
-
-
 def _places(network: PublishedNetwork, layout: PublishedFormat) -> str:
     ending = ".pth" if layout.by_file else "*"
     places = " and ".join(f"{place}{ending}" for place, _ in network.parts if place)
     return f" under {places}" if places else ""
-
-
-def _some(names: Any) -> str:
-    """The first names, and how many more there are."""
-    names = list(names)
-    shown, rest = ", ".join(names[:SHOWN]), len(names) - SHOWN
-    return (f"{shown} and {rest} more" if rest > 0 else shown) or "nothing"

@@ -112,7 +112,7 @@ def published_state(config: DepthNetworkConfig, names: NameMap) -> dict[str, Ten
 
 
 def depths(config: DepthNetworkConfig, weights: dict[str, Tensor]) -> list[Tensor]:
-    """What our network answers; loading is strict, so the map must be complete."""
+    """Depths of our network; loading is strict, so the map must be complete."""
     network = empty(config)
     network.load_state_dict({**weights, "log_scale": torch.zeros(())}, assign=True)
     with torch.inference_mode():

@@ -17,11 +17,8 @@ from published_checkpoints import (
 
 from sfm_depth_ros.config.networks import DepthNetworkConfig, PoseNetworkConfig
 from sfm_depth_ros.errors import ConfigError, ModelError
-from sfm_depth_ros.networks.published.import_checkpoint import (
-    FORMATS,
-    ImportOptions,
-    import_networks,
-)
+from sfm_depth_ros.networks.published.checkpoint_files import FORMATS
+from sfm_depth_ros.networks.published.import_checkpoint import ImportOptions, import_networks
 
 SMALL = DepthNetworkConfig(name="depth_anything_v2_small")
 RELATIVE = ImportOptions(head="inverse-affine")
