@@ -8,16 +8,15 @@ The policy alone: which snippets are admitted, for what, and which leave. Files 
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from sfm_depth_ros.errors import DataError, TrainingError
+from sfm_depth_ros.snippets.buffer_entry import BufferEntry
 from sfm_depth_ros.snippets.selection import (
     HoldoutSchedule,
     Role,
@@ -25,24 +24,13 @@ from sfm_depth_ros.snippets.selection import (
     similarity,
     snippet_feature,
 )
-from sfm_depth_ros.snippets.store import SUFFIX, encode_snippet, read_note, read_snippet
+from sfm_depth_ros.snippets.store import SUFFIX, encode_snippet, read_snippet
 from sfm_depth_ros.snippets.values import Snippet
-from sfm_depth_ros.storage import write_whole
 
 MAX_SIMILARITY = 0.98
 NEIGHBOUR_SIMILARITY = 0.9  # half a second of driving apart, thumbnails are less alike than this
-_SCHEDULE = "schedule.json"
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class _Entry:
-    path: Path
-    role: Role
-    feature: np.ndarray
-    shape: tuple[int, ...]
-    size: int  # bytes
 
 
 class ReplayBuffer:
@@ -75,10 +63,11 @@ class ReplayBuffer:
         self._max_bytes = {
             role: max_bytes * count // capacity for role, count in self._capacity.items()
         }
+        self._schedule_file = self._folder / "schedule.json"
         self._share = holdout_share
         self._rng = np.random.default_rng(seed)
         self._lock = threading.Lock()
-        self._entries: list[_Entry] = []
+        self._entries: list[BufferEntry] = []
         self._next_serial = 0
         self._shape: tuple[int, ...] | None = None
         self._schedule: HoldoutSchedule | None = None
@@ -160,7 +149,7 @@ class ReplayBuffer:
     def serial_of_newest(self, count: int) -> int:
         """Number of the oldest among the ``count`` training snippets admitted last."""
         entries = self._present(Role.TRAINING)[-count:] if count > 0 else []
-        return _serial(entries[0].path) if entries else self.next_serial
+        return entries[0].serial if entries else self.next_serial
 
     def forget(self, first: int, end: int) -> int:
         """Delete the snippets with numbers from ``first`` to before ``end``, of both roles.
@@ -169,7 +158,7 @@ class ReplayBuffer:
             How many there were.
         """
         with self._lock:
-            leaving = [e for e in self._entries if first <= _serial(e.path) < end]
+            leaving = [e for e in self._entries if first <= e.serial < end]
             for entry in leaving:
                 self._entries.remove(entry)
                 entry.path.unlink(missing_ok=True)
@@ -180,7 +169,7 @@ class ReplayBuffer:
         with self._lock:
             for entry in self._entries:
                 entry.path.unlink(missing_ok=True)
-            (self._folder / _SCHEDULE).unlink(missing_ok=True)
+            self._schedule_file.unlink(missing_ok=True)
             self._entries.clear()
             self._schedule = None
 
@@ -193,25 +182,17 @@ class ReplayBuffer:
                 self._restore(path)
         except OSError as error:
             raise self._disk_error(error) from error
-        self._schedule = self._read_schedule()
+        self._schedule = HoldoutSchedule.read(self._schedule_file, self._share)
         for role in self._capacity:
             self._make_room(role)
         if self._entries:
             self._shape = self._entries[-1].shape
             _logger.info("%s: %d snippets taken up", self._folder, len(self._entries))
-        if old := list(self._folder.glob("*.npz")):
-            _logger.warning(
-                "%s: %d snippets of an earlier version (*.npz) are not read; they may be removed",
-                self._folder,
-                len(old),
-            )
 
     def _restore(self, path: Path) -> None:
-        serial, _, role = path.stem.partition("-")
         try:
-            feature, shape = read_note(path, "feature")
-            entry = _Entry(path, Role(role), feature, shape, path.stat().st_size)
-            self._next_serial = max(self._next_serial, int(serial) + 1)
+            entry = BufferEntry.read(path)
+            self._next_serial = max(self._next_serial, entry.serial + 1)
         except (DataError, ValueError, OSError) as error:
             _logger.warning("snippet %s dropped: %s", path, error)
             path.unlink(missing_ok=True)
@@ -230,23 +211,12 @@ class ReplayBuffer:
         self._entries.clear()
         self._schedule = None
 
-    def _read_schedule(self) -> HoldoutSchedule | None:
-        path = self._folder / _SCHEDULE
-        try:
-            anchor_ns = json.loads(path.read_text(encoding="utf-8"))["anchor_ns"]
-            return HoldoutSchedule(int(anchor_ns), self._share)
-        except FileNotFoundError:
-            pass
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            _logger.warning("%s dropped: %s", path, error)
-        return None
-
     def _role(self, snippet: Snippet) -> Role | None:
         if self._schedule is None:
             anchor_ns = int(snippet.stamps_ns[0])
             self._schedule = HoldoutSchedule(anchor_ns, self._share)
             try:
-                write_whole(self._folder / _SCHEDULE, json.dumps({"anchor_ns": anchor_ns}))
+                self._schedule.write(self._schedule_file)
             except OSError as error:
                 raise self._disk_error(error) from error
         return self._schedule.role(snippet.stamps_ns)
@@ -285,7 +255,7 @@ class ReplayBuffer:
             self._entries.remove(leaves)
             leaves.path.unlink(missing_ok=True)
 
-    def _least_useful(self, entries: Sequence[_Entry]) -> _Entry:
+    def _least_useful(self, entries: Sequence[BufferEntry]) -> BufferEntry:
         """Entry of another image size, else the one that the others replace best."""
         others = [entry for entry in entries if self._shape and entry.shape != self._shape]
         if others or len(entries) < 2:
@@ -293,21 +263,19 @@ class ReplayBuffer:
         features = np.stack([entry.feature for entry in entries])
         return entries[most_redundant(features, self._rng)]
 
-    def _write(self, content: bytes, feature: np.ndarray, role: Role) -> _Entry:
-        path = self._folder / f"{self._next_serial:09d}-{role.value}{SUFFIX}"
-        self._next_serial += 1
+    def _write(self, content: bytes, feature: np.ndarray, role: Role) -> BufferEntry:
+        assert self._shape is not None  # add sets it
+        serial, self._next_serial = self._next_serial, self._next_serial + 1
         try:
-            write_whole(path, content)
+            return BufferEntry.write(self._folder, serial, role, content, feature, self._shape)
         except OSError as error:
             raise self._disk_error(error) from error
-        assert self._shape is not None  # add sets it
-        return _Entry(path, role, feature, self._shape, len(content))
 
-    def _present(self, role: Role) -> list[_Entry]:
+    def _present(self, role: Role) -> list[BufferEntry]:
         with self._lock:
             return [e for e in self._entries if e.role is role and e.shape == self._shape]
 
-    def _read(self, entries: Sequence[_Entry], count: int) -> list[Snippet]:
+    def _read(self, entries: Sequence[BufferEntry], count: int) -> list[Snippet]:
         """The first ``count`` that can be read; a damaged one leaves the buffer."""
         snippets: list[Snippet] = []
         for entry in entries:
@@ -321,7 +289,7 @@ class ReplayBuffer:
                 self._drop(entry, error)
         return snippets
 
-    def _drop(self, entry: _Entry, error: DataError) -> None:
+    def _drop(self, entry: BufferEntry, error: DataError) -> None:
         _logger.warning("snippet dropped: %s", error)
         with self._lock:
             entry.path.unlink(missing_ok=True)
@@ -333,7 +301,3 @@ class ReplayBuffer:
             f"the snippet buffer {self._folder} cannot be written ({error}): free some space, or "
             "set training.buffer_dir to another folder"
         )
-
-
-def _serial(path: Path) -> int:
-    return int(path.stem.partition("-")[0])

@@ -9,13 +9,17 @@ stamp: a drive that is played again falls into the same roles.
 
 from __future__ import annotations
 
+import json
+import logging
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 import cv2
 import numpy as np
 
 from sfm_depth_ros.snippets.values import Snippet
+from sfm_depth_ros.storage import write_whole
 
 BLOCK_S = 2.0
 GUARD_S = 0.5
@@ -24,6 +28,8 @@ THUMBNAIL = (16, 8)  # width, height: coarse enough that pixel shifts do not mat
 MOTION_WEIGHT = 0.1  # a fifth more displacement counts like a cosine lower by 0.018
 MIN_DISPLACEMENT = 0.01  # metres; below, motion is noise
 MAX_COMPARED = 512
+
+_logger = logging.getLogger(__name__)
 
 
 class Role(Enum):
@@ -39,6 +45,25 @@ class HoldoutSchedule:
 
     anchor_ns: int  # Stamp of the first snippet ever
     share: float  # Share of time held out, 0 = none
+
+    @classmethod
+    def read(cls, path: Path, share: float) -> HoldoutSchedule | None:
+        """Schedule that was written to a file; None where there is none that can be read."""
+        try:
+            return cls(int(json.loads(path.read_text(encoding="utf-8"))["anchor_ns"]), share)
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            _logger.warning("%s dropped: %s", path, error)
+        return None
+
+    def write(self, path: Path) -> None:
+        """Keep the anchor, so that a drive falls into the same roles after a restart.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        write_whole(path, json.dumps({"anchor_ns": self.anchor_ns}))
 
     def role(self, stamps_ns: np.ndarray) -> Role | None:
         """Role of a snippet by its ``(3,)`` stamps; None = too near a border, for neither."""

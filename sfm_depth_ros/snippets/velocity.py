@@ -70,7 +70,7 @@ class VelocityBuffer:
 
     @property
     def refused(self) -> dict[str, int]:
-        """How many velocities the gate refused, by reason; empty without a gate."""
+        """Velocities that the gate refused, by reason; empty without a gate."""
         return dict(self._gate.counts) if self._gate else {}
 
     def add(self, velocity: Velocity) -> None:

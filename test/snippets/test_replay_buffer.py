@@ -114,14 +114,6 @@ def test_a_snippet_beyond_all_bytes_is_refused(tmp_path):
     assert not list(tmp_path.glob("*.safetensors"))
 
 
-def test_snippets_of_an_earlier_version_are_left_alone_and_named(tmp_path, caplog):
-    np.savez(tmp_path / "000000001-training.npz", target=np.zeros((2, 2, 3), np.uint8))
-    buffer = _buffer(tmp_path)
-    assert len(buffer) == 0
-    assert "1 snippets of an earlier version" in caplog.text
-    assert (tmp_path / "000000001-training.npz").exists()
-
-
 def test_most_redundant_in_a_large_buffer_is_of_the_close_pair():
     rng = np.random.default_rng(0)
     features = np.zeros((2000, 129), np.float32)

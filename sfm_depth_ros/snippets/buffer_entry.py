@@ -1,0 +1,62 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""One snippet of the replay buffer: a file named by number and role, and its features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sfm_depth_ros.snippets.selection import Role
+from sfm_depth_ros.snippets.store import SUFFIX, read_note
+from sfm_depth_ros.storage import write_whole
+
+
+@dataclass(frozen=True, eq=False)
+class BufferEntry:
+    """A kept snippet, without its images."""
+
+    path: Path
+    role: Role
+    feature: np.ndarray  # of `snippet_feature`
+    shape: tuple[int, ...]  # of an image
+    size: int  # bytes on disk
+
+    @property
+    def serial(self) -> int:
+        """Number in the order of admission."""
+        return int(self.path.stem.partition("-")[0])
+
+    @classmethod
+    def read(cls, path: Path) -> BufferEntry:
+        """Entry of a file that an earlier process wrote.
+
+        Raises:
+            DataError: The file is damaged.
+            ValueError: Its name holds no role.
+            OSError: It cannot be read.
+        """
+        role = Role(path.stem.partition("-")[2])
+        feature, shape = read_note(path, "feature")
+        return cls(path, role, feature, shape, path.stat().st_size)
+
+    @classmethod
+    def write(
+        cls,
+        folder: Path,
+        serial: int,
+        role: Role,
+        content: bytes,
+        feature: np.ndarray,
+        shape: tuple[int, ...],
+    ) -> BufferEntry:
+        """Write a snippet's file, whole or not at all.
+
+        Raises:
+            OSError: The disk is full or the folder cannot be written.
+        """
+        path = folder / f"{serial:09d}-{role.value}{SUFFIX}"
+        write_whole(path, content)
+        return cls(path, role, feature, shape, len(content))
