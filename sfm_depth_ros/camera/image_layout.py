@@ -64,13 +64,7 @@ class ImageLayout:
         Raises:
             DataError: The area is too small, or of another shape than ``input_height`` asks for.
         """
-        if resize_filter not in FILTERS:
-            raise DataError(
-                f"model.json names the filter {resize_filter!r}, expected "
-                f"{' or '.join(FILTERS)}; update sfm_depth_ros"
-            )
-        if resize_filter == "lanczos":
-            require("PIL.Image")  # absent, it is named before the first image
+        _check_filter(resize_filter)
         if input_width < multiple or input_width % multiple:
             raise ValueError(f"input_width: expected a multiple of {multiple}, got {input_width}")
         left, top, right, bottom = _cropped_area(area, crop)
@@ -83,18 +77,12 @@ class ImageLayout:
                 f"{input_width} columns to begin with and {multiple} rows: lower input_width "
                 "(for training: training.width), crop less, or use a larger image"
             )
-        cut_rows = scaled_height % multiple
-        if cut_rows > scaled_height * MAX_CUT_SHARE:
-            cut_rows -= multiple
-        if input_height is not None:
-            cut_rows = scaled_height - input_height
-            if abs(cut_rows) > MAX_MISFIT * max(scaled_height, input_height):
-                raise DataError(
-                    f"the network takes {input_width}x{input_height} alone, but the image of "
-                    f"{width}x{height} would be {input_width}x{scaled_height}: crop it, or import "
-                    "the graph at about that size"
-                )
         scaled_size = (input_width, scaled_height)
+        if input_height is None:
+            cut_rows = scaled_height % multiple
+            cut_rows -= multiple if cut_rows > scaled_height * MAX_CUT_SHARE else 0
+        else:
+            cut_rows = _rows_beyond(input_height, scaled_size, (width, height))
         return cls(source, left, top, right, bottom, scaled_size, cut_rows, resize_filter)
 
     @cached_property
@@ -224,6 +212,30 @@ def lanczos(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 FILTERS = {"area": area_average, "lanczos": lanczos}
+
+
+def _check_filter(name: str) -> None:
+    """Raise unless the filter is known here and can be run."""
+    if name not in FILTERS:
+        raise DataError(
+            f"model.json names the filter {name!r}, expected {' or '.join(FILTERS)}; "
+            "update sfm_depth_ros"
+        )
+    if name == "lanczos":
+        require("PIL.Image")  # absent, it is named before the first image
+
+
+def _rows_beyond(input_height: int, scaled_size: tuple[int, int], size: tuple[int, int]) -> int:
+    """Rows of the scaled image beyond the only height of the network; negative = padded."""
+    input_width, scaled_height = scaled_size
+    cut_rows = scaled_height - input_height
+    if abs(cut_rows) > MAX_MISFIT * max(scaled_height, input_height):
+        raise DataError(
+            f"the network takes {input_width}x{input_height} alone, but the image of "
+            f"{size[0]}x{size[1]} would be {input_width}x{scaled_height}: crop it, or import "
+            "the graph at about that size"
+        )
+    return cut_rows
 
 
 def _cropped_area(
