@@ -157,7 +157,7 @@ class OracleEngine(Engine):
 
 @dataclass(frozen=True)
 class OracleFolder:
-    """What a pipeline needs to know of a model folder, and its engines' answers."""
+    """Stand-in for a model folder: what a pipeline reads of one, and its engines' outputs."""
 
     depths: list[np.ndarray]
     motions: list[np.ndarray]

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which room may know which: the two laws, the arrows between rooms, and life without torch."""
+"""Imports between rooms: the two laws, the allowed arrows, and work without torch."""
 
 from __future__ import annotations
 

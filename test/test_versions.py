@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What several files say must be the same everywhere."""
+"""Facts that several files repeat are the same everywhere."""
 
 from __future__ import annotations
 

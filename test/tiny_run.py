@@ -79,7 +79,7 @@ def make_data(folder: Path, config: OfflineTrainingConfig) -> TrainingData:
 
 
 def judge(networks: NetworkPair) -> dict[str, float]:
-    """How far the weights have come: it rises, so the best weights are not the last ones."""
+    """Distance of the weights from the first ones; it rises, so the best are not the last."""
     pairs = zip(networks.parameters(), first_networks().parameters(), strict=True)
     return {"score": sum((now - first).double().abs().sum().item() for now, first in pairs)}
 
@@ -107,7 +107,7 @@ class Gradient:
 
 
 def first_networks() -> NetworkPair:
-    """What every run begins with."""
+    """Networks that every run begins with."""
     return fresh_networks(DepthNetworkConfig(width=8), PoseNetworkConfig(width=8), seed=1)
 
 

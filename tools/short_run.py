@@ -23,7 +23,7 @@ GIB = 1.0  # of prepared snippets
 
 @dataclass(frozen=True)
 class ShortRun:
-    """What is trained, and on what."""
+    """Network, recipe and drives of a short training run."""
 
     recipe: RecipeConfig  # Networks, objective and loop
     drive: Path  # Bag to learn from
@@ -95,7 +95,7 @@ def _train(run: ShortRun) -> dict[str, Any]:
 
 
 def _judged(networks: NetworkPair, source: Source, focal_factor: float) -> dict[str, float]:
-    """What the truth of one bag says."""
+    """Errors against the truth of one bag."""
     from sfm_depth_ros.training.offline.data import batches_of
     from sfm_depth_ros.training.validation import validate
     from tools.special_pixels import errors_where_difficult

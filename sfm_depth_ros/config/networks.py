@@ -106,7 +106,7 @@ class DepthNetworkConfig:
 
     @property
     def multiple(self) -> int:
-        """What height and width of the network's image must be multiples of."""
+        """Divisor of height and width of the network's image."""
         if self.name == ONNX:
             return 1  # its size is fixed
         return 14 if self.name.startswith(DEPTH_ANYTHING) else 32
@@ -194,7 +194,7 @@ class PoseNetworkConfig:
 
     @property
     def multiple(self) -> int:
-        """What height and width of the network's images must be multiples of."""
+        """Divisor of height and width of the network's images."""
         return 32
 
     @property

@@ -48,7 +48,7 @@ class PreparedModel:
 
     @property
     def images(self) -> int:
-        """How many images in a row the networks see: 2 or 3, or 1 without a pose network."""
+        """Images in a row that the networks see: 2 or 3, or 1 without a pose network."""
         return self.pose_engine.input_shape[1] // 3 if self.pose_engine else 1
 
     @property

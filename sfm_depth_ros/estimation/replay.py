@@ -38,7 +38,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass
 class ReplayCounts:
-    """What was done."""
+    """Counts of a replay."""
 
     images: int = 0  # Images of the input bag
     written: int = 0  # Depth images written

@@ -14,7 +14,7 @@ from sfm_depth_ros.snippets.batch import SnippetBatch
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the networks predict for a batch of snippets."""
+    """Predictions of the networks for a batch of snippets."""
 
     # Each `(B, 1, h, w)` metres of the target, finest first; all are compared at full resolution
     depths: Sequence[Tensor]

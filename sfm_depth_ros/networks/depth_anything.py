@@ -25,7 +25,7 @@ SMALLEST_METRIC = 1e-6  # of the sigmoid, which is 0 in float32 for large negati
 
 @dataclass(frozen=True)
 class DepthAnythingShape:
-    """What the sizes differ in."""
+    """Numbers in which the sizes differ."""
 
     encoder: ViTShape
     channels: tuple[int, int, int, int]  # of the head's four stages, finest first

@@ -30,7 +30,7 @@ TEMPERATURE = 10000.0
 
 @dataclass(frozen=True)
 class LiteMonoShape:
-    """What the four sizes differ in."""
+    """Numbers in which the four sizes differ."""
 
     channels: tuple[int, int, int]  # at 1/4, 1/8 and 1/16
     rounds: int  # of the three dilations in the last stage, before the wide ones

@@ -49,7 +49,7 @@ class Refined:
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """What is refined."""
+    """Poses and points that are refined."""
 
     poses: np.ndarray  # (F, 4, 4) T_world_frame, oldest first
     free: int  # the newest so many poses are refined, the older ones held
@@ -65,7 +65,7 @@ def refine(window: Window, iterations: int = 2, least_step: float = 0.0) -> Refi
     """Refine the free poses and all inverse depths.
 
     Args:
-        window: What is refined.
+        window: Poses and points that are refined.
         iterations: Steps, at most.
         least_step: In variances a degree of freedom; a smaller step is the last.
 

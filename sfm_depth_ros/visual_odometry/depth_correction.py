@@ -36,7 +36,7 @@ class DepthCorrection:
 
     @property
     def depth_factor(self) -> float:
-        """What depth is multiplied by where there is no shift."""
+        """Factor of depth where there is no shift."""
         return 1.0 / self.inverse_factor
 
     @property

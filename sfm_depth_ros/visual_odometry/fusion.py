@@ -29,7 +29,7 @@ _LEAST_OFFSET_S = 0.015  # smaller ones are not
 
 
 class Fusion:
-    """What the odometer has been worth lately, and its share in the newest motions.
+    """Recent worth of the odometer, and its share in the newest motions.
 
     Args:
         velocities: The odometer's memory; None without odometer.

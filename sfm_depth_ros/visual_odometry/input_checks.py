@@ -52,7 +52,7 @@ class MotionPair:
 
 @dataclass(frozen=True)
 class ScaleWitnesses:
-    """What lengths by the odometer are compared with; None where unknown."""
+    """Scales that the odometer's lengths are compared with; None where unknown."""
 
     depth_scale_ratio: float | None = None  # a metric network's depth over the landmarks'
     height_ratio: float | None = None  # camera's height by landmarks over the mounting's

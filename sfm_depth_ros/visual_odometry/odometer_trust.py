@@ -109,7 +109,7 @@ def _excess(
     disagreements: deque[np.ndarray], explained: deque[np.ndarray], size: int, start: float,
     floor: float,
 ) -> np.ndarray:  # fmt: skip
-    """What the image's own uncertainty does not explain of the disagreements."""
+    """Part of the disagreements that the image's own uncertainty does not explain."""
     if len(disagreements) < _FEWEST:
         return np.full(size, start**2)
     observed = (1.4826 * np.median(np.abs(np.array(disagreements)), axis=0)) ** 2

@@ -29,7 +29,7 @@ class ImagePair:
 
 @dataclass(frozen=True)
 class PairScale:
-    """What the odometer makes of one pair."""
+    """One pair's scale by the odometer."""
 
     pair: ImagePair  # The pair
     T_measured: np.ndarray  # `(4, 4)` the odometer's `T_earlier_later` of the camera

@@ -17,7 +17,7 @@ _FLOW_CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01)
 
 @dataclass(frozen=True)
 class Tracks:
-    """Where the same things are seen in two images."""
+    """Positions of the same corners in two images."""
 
     earlier: np.ndarray  # `(N, 2)` float64 pixels (column, row)
     later: np.ndarray  # `(N, 2)` float64 pixels

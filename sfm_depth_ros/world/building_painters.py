@@ -59,7 +59,7 @@ def facade(rng: Generator) -> np.ndarray:
 
 
 class _WindowStyle:
-    """How the windows of one house look: frame, shutters, blinds."""
+    """Windows of one house: frame, shutters, blinds."""
 
     def __init__(self, rng: Generator) -> None:
         self.frame = rng.uniform(0.5, 0.95)

@@ -28,7 +28,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Style:
-    """How to build one kind of place; ``bend`` limits the road's curves."""
+    """Building of one kind of place; ``bend`` limits the road's curves."""
 
     build: Callable[[Props, Road], Layout]
     bend: float

@@ -21,7 +21,7 @@ Tint = float | np.ndarray
 
 @dataclass(frozen=True)
 class Place:
-    """Where a thing stands."""
+    """Position of a thing."""
 
     x: float  # World position in metres
     y: float  # World position in metres

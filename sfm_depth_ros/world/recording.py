@@ -26,7 +26,7 @@ START_NS = 1_700_000_000_000_000_000
 
 @dataclass(frozen=True)
 class RecordingSpec:
-    """How a drive is recorded."""
+    """Form of a recording: images and ``camera_info``."""
 
     is_raw: bool = False  # Images as `sensor_msgs/Image` instead of JPEG
     jpeg_quality: int = 95  # 1-100

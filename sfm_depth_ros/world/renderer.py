@@ -49,7 +49,7 @@ class Views:
 
 @dataclass(frozen=True)
 class Rendering:
-    """What cameras see."""
+    """Images, depths and moving things as cameras see them."""
 
     image: Tensor  # `(B, H, W, 3)` float32, 1 = white, may exceed it
     depth: Tensor  # `(B, H, W)` float32 metres along the optical axis, inf in the sky

@@ -18,7 +18,7 @@ DIFFERENCE_S = 2e-4
 
 @dataclass(frozen=True)
 class MotionSpec:
-    """How the robot drives."""
+    """Motion of the robot."""
 
     speed_mps: float = 5.0  # Cruising speed
     variation: float = 0.3  # Relative change of speed along the path

@@ -129,7 +129,7 @@ def pair_with_tiles(rectangles: Tensor, grid: RayGrid) -> tuple[Tensor, Tensor]:
 
 @dataclass
 class NearestHits:
-    """What has been hit so far."""
+    """Nearest surfaces hit so far."""
 
     t: Tensor  # `(B * tiles, SIDE * SIDE)` float32 ray parameter, `MISS` where nothing was hit
     hit: Tensor  # Likewise int64, row of `Visible` that was hit; negative codes elsewhere

@@ -61,7 +61,7 @@ def imported(capsys: pytest.CaptureFixture[str], *words: object) -> str:
 
 
 def images(folder: ModelFolder, engine: str) -> list[DepthResult]:
-    """What the estimator answers for five images of a camera that shakes."""
+    """Results of the estimator for five images of a camera that shakes."""
     camera = CameraModel.from_intrinsics(Intrinsics.from_hfov(80.0, 192, 128))
     config = DepthNodeConfig(engine=engine, precision="fp32", max_depth=1000.0)
     estimator = DepthEstimator(folder, camera, config)

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What sfm-depth train says of bags and files that it cannot use; and that it leaves nothing."""
+"""Bags and files that sfm-depth train cannot use: one clear line, and nothing left behind."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def _images(count: int) -> list[np.ndarray]:
 
 
 def _floats(images: list[np.ndarray]) -> np.ndarray:
-    """What the networks take, by its definition."""
+    """Input of the networks, by its definition."""
     planes = [image[..., channel] / 255 for image in images for channel in range(3)]
     return np.stack(planes)[None].astype(np.float32)
 

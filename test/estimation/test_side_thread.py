@@ -17,7 +17,7 @@ CORES = frozenset({0, 1, 2})
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, frozenset[int]]]:
-    """What is asked of the kernel on a machine of three cores; the caller goes 1, 1, 2."""
+    """Calls to the kernel on a machine of three cores; the caller goes 1, 1, 2."""
     calls: list[tuple[int, frozenset[int]]] = []
     places = iter([1, 1, 2])
     monkeypatch.setattr(side_thread, "_allowed_cores", lambda: CORES)

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What was seen of the textured wall, and what true networks say of it."""
+"""Images of the textured wall, and the predictions of true networks."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How the errors of several sources become one per pixel."""
+"""Errors of several sources joined to one per pixel."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Which points a source sees: scenes whose answer ray casting or a loop knows."""
+"""Visibility of points in a source, beside ray casting or a plain loop."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def label(config: DepthNetworkConfig) -> str:
 
 
 def scales(config: DepthNetworkConfig) -> tuple[int, ...]:
-    """What the image's size is divided by for each depth."""
+    """Divisors of the image's size, one for each depth."""
     return next((s for name, s in SCALES.items() if config.name.startswith(name)), (1, 2, 4, 8))
 
 

@@ -22,7 +22,7 @@ from sfm_depth_ros.networks.resnet import ResNetEncoder, load_pretrained
 
 
 def torchvision_like(layers: int = 18) -> dict[str, Tensor]:
-    """What torchvision's files of that age hold: no counters, but the classifier."""
+    """State as torchvision's files of that age hold it: no counters, but the classifier."""
     torch.manual_seed(1)
     state = ResNetEncoder(layers).state_dict()
     state = {

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where fresh depth networks begin."""
+"""Depth that fresh networks begin with."""
 
 from __future__ import annotations
 

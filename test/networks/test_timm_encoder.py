@@ -26,7 +26,7 @@ PYRAMIDS = {
 
 
 class Pyramid(nn.Module):
-    """What ``timm.create_model(..., features_only=True)`` answers: a pyramid of features."""
+    """Pyramid of features, as ``timm.create_model(..., features_only=True)`` returns it."""
 
     def __init__(self, reductions: tuple[int, ...], channels: tuple[int, ...]) -> None:
         super().__init__()

@@ -24,7 +24,7 @@ POSE = pose_to_matrix(DepthNodeConfig().base_to_camera)
 
 
 class FakeEstimator:
-    """What the loader needs of the estimator."""
+    """The part of the estimator that the loader needs."""
 
     engines = {"depth": "fake fp32"}
     broken: set[str] = set()

@@ -44,7 +44,7 @@ def pairs(
     change=lambda linear, angular: (linear, angular),
     focal_factor: float = 1.0,
 ) -> list[MotionPair]:
-    """What vision sees of the true motion, and what the changed odometer measures."""
+    """Motions as vision sees them, beside those of the changed odometer."""
     rng = np.random.default_rng(0)
     result = []
     for linear, angular in twists:

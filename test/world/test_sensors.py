@@ -96,7 +96,7 @@ def _points(depth: np.ndarray, mask: np.ndarray, K: np.ndarray) -> np.ndarray:
 
 
 def _follow(drive, target, source, mask, K):
-    """Where the points of the last mover are seen next, and how deep."""
+    """Positions and depths at which the last mover's points are seen next."""
     mover = drive.movers[-1]
     before, after = (mover.pose(frame.stamp_ns * 1e-9) for frame in (target, source))
     moved = after @ np.linalg.inv(before) @ target.T_world_camera

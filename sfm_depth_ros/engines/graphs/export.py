@@ -109,7 +109,7 @@ def channels(network: Any, kind: str) -> int:
 
 
 def _multiple(network: Any) -> int:
-    """What the sides of a network's images must be multiples of."""
+    """Divisor of the sides of a network's images."""
     return int(network.config.multiple)
 
 

@@ -212,7 +212,7 @@ class HeldOutComparison:
 
 
 def _lacking(snippets: Sequence[Snippet], rehearsal: Rehearsal | None) -> str:
-    """What a verdict must wait for, or an empty string."""
+    """Evidence that a verdict still lacks, or an empty string."""
     if len(snippets) < FEWEST:
         return f"waiting for held-out snippets: {len(snippets)} of {FEWEST}"
     if rehearsal is not None and (missing := rehearsal.held_out_missing):

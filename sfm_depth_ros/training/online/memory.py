@@ -67,7 +67,7 @@ class Rehearsal:
 
     @property
     def held_out_missing(self) -> int:
-        """How many of the held-out snippets are not rendered yet."""
+        """Number of held-out snippets that are not rendered yet."""
         return len(self._held_out.missing_rows(HELD_OUT))
 
     def prepare(self) -> bool:

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where the metres come from: the velocity loss, and nothing else."""
+"""Metric scale from the velocity loss, and from nothing else."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the guard lets through."""
+"""Models that the guard accepts and refuses."""
 
 from __future__ import annotations
 
