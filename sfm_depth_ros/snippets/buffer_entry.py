@@ -19,15 +19,11 @@ class BufferEntry:
     """A kept snippet, without its images."""
 
     path: Path
+    serial: int  # number in the order of admission
     role: Role
     feature: np.ndarray  # of `snippet_feature`
     shape: tuple[int, ...]  # of an image
     size: int  # bytes on disk
-
-    @property
-    def serial(self) -> int:
-        """Number in the order of admission."""
-        return int(self.path.stem.partition("-")[0])
 
     @classmethod
     def read(cls, path: Path) -> BufferEntry:
@@ -35,12 +31,12 @@ class BufferEntry:
 
         Raises:
             DataError: The file is damaged.
-            ValueError: Its name holds no role.
+            ValueError: Its name is none of the buffer's.
             OSError: It cannot be read.
         """
-        role = Role(path.stem.partition("-")[2])
+        serial, _, role = path.stem.partition("-")
         feature, shape = read_note(path, "feature")
-        return cls(path, role, feature, shape, path.stat().st_size)
+        return cls(path, int(serial), Role(role), feature, shape, path.stat().st_size)
 
     @classmethod
     def write(
@@ -59,4 +55,4 @@ class BufferEntry:
         """
         path = folder / f"{serial:09d}-{role.value}{SUFFIX}"
         write_whole(path, content)
-        return cls(path, role, feature, shape, len(content))
+        return cls(path, serial, role, feature, shape, len(content))

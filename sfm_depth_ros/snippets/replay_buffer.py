@@ -191,13 +191,11 @@ class ReplayBuffer:
 
     def _restore(self, path: Path) -> None:
         try:
-            entry = BufferEntry.read(path)
-            self._next_serial = max(self._next_serial, entry.serial + 1)
+            self._entries.append(BufferEntry.read(path))
+            self._next_serial = self._entries[-1].serial + 1  # paths come in order
         except (DataError, ValueError, OSError) as error:
             _logger.warning("snippet %s dropped: %s", path, error)
             path.unlink(missing_ok=True)
-            return
-        self._entries.append(entry)
 
     def _restore_folder(self) -> None:
         """Make the folder again if somebody removed it; its snippets are gone."""
@@ -213,8 +211,7 @@ class ReplayBuffer:
 
     def _role(self, snippet: Snippet) -> Role | None:
         if self._schedule is None:
-            anchor_ns = int(snippet.stamps_ns[0])
-            self._schedule = HoldoutSchedule(anchor_ns, self._share)
+            self._schedule = HoldoutSchedule(int(snippet.stamps_ns[0]), self._share)
             try:
                 self._schedule.write(self._schedule_file)
             except OSError as error:

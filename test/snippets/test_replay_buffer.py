@@ -329,3 +329,14 @@ def test_a_folder_that_was_removed_is_made_again(tmp_path):
     assert buffer.add(_snippet(1))
     assert len(buffer) == 1
     assert len(_buffer(tmp_path / "buffer")) == 1
+
+
+def test_a_file_of_another_name_is_dropped(tmp_path):
+    buffer = _buffer(tmp_path)
+    assert buffer.add(_snippet(1))
+    (kept,) = tmp_path.glob("*.safetensors")
+    kept.rename(tmp_path / "first-training.safetensors")
+    again = _buffer(tmp_path)
+    assert len(again) == 0
+    assert again.next_serial == 0
+    assert not list(tmp_path.glob("*.safetensors"))
