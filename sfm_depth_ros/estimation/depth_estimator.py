@@ -44,8 +44,7 @@ class DepthEstimator:
         Raises:
             SfmDepthError: As :meth:`prepare`.
         """
-        self.config, self.camera = config, camera
-        self._create_engine = create_engine
+        self.config, self.camera, self._create_engine = config, camera, create_engine
         self._lock = threading.Lock()
         prepared = prepare_model(folder, camera, config, create_engine)
         self._session = ModelSession(prepared, own_core=config.engine_threads == 1)
@@ -86,10 +85,8 @@ class DepthEstimator:
         with self._lock:
             self._session.check(frame)
             pair = self._motion.pair(frame, self.config.max_image_gap)
-            why_none = self._session.model.why_no_motion
-            move = partial(
-                self._motion.estimate, pair, velocities, self.config, on_motion, why_none
-            )
+            why = self._session.model.why_no_motion
+            move = partial(self._motion.estimate, pair, velocities, self.config, on_motion, why)
             output = self._session.run(frame, pair.follows, move)
             anchored = self._anchoring.apply(frame, output, self.config, self.wants_confidence)
             self._motion.remember(frame, output.depth, anchored.scale)
