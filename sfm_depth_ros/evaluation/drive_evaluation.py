@@ -11,6 +11,7 @@ import numpy as np
 
 from sfm_depth_ros.camera.preprocessing import CameraTruth
 from sfm_depth_ros.estimation.depth_result import DepthResult
+from sfm_depth_ros.evaluation.confidence_errors import error_share_of_least_confident
 from sfm_depth_ros.evaluation.depth_errors import (
     DepthErrors,
     DistanceErrors,
@@ -19,7 +20,6 @@ from sfm_depth_ros.evaluation.depth_errors import (
 )
 from sfm_depth_ros.evaluation.matching import DepthProtocol, MatchedDepth, match_depth
 from sfm_depth_ros.evaluation.motion_rows import MotionRows
-from sfm_depth_ros.visual_odometry.confidence import error_share_of_least_confident
 from sfm_depth_ros.visual_odometry.temporal import log_depth_change, relative_difference
 
 
