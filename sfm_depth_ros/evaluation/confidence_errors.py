@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 
@@ -28,24 +31,56 @@ def error_share_of_least_confident(
     return float(square[least].sum() / square.sum())
 
 
-def sparsification(
-    confidence: np.ndarray, error: np.ndarray, steps: int = 20
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+STEPS = 20
+
+
+def sparsification(confidence: np.ndarray, error: np.ndarray, steps: int = STEPS) -> np.ndarray:
     """Root mean square error of what remains as the least confident points are left out.
 
-    As Ilg et al., ECCV 2018; the area between both curves is AUSE.
+    As Ilg et al., ECCV 2018.
+
+    Args:
+        confidence: ``(N > 0,)``.
+        error: ``(N,)`` predicted minus true depth, metres.
+        steps: Number of shares that are left out: 0, 1 / steps, 2 / steps, ...
 
     Returns:
-        ``(steps,)`` shares left out, ``(steps,)`` remaining error by confidence, and ``(steps,)``
-        the same by the true error, which is the best possible.
+        ``(2, steps)`` metres: the remaining error by confidence, and the same by the true error,
+        which is the best possible.
     """
     square = np.asarray(error, np.float64) ** 2
-    left_out = np.arange(steps) / steps
-    first = np.floor(left_out * len(square)).astype(int)
+    first = np.arange(steps) * len(square) // steps
 
     def remaining(order: np.ndarray) -> np.ndarray:
         sums = np.cumsum(square[order][::-1])[::-1]  # of all points from each one on
         return np.sqrt(sums[first] / (len(square) - first))
 
     by_confidence = remaining(np.argsort(confidence, kind="stable"))
-    return left_out, by_confidence, remaining(np.argsort(-square, kind="stable"))
+    return np.stack((by_confidence, remaining(np.argsort(-square, kind="stable"))))
+
+
+def confidence_report(shares: Sequence[float], curves: Sequence[np.ndarray]) -> dict[str, Any]:
+    """Means over frames, as the JSON file has them.
+
+    Args:
+        shares: Of ``error_share_of_least_confident``.
+        curves: Of ``sparsification``.
+
+    Returns:
+        ``ause`` is the mean distance of both curves as a share of the error of all points: 0 =
+        the confidence knows the error.
+    """
+    report: dict[str, Any] = {
+        "least_20_percent_error_share": float(np.mean(shares)) if shares else None,
+        "ause": None,
+        "sparsification": None,
+    }
+    if curves:
+        remaining, best = np.mean(curves, axis=0)
+        report["ause"] = float(np.mean(remaining - best) / remaining[0])
+        report["sparsification"] = {
+            "left_out": [step / len(best) for step in range(len(best))],
+            "rmse": remaining.tolist(),
+            "rmse_best": best.tolist(),
+        }
+    return report

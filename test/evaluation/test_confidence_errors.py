@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from sfm_depth_ros.evaluation.confidence_errors import (
+    confidence_report,
     error_share_of_least_confident,
     sparsification,
 )
@@ -26,8 +27,25 @@ def test_error_share_of_the_least_confident_fifth() -> None:
 
 def test_sparsification_reaches_the_oracle_with_perfect_confidence() -> None:
     error = np.linspace(1, 10, 100)
-    shares, remaining, oracle = sparsification(-error, error, steps=10)
+    remaining, oracle = sparsification(-error, error, steps=10)
     np.testing.assert_allclose(remaining, oracle)
-    np.testing.assert_allclose(shares, np.arange(10) / 10)
+    assert confidence_report([], [np.stack((remaining, oracle))])["ause"] == 0.0
     assert remaining[0] == pytest.approx(math.sqrt(np.mean(error**2)))
     assert remaining[5] == pytest.approx(math.sqrt(np.mean(error[:50] ** 2)))
+
+
+def test_report_of_a_confidence_that_is_the_wrong_way_round() -> None:
+    """Two points of error 1 and 7: 5 m together; by confidence 7 is left, at best 1."""
+    curve = sparsification(np.array((0.1, 0.9)), np.array((1.0, 7.0)), steps=2)
+    report = confidence_report([0.02, 0.04], [curve, curve])
+    assert report["least_20_percent_error_share"] == pytest.approx(0.03)
+    curves = report["sparsification"]
+    assert curves["left_out"] == [0.0, 0.5]
+    assert curves["rmse"] == pytest.approx([5.0, 7.0])
+    assert curves["rmse_best"] == pytest.approx([5.0, 1.0])
+    assert report["ause"] == pytest.approx((7.0 - 1.0) / 2 / 5.0)
+
+
+def test_report_without_a_confidence_is_null() -> None:
+    report = confidence_report([], [])
+    assert set(report.values()) == {None}
