@@ -64,15 +64,12 @@ class AnchoredDepth:
             return AnchoredOutput(depth, DepthCorrection())
         with np.errstate(divide="ignore"):
             inverse = np.float32(1) / depth
-        landmarks = step.landmarks
+        points = AnchorPoints.of(step.landmarks, inverse, frame.intrinsics)
         if step.is_moving and config.apply_scale != "off":
-            known = np.where(inverse > 0, inverse, np.float32(0))
-            points = AnchorPoints.of(landmarks, known, frame.intrinsics)
             self._scale.add(frame.stamp_ns, points, output.motion.floor_height)
         mode = _mode(config)
-        anchored = self._anchor_for(mode).anchor(
-            inverse, frame.intrinsics, landmarks, step.seconds, step.is_moving
-        )
+        anchor = self._anchor_for(mode)
+        anchored = anchor.anchor(inverse, points, step.seconds, step.is_moving)
         confidence = None
         if wants_confidence:
             confidence = self._confidence.assess(

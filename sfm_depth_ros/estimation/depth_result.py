@@ -37,7 +37,8 @@ class DepthResult:
     intrinsics: Intrinsics  # Pinhole of `depth`
     frame: Frame  # The network's image with its camera
     frame_depth: np.ndarray  # `(h, w)` float32, `depth` at the network's size
-    network_depth: np.ndarray  # `(h, w)` float32, the same before anchoring
+    bare_depth: np.ndarray  # `(h, w)` float32 metres of the network, before anchoring and range
+    limits: tuple[float, float]  # `min_depth` and `max_depth`, metres
     # Motion of the camera since the image before, or None where there is no pair
     ego_motion: EgoMotion | None
     # The network's own depth against the odometer: over the last minute by landmarks, or of the
@@ -54,6 +55,11 @@ class DepthResult:
     timings_ms: dict[str, float] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()  # Reasons why something is missing, for diagnostics
     faults: tuple[InputFault, ...] = ()  # Wrong inputs, named over the newest seconds
+
+    @property
+    def network_depth(self) -> np.ndarray:
+        """``frame_depth`` before anchoring, ``(h, w)`` float32; made anew by every call."""
+        return in_range(self.bare_depth, *self.limits)
 
     @property
     def image(self) -> np.ndarray:
@@ -132,7 +138,8 @@ def finish(
         intrinsics=intrinsics,
         frame=frame,
         frame_depth=depth,
-        network_depth=in_range(output.depth, config.min_depth, config.max_depth),
+        bare_depth=output.depth,
+        limits=(config.min_depth, config.max_depth),
         ego_motion=motion.ego_motion,
         depth_scale=anchored.scale or (pair_scale.depth if pair_scale else None),
         translation_ratio=pair_scale.translation_ratio if pair_scale else None,

@@ -11,6 +11,10 @@ import numpy as np
 
 from sfm_depth_ros.camera.preprocessing import CameraTruth
 from sfm_depth_ros.estimation.depth_result import DepthResult
+from sfm_depth_ros.evaluation.confidence_errors import (
+    error_share_of_least_confident,
+    sparsification,
+)
 from sfm_depth_ros.evaluation.depth_errors import (
     DepthErrors,
     DistanceErrors,
@@ -19,7 +23,6 @@ from sfm_depth_ros.evaluation.depth_errors import (
 )
 from sfm_depth_ros.evaluation.matching import DepthProtocol, MatchedDepth, match_depth
 from sfm_depth_ros.evaluation.motion_rows import MotionRows
-from sfm_depth_ros.visual_odometry.confidence import error_share_of_least_confident
 from sfm_depth_ros.visual_odometry.temporal import log_depth_change, relative_difference
 
 
@@ -69,6 +72,8 @@ class DriveEvaluation:
     temporal: list[float] = field(default_factory=list)
     # Share of the squared error on the 20 % least confident pixels, of every frame with truth
     confidence_shares: list[float] = field(default_factory=list)
+    # Curves of `sparsification` of the same frames
+    sparsification: list[np.ndarray] = field(default_factory=list)
     frames: int = 0  # Number of results
     _earlier: DepthResult | None = field(default=None, repr=False)
 
@@ -122,6 +127,7 @@ class DriveEvaluation:
         share = error_share_of_least_confident(result.confidence[known], error)
         if share is not None:
             self.confidence_shares.append(share)
+            self.sparsification.append(sparsification(result.confidence[known], error))
 
     def _add_motion(
         self,
@@ -132,18 +138,21 @@ class DriveEvaluation:
     ) -> None:
         published = result.ego_motion
         T_published = None if published is None else published.T_earlier_later
-        self.motion.add(result.stamp_ns, T_published, T_world_camera)
-        if published is not None and measured_length is not None:
-            self.motion.compare_length(
-                published.later_ns,
-                published.length,
+        rows = [(self.motion, T_published)]
+        for name, T_earlier_later in motions.items():
+            by_source = self.motion_by_source.setdefault(name, MotionRows())
+            rows.append((by_source, T_earlier_later))
+        for row, T_earlier_later in rows:
+            row.add(result.stamp_ns, T_earlier_later, T_world_camera)
+            if self._earlier is None or T_earlier_later is None or measured_length is None:
+                continue
+            row.compare_length(
+                result.stamp_ns,
+                float(np.linalg.norm(T_earlier_later[:3, 3])),
                 measured_length,
-                published.seconds,
+                (result.stamp_ns - self._earlier.stamp_ns) * 1e-9,
                 self.min_displacement,
             )
-        for name, T_earlier_later in motions.items():
-            rows = self.motion_by_source.setdefault(name, MotionRows())
-            rows.add(result.stamp_ns, T_earlier_later, T_world_camera)
 
     def _add_temporal(self, result: DepthResult) -> None:
         """Warp the published depth before into this one."""

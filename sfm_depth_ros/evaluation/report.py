@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from sfm_depth_ros.evaluation.confidence_errors import confidence_report
 from sfm_depth_ros.evaluation.depth_errors import join_distances, mean_errors
 from sfm_depth_ros.evaluation.drive_evaluation import DepthRows, DriveEvaluation
 from sfm_depth_ros.evaluation.matching import DepthProtocol
@@ -52,9 +53,10 @@ def summarize_drives(drives: Sequence[DriveEvaluation]) -> dict[str, Any]:
             for name in MOTION_SOURCES
         },
         "temporal": {"relative_difference": _median(drive.temporal for drive in drives)},
-        "confidence": {
-            "least_20_percent_error_share": _mean(drive.confidence_shares for drive in drives)
-        },
+        "confidence": confidence_report(
+            [share for drive in drives for share in drive.confidence_shares],
+            [curve for drive in drives for curve in drive.sparsification],
+        ),
     }
 
 
@@ -84,6 +86,7 @@ def ego_motion_report(rows: Sequence[MotionRows]) -> dict[str, Any]:
         "true_path_m": _true_path(rows),
         "speed_rmse_mps": float(np.sqrt(np.mean(np.square(errors)))) if errors else None,
         "frames": len(errors),
+        "translation_scale_ratio": ratio.as_dict() if ratio else None,
     }
 
 
@@ -96,11 +99,6 @@ def _true_path(rows: Sequence[MotionRows]) -> float | None:
 def _median(parts: Iterable[Sequence[float]]) -> float | None:
     values = [value for part in parts for value in part]
     return float(np.median(values)) if values else None
-
-
-def _mean(parts: Iterable[Sequence[float]]) -> float | None:
-    values = [value for part in parts for value in part]
-    return float(np.mean(values)) if values else None
 
 
 def _pooled(parts: Iterable[Sequence[float]]) -> dict[str, float | int] | None:

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Two cameras side by side, rectified: Z = b f / d and back, and sampling along rows.
+"""Two cameras side by side, rectified: d = b f / Z, and sampling along rows.
 
 Disparity d is the column in the left image minus that in the right one, in pixels; the baseline b
 is the distance of the cameras in metres, f the focal length in pixels.
@@ -10,23 +10,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-
-
-def depth_from_disparity(
-    disparity: Tensor, focal: Tensor | float, baseline: Tensor | float
-) -> Tensor:
-    """Metres of disparities.
-
-    Args:
-        disparity: ``(B, ..., H, W)`` pixels; what is zero, negative, NaN or infinite is no match.
-        focal: Pixels, one or ``(B,)``.
-        baseline: Metres, one or ``(B,)``.
-
-    Returns:
-        Metres, of the disparities' shape; NaN where there is no match (REP 117), without gradient
-        there.
-    """
-    return _quotient(disparity, focal, baseline, known=(disparity > 0) & disparity.isfinite())
 
 
 def disparity_from_depth(depth: Tensor, focal: Tensor | float, baseline: Tensor | float) -> Tensor:
@@ -40,7 +23,10 @@ def disparity_from_depth(depth: Tensor, focal: Tensor | float, baseline: Tensor 
     Returns:
         Pixels, of the depths' shape; NaN where the depth is unknown, without gradient there.
     """
-    return _quotient(depth, focal, baseline, known=depth > 0)
+    known = depth > 0
+    product = _per_image(focal, depth) * _per_image(baseline, depth)
+    quotient = product / depth.masked_fill(~known, 1)
+    return quotient.masked_fill(~known, torch.nan)
 
 
 def sample_along_rows(image: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
@@ -67,14 +53,6 @@ def sample_along_rows(image: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
     index = left.long().expand(-1, image.shape[1], -1, -1)
     before, after = image.gather(3, index), image.gather(3, (index + 1).clamp_(max=last))
     return torch.lerp(before, after, share.expand_as(before)), inside
-
-
-def _quotient(
-    divisor: Tensor, focal: Tensor | float, baseline: Tensor | float, known: Tensor
-) -> Tensor:
-    product = _per_image(focal, divisor) * _per_image(baseline, divisor)
-    quotient = product / divisor.masked_fill(~known, 1)
-    return quotient.masked_fill(~known, torch.nan)
 
 
 def _per_image(value: Tensor | float, like: Tensor) -> Tensor | float:

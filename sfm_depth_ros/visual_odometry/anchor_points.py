@@ -43,11 +43,14 @@ class AnchorPoints:
 
     @classmethod
     def of(cls, landmarks: Landmarks, output: np.ndarray, intrinsics: Intrinsics) -> AnchorPoints:
-        """Read the output at the landmarks; those outside or without output are left out.
+        """Read the output at the landmarks.
+
+        Those outside of the image are left out, and those within a pixel of where the output is
+        unknown (NaN, infinite, negative) or infinitely far (0).
 
         Args:
             landmarks: Of the same moment, in any image of the same camera.
-            output: ``(h, w)`` float32 inverse output of the network, 0 where it has none.
+            output: ``(h, w)`` float32 inverse output of the network.
             intrinsics: Camera of ``output``.
         """
         columns, rows = _network_pixels(landmarks, intrinsics)
@@ -59,6 +62,8 @@ class AnchorPoints:
             integers = np.zeros(0, np.int64)
             return cls(nothing, nothing, nothing, nothing, nothing, nothing, integers, integers)
         columns, rows, seen = columns[inside], rows[inside], landmarks.selected(inside)
+        with np.errstate(invalid="ignore"):
+            output = np.where(np.isfinite(output) & (output > 0), output, np.float32(0))
         lowest, highest = cv2.erode(output, _NEIGHBOURS), cv2.dilate(output, _NEIGHBOURS)
         at = np.rint(rows).astype(int), np.rint(columns).astype(int)
         low, high = lowest[at].astype(np.float64), highest[at].astype(np.float64)

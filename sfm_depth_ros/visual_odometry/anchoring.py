@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.visual_odometry.anchor_points import AnchorPoints
 from sfm_depth_ros.visual_odometry.correction_field import (
     CorrectionField,
@@ -23,7 +22,6 @@ from sfm_depth_ros.visual_odometry.correction_field import (
 )
 from sfm_depth_ros.visual_odometry.correction_filter import CorrectionFilter
 from sfm_depth_ros.visual_odometry.depth_correction import DepthCorrection
-from sfm_depth_ros.visual_odometry.landmarks import Landmarks
 
 MODES = ("off", "scale", "local")
 OUTPUTS = ("metric", "up_to_scale", "affine")
@@ -75,8 +73,7 @@ class DepthAnchor:
     def anchor(
         self,
         output: np.ndarray,
-        intrinsics: Intrinsics,
-        landmarks: Landmarks,
+        points: AnchorPoints,
         seconds: float,
         is_moving: bool = True,
     ) -> AnchoredDepth:
@@ -85,8 +82,7 @@ class DepthAnchor:
         Args:
             output: ``(h, w)`` float32 inverse output of the network (1 / depth of a metric
                 network), 0 infinitely far; NaN where it has none.
-            intrinsics: Camera of ``output``.
-            landmarks: Of the same image.
+            points: Landmarks of the same image beside this output.
             seconds: Time since the image before.
             is_moving: Whether the camera has moved since then; while it stands, landmarks have
                 nothing new to show, and both corrections are kept as they are.
@@ -95,7 +91,6 @@ class DepthAnchor:
         output = np.where(known, output, np.float32(0))
         if self._mode == "off":
             return self._result(output, known, DepthCorrection(), None, 0)
-        points = AnchorPoints.of(landmarks, output, intrinsics)
         correction = self._filter.advance(points, seconds, is_moving)
         inverse, log_variance = correction.inverse_depth(output), None
         if self._mode == "local":

@@ -31,7 +31,13 @@ def _report(abs_rel: float, ratio: float) -> dict[str, object]:
         "depth": {"abs_rel": abs_rel, "a1": 0.8},
         "depth_median_scaled": {"abs_rel": 0.1, "a1": 0.9},
         "depth_scale_ratio": {"median": ratio, "iqr": 0.1, "count": 20},
-        "translation_scale_ratio": {"median": 1.01, "iqr": 0.02, "count": 19},
+        "ego_motion_network": {
+            "translation_scale_ratio": {"median": 1.01, "iqr": 0.02, "count": 19},
+            "translation_error_percent": 12.34,
+            "rotation_error_deg_per_100m": 4.5,
+        },
+        "depth_anchored": {"abs_rel": 0.077},
+        "ego_motion_fused": {"translation_error_percent": 0.25},
     }
 
 
@@ -67,6 +73,17 @@ def test_without_truth_there_is_null_and_a_dash(tmp_path: Path) -> None:
     text = table(LIVE, [comparison])
     row = next(line for line in text.splitlines() if "abs_rel, unscaled" in line)
     assert row.split()[-2:] == ["-", "-"]
+
+
+def test_table_has_the_network_alone_and_what_geometry_makes_of_it() -> None:
+    text = table(LIVE, [Comparison("fifth", _report(0.3, 1.2), _report(0.12, 1.01))])
+    rows = {line[2:45].strip(): line.split()[-2:] for line in text.splitlines()}
+    assert rows["abs_rel, unscaled"] == ["0.300", "0.120"]
+    assert rows["translation_scale_ratio (1 = metric)"] == ["1.010", "1.010"]
+    assert rows["held to landmarks: abs_rel, unscaled"] == ["0.077", "0.077"]
+    assert rows["ego-motion, network: translation, %"] == ["12.340", "12.340"]
+    assert rows["ego-motion, fused: translation, %"] == ["0.250", "0.250"]
+    assert rows["ego-motion, fused: deg/100 m"] == ["-", "-"]
 
 
 def test_state_follows_events_and_the_progress_line_shows_them() -> None:

@@ -25,7 +25,8 @@ def _result(depth: list[list[float]]) -> DepthResult:
         intrinsics=CAMERA,
         frame=frame,
         frame_depth=metres,
-        network_depth=metres,
+        bare_depth=metres,
+        limits=(0.1, 80.0),
         ego_motion=None,
         depth_scale=None,
         translation_ratio=None,
@@ -41,6 +42,11 @@ def test_millimetres_know_no_infinity() -> None:
     assert result.depth_as("32FC1") is result.depth
     with pytest.raises(ValueError, match="32FC1"):
         result.depth_as("rgb8")
+
+
+def test_the_networks_own_depth_has_the_same_range() -> None:
+    network = _result([[0.05, np.nan, 1.0], [80.0, 80.5, np.inf]]).network_depth
+    np.testing.assert_array_equal(network, [[np.nan, np.nan, 1.0], [80.0, np.inf, np.inf]])
 
 
 def test_points_are_of_the_networks_image() -> None:

@@ -65,6 +65,7 @@ def test_report_of_a_wrong_scale(straight: Drive) -> None:
     assert motion["speed_rmse_mps"] == pytest.approx(0.8, rel=1e-3)
     assert motion["segments"] == 2
     assert motion["frames"] == 44
+    assert motion["translation_scale_ratio"] == report["translation_scale_ratio"]
     json.dumps(report, allow_nan=False)
 
 

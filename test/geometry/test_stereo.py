@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Disparity and depth by hand, and rows sampled against numpy."""
+"""Disparity by hand, and rows sampled against numpy."""
 
 from __future__ import annotations
 
@@ -11,11 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sfm_depth_ros.geometry.stereo import (
-    depth_from_disparity,
-    disparity_from_depth,
-    sample_along_rows,
-)
+from sfm_depth_ros.geometry.stereo import disparity_from_depth, sample_along_rows
 
 NAN, INF = math.nan, math.inf
 
@@ -26,31 +22,21 @@ def _double(*shape: int, seed: int = 0) -> Tensor:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_depth_by_hand(dtype: torch.dtype) -> None:
+def test_disparity_by_hand(dtype: torch.dtype) -> None:
     """KITTI's numbers: 721.5 pixels and 0.54 m; 38.961 pixels are 10 m away."""
-    disparity = torch.tensor([[38.961, 3.8961]], dtype=dtype).view(1, 1, 1, 2)
-    depth = depth_from_disparity(disparity, 721.5, 0.54)
-    assert depth.dtype == dtype
-    assert depth.flatten().tolist() == pytest.approx([10.0, 100.0], rel=1e-6)
-    torch.testing.assert_close(disparity_from_depth(depth, 721.5, 0.54), disparity)
+    depth = torch.tensor([[10.0, 100.0]], dtype=dtype).view(1, 1, 1, 2)
+    disparity = disparity_from_depth(depth, 721.5, 0.54)
+    assert disparity.dtype == dtype
+    assert disparity.flatten().tolist() == pytest.approx([38.961, 3.8961], rel=1e-6)
 
 
 def test_cameras_of_their_own() -> None:
-    disparity = torch.full((2, 1, 1, 1), 4.0, dtype=torch.float64)
+    depth = torch.full((2, 1, 1, 1), 4.0, dtype=torch.float64)
     focal, baseline = torch.tensor([100.0, 200.0]).double(), torch.tensor([0.5, 0.1]).double()
-    depth = depth_from_disparity(disparity, focal, baseline)
-    assert depth.flatten().tolist() == pytest.approx([12.5, 5.0])
+    disparity = disparity_from_depth(depth, focal, baseline)
+    assert disparity.flatten().tolist() == pytest.approx([12.5, 5.0])
     with pytest.raises(ValueError, match="baseline"):
-        depth_from_disparity(disparity, focal[:1], baseline)
-
-
-def test_what_is_no_match_has_no_depth() -> None:
-    disparity = torch.tensor([0.0, -1.0, NAN, INF, 2.0]).view(1, 1, 1, 5).requires_grad_()
-    depth = depth_from_disparity(disparity, 100.0, 0.5)
-    assert depth.isnan().flatten().tolist() == [True] * 4 + [False]
-    depth[depth.isfinite()].sum().backward()
-    assert disparity.grad is not None
-    assert disparity.grad.flatten().tolist() == [0, 0, 0, 0, -12.5]
+        disparity_from_depth(depth, focal[:1], baseline)
 
 
 def test_what_has_no_depth_has_no_disparity_and_infinity_has_none_to_see() -> None:
@@ -66,8 +52,7 @@ def test_what_has_no_depth_has_no_disparity_and_infinity_has_none_to_see() -> No
 def test_gradients_by_finite_differences() -> None:
     value = (1 + _double(2, 1, 2, 3)).requires_grad_()
     focal, baseline = (1 + _double(2)).requires_grad_(), (1 + _double(2, seed=1)).requires_grad_()
-    for function in (depth_from_disparity, disparity_from_depth):
-        assert torch.autograd.gradcheck(function, (value, focal, baseline))
+    assert torch.autograd.gradcheck(disparity_from_depth, (value, focal, baseline))
 
 
 def test_rows_equal_numpy() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from sfm_depth_ros.geometry.camera import Intrinsics
+from sfm_depth_ros.visual_odometry.anchor_points import AnchorPoints
 from sfm_depth_ros.visual_odometry.anchoring import AnchoredDepth, DepthAnchor
 from sfm_depth_ros.visual_odometry.landmarks import Landmarks
 
@@ -34,12 +35,19 @@ def landmarks_on(
     return Landmarks(0, TRACKING, pixels, inverse, std * inverse, age, ids)
 
 
+def advance(
+    anchor: DepthAnchor, output: np.ndarray, landmarks: Landmarks, is_moving: bool = True
+) -> AnchoredDepth:
+    points = AnchorPoints.of(landmarks, output, CAMERA)
+    return anchor.anchor(output, points, SECONDS, is_moving)
+
+
 def anchored(
     mode: str, network: np.ndarray, landmarks: Landmarks, images: int = 30, output: str = "metric"
 ) -> AnchoredDepth:
     anchor = DepthAnchor(mode, output)
     for _ in range(images):
-        result = anchor.anchor(1 / network, CAMERA, landmarks, SECONDS)
+        result = advance(anchor, 1 / network, landmarks)
     return result
 
 
@@ -125,12 +133,12 @@ def test_a_correction_fades_to_the_networks_own_metres_without_landmarks() -> No
     anchor = DepthAnchor("scale")
     seen = landmarks_on(truth)
     for _ in range(30):
-        anchor.anchor(1 / (1.5 * truth), CAMERA, seen, SECONDS)
+        advance(anchor, 1 / (1.5 * truth), seen)
     assert anchor.correction.depth_factor == pytest.approx(1 / 1.5, rel=0.02)
     none = Landmarks.none(0, TRACKING)
     factors = []
     for _ in range(1000):
-        anchor.anchor(1 / (1.5 * truth), CAMERA, none, SECONDS)
+        advance(anchor, 1 / (1.5 * truth), none)
         factors.append(anchor.correction.depth_factor)
     assert np.all(np.diff(factors) >= -1e-9)  # towards 1, never past it
     assert max(np.abs(np.diff(factors))) < 0.02
@@ -155,7 +163,7 @@ def test_sky_at_infinity_stays_far(mode: str) -> None:
     output[:8] = 0.0
     anchor = DepthAnchor(mode)
     for _ in range(30):
-        depth = anchor.anchor(output, CAMERA, landmarks_on(truth), SECONDS).depth
+        depth = advance(anchor, output, landmarks_on(truth)).depth
     assert (depth[:8] > 1000).all()
     assert np.isfinite(depth[10:]).all()
 
@@ -166,7 +174,7 @@ def test_an_infinite_output_is_invalid() -> None:
     output[40:60, 40:60] = np.inf
     anchor = DepthAnchor("local")
     for _ in range(30):
-        depth = anchor.anchor(output, CAMERA, landmarks_on(truth), SECONDS).depth
+        depth = advance(anchor, output, landmarks_on(truth)).depth
     assert np.isnan(depth[40:60, 40:60]).all()
     assert np.count_nonzero(np.isnan(depth)) == 400
     known = np.isfinite(depth)
@@ -205,14 +213,14 @@ def test_a_jump_of_all_landmarks_is_held_and_then_taken() -> None:
     truth = slanted_depth()
     anchor = DepthAnchor("scale")
     for _ in range(50):
-        anchor.anchor(1 / truth, CAMERA, landmarks_on(truth), SECONDS)
+        advance(anchor, 1 / truth, landmarks_on(truth))
     slipping = landmarks_on(2.0 * truth)
     for _ in range(100):
-        result = anchor.anchor(1 / truth, CAMERA, slipping, SECONDS)
+        result = advance(anchor, 1 / truth, slipping)
     assert result.correction.depth_factor == pytest.approx(1.0, rel=0.02)
     assert "slipping" in result.remark
     for _ in range(150):
-        result = anchor.anchor(1 / truth, CAMERA, slipping, SECONDS)
+        result = advance(anchor, 1 / truth, slipping)
     assert result.correction.depth_factor == pytest.approx(2.0, rel=0.02)
 
 
@@ -220,12 +228,10 @@ def test_standing_keeps_the_correction() -> None:
     truth = slanted_depth()
     anchor = DepthAnchor("scale")
     for _ in range(30):
-        anchor.anchor(1 / (1.3 * truth), CAMERA, landmarks_on(truth), SECONDS)
+        advance(anchor, 1 / (1.3 * truth), landmarks_on(truth))
     before = anchor.correction
     for _ in range(600):
-        anchor.anchor(
-            1 / (1.3 * truth), CAMERA, Landmarks.none(0, TRACKING), SECONDS, is_moving=False
-        )
+        advance(anchor, 1 / (1.3 * truth), Landmarks.none(0, TRACKING), is_moving=False)
     assert anchor.correction.inverse_factor == before.inverse_factor
 
 
@@ -236,9 +242,9 @@ def test_standing_keeps_the_field_when_landmarks_vanish_or_drift() -> None:
     network[:, :160] *= 1.4
     anchor = DepthAnchor("local")
     for _ in range(30):
-        moving = anchor.anchor(1 / network, CAMERA, landmarks_on(truth, 600), SECONDS)
+        moving = advance(anchor, 1 / network, landmarks_on(truth, 600))
     for seen in (Landmarks.none(0, TRACKING), landmarks_on(1.5 * truth, 600)):
-        still = anchor.anchor(1 / network, CAMERA, seen, SECONDS, is_moving=False)
+        still = advance(anchor, 1 / network, seen, is_moving=False)
         np.testing.assert_array_equal(still.depth, moving.depth)
 
 
@@ -252,7 +258,7 @@ def test_affine_output_gets_its_factor_and_shift() -> None:
     noisy = Landmarks(0, TRACKING, seen.pixels, inverse, 0.02 * inverse, seen.age, seen.ids)
     anchor = DepthAnchor("scale", "affine")
     for _ in range(10):
-        result = anchor.anchor(output, CAMERA, noisy, SECONDS)
+        result = advance(anchor, output, noisy)
     assert result.correction.inverse_factor == pytest.approx(0.002, rel=0.02)
     assert result.correction.inverse_shift == pytest.approx(0.01, abs=0.002)
     assert abs_rel(result.depth, truth) < 0.01

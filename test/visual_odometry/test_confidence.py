@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Confidence, its sparsification, and depth images compared by warping, on exact planes."""
+"""Confidence, and depth images compared by warping, on exact planes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,7 @@ import numpy as np
 import pytest
 
 from sfm_depth_ros.geometry.camera import Intrinsics
-from sfm_depth_ros.visual_odometry.confidence import (
-    DepthConfidence,
-    error_share_of_least_confident,
-    sparsification,
-)
+from sfm_depth_ros.visual_odometry.confidence import DepthConfidence
 from sfm_depth_ros.visual_odometry.temporal import log_depth_change, relative_difference
 
 CAMERA = Intrinsics(200.0, 200.0, 159.5, 47.5, 320, 96)
@@ -109,24 +105,6 @@ def test_what_was_hidden_and_what_moves_are_left_out() -> None:
     change = log_depth_change(WALL, farther, CAMERA, np.eye(4))
     assert relative_difference(change, static) == pytest.approx(0.0, abs=1e-6)
     assert relative_difference(change, ~np.ones_like(static)) is None
-
-
-def test_error_share_of_the_least_confident_fifth() -> None:
-    """Ten points, errors 1 but for two of 3: 18 of 26 if they are the least confident."""
-    error = np.array((3.0, 3.0, *np.ones(8)))
-    falling, rising = -error, error
-    assert error_share_of_least_confident(falling, error) == pytest.approx(18 / 26)
-    assert error_share_of_least_confident(rising, error) == pytest.approx(2 / 26)
-    assert error_share_of_least_confident(np.zeros(0), np.zeros(0)) is None
-
-
-def test_sparsification_reaches_the_oracle_with_perfect_confidence() -> None:
-    error = np.linspace(1, 10, 100)
-    shares, remaining, oracle = sparsification(-error, error, steps=10)
-    np.testing.assert_allclose(remaining, oracle)
-    np.testing.assert_allclose(shares, np.arange(10) / 10)
-    assert remaining[0] == pytest.approx(math.sqrt(np.mean(error**2)))
-    assert remaining[5] == pytest.approx(math.sqrt(np.mean(error[:50] ** 2)))
 
 
 def test_tolerance_must_be_positive() -> None:

@@ -35,9 +35,10 @@ class Part:
     bag: Path  # The bag
     from_s: float = 0.0  # Seconds after the first image
 
-    def frames(self, width: int) -> BagFrames:
-        """Frames at the network's size."""
-        return read_frames(BagSelection(self.bag, self.from_s), width)
+    def frames(self, width: int, tracking_width: int = 0) -> BagFrames:
+        """Frames at the network's size, with tracking images where they have a width."""
+        selection = BagSelection(self.bag, self.from_s)
+        return read_frames(selection, width, tracking_width=tracking_width)
 
 
 def compare(parts: Sequence[Part], before: Path, after: Path) -> list[Comparison]:
@@ -65,8 +66,9 @@ def look_at(part: Part, before: ModelFolder, after: ModelFolder) -> list[Scene]:
 
 def _report(part: Part, model: Path) -> dict[str, Any]:
     folder = read_model_folder(model)
-    frames = part.frames(folder.width)
-    evaluator = Evaluator(folder, DepthNodeConfig(apply_scale="off", precision="fp32"))
+    config = DepthNodeConfig(precision="fp32")
+    frames = part.frames(folder.width, config.tracking_width)
+    evaluator = Evaluator(folder, config)
     drive = evaluator.evaluate_frames(frames, frames.velocities)
     return {"model": folder.model_id, **summarize_drives([drive])}
 
@@ -136,7 +138,7 @@ def write_summary(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def table(live: LiveFigures, comparisons: list[Comparison]) -> str:
-    """The figures as lines of text."""
+    """The figures as lines of text: the network's alone, then held to geometry."""
     frames = "  ".join(f"{name} {count}" for name, count in live.frames.items())
     latency = "  ".join(f"{name} {_text(value, '.1f')}" for name, value in live.latency_ms.items())
     lines = [
@@ -146,38 +148,55 @@ def table(live: LiveFigures, comparisons: list[Comparison]) -> str:
     ]
     for comparison in comparisons:
         lines += ["", f"{comparison.name:44} {'before':>8} {'after':>8}"]
-        for name, label in _ROWS.items():
-            values = [_figure(report, name) for report in (comparison.before, comparison.after)]
+        for place, label in _ROWS.items():
+            values = [_figure(report, *place) for report in (comparison.before, comparison.after)]
             before, after = (_text(value, ".3f") for value in values)
             lines.append(f"  {label:42} {before:>8} {after:>8}")
     return "\n".join(lines)
 
 
+# By sections and name in the report of `eval`. Geometry, which holds depth and measures motion,
+# is the same before and after; the network's own rows show what was learnt.
 _ROWS = {
-    "abs_rel": "abs_rel, unscaled",
-    "abs_rel_median_scaled": "abs_rel, median-scaled",
-    "a1": "a1, unscaled",
-    "depth_scale_ratio": "depth_scale_ratio (1 = metric)",
-    "translation_scale_ratio": "translation_scale_ratio (1 = metric)",
+    ("depth", "abs_rel"): "abs_rel, unscaled",
+    ("depth_median_scaled", "abs_rel"): "abs_rel, median-scaled",
+    ("depth", "a1"): "a1, unscaled",
+    ("depth_scale_ratio", "median"): "depth_scale_ratio (1 = metric)",
+    ("ego_motion_network", "translation_scale_ratio", "median"): (
+        "translation_scale_ratio (1 = metric)"
+    ),
+    ("depth_anchored", "abs_rel"): "held to landmarks: abs_rel, unscaled",
+    ("depth_anchored_median_scaled", "abs_rel"): "held to landmarks: abs_rel, median-scaled",
+    ("ego_motion_network", "translation_error_percent"): "ego-motion, network: translation, %",
+    ("ego_motion_network", "rotation_error_deg_per_100m"): "ego-motion, network: deg/100 m",
+    ("ego_motion_fused", "translation_error_percent"): "ego-motion, fused: translation, %",
+    ("ego_motion_fused", "rotation_error_deg_per_100m"): "ego-motion, fused: deg/100 m",
 }
 
 
 def _before_after(comparison: Comparison) -> dict[str, Any]:
     reports = {"before": comparison.before, "after": comparison.after}
     return {
-        "abs_rel": {when: _figure(report, "abs_rel") for when, report in reports.items()},
+        "abs_rel": {w: _figure(report, "depth", "abs_rel") for w, report in reports.items()},
         "depth_scale_ratio": {w: r.get("depth_scale_ratio") for w, r in reports.items()},
         "translation_scale_ratio": {
-            w: r.get("translation_scale_ratio") for w, r in reports.items()
+            w: _section(r, "ego_motion_network").get("translation_scale_ratio")
+            for w, r in reports.items()
         },
     }
 
 
-def _figure(report: Report, name: str) -> float | None:
-    if name.endswith("_scale_ratio"):
-        return (report.get(name) or {}).get("median")
-    section = "depth_median_scaled" if name.endswith("_median_scaled") else "depth"
-    return (report.get(section) or {}).get(name.removesuffix("_median_scaled"))
+def _figure(report: Report, *place: str) -> float | None:
+    *sections, name = place
+    value: float | None = _section(report, *sections).get(name)
+    return value
+
+
+def _section(report: Report, *names: str) -> Report:
+    """Section of a report, empty where there is none."""
+    for name in names:
+        report = report.get(name) or {}
+    return report
 
 
 def _text(value: float | None, style: str) -> str:

@@ -74,7 +74,7 @@ def _consistency(parts: dict[str, dict[str, Any]], width: int) -> list[str]:
         if (share := part["confidence"]["least_20_percent_error_share"]) is not None:
             lines.append(
                 f"{name:{width}} the 20 % least confident pixels carry {100 * share:.0f} % of the "
-                "squared error"
+                f"squared error (AUSE {part['confidence']['ause']:.3f})"
             )
     return ["", *lines] if lines else []
 
