@@ -28,7 +28,7 @@ from sfm_depth_ros.model_folder.folder import (
 )
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.network_pair import NetworkPair, fresh_networks
-from sfm_depth_ros.training.online.loop import TrainerParts
+from sfm_depth_ros.training.online.parts import TrainerParts
 
 __all__ = ["plane_snippets"]
 
