@@ -46,8 +46,8 @@ from sfm_depth_ros.share import SHIPPED_MODEL, share_path
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.device import require_device
 from sfm_depth_ros.training.offline.rendered_snippets import SnippetRenderer
-from sfm_depth_ros.training.online.loop import TrainerParts
-from sfm_depth_ros.training.online.memory import PER_DRIVE, World
+from sfm_depth_ros.training.online.parts import TrainerParts
+from sfm_depth_ros.training.online.rehearsal import PER_DRIVE, World
 from sfm_depth_ros.training.online.trainer import OnlineTrainer
 from sfm_depth_ros.world.camera_spec import HIGHEST, LOWEST, own_camera
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,10 +23,12 @@ from sfm_depth_ros.geometry.se3 import matrix_to_axis_angle
 from sfm_depth_ros.networks.model import DepthNet, PoseNet
 from sfm_depth_ros.networks.predictions import predict_depths, predict_motions
 from sfm_depth_ros.snippets.batch import SnippetBatch
+from sfm_depth_ros.training.landmark_depth import landmark_depths
 from sfm_depth_ros.training.network_pair import NetworkPair
 from sfm_depth_ros.training.step import StepOptions, training_step
 
 SHORTEST = 0.1  # metres: relative translation errors are taken of at least this length
+FEWEST_LANDMARKS = 12  # of a snippet that is judged by them
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,63 @@ def validate(
     )
 
 
+@dataclass(frozen=True, eq=False)
+class LandmarkErrors:
+    """Errors against landmarks, one number a snippet; NaN where it has too few of them."""
+
+    abs_rel: np.ndarray  # `(N,)`, unscaled: in metres of the odometer
+    abs_rel_scaled: np.ndarray  # `(N,)`, each snippet's median scaled to its landmarks'
+    scale_ratio: np.ndarray  # `(N,)`, median of predicted / landmark's depth
+
+    @classmethod
+    def joined(cls, parts: Sequence[LandmarkErrors]) -> LandmarkErrors:
+        """The snippets of several parts, in their order."""
+        columns = ("abs_rel", "abs_rel_scaled", "scale_ratio")
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in columns))
+
+    @property
+    def snippets(self) -> int:
+        """Snippets that have enough landmarks."""
+        return int(np.isfinite(self.abs_rel).sum())
+
+    def as_floats(self) -> dict[str, float]:
+        """Means (of the ratio: the median) over snippets with landmarks; NaN without any."""
+        known = np.isfinite(self.abs_rel)
+        if not known.any():
+            values = (math.nan, math.nan, math.nan)
+        else:
+            values = (
+                float(self.abs_rel[known].mean()),
+                float(self.abs_rel_scaled[known].mean()),
+                float(np.median(self.scale_ratio[known])),
+            )
+        names = ("landmark_abs_rel", "landmark_abs_rel_scaled", "landmark_scale_ratio")
+        return {**dict(zip(names, values, strict=True)), "landmark_snippets": self.snippets}
+
+
+@torch.no_grad()
+def landmark_errors(
+    depth_net: DepthNet,
+    batches: Iterable[SnippetBatch],
+    landmarks: Sequence[Tensor] | None = None,
+) -> LandmarkErrors:
+    """Compare predicted depth with landmarks, in metres, where nobody knows the truth.
+
+    Args:
+        depth_net: Depth network in eval mode.
+        batches: Snippets with measured motion, held out from training.
+        landmarks: ``(B, 1, H, W)`` metres of every batch as ``landmark_depths`` returns them, for
+            networks that are judged on the same snippets; None = triangulated here.
+    """
+    batches = list(batches)
+    rows: list[tuple[float, float, float]] = []
+    for batch, points in zip(batches, landmarks or landmark_depths(batches), strict=True):
+        depth = predict_depths(depth_net, batch.target, batch.K)[0]
+        for predicted, sparse in zip(depth[:, 0], points[:, 0], strict=True):
+            rows.append(_landmark_errors(predicted.float().cpu().numpy(), sparse.cpu().numpy()))
+    return LandmarkErrors(*np.array(rows, float).reshape(-1, 3).T)
+
+
 @torch.no_grad()
 def measure_without_truth(
     networks: NetworkPair, batches: Iterable[SnippetBatch], objective: ObjectiveConfig
@@ -108,9 +167,10 @@ def measure_without_truth(
     Returns:
         photometric: Mean photometric error of the finest depth; translation_error: mean of
         |predicted - measured| length of translations, relative to the measured (at least 0.1 m);
-        measured_scale_ratio: median of predicted / measured length; snippets: how many.
+        measured_scale_ratio: median of predicted / measured length; snippets: how many; and
+        those of :meth:`LandmarkErrors.as_floats`.
     """
-    errors, counts, lengths = [], [], []
+    errors, counts, lengths, landmarks = [], [], [], []
     objective = dataclasses.replace(objective, photometric_weight=1.0)  # measured, if not learnt
     for batch in batches:
         result = training_step(
@@ -118,6 +178,7 @@ def measure_without_truth(
         )
         errors.append(float(result.terms.as_floats()["photometric"]))
         counts.append(len(batch))
+        landmarks.append(landmark_errors(networks.depth, [batch]))
         predicted = result.T_source_target[..., :3, 3].norm(dim=-1).flatten().cpu()
         lengths.append(torch.stack((predicted, batch.displacements.flatten().cpu())))
     predicted, measured = torch.cat(lengths, dim=1)
@@ -130,6 +191,7 @@ def measure_without_truth(
         "translation_error": float(error.mean()) if len(error) else math.nan,
         "measured_scale_ratio": float(ratio.median()) if len(ratio) else math.nan,
         "snippets": sum(counts),
+        **LandmarkErrors.joined(landmarks).as_floats(),
     }
 
 
@@ -140,6 +202,15 @@ def _compare_depth(predicted: np.ndarray, truth: np.ndarray) -> list[_Frame]:
     if errors is None or scaled is None or scale is None:
         return []
     return [_Frame(errors, scaled, scale)]
+
+
+def _landmark_errors(predicted: np.ndarray, sparse: np.ndarray) -> tuple[float, float, float]:
+    """abs_rel, scaled abs_rel and scale ratio of one snippet."""
+    errors, scale = depth_errors(predicted, sparse), depth_scale_ratio(predicted, sparse)
+    scaled = depth_errors(predicted, sparse, median_scaled=True)
+    if errors is None or scaled is None or scale is None or errors.points < FEWEST_LANDMARKS:
+        return math.nan, math.nan, math.nan
+    return errors.abs_rel, scaled.abs_rel, scale
 
 
 def _motion_errors(T: Tensor, truth: Tensor | None) -> Tensor:

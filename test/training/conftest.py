@@ -23,7 +23,7 @@ from sfm_depth_ros.model_folder.folder import ModelFolder, write_model_folder
 from sfm_depth_ros.model_folder.metadata import DEPTH_WEIGHTS, POSE_WEIGHTS, REQUIRED_FILES
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.network_pair import NetworkPair, fresh_networks
-from sfm_depth_ros.training.online.loop import TrainerParts
+from sfm_depth_ros.training.online.parts import TrainerParts
 
 __all__ = ["plane_snippets"]
 

@@ -20,7 +20,7 @@ from sfm_depth_ros.snippets.batch import SnippetBatch, collate_in_batches
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.network_pair import NetworkPair
 from sfm_depth_ros.training.online.deployed_models import DeployedModels
-from sfm_depth_ros.training.online.memory import HELD_OUT, Rehearsal
+from sfm_depth_ros.training.online.rehearsal import HELD_OUT, Rehearsal
 from sfm_depth_ros.training.scale_calibration import ScaleMeasurement, measure_scale
 from sfm_depth_ros.training.validation import validate
 

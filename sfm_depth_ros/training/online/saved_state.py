@@ -29,7 +29,7 @@ def store_state(loop: OnlineLoop, folder: Path) -> None:
     values = {
         "model_id": loop.deployment.folder.model_id,
         "base_abs_rel": loop.comparison.base_abs_rel,
-        "is_calibrated": loop.is_calibrated,
+        "is_calibrated": loop.calibration.is_done,
         "size": loop.size,
         **loop.learner.values(),
     }
@@ -65,7 +65,7 @@ def restore_state(loop: OnlineLoop, folder: Path) -> bool:
         loop.good.load_state_dict(loop.deployment.networks.state_dict())
         return False
     loop.comparison.base_abs_rel = float(values["base_abs_rel"])
-    loop.is_calibrated = bool(values["is_calibrated"])
+    loop.calibration.is_done = bool(values["is_calibrated"])
     loop.size = tuple(values["size"]) if values["size"] else None
     _logger.info("training goes on at step %d", loop.learner.steps)
     return True

@@ -21,7 +21,8 @@ from sfm_depth_ros.errors import SfmDepthError, TrainingError
 from sfm_depth_ros.model_folder.folder import ModelFolder
 from sfm_depth_ros.snippets.replay_buffer import ReplayBuffer
 from sfm_depth_ros.snippets.values import Snippet
-from sfm_depth_ros.training.online.loop import OnlineLoop, TrainerParts
+from sfm_depth_ros.training.online.loop import OnlineLoop
+from sfm_depth_ros.training.online.parts import TrainerParts
 from sfm_depth_ros.training.online.saved_state import restore_state, store_state
 from sfm_depth_ros.training.online.status import (
     COLLECTING,
@@ -201,7 +202,7 @@ class OnlineTrainer:
             return WAITING_FOR_CAMERA, reason
         if inputs.lacks == "velocity":
             return WAITING_FOR_VELOCITY, reason
-        return (REFUSED if loop.doubt else COLLECTING), reason
+        return (REFUSED if loop.calibration.doubt else COLLECTING), reason
 
     def _state_at_work(self) -> tuple[str, str]:
         is_fresh = time.monotonic() - self._loop.deployed_at < DEPLOYED_S

@@ -15,7 +15,7 @@ from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.snippets.replay_buffer import ReplayBuffer
 from sfm_depth_ros.training.network_pair import networks_of
 from sfm_depth_ros.training.online.loop import OnlineLoop
-from sfm_depth_ros.training.online.memory import HELD_OUT, HELD_OUT_SEED, POOL, World
+from sfm_depth_ros.training.online.rehearsal import HELD_OUT, HELD_OUT_SEED, POOL, World
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_calibrates_first_by_a_part_of_a_small_factor(make_loop) -> None:
     loop = make_loop()
     before = loop.learner.networks.depth.log_scale.item()
     assert loop.advance()
-    assert loop.is_calibrated
+    assert loop.calibration.is_done
     assert loop.learner.steps == 0
     applied = loop.learner.networks.depth.log_scale.item() - before
     assert -0.03 < applied < 0  # a part of log 0.93
@@ -79,22 +79,22 @@ def test_slip_and_other_units_from_the_start_change_nothing(make_loop, slip) -> 
     before = weights(loop.learner.networks)
     for _ in range(5):
         loop.advance()
-    assert not loop.is_calibrated
+    assert not loop.calibration.is_done
     assert loop.learner.steps == loop.deployment.count == 0
     assert torch.equal(weights(loop.learner.networks), before)
-    assert "not believed" in loop.doubt
-    assert ("km/h" in loop.doubt) == (slip == 3.6)
-    assert loop.why_waiting() == loop.doubt
+    assert "not believed" in loop.calibration.doubt
+    assert ("km/h" in loop.calibration.doubt) == (slip == 3.6)
+    assert loop.why_waiting() == loop.calibration.doubt
 
 
 def test_slip_from_the_start_ends_and_its_snippets_leave(make_loop, drive) -> None:
     loop = make_loop(slip=2.0)
     loop.advance()
-    assert loop.doubt
+    assert loop.calibration.doubt
     take(loop, drive(20, begin_s=20, place=300))
     loop.advance()
-    assert loop.doubt == ""
-    assert loop.is_calibrated
+    assert loop.calibration.doubt == ""
+    assert loop.calibration.is_done
     kept = [*loop.buffer.newest(100), *loop.buffer.holdout()]
     assert kept
     assert all(snippet.displacements.max() < 0.51 for snippet in kept)  # the slip's are above
@@ -106,15 +106,15 @@ def test_slip_in_the_middle_is_noticed_and_undone(make_loop, drive) -> None:
         loop.advance()
     good, steps = weights(loop.good), loop.learner.steps
     take(loop, drive(20, slip=2.0, begin_s=20, place=300))
-    while not loop.doubt:
+    while not loop.calibration.doubt:
         assert loop.advance()
     assert loop.learner.steps - steps <= 4  # until the next validation
     deployed = loop.deployment.count
-    assert "not believed" in loop.doubt
+    assert "not believed" in loop.calibration.doubt
     assert not loop.advance()
     take(loop, drive(14, begin_s=40, place=500))
     assert loop.advance()
-    assert loop.doubt == ""
+    assert loop.calibration.doubt == ""
     assert torch.equal(weights(loop.learner.networks), good)
     assert loop.deployment.count == deployed
     assert "removed" in loop.note or "left to training" in loop.note
@@ -127,10 +127,10 @@ def test_a_person_may_accept_a_large_factor_and_take_it_back(make_loop) -> None:
     with pytest.raises(TrainingError, match="no measured scale"):
         loop.accept_scale()
     loop.advance()
-    assert loop.doubt
+    assert loop.calibration.doubt
     world = loop.learner.world()[0].item()
     assert "accepted: depth x 1." in loop.accept_scale()
-    assert loop.doubt == ""
+    assert loop.calibration.doubt == ""
     assert loop.deployment.count == 1
     assert loop.comparison.after.depth_scale_ratio == pytest.approx(1.0, abs=0.1)
     loop.rollback()
@@ -141,10 +141,10 @@ def test_a_person_may_accept_a_large_factor_and_take_it_back(make_loop) -> None:
 def test_the_height_of_the_camera_confirms_a_large_factor(make_loop, monkeypatch) -> None:
     loop = make_loop()
     scale_all(loop, 1 / 1.6)
-    loop.parts = dataclasses.replace(loop.parts, mounting=lambda: np.eye(4))
-    monkeypatch.setattr("sfm_depth_ros.training.online.loop.floor_factor", lambda *_: 1.5)
+    loop.calibration._parts = dataclasses.replace(loop.parts, mounting=lambda: np.eye(4))
+    monkeypatch.setattr("sfm_depth_ros.training.online.calibration.floor_factor", lambda *_: 1.5)
     loop.advance()
-    assert loop.is_calibrated
+    assert loop.calibration.is_done
     assert loop.comparison.after.depth_scale_ratio == pytest.approx(1.0, abs=0.1)
     assert loop.deployment.count == 1
 
@@ -307,7 +307,7 @@ def test_held_out_rendered_snippets_come_before_the_first_step(make_loop, plane_
     assert loop.comparison.reason == "waiting for held-out rendered snippets: 0 of 8"
     for done in range(1, HELD_OUT + 1):
         loop.advance()
-        assert loop._rehearsal.held_out_missing == HELD_OUT - done
+        assert loop.rehearsal.opened.held_out_missing == HELD_OUT - done
     assert loop.learner.steps == 0
     loop.advance()
     assert loop.learner.steps == 1
@@ -329,11 +329,11 @@ def test_few_held_out_snippets_judge_nothing(make_loop) -> None:
 def test_autofocus_does_not_begin_the_rehearsal_anew(make_loop, drive, plane_snippets) -> None:
     loop = make_loop(make_world=planes_of(plane_snippets), calibrate_scale=False)
     loop.advance()
-    rehearsal = loop._rehearsal
+    rehearsal = loop.rehearsal.opened
     snippet = drive(1)[0]
     K = dataclasses.replace(snippet.intrinsics, fx=1.001 * snippet.intrinsics.fx)
     loop.take(dataclasses.replace(snippet, intrinsics=K))
-    assert loop._rehearsal is rehearsal
+    assert loop.rehearsal.opened is rehearsal
     zoomed = dataclasses.replace(K, fx=1.5 * K.fx)
     loop.take(dataclasses.replace(snippet, intrinsics=zoomed))
-    assert loop._rehearsal is None
+    assert loop.rehearsal.opened is not rehearsal

@@ -162,7 +162,7 @@ def test_resumes_with_the_same_steps_and_weights(make_parts, drive) -> None:
     )
     for name, tensor in again._loop.learner.networks.state_dict().items():
         assert torch.equal(tensor, weights[name]), name
-    assert again._loop.is_calibrated
+    assert again._loop.calibration.is_done
     assert after.reason.startswith("for new snippets")
 
 

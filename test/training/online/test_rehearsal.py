@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sfm_depth_ros.training.online.memory import HELD_OUT, HELD_OUT_SEED, POOL, Rehearsal, World
+from sfm_depth_ros.training.online.rehearsal import HELD_OUT, HELD_OUT_SEED, POOL, Rehearsal, World
 
 SIZE = (64, 96)
 

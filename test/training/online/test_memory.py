@@ -9,7 +9,8 @@ import pytest
 
 from sfm_depth_ros.config.schema import OnlineTrainingConfig
 from sfm_depth_ros.snippets.replay_buffer import ReplayBuffer
-from sfm_depth_ros.training.online.memory import Rehearsal, World, draw_snippets, round_randomly
+from sfm_depth_ros.training.online.memory import draw_snippets, round_randomly
+from sfm_depth_ros.training.online.rehearsal import Rehearsal, World
 
 CONFIG = OnlineTrainingConfig(batch_size=4, present_share=0.25, synthetic_share=0.5)
 SIZE = (64, 96)
