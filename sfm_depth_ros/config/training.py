@@ -12,6 +12,29 @@ from sfm_depth_ros.config.objective import ObjectiveConfig, check_objective_fits
 from sfm_depth_ros.errors import ConfigError
 
 
+def _trained_part(default: str = "all") -> str:
+    chosen: str = option(
+        default,
+        "part of the depth network that learns: all; decoder = all but the encoder; adapters = "
+        "low-rank additions to linear layers and convolutions, merged when the model is saved; "
+        "normalisation = gains and offsets of norms; the metric scale and the pose network "
+        "always learn",
+        choices=("all", "decoder", "adapters", "normalisation"),
+    )
+    return chosen
+
+
+def _anchor_weight() -> float:
+    weight: float = option(
+        0.0,
+        "pull of the weights towards those that training began with, against forgetting: a step "
+        "takes back this share, times the learning rate, of the distance; 0 = none",
+        minimum=0.0,
+        maximum=1e4,
+    )
+    return weight
+
+
 @dataclass(frozen=True)
 class OfflineTrainingConfig:
     """`sfm-depth train`: the loop, its pace, and the rendered drives it learns from."""
@@ -39,6 +62,8 @@ class OfflineTrainingConfig:
         5.0, "the metric scales learn this many times faster", minimum=0.1, maximum=1000.0
     )
     gradient_clip: float = option(5.0, "largest norm of the gradient", minimum=1e-3, maximum=1e6)
+    trained_part: str = _trained_part()
+    anchor_weight: float = _anchor_weight()
     average_decay: float = option(
         0.999,
         "decay of the moving average of weights that is validated and saved",
@@ -204,6 +229,8 @@ class OnlineTrainingConfig:
         50, "steps over which the learning rate rises", minimum=0, maximum=100000
     )
     gradient_clip: float = option(1.0, "largest norm of the gradient", minimum=1e-3, maximum=1e6)
+    trained_part: str = _trained_part()
+    anchor_weight: float = _anchor_weight()
     average_decay: float = option(
         0.98,
         "decay of the moving average of weights that is validated and deployed",

@@ -4,14 +4,15 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+
+from sfm_depth_ros.networks.adapters import merged, plain_state
 
 SCALE_PARAMETER = "log_scale"
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
@@ -29,12 +30,15 @@ class Rates:
 def create_optimiser(networks: nn.Module, rates: Rates) -> torch.optim.AdamW:
     """AdamW with weights, offsets (norms, biases) and metric scales in groups of their own.
 
-    Each group remembers in ``rate_factor`` how its rate follows the base rate.
+    Frozen parameters are left out. Each group remembers in ``rate_factor`` how its rate follows
+    the base rate.
     """
     weights: list[nn.Parameter] = []
     offsets: list[nn.Parameter] = []
     scales: list[nn.Parameter] = []
     for name, parameter in networks.named_parameters():
+        if not parameter.requires_grad:
+            continue
         if name.rpartition(".")[2] == SCALE_PARAMETER:
             scales.append(parameter)
         else:
@@ -115,7 +119,8 @@ class WeightAverage(Generic[NetworkT]):
     """A copy of a network that follows it slowly.
 
     Early on it follows fast (decay ``(1 + n) / (10 + n)`` after n updates), so that the first
-    weights do not linger.
+    weights do not linger. The copy has no adapters: what those of the network add is averaged as
+    part of its weights.
 
     Args:
         network: Network that is followed.
@@ -123,7 +128,7 @@ class WeightAverage(Generic[NetworkT]):
     """
 
     def __init__(self, network: NetworkT, decay: float) -> None:
-        self.network: NetworkT = copy.deepcopy(network).eval().requires_grad_(False)
+        self.network: NetworkT = merged(network).eval().requires_grad_(False)
         self.decay = decay
         self.updates = 0
 
@@ -132,16 +137,17 @@ class WeightAverage(Generic[NetworkT]):
         """Move a little towards ``network``."""
         self.updates += 1
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        average, current = _floats(self.network), _floats(network)
-        torch._foreach_lerp_(average, current, 1 - decay)
+        current = plain_state(network)
+        pairs = [
+            (mean, current[name])
+            for name, mean in self.network.state_dict().items()
+            if mean.is_floating_point()  # counters stay out
+        ]
+        average, newest = map(list, zip(*pairs, strict=True))
+        torch._foreach_lerp_(average, newest, 1 - decay)
 
     @torch.no_grad()
     def reset(self, network: NetworkT) -> None:
         """Take over ``network`` as it is."""
-        self.network.load_state_dict(network.state_dict())
+        self.network.load_state_dict(plain_state(network))
         self.updates = 0
-
-
-def _floats(network: nn.Module) -> list[Tensor]:
-    """Parameters and running statistics; counters stay out."""
-    return [t for t in network.state_dict().values() if t.is_floating_point()]

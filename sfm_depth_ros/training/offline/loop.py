@@ -39,6 +39,7 @@ from sfm_depth_ros.training.optimiser import (
     warmed_up,
 )
 from sfm_depth_ros.training.step import StepOptions, training_step
+from sfm_depth_ros.training.trained_part import WeightAnchor, choose_trained
 
 MOST_REFUSED_IN_A_ROW = 20
 
@@ -79,6 +80,7 @@ class OfflineTrainer:
     def __init__(self, networks: NetworkPair, parts: RunParts) -> None:
         config = parts.config
         self.networks = networks.to(config.device).train()
+        choose_trained(self.networks, config.trained_part)
         self.average = WeightAverage(self.networks, config.average_decay)
         self.progress = Progress()
         self.observers: list[Observer] = []
@@ -88,6 +90,7 @@ class OfflineTrainer:
         if parts.keeps_statistics:
             keep_statistics(self.networks)
         self._buffers = [b for b in self.networks.buffers() if b.is_floating_point()]
+        self._anchor = WeightAnchor(self.networks, config.anchor_weight)
         rates = Rates(config.learning_rate, config.scale_rate_factor, config.weight_decay)
         scales = config.mixed_precision and needs_gradient_scaling(config.device)
         self._state = RunState(
@@ -188,7 +191,8 @@ class OfflineTrainer:
             result = training_step(
                 self.networks.depth, self.networks.pose, batch, self._parts.objective, options
             )
-        set_rate(self._state.optimiser, config.learning_rate * self._rate_share())
+        rate = config.learning_rate * self._rate_share()
+        set_rate(self._state.optimiser, rate)
         is_taken = take_step(
             self._state.optimiser,
             result.terms.total,
@@ -196,6 +200,8 @@ class OfflineTrainer:
             self._exchange,
             self._state.scaler if self._state.scaler.is_enabled() else None,
         )
+        if is_taken:
+            self._anchor.pull(rate)
         self._count(is_taken, statistics)
         return result.terms.as_floats()
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sfm_depth_ros.config.schema import ObjectiveConfig, OnlineTrainingConfig
+from sfm_depth_ros.networks.adapters import load_plain
 from sfm_depth_ros.snippets.augmentation import JitterStrength, PhotometricJitter, random_flip
 from sfm_depth_ros.snippets.batch import SnippetBatch
 from sfm_depth_ros.training.device import uses_bfloat16
@@ -30,6 +31,7 @@ from sfm_depth_ros.training.state_file import (
     optimiser_tensors,
 )
 from sfm_depth_ros.training.step import StepOptions, training_step
+from sfm_depth_ros.training.trained_part import WeightAnchor, choose_trained
 
 JITTER = JitterStrength(brightness=0.1, contrast=0.1, saturation=0.1, hue=0.02, grey_share=0.1)
 PHOTOMETRIC_SCALES = 2  # the finest: live networks are past the need of coarse guidance
@@ -93,6 +95,8 @@ class OnlineLearner:
     ) -> None:
         self.training, self.objective = training, objective
         self.networks = copy.deepcopy(networks).to(training.device).eval()
+        choose_trained(self.networks, training.trained_part)
+        self._anchor = WeightAnchor(self.networks, training.anchor_weight)
         self.average = WeightAverage(self.networks, training.average_decay)
         self.steps = self.refused = self.refused_in_a_row = 0
         self.rate_factor = 1.0
@@ -133,6 +137,7 @@ class OnlineLearner:
         set_rate(self._optimiser, self.learning_rate)
         is_taken = take_step(self._optimiser, result.terms.total, self.training.gradient_clip)
         if is_taken:
+            self._anchor.pull(self.learning_rate)
             self.average.update(self.networks)
             self.terms = result.terms.as_floats()
             self.steps += 1
@@ -154,7 +159,7 @@ class OnlineLearner:
         The rendered world keeps its size relative to the networks' scales.
         """
         self._follow_scales(networks)
-        self.networks.load_state_dict(networks.state_dict())
+        load_plain(self.networks, networks.state_dict())
         self.average.reset(self.networks)
         self.rate_factor = rate_factor
         self.refused_in_a_row = 0
