@@ -38,6 +38,8 @@ POSE_NETWORKS = (
 METRIC, INVERSE_AFFINE, DEPTH_AFFINE = "metric", "inverse-affine", "depth-affine"
 IMAGENET = "imagenet"  # value of ``pretrained``: the weights of an installed package
 DEPTH_ANYTHING = "depth_anything_v2"  # how the names of its sizes begin
+OWN, SUBPIXEL = "own", "subpixel"  # values of ``decoder``
+WITH_ENCODER = ("small", "resnet", "efficientnet", "lite_mono", "timm:")  # how names begin
 ONNX = "onnx"  # name of a depth network that is the user's own graph: it runs, nothing else
 TIMM = "timm:"  # an encoder of the package timm by its name there, timm:resnet26
 
@@ -82,6 +84,13 @@ class DepthNetworkConfig:
         minimum=10.0,
         maximum=5000.0,
     )
+    decoder: str = option(
+        OWN,
+        "decoder behind the encoder: the network's own, or one that enlarges by sub-pixel "
+        "convolutions (SuperDepth), for small, resnet*, efficientnet_lite0, lite_mono* and "
+        f"{TIMM}*",
+        choices=(OWN, SUBPIXEL),
+    )
     head: str = option(
         METRIC,
         "what the output of a depth_anything_v2 network or of an imported graph is: metres, or "
@@ -105,6 +114,11 @@ class DepthNetworkConfig:
     )
 
     @property
+    def has_encoder(self) -> bool:
+        """Whether the network is an encoder, whose features others may use, and a decoder."""
+        return self.name.startswith(WITH_ENCODER)
+
+    @property
     def multiple(self) -> int:
         """Divisor of height and width of the network's image."""
         if self.name == ONNX:
@@ -126,6 +140,11 @@ class DepthNetworkConfig:
             raise ConfigError(
                 f"pretrained: weights can be given to resnet18, resnet34, resnet50 and "
                 f"efficientnet_lite0 alone, got {self.name!r}; leave it empty"
+            )
+        if self.decoder == SUBPIXEL and not self.has_encoder:
+            raise ConfigError(
+                f"decoder: {self.name!r} has no encoder of its own that a sub-pixel decoder could "
+                f"follow; choose small, resnet18, efficientnet_lite0, lite_mono or {TIMM}NAME"
             )
         is_relative = self.name == ONNX or (
             self.name.startswith(DEPTH_ANYTHING) and self.head == INVERSE_AFFINE

@@ -58,6 +58,11 @@ class ObjectiveConfig:
         0.0,
         "weight that keeps explainability masks near one (SfMLearner); needs pose.explainability",
     )
+    fuse_flipped: bool = option(
+        False,
+        "depth is that of the image and of its mirror image, fused; training learns through both "
+        "(SuperDepth)",
+    )
     # What depth must be like by itself, and from one image to the next.
     smoothness_weight: float = option(
         1e-3,

@@ -159,8 +159,8 @@ class EncodedDepthNet(DepthNetwork):
         return torch.sigmoid(self.decoder.finest(self.encoder(image)))
 
 
-def resnet_depth_net(config: DepthNetworkConfig) -> EncodedDepthNet:
-    """Monodepth2's network with the ResNet that ``config.name`` names.
+def resnet_encoder(config: DepthNetworkConfig) -> ResNetEncoder:
+    """The ResNet that ``config.name`` names.
 
     Raises:
         ModelError: ``config.pretrained`` cannot be read or is of another encoder.
@@ -168,7 +168,26 @@ def resnet_depth_net(config: DepthNetworkConfig) -> EncodedDepthNet:
     encoder = ResNetEncoder(int(config.name.removeprefix("resnet")))
     if config.pretrained:
         load_pretrained(encoder, config.pretrained)
-    return EncodedDepthNet(config, encoder)
+    return encoder
+
+
+def timm_encoder(config: DepthNetworkConfig) -> TimmEncoder:
+    """The timm encoder that ``config.name`` names.
+
+    Raises:
+        MissingDependencyError: timm cannot be imported.
+        ConfigError: timm does not know the encoder, or its features do not fit.
+    """
+    return TimmEncoder(config.name.removeprefix(TIMM))
+
+
+def resnet_depth_net(config: DepthNetworkConfig) -> EncodedDepthNet:
+    """Monodepth2's network with the ResNet that ``config.name`` names.
+
+    Raises:
+        ModelError: ``config.pretrained`` cannot be read or is of another encoder.
+    """
+    return EncodedDepthNet(config, resnet_encoder(config))
 
 
 def timm_depth_net(config: DepthNetworkConfig) -> EncodedDepthNet:
@@ -178,4 +197,4 @@ def timm_depth_net(config: DepthNetworkConfig) -> EncodedDepthNet:
         MissingDependencyError: timm cannot be imported.
         ConfigError: timm does not know the encoder, or its features do not fit.
     """
-    return EncodedDepthNet(config, TimmEncoder(config.name.removeprefix(TIMM)))
+    return EncodedDepthNet(config, timm_encoder(config))

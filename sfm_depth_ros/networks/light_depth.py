@@ -67,8 +67,8 @@ class LightDepthNet(DepthNetwork):
         return [torch.sigmoid(scale) for scale in (_enlarged(logits[0]), *logits[1:])]
 
 
-def efficientnet_depth_net(config: DepthNetworkConfig) -> LightDepthNet:
-    """EfficientNet-Lite0 with the light decoder.
+def efficientnet_encoder(config: DepthNetworkConfig) -> EfficientNetLite0:
+    """EfficientNet-Lite0, with ImageNet weights where ``config.pretrained`` names them.
 
     Raises:
         MissingDependencyError: ``config.pretrained`` is "imagenet" and the package with the
@@ -78,7 +78,12 @@ def efficientnet_depth_net(config: DepthNetworkConfig) -> LightDepthNet:
     encoder = EfficientNetLite0()
     if config.pretrained:
         load_imagenet_weights(encoder, config.pretrained)
-    return LightDepthNet(config, encoder)
+    return encoder
+
+
+def efficientnet_depth_net(config: DepthNetworkConfig) -> LightDepthNet:
+    """EfficientNet-Lite0 with the light decoder; raises as :func:`efficientnet_encoder`."""
+    return LightDepthNet(config, efficientnet_encoder(config))
 
 
 def _start_at_middle_depth(module: nn.Module) -> None:

@@ -248,6 +248,12 @@ class LiteMono(DepthNetwork):
         return [torch.sigmoid(logits) for logits in self.decoder(self.encoder(image))]
 
 
+def lite_mono_encoder(config: DepthNetworkConfig) -> LiteMonoEncoder:
+    """The encoder alone, of the size that ``config.name`` names."""
+    encoder = LiteMonoEncoder(SHAPES[config.name], config.wide_dilations)
+    return encoder.apply(_initialise_encoder)
+
+
 def _halving(inputs: int, outputs: int) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, 2, 1, bias=False)
 

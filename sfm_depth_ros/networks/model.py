@@ -9,11 +9,12 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
-from sfm_depth_ros.config.networks import ONNX
+from sfm_depth_ros.config.networks import ONNX, SUBPIXEL
 from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
 from sfm_depth_ros.errors import ModelError
 from sfm_depth_ros.networks.depth_anything import DepthAnythingV2
 from sfm_depth_ros.networks.dispnet import DispNet
+from sfm_depth_ros.networks.encoders import subpixel_depth_net
 from sfm_depth_ros.networks.encoded_depth import resnet_depth_net, timm_depth_net
 from sfm_depth_ros.networks.light_depth import efficientnet_depth_net
 from sfm_depth_ros.networks.lite_mono import LiteMono
@@ -103,6 +104,8 @@ def create_depth_network(config: DepthNetworkConfig) -> nn.Module:
             "this depth network is an imported ONNX graph: it runs and is scaled, but torch "
             "cannot run or train it; choose another engine, or another model to train"
         )
+    if config.decoder == SUBPIXEL:
+        return subpixel_depth_net(config)
     return DEPTH_NETWORKS.get(config.name, timm_depth_net)(config)
 
 

@@ -20,6 +20,7 @@ from sfm_depth_ros.losses.objective import (
     self_supervised_objective,
 )
 from sfm_depth_ros.losses.supervised import depth_supervision, motion_supervision
+from sfm_depth_ros.networks.flip_fusion import predict_fused_depths
 from sfm_depth_ros.networks.model import DepthNet, PoseNet
 from sfm_depth_ros.networks.predictions import (
     SourceMotions,
@@ -143,10 +144,11 @@ def _predict_all_depths(
         others += list(frames.sources[options.judged].unbind(1))
     if frames.right is not None:
         others.append(frames.right[options.judged])
+    predict = predict_fused_depths if config.fuse_flipped else predict_depths
     if not others:
-        return predict_depths(depth_net, frames.target, K), _OtherDepths()
+        return predict(depth_net, frames.target, K), _OtherDepths()
     cameras = [K, *(K[options.judged] for _ in others)]
-    everywhere = predict_depths(depth_net, torch.cat([frames.target, *others]), torch.cat(cameras))
+    everywhere = predict(depth_net, torch.cat([frames.target, *others]), torch.cat(cameras))
     targets = [depth[: len(K)] for depth in everywhere]
     found = list(everywhere[0][len(K) :].chunk(len(others)))
     right = None if frames.right is None else found.pop()

@@ -59,7 +59,7 @@ def test_the_whole_list_is_there() -> None:
     assert set(NAMES) == {
         "sfm_learner", "monodepth", "monodepth2", "vid2depth", "struct2depth",
         "depth_in_the_wild", "sc_sfm_learner", "real_monodepth", "packnet_sfm",
-        "packnet_sfm_slim", "bare_sfm", "default",
+        "packnet_sfm_slim", "superdepth", "bare_sfm", "default",
     }  # fmt: skip
 
 
@@ -68,7 +68,7 @@ def test_a_recipe_names_its_paper_and_what_deviates(file: Path) -> None:
     comment = " ".join(
         line[1:].strip() for line in file.read_text().splitlines() if line.startswith("#")
     )
-    assert re.search(r"(CVPR|ICCV|AAAI|NeurIPS|Scenes,) 20(17|18|19|20)\b", comment)
+    assert re.search(r"(CVPR|ICCV|ECCV|ICRA|AAAI|NeurIPS|Scenes,) 20(17|18|19|20)\b", comment)
     assert "As published:" in comment
     assert "Deviates:" in comment
 
