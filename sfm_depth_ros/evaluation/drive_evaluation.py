@@ -11,6 +11,7 @@ import numpy as np
 
 from sfm_depth_ros.camera.preprocessing import CameraTruth
 from sfm_depth_ros.estimation.depth_result import DepthResult
+from sfm_depth_ros.evaluation.confidence_curve import ConfidenceCurve
 from sfm_depth_ros.evaluation.depth_errors import (
     DepthErrors,
     DistanceErrors,
@@ -69,6 +70,7 @@ class DriveEvaluation:
     temporal: list[float] = field(default_factory=list)
     # Share of the squared error on the 20 % least confident pixels, of every frame with truth
     confidence_shares: list[float] = field(default_factory=list)
+    confidence_curve: ConfidenceCurve = field(default_factory=ConfidenceCurve)  # Over all frames
     frames: int = 0  # Number of results
     _earlier: DepthResult | None = field(default=None, repr=False)
 
@@ -122,6 +124,7 @@ class DriveEvaluation:
         share = error_share_of_least_confident(result.confidence[known], error)
         if share is not None:
             self.confidence_shares.append(share)
+            self.confidence_curve.add(result.confidence[known], error)
 
     def _add_motion(
         self,

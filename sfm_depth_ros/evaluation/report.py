@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from sfm_depth_ros.evaluation.confidence_curve import joined_curve
 from sfm_depth_ros.evaluation.depth_errors import join_distances, mean_errors
 from sfm_depth_ros.evaluation.drive_evaluation import DepthRows, DriveEvaluation
 from sfm_depth_ros.evaluation.matching import DepthProtocol
@@ -53,7 +54,8 @@ def summarize_drives(drives: Sequence[DriveEvaluation]) -> dict[str, Any]:
         },
         "temporal": {"relative_difference": _median(drive.temporal for drive in drives)},
         "confidence": {
-            "least_20_percent_error_share": _mean(drive.confidence_shares for drive in drives)
+            "least_20_percent_error_share": _mean(drive.confidence_shares for drive in drives),
+            "curve": joined_curve(drive.confidence_curve for drive in drives),
         },
     }
 
