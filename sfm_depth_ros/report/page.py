@@ -77,7 +77,9 @@ def figure(caption: str, source: str, kind: str = "") -> str:
     """
     text = html.escape(caption)
     name = f" class='{html.escape(kind)}'" if kind else ""
-    return f"<figure{name}><img alt='{text}' src='{source}'><figcaption>{text}</figcaption></figure>"
+    return (
+        f"<figure{name}><img alt='{text}' src='{source}'><figcaption>{text}</figcaption></figure>"
+    )
 
 
 def plots(figures: Iterable[str]) -> str:
