@@ -51,6 +51,7 @@ ARROWS = {
     "visual_odometry": VALUES,
     "bags": {"messages", "message_builder", "visual_odometry"} | VALUES,
     "world": {"bags"} | VALUES,
+    "report": GROUND,
     "engines.graphs": {"networks"} | GROUND,
     "model_folder": {"networks", "engines.graphs"} | GROUND,
     "engines": {"networks", "model_folder", "engines.graphs"} | GROUND,

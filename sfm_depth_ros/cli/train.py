@@ -33,6 +33,7 @@ from sfm_depth_ros.storage import write_whole
 if TYPE_CHECKING:
     from sfm_depth_ros.training.network_pair import NetworkPair
     from sfm_depth_ros.training.offline.data import TrainingData
+    from sfm_depth_ros.training.offline.history import RunHistory
     from sfm_depth_ros.training.offline.observers import Observer
     from sfm_depth_ros.training.offline.processes import Processes
     from sfm_depth_ros.training.offline.run import TrainingRun
@@ -99,6 +100,9 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     parser.add_argument("--licence", metavar="TEXT", help="licence written into the model")
     parser.add_argument("--json", type=output_file, metavar="FILE", help="write the report here")
+    parser.add_argument(
+        "--html", type=output_file, metavar="FILE", help="write a page with curves and pictures"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -106,6 +110,9 @@ def run(options: argparse.Namespace) -> int:
     recipe = _recipe(options)
     _apply_bag_options(options)
     torch = require("torch")
+    if options.html:
+        require("matplotlib")
+    from sfm_depth_ros.training.offline.history import RunHistory
     from sfm_depth_ros.training.offline.processes import Processes
     from sfm_depth_ros.training.offline.run import TrainingRun, for_machine
 
@@ -128,13 +135,18 @@ def run(options: argparse.Namespace) -> int:
         data = asked.data()
         with processes.joined(asked.recipe.training.device):
             signals.be_patient()
-            report, networks = _train(asked, options.resume, data, processes, signals)
+            history = RunHistory(asked.recipe.training.log_every) if options.html else None
+            report, networks = _train(asked, options.resume, data, processes, signals, history)
         if processes.is_first:
             folder = asked.save(networks, report, data)
             report = {"model": str(folder.path), "model_id": folder.model_id, **report}
             _print_report(report)
             if options.json:
                 write_whole(options.json, json.dumps(report, indent=2) + "\n")
+            if history is not None:
+                from sfm_depth_ros.cli.training_page import write_training_page
+
+                write_training_page(options.html, report, history, asked.options)
     return 0
 
 
@@ -175,6 +187,7 @@ def _train(
     data: TrainingData,
     processes: Processes,
     signals: StopSignals,
+    history: RunHistory | None = None,
 ) -> tuple[dict[str, Any], NetworkPair]:
     from sfm_depth_ros.training.offline.loop import RunParts
     from sfm_depth_ros.training.offline.observers import LogLines
@@ -185,6 +198,9 @@ def _train(
     def observers(first_step: int) -> Iterator[Observer]:
         yield ProgressBar() if ProgressBar.is_possible() else LogLines(config.log_every)
         yield from asked.observers(data, first_step)
+        if history is not None:
+            history.example, history.objective = asked.example(data), asked.recipe.objective
+            yield history
 
     parts = RunParts(
         asked.state_folder,

@@ -1,13 +1,20 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Worth of a confidence: where the error is, and the error that remains without the doubtful."""
+"""Worth of a confidence: where the error is, what remains without the doubtful, calibration."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+from sfm_depth_ros.visual_odometry.confidence import TOLERANCE
+
+BINS = 10  # of confidence, each a tenth wide
+STEPS = 20  # shares of points left out
+SAMPLE = 20_000  # points of a frame that are sorted, at most
 
 
 def error_share_of_least_confident(
@@ -29,9 +36,6 @@ def error_share_of_least_confident(
     count = round(share * len(square))
     least = np.argsort(confidence, kind="stable")[:count]
     return float(square[least].sum() / square.sum())
-
-
-STEPS = 20
 
 
 def sparsification(confidence: np.ndarray, error: np.ndarray, steps: int = STEPS) -> np.ndarray:
@@ -59,28 +63,62 @@ def sparsification(confidence: np.ndarray, error: np.ndarray, steps: int = STEPS
     return np.stack((by_confidence, remaining(np.argsort(-square, kind="stable"))))
 
 
-def confidence_report(shares: Sequence[float], curves: Sequence[np.ndarray]) -> dict[str, Any]:
-    """Means over frames, as the JSON file has them.
+@dataclass
+class ConfidenceErrors:
+    """Collects frames: every frame counts alike in shares and curves, every pixel in a bin."""
 
-    Args:
-        shares: Of ``error_share_of_least_confident``.
-        curves: Of ``sparsification``.
+    shares: list[float] = field(default_factory=list)  # of `error_share_of_least_confident`
+    curves: list[np.ndarray] = field(default_factory=list)  # of `sparsification`
+    # `(3, BINS)`: pixels, those whose depth is off by less than TOLERANCE, sum of the confidence
+    bins: np.ndarray = field(default_factory=lambda: np.zeros((3, BINS)))
+
+    def add(self, confidence: np.ndarray, error: np.ndarray) -> None:
+        """Take one frame.
+
+        Args:
+            confidence: ``(N,)`` in [0, 1].
+            error: ``(N,)`` predicted minus true depth, metres.
+        """
+        share = error_share_of_least_confident(confidence, error)
+        if share is None:
+            return
+        self.shares.append(share)
+        step = -(-len(error) // SAMPLE)
+        self.curves.append(sparsification(confidence[::step], error[::step]))
+        place = np.minimum((confidence * BINS).astype(int), BINS - 1)
+        for row, weights in enumerate((None, np.abs(error) < TOLERANCE, confidence)):
+            self.bins[row] += np.bincount(place, weights, minlength=BINS)
+
+
+def confidence_report(drives: Iterable[ConfidenceErrors]) -> dict[str, Any]:
+    """Means over the frames of all drives, as the JSON file has them.
 
     Returns:
-        ``ause`` is the mean distance of both curves as a share of the error of all points: 0 =
-        the confidence knows the error.
+        ``least_20_percent_error_share``; ``ause``: mean distance of both curves as a share of the
+        error of all points (0 = the confidence knows the error); ``curve``: ``left_out``,
+        ``rmse``, ``rmse_best`` of ``sparsification``, ``calibration`` (a row for every bin that
+        has pixels: mean confidence, share that is right within ``TOLERANCE`` metres, pixels) and
+        ``calibration_error`` (mean absolute difference of both, weighted by pixels). All None
+        without a frame.
     """
-    report: dict[str, Any] = {
-        "least_20_percent_error_share": float(np.mean(shares)) if shares else None,
-        "ause": None,
-        "sparsification": None,
-    }
-    if curves:
-        remaining, best = np.mean(curves, axis=0)
-        report["ause"] = float(np.mean(remaining - best) / remaining[0])
-        report["sparsification"] = {
-            "left_out": [step / len(best) for step in range(len(best))],
+    drives = [drive for drive in drives if drive.shares]
+    if not drives:
+        return {"least_20_percent_error_share": None, "ause": None, "curve": None}
+    remaining, best = np.mean([curve for drive in drives for curve in drive.curves], axis=0)
+    bins = np.sum([drive.bins for drive in drives], axis=0)
+    pixels, right, stated = bins[:, bins[0] > 0]
+    right, stated = right / pixels, stated / pixels
+    return {
+        "least_20_percent_error_share": float(np.mean([s for d in drives for s in d.shares])),
+        "ause": float(np.mean(remaining - best) / remaining[0]),
+        "curve": {
+            "left_out": (np.arange(STEPS) / STEPS).tolist(),
             "rmse": remaining.tolist(),
             "rmse_best": best.tolist(),
-        }
-    return report
+            "calibration": [
+                {"confidence": float(s), "right": float(r), "pixels": int(n)}
+                for s, r, n in zip(stated, right, pixels, strict=True)
+            ],
+            "calibration_error": float(np.average(np.abs(stated - right), weights=pixels)),
+        },
+    }

@@ -11,10 +11,7 @@ import numpy as np
 
 from sfm_depth_ros.camera.preprocessing import CameraTruth
 from sfm_depth_ros.estimation.depth_result import DepthResult
-from sfm_depth_ros.evaluation.confidence_errors import (
-    error_share_of_least_confident,
-    sparsification,
-)
+from sfm_depth_ros.evaluation.confidence_errors import ConfidenceErrors
 from sfm_depth_ros.evaluation.depth_errors import (
     DepthErrors,
     DistanceErrors,
@@ -70,10 +67,7 @@ class DriveEvaluation:
     motion_by_source: dict[str, MotionRows] = field(default_factory=dict)
     # Relative difference of successive published depths, warped
     temporal: list[float] = field(default_factory=list)
-    # Share of the squared error on the 20 % least confident pixels, of every frame with truth
-    confidence_shares: list[float] = field(default_factory=list)
-    # Curves of `sparsification` of the same frames
-    sparsification: list[np.ndarray] = field(default_factory=list)
+    confidence: ConfidenceErrors = field(default_factory=ConfidenceErrors)  # of frames with truth
     frames: int = 0  # Number of results
     _earlier: DepthResult | None = field(default=None, repr=False)
 
@@ -124,10 +118,7 @@ class DriveEvaluation:
         with np.errstate(invalid="ignore"):
             known = (true_depth >= low) & (true_depth <= high) & (result.frame_depth > 0)
         error = np.clip(result.frame_depth[known], low, high) - true_depth[known]
-        share = error_share_of_least_confident(result.confidence[known], error)
-        if share is not None:
-            self.confidence_shares.append(share)
-            self.sparsification.append(sparsification(result.confidence[known], error))
+        self.confidence.add(result.confidence[known], error)
 
     def _add_motion(
         self,

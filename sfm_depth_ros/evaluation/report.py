@@ -53,10 +53,7 @@ def summarize_drives(drives: Sequence[DriveEvaluation]) -> dict[str, Any]:
             for name in MOTION_SOURCES
         },
         "temporal": {"relative_difference": _median(drive.temporal for drive in drives)},
-        "confidence": confidence_report(
-            [share for drive in drives for share in drive.confidence_shares],
-            [curve for drive in drives for curve in drive.sparsification],
-        ),
+        "confidence": confidence_report(drive.confidence for drive in drives),
     }
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -38,8 +39,9 @@ TINY = [
 
 
 def test_trains_saves_and_reports(tmp_path) -> None:
-    model, report = tmp_path / "model", tmp_path / "report.json"
-    status = main(["train", "--out", str(model), "--steps", "2", "--json", str(report), *TINY])
+    model, report, page = (tmp_path / name for name in ("model", "report.json", "page.html"))
+    files = ["--json", str(report), "--html", str(page)]
+    status = main(["train", "--out", str(model), "--steps", "2", *files, *TINY])
     assert status == 0
     folder = read_model_folder(model)
     assert folder.width == 64
@@ -51,6 +53,13 @@ def test_trains_saves_and_reports(tmp_path) -> None:
     assert content["model_id"] == folder.model_id
     assert content["steps"] == 2
     assert {"step_s", "data_wait_share", "peak_mib", "validations"} <= set(content)
+    text = page.read_text()
+    assert f"Training of {folder.model_id}" in text
+    assert "<td>training.width</td><td>64</td>" in text
+    score = content["validations"][-1]["score"]
+    assert f"<td>{score:.4g}</td>" in text
+    assert text.count("<figcaption>predicted depth</figcaption>") == 1  # one validation
+    assert not re.search(r"""(src|href)=["'](?!data:)""", text)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,10 +12,19 @@ import numpy as np
 from sfm_depth_ros.evaluation.drive_evaluation import DriveEvaluation
 from sfm_depth_ros.evaluation.motion_rows import DrivenPath, scaled_path
 from sfm_depth_ros.geometry.frames import invert
-from sfm_depth_ros.optional import require
+from sfm_depth_ros.report.plots import (
+    DEPTH,
+    MOTION,
+    SCALED,
+    TRUTH,
+    Line,
+    line_plot,
+    new_figure,
+    svg,
+)
 
-_DEPTH, _MOTION, _TRUTH, _SCALED = "#d9480f", "#1864ab", "#495057", "#74a9d8"
 _WINDOW = 15  # pairs over which the line of a noisy ratio is the median
+_SQUARE = (4.4, 4.4)  # inches
 _GOAL = 0.03  # half height of the band around a ratio of 1
 
 
@@ -26,14 +34,14 @@ def scale_plot(drive: DriveEvaluation) -> str:
     if not depth.stamps_ns and not motion:
         return ""
     start = min([*depth.stamps_ns[:1], *motion[:1]])
-    figure = _figure(7.2, 4.4 if depth.stamps_ns else 2.6)
+    figure = new_figure(7.2, 4.4 if depth.stamps_ns else 2.6)
     axes = figure.subplots(2 if depth.stamps_ns else 1, 1, sharex=True, squeeze=False)[:, 0]
     _draw_ratios(axes[0], drive, start)
     if depth.stamps_ns:
         seconds = _seconds(depth.stamps_ns, start)
         for errors, label, colour in (
-            (depth.unscaled, "unscaled", _DEPTH),
-            (depth.median_scaled, "median scaled", _SCALED),
+            (depth.unscaled, "unscaled", DEPTH),
+            (depth.median_scaled, "median scaled", SCALED),
         ):
             values = [frame.abs_rel for frame in errors]
             axes[1].plot(seconds, values, ".-", color=colour, ms=3, lw=0.8, label=label)
@@ -41,7 +49,7 @@ def scale_plot(drive: DriveEvaluation) -> str:
         axes[1].set_ylim(bottom=0.0)
         axes[1].legend(fontsize=8, frameon=False, ncols=2)
     axes[-1].set_xlabel("seconds")
-    return _svg(figure)
+    return svg(figure)
 
 
 def path_plot(drive: DriveEvaluation) -> str:
@@ -50,19 +58,19 @@ def path_plot(drive: DriveEvaluation) -> str:
     if not paths:
         return ""
     path = max(paths, key=lambda path: (bool(path.truth), len(path.stamps_ns)))
-    figure = _figure(4.4, 4.4)
+    figure = new_figure(*_SQUARE)
     axis = figure.subplots()
     if path.truth:
-        _draw_way(axis, path.truth, color=_TRUTH, lw=2.2, label="truth")
+        _draw_way(axis, path.truth, color=TRUTH, lw=2.2, label="truth")
         factor = _best_factor(path)
         scaled = scaled_path(path.predicted, factor)
-        _draw_way(axis, scaled, color=_SCALED, lw=1.2, ls="--", label=f"predicted x {factor:.2f}")
-    _draw_way(axis, path.predicted, color=_DEPTH, lw=1.6, label="predicted")
+        _draw_way(axis, scaled, color=SCALED, lw=1.2, ls="--", label=f"predicted x {factor:.2f}")
+    _draw_way(axis, path.predicted, color=DEPTH, lw=1.6, label="predicted")
     axis.set_aspect("equal", "datalim")
     axis.set_xlabel("metres to the right")
     axis.set_ylabel("metres ahead")
     axis.legend(fontsize=8, frameon=False)
-    return _svg(figure)
+    return svg(figure)
 
 
 def distance_plot(rows: Sequence[dict[str, Any]]) -> str:
@@ -73,7 +81,7 @@ def distance_plot(rows: Sequence[dict[str, Any]]) -> str:
     """
     if not rows:
         return ""
-    figure = _figure(4.4, 4.4)
+    figure = new_figure(*_SQUARE)
     axis = figure.subplots()
     places = np.arange(len(rows))
     axis.bar(places, [row["abs_rel"] for row in rows], 0.7, color="#ffd8a8", label="abs_rel")
@@ -81,12 +89,12 @@ def distance_plot(rows: Sequence[dict[str, Any]]) -> str:
         places,
         [row["bias"] for row in rows],
         "o-",
-        color=_DEPTH,
+        color=DEPTH,
         ms=4,
         lw=1.2,
         label="bias: above 0 = too far",
     )
-    axis.axhline(0.0, color=_TRUTH, lw=0.8)
+    axis.axhline(0.0, color=TRUTH, lw=0.8)
     labels = [
         f"{row['from_m']:g}-{row['to_m']:g}" if row["to_m"] else f">{row['from_m']:g}"
         for row in rows
@@ -94,16 +102,48 @@ def distance_plot(rows: Sequence[dict[str, Any]]) -> str:
     axis.set_xticks(places, labels, fontsize=8)
     axis.set_xlabel("true distance, metres")
     axis.legend(fontsize=8, frameon=False)
-    return _svg(figure)
+    return svg(figure)
+
+
+def confidence_plots(curve: dict[str, Any] | None) -> tuple[str, str]:
+    """Calibration of the confidence, and the error that remains; both empty without truth.
+
+    Args:
+        curve: ``confidence.curve`` of the report.
+    """
+    if curve is None:
+        return "", ""
+    rows = curve["calibration"]
+    stated, right = [row["confidence"] for row in rows], [row["right"] for row in rows]
+    calibration = line_plot(
+        [
+            Line("as stated", [0.0, 1.0], [0.0, 1.0], TRUTH, "--"),
+            Line("as found", stated, right, DEPTH, "o-"),
+        ],
+        "confidence",
+        "share right within 1 m",
+        _SQUARE,
+    )
+    left_out = [100 * share for share in curve["left_out"]]
+    remaining = line_plot(
+        [
+            Line("by confidence", left_out, curve["rmse"], DEPTH, ".-"),
+            Line("best possible", left_out, curve["rmse_best"], TRUTH, "--"),
+        ],
+        "pixels left out, least confident first, %",
+        "rmse of the rest, metres",
+        _SQUARE,
+    )
+    return calibration, remaining
 
 
 def _draw_ratios(axis: Any, drive: DriveEvaluation, start: int) -> None:
     axis.axhspan(1 - _GOAL, 1 + _GOAL, color="#e9ecef")
-    axis.axhline(1.0, color=_TRUTH, lw=0.8)
+    axis.axhline(1.0, color=TRUTH, lw=0.8)
     everything = [*drive.depth.ratios, *drive.motion.translation_ratios]
     for stamps, ratios, colour, label in (
-        (drive.motion.stamps_ns, drive.motion.translation_ratios, _MOTION, "translation"),
-        (drive.depth.stamps_ns, drive.depth.ratios, _DEPTH, "depth"),
+        (drive.motion.stamps_ns, drive.motion.translation_ratios, MOTION, "translation"),
+        (drive.depth.stamps_ns, drive.depth.ratios, DEPTH, "depth"),
     ):
         if ratios:
             seconds = _seconds(stamps, start)
@@ -137,19 +177,3 @@ def _running_median(values: Sequence[float]) -> list[float]:
 
 def _seconds(stamps_ns: Sequence[int], start: int) -> np.ndarray:
     return (np.asarray(stamps_ns, np.int64) - start) * 1e-9
-
-
-def _figure(width: float, height: float) -> Any:
-    """An empty figure in inches; without pyplot: no display, no global state."""
-    require("matplotlib")
-    return require("matplotlib.figure").Figure(figsize=(width, height), layout="constrained")
-
-
-def _svg(figure: Any) -> str:
-    for axis in figure.axes:
-        axis.grid(alpha=0.25)
-        for side in ("top", "right"):
-            axis.spines[side].set_visible(False)
-    stream = io.StringIO()
-    figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
-    return stream.getvalue()

@@ -16,13 +16,13 @@ from sfm_depth_ros.evaluation.trajectory import write_kitti_trajectory, write_tu
 
 DEPTH_COLUMNS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "a1", "a2", "a3")
 RATIOS = ("depth_scale_ratio", "depth_scale_monitor", "translation_scale_ratio")
-_ROWS = (
+DEPTH_ROWS = (
     ("depth", "network"),
     ("depth_median_scaled", "network, median scaled"),
     ("depth_anchored", "anchored"),
     ("depth_anchored_median_scaled", "anchored, median scaled"),
 )
-_MOTIONS = (
+MOTION_ROWS = (
     ("ego_motion", "as published"),
     ("ego_motion_network", "network"),
     ("ego_motion_visual", "visual"),
@@ -45,7 +45,7 @@ def table(report: dict[str, Any]) -> list[str]:
     for name, part in parts.items():
         lines += [
             f"{name:{width}} {label:{_LABEL}} {_depth_row(part[row])}"
-            for row, label in _ROWS
+            for row, label in DEPTH_ROWS
             if part.get(row) or row == "depth"
         ]
         if stereo := part.get("stereo_baseline"):
@@ -59,7 +59,7 @@ def table(report: dict[str, Any]) -> list[str]:
     for name, part in parts.items():
         lines += [
             f"{name:{width}} {label:{_LABEL}} {_motion_row(part[row])}"
-            for row, label in _MOTIONS
+            for row, label in MOTION_ROWS
             if row == "ego_motion" or (row in part and part[row]["segments"])
         ]
     return [*lines, *_consistency(parts, width)]

@@ -39,7 +39,7 @@ from sfm_depth_ros.training.validation import measure_without_truth, validate
 LICENCE_OF_RENDERED = "Apache-2.0"
 LICENCE_OF_RECORDED = "that of the recordings it was trained on"
 RECORDED = "recorded_"
-EXAMPLES = 2  # snippets in the pictures for TensorBoard
+EXAMPLES = 2  # snippets in the pictures of a run
 # Options that do not decide the result: places, pace of reports
 _INDIFFERENT = (
     "device", "cache_dir", "cache_gib", "render_processes", "log_every", "save_every",
@@ -89,9 +89,14 @@ class TrainingRun:
             return networks_of(self.parent)
         return fresh_networks(recipe.depth, recipe.pose, recipe.training.seed)
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """Value of every option of the recipe by dotted name."""
+        return flat(to_dict(self.recipe))
+
     def identity(self, processes: int) -> dict[str, Any]:
         """Everything that decides the result, by dotted name; compared on resumption."""
-        options = flat(to_dict(self.recipe))
+        options = self.options
         for name in _INDIFFERENT:
             del options[f"training.{name}"]
         return options | {
@@ -106,13 +111,18 @@ class TrainingRun:
         config = self.recipe.training
         if not config.tensorboard:
             return
-        source = [*data.recorded_validation, *data.rendered_validation, *data.recorded][0]
-        rows = source.rows[:: max(1, len(source.rows) // EXAMPLES)][:EXAMPLES]
-        example = whole_view(source.cache.batch(rows), config.width).to(config.device)
         folder = self.state_folder / "tensorboard"
+        example = self.example(data)
         log = tensorboard_log(folder, first_step, config.log_every, example, self.recipe.objective)
         if log is not None:
             yield log
+
+    def example(self, data: TrainingData) -> SnippetBatch:
+        """Snippets that pictures are made of: held-out ones, where there are any."""
+        config = self.recipe.training
+        source = [*data.recorded_validation, *data.rendered_validation, *data.recorded][0]
+        rows = source.rows[:: max(1, len(source.rows) // EXAMPLES)][:EXAMPLES]
+        return whole_view(source.cache.batch(rows), config.width).to(config.device)
 
     def save(
         self, networks: NetworkPair, report: dict[str, Any], data: TrainingData

@@ -1,0 +1,117 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""One self-contained HTML page of a training run: losses, validations, pictures, options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sfm_depth_ros.report import page as html
+from sfm_depth_ros.report.page import number
+from sfm_depth_ros.report.pictures import picture_source
+from sfm_depth_ros.report.plots import Line, line_plot, svg_source
+from sfm_depth_ros.storage import write_whole
+
+if TYPE_CHECKING:  # needs torch
+    from sfm_depth_ros.training.offline.history import RunHistory
+
+_PICTURES = {
+    "target": "image",
+    "depth": "predicted depth",
+    "warped": "the image before, seen from this one",
+    "error": "photometric error",
+}
+
+
+def write_training_page(
+    path: Path, report: Mapping[str, Any], history: RunHistory, options: Mapping[str, Any]
+) -> None:
+    """Write the page.
+
+    Args:
+        path: The file.
+        report: As ``train --json`` holds it.
+        history: Kept while the run went on; from the resumption on, where it was resumed.
+        options: Value of every option of the recipe by dotted name.
+    """
+    parts = [
+        _cards(report),
+        html.section("Losses", html.plots(loss_plots(history.rows))),
+        html.section("Validation", *_validation(report["validations"])),
+        *_pictures(history),
+        html.section("Recipe", html.table(["option", "value"], _option_rows(options))),
+    ]
+    ended = f"{report['steps']} steps, {report['ended']}; best at step {report['best_step']}"
+    write_whole(path, html.page(f"Training of {report['model_id']}", ended, parts))
+
+
+def loss_plots(rows: Sequence[Mapping[str, float]]) -> list[str]:
+    """Figures of all loss terms, and of the learning rate, over the steps.
+
+    Args:
+        rows: ``RunHistory.rows``.
+    """
+    steps = [row["step"] for row in rows]
+    names = sorted({name for row in rows for name in row if name.startswith("loss.")})
+    lines = []
+    for name in names:
+        points = [(row["step"], row[name]) for row in rows if row.get(name, 0.0) > 0]
+        label = name.removeprefix("loss.")
+        lines.append(Line(label, [x for x, _ in points], [y for _, y in points]))
+    plots = (
+        ("Loss terms", line_plot(lines, "step", "mean since the row before", is_log=True)),
+        (
+            "Learning rate",
+            line_plot([Line("rate", steps, [row["learning_rate"] for row in rows])], "step", ""),
+        ),
+    )
+    return [html.figure(title, svg_source(svg), "plot wide") for title, svg in plots if svg]
+
+
+def _cards(report: Mapping[str, Any]) -> str:
+    best = next((row for row in report["validations"] if row["step"] == report["best_step"]), {})
+    figures = [
+        ("steps", str(report["steps"])),
+        ("minutes", number(report["seconds"] / 60, "{:.1f}")),
+        ("a step", number(1000 * report["step_s"], "{:.0f} ms")),
+        ("snippets a second", number(report["snippets_per_s"], "{:.1f}")),
+        ("waiting for data", number(100 * report["data_wait_share"], "{:.1f} %")),
+        ("steps refused", str(report["refused"])),
+        ("best score", number(best.get("score"), "{:.4g}")),
+    ]
+    return html.cards(figures)
+
+
+def _validation(rows: Sequence[Mapping[str, float]]) -> list[str]:
+    """Curve of every figure, and the table; a sentence where nothing was validated."""
+    if not rows:
+        return [html.paragraph("No snippets were held out, so nothing was validated.")]
+    names = list(dict.fromkeys(name for row in rows for name in row if name != "step"))
+    figures = []
+    for name in names:
+        known = [row for row in rows if row.get(name) is not None]
+        line = Line(name, [row["step"] for row in known], [row[name] for row in known], "", ".-")
+        svg = line_plot([line], "step", name, (4.4, 2.6))
+        figures.append(html.figure(name, svg_source(svg), "plot"))
+    cells = [
+        [f"{row['step']:g}", *(number(row.get(name), "{:.4g}") for name in names)] for row in rows
+    ]
+    return [html.plots(figures), html.table(["step", *names], cells)]
+
+
+def _pictures(history: RunHistory) -> list[str]:
+    """Sections of the first and of the last validation's pictures."""
+    sections = []
+    for step, pictures in history.pictures:
+        figures = (
+            html.figure(_PICTURES.get(name, name), picture_source(picture))
+            for name, picture in pictures.items()
+        )
+        sections.append(html.section(f"Held-out snippets at step {step}", html.scene(figures)))
+    return sections
+
+
+def _option_rows(options: Mapping[str, Any]) -> list[list[str]]:
+    return [[name, str(value)] for name, value in options.items()]
