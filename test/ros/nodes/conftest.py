@@ -72,6 +72,14 @@ class Probe:
         self.node.create_subscription(kind, topic, seen.append, qos)
         return seen
 
+    @contextlib.contextmanager
+    def listening(self, kind, topic, qos=10):
+        """The same for the length of a block; nobody listens afterwards."""
+        seen = []
+        subscription = self.node.create_subscription(kind, topic, seen.append, qos)
+        yield seen
+        self.node.destroy_subscription(subscription)
+
     def watch(self, topic):
         """The newest status of the namespace's nodes on a topic of diagnostics."""
         from diagnostic_msgs.msg import DiagnosticArray

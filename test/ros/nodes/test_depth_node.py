@@ -111,10 +111,10 @@ def test_points_and_colour_are_made_for_those_who_listen(node, probe, camera):
 
 
 def test_confidence_and_landmarks_are_published_while_somebody_listens(node, probe, camera):
-    confidence = probe.collect(Image, "depth/confidence")
-    landmarks = probe.collect(PointCloud2, "landmarks")
-    _shoot_until(probe, camera, lambda: confidence)
-    _shoot_until(probe, camera, lambda: landmarks)
+    with probe.listening(Image, "depth/confidence") as confidence:
+        _shoot_until(probe, camera, lambda: confidence)
+    with probe.listening(PointCloud2, "landmarks") as landmarks:
+        _shoot_until(probe, camera, lambda: landmarks)
     assert confidence[-1].encoding == "32FC1"
     values = np.frombuffer(confidence[-1].data, np.float32)
     assert ((values >= 0) & (values <= 1)).all()
@@ -270,6 +270,14 @@ def test_parameters_change_live_or_say_why_not(node, probe):
     assert dynamic.successful
     assert not fixed.successful
     assert "read" in fixed.reason
+
+
+def test_confidence_reaches_a_subscriber_that_comes_late(node, probe, camera):
+    """After everything above: swapped models, jumps of time, a dozen other subscriptions."""
+    with probe.listening(Image, "depth/confidence") as confidence:
+        _shoot_until(probe, camera, lambda: len(confidence) >= 3)
+    assert confidence[-1].header.frame_id == "camera_optical"
+    assert confidence[-1].encoding == "32FC1"
 
 
 def test_it_ends_within_two_seconds_while_it_infers(node, probe, camera):
