@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""``sfm-depth bench``: transport, frame path, engines, training step; measured on this machine."""
+"""``sfm-depth bench``: transport, frame path, engines, geometry, training; on this machine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,15 @@ from sfm_depth_ros.errors import ConfigError
 if TYPE_CHECKING:
     from sfm_depth_ros.model_folder.folder import ModelFolder
 
-PARTS = ("transport", "frame_path", "engines", "agreement", "hot_swap", "training")
+PARTS = (
+    "transport",
+    "frame_path",
+    "engines",
+    "geometry",
+    "agreement",
+    "hot_swap",
+    "training",
+)
 DEFAULT_SIZE = "640x192"
 
 
@@ -42,10 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--size",
         metavar="WxH",
         help="the network's image (default: "
-        f"{DEFAULT_SIZE}; the frame path takes its width, default: the model's)",
+        f"{DEFAULT_SIZE}; frame path and geometry take its width, default: the model's)",
     )
     parser.add_argument(
-        "--engine", default="auto", help="of the frame path and the hot swap (default: auto)"
+        "--engine",
+        default="auto",
+        help="of the frame path, geometry and the hot swap (default: auto)",
     )
     parser.add_argument("--precision", default="auto", help="its precision (default: auto)")
     parser.add_argument(
@@ -107,6 +117,13 @@ def _measure(
         from sfm_depth_ros.cli.benchmarks.engines import measure_engines
 
         return measure_engines(folder, (height, width), options.threads)
+    if part == "geometry":
+        from sfm_depth_ros.cli.benchmarks.geometry import GeometrySetting, measure_geometry
+
+        input_width = width if options.size else 0
+        return measure_geometry(
+            GeometrySetting(folder.path, options.engine, options.precision, input_width)
+        )
     if part == "training":
         from sfm_depth_ros.cli.benchmarks.step_worker import StepSetting
         from sfm_depth_ros.cli.benchmarks.training import measure_training
@@ -167,6 +184,7 @@ def _lines(part: str, figures: dict[str, Any]) -> str:
         "transport": report.transport_lines,
         "frame_path": report.frame_path_lines,
         "engines": report.engine_lines,
+        "geometry": report.geometry_lines,
         "agreement": report.agreement_lines,
     }.get(part, report.plain_lines)
     return "\n".join(lines(figures))

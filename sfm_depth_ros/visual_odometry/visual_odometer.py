@@ -63,6 +63,7 @@ class VisualOdometer:
             ``fused`` its rotation too, ``network`` publishes the pose network's motion
             (landmarks are still triangulated).
         options: Of the estimator.
+        tracker: Follows the corners; None = one as the options have it.
     """
 
     def __init__(
@@ -70,18 +71,19 @@ class VisualOdometer:
         velocities: VelocityBuffer | None,
         mode: str = "fused",
         options: OdometerOptions | None = None,
+        tracker: PointTracker | None = None,
     ) -> None:
         if mode not in MODES:
             raise ValueError(f"mode is {mode!r}, expected one of {', '.join(MODES)}")
         self._mode = mode
         self._options = options or OdometerOptions()
+        self._tracker = tracker or PointTracker(self._options.tracker)
         self._fusion = Fusion(velocities, mode == "fused", self._options)
         self._next_id = 0
         self.reset()
 
     def reset(self) -> None:
         """Drop tracks, landmarks and window; statistics of the odometer stay."""
-        self._tracker = PointTracker(self._options.tracker)
         self._window: SlidingWindow | None = None
         self._grey = np.zeros((0, 0), np.uint8)
         self._intrinsics: Intrinsics | None = None

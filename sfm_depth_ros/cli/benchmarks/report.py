@@ -48,6 +48,20 @@ def engine_lines(figures: Figures) -> list[str]:
     return lines
 
 
+def geometry_lines(figures: Figures) -> list[str]:
+    """The stages of networks and geometry on one core, and the rate with and without geometry."""
+    return [
+        *(f"  {stage:15} {ms:6.2f} ms" for stage, ms in figures["core_ms_p50"].items()),
+        f"  {'geometry':15} {figures['geometry_ms']:6.2f} ms an image of one core, beside "
+        f"{figures['networks_ms']:.2f} ms of the networks",
+        *(
+            f"  {cores.replace('_', ' '):15} {rate['alone']:4.0f} images/s with the networks "
+            f"alone, {rate['with_geometry']:.0f} with geometry"
+            for cores, rate in figures["images_per_s"].items()
+        ),
+    ]
+
+
 def agreement_lines(figures: Figures) -> list[str]:
     """One line a network, engine and precision that is here."""
     lines = [f"  {figures['frames']} frames, relative error against torch fp32: p50, p99, max"]
