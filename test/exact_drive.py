@@ -204,7 +204,7 @@ def create_oracle_engine(
     return OracleEngine(folder.motions, (1, 3 * folder.pose_config.images, *input_hw))
 
 
-def write_bag(path: Path, drive: Drive, sparse: bool = False) -> Path:
+def write_bag(path: Path, drive: Drive, sparse: bool = False, with_truth: bool = True) -> Path:
     """Write the drive as a rosbag2 with its truth, of 1 % of the pixels where ``sparse``."""
     with BagWriter(path) as bag:
         bag.write_static_transform(0, "base_link", "camera", base_to_camera())
@@ -213,6 +213,8 @@ def write_bag(path: Path, drive: Drive, sparse: bool = False) -> Path:
         for frame, depth, pose in drive:
             bag.write_camera_info(frame.stamp_ns, CameraModel.from_intrinsics(CAMERA, "camera"))
             bag.write_image(frame.stamp_ns, frame.image, "camera")
+            if not with_truth:
+                continue
             truth = np.where(depth < 60, depth, 0.0)
             if sparse:
                 kept = np.random.default_rng(0).random(depth.shape) < 0.01

@@ -53,7 +53,7 @@ ARROWS = {
     "world": {"bags"} | VALUES,
     "report": GROUND,
     "engines.graphs": {"networks"} | GROUND,
-    "model_folder": {"networks", "engines.graphs"} | GROUND,
+    "model_folder": {"networks", "engines.graphs", "geometry"} | GROUND,
     "engines": {"networks", "model_folder", "engines.graphs"} | GROUND,
     "estimation": {"bags", "visual_odometry", "engines", "model_folder", "networks"} | VALUES,
     "evaluation": {"estimation", "bags", "visual_odometry", "engines", "model_folder"} | VALUES,

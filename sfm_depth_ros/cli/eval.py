@@ -8,6 +8,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
+from sfm_depth_ros.bags.selection import BagSelection
 from sfm_depth_ros.cli.arguments import (
     add_inference_arguments,
     named_model,
@@ -25,6 +26,8 @@ from sfm_depth_ros.storage import write_whole
 if TYPE_CHECKING:
     from sfm_depth_ros.cli.evaluation.scenes import SceneChooser
     from sfm_depth_ros.evaluation.evaluator import EvaluatedFrame
+    from sfm_depth_ros.model_folder.folder import ModelFolder
+    from sfm_depth_ros.model_folder.row_profile import RowProfile
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +46,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--stereo-baseline",
         action="store_true",
         help="judge classical stereo (semi-global matching) too, in bags with a second camera",
+    )
+    parser.add_argument(
+        "--profile",
+        action="append",
+        default=[],
+        type=BagSelection.parse,
+        metavar="BAG[@START-END]",
+        help="another drive of the same camera: its median depth by image row is the bar that "
+        "needs no image; without it the training drives' as the model has it; may be repeated",
     )
     parser.add_argument(
         "--json", type=output_file, metavar="FILE", help="write the report here as well"
@@ -110,6 +122,7 @@ def run(options: argparse.Namespace) -> int:
     scenes = _scene_chooser(options)
     bags = selected(options, options.bags)
     folder = named_model(options.model)
+    profile = _profile(options, folder)
     stereo = evaluate_stereo(bags, protocol) if options.stereo_baseline else {}
     counter = FrameCounter("eval")
 
@@ -118,7 +131,7 @@ def run(options: argparse.Namespace) -> int:
         if scenes:
             scenes.add(done)
 
-    evaluator = Evaluator(folder, node_config(options), protocol, on_frame=watch)
+    evaluator = Evaluator(folder, node_config(options), protocol, on_frame=watch, profile=profile)
     drives = evaluator.evaluate_bags(bags)
     counter.end()
     report = report_of(folder.model_id, drives, protocol)
@@ -134,6 +147,15 @@ def run(options: argparse.Namespace) -> int:
 
         write_page(options.html, report, drives, scenes)
     return 0
+
+
+def _profile(options: argparse.Namespace, folder: ModelFolder) -> RowProfile | None:
+    """Depth by image row of the drives that the user names, else of the training drives."""
+    if not options.profile:
+        return folder.row_profile()
+    from sfm_depth_ros.evaluation.image_free import profile_of_bags
+
+    return profile_of_bags(selected(options, options.profile), folder.width)
 
 
 def _scene_chooser(options: argparse.Namespace) -> SceneChooser | None:

@@ -18,8 +18,10 @@ from sfm_depth_ros.evaluation.depth_errors import (
     depth_errors,
     depth_scale_ratio,
 )
+from sfm_depth_ros.evaluation.image_free import image_free_depths
 from sfm_depth_ros.evaluation.matching import DepthProtocol, MatchedDepth, match_depth
 from sfm_depth_ros.evaluation.motion_rows import MotionRows
+from sfm_depth_ros.model_folder.row_profile import RowProfile
 from sfm_depth_ros.visual_odometry.temporal import log_depth_change, relative_difference
 
 
@@ -58,8 +60,11 @@ class DriveEvaluation:
 
     protocol: DepthProtocol  # How depth is judged
     min_displacement: float  # Measured camera translation below which a pair has no ratio, metres
+    profile: RowProfile | None = None  # Depth by image row of other drives, to compare with
     depth: DepthRows = field(default_factory=DepthRows)  # Errors of the network alone
     anchored: DepthRows = field(default_factory=DepthRows)  # Errors of depth held to landmarks
+    # Errors of what sees no image, by its name; empty without a profile
+    image_free: dict[str, DepthRows] = field(default_factory=dict)
     # Depth's scale as the monitor measured it, without truth
     monitored_ratios: list[float] = field(default_factory=list)
     motion: MotionRows = field(default_factory=MotionRows)  # Ego-motion as published
@@ -100,10 +105,21 @@ class DriveEvaluation:
         if truth is None:
             return None
         matched = match_depth(result.network_depth, truth, self.protocol)
+        self._add_image_free(result, truth)
         if result.step is not None:
             anchored = match_depth(result.frame_depth, truth, self.protocol)
             self.anchored.add(result.stamp_ns, anchored, self.protocol)
         return matched if self.depth.add(result.stamp_ns, matched, self.protocol) else None
+
+    def _add_image_free(self, result: DepthResult, truth: CameraTruth) -> None:
+        """Compare what sees no image, at the same points."""
+        if self.profile is None:
+            return
+        for name, depth in image_free_depths(self.profile, result.frame.intrinsics).items():
+            same = np.where(np.isnan(result.network_depth), np.float32(np.nan), depth)
+            matched = match_depth(same, truth, self.protocol)
+            rows = self.image_free.setdefault(name, DepthRows())
+            rows.add(result.stamp_ns, matched, self.protocol)
 
     def add_confidence(self, result: DepthResult, true_depth: np.ndarray | None) -> None:
         """Compare confidence with the error of the published depth.

@@ -30,6 +30,7 @@ from sfm_depth_ros.evaluation.matching import DepthProtocol, MatchedDepth
 from sfm_depth_ros.evaluation.motion_rows import MotionSources
 from sfm_depth_ros.geometry.frames import invert
 from sfm_depth_ros.model_folder.folder import ModelFolder
+from sfm_depth_ros.model_folder.row_profile import RowProfile
 from sfm_depth_ros.snippets.values import Frame
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
 
@@ -58,6 +59,8 @@ class Evaluator:
     # How depth is judged
     protocol: DepthProtocol = dataclasses.field(default_factory=DepthProtocol)
     create_engine: CreateEngine = create_engine_for  # What makes engines
+    # Depth by image row of other drives: the bar without an image; None = not compared
+    profile: RowProfile | None = None
     on_frame: OnFrame | None = None  # Called after every frame
 
     def evaluate_bags(
@@ -104,7 +107,7 @@ class Evaluator:
                 poses.
             name: Name of the drive for progress.
         """
-        evaluation = DriveEvaluation(self.protocol, self.config.min_displacement)
+        evaluation = DriveEvaluation(self.protocol, self.config.min_displacement, self.profile)
         total = len(frames) if isinstance(frames, Sized) else 0
         estimator: DepthEstimator | None = None
         sources = MotionSources(velocities)

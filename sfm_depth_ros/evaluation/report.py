@@ -12,6 +12,7 @@ import numpy as np
 from sfm_depth_ros.evaluation.confidence_errors import confidence_report
 from sfm_depth_ros.evaluation.depth_errors import join_distances, mean_errors
 from sfm_depth_ros.evaluation.drive_evaluation import DepthRows, DriveEvaluation
+from sfm_depth_ros.evaluation.image_free import IMAGE_FREE, verdict
 from sfm_depth_ros.evaluation.matching import DepthProtocol
 from sfm_depth_ros.evaluation.motion_rows import MOTION_SOURCES, MotionRows
 from sfm_depth_ros.evaluation.trajectory import join_segments, path_distances
@@ -35,7 +36,7 @@ def report_of(
 def summarize_drives(drives: Sequence[DriveEvaluation]) -> dict[str, Any]:
     """The report of ``sfm-depth eval`` over all frames of some drives."""
     anchored = depth_report([drive.anchored for drive in drives])
-    return {
+    report = {
         "frames": sum(drive.frames for drive in drives),
         **depth_report([drive.depth for drive in drives]),
         **{name.replace("depth", "depth_anchored", 1): rows for name, rows in anchored.items()},
@@ -54,7 +55,14 @@ def summarize_drives(drives: Sequence[DriveEvaluation]) -> dict[str, Any]:
         },
         "temporal": {"relative_difference": _median(drive.temporal for drive in drives)},
         "confidence": confidence_report(drive.confidence for drive in drives),
+        **{name: _image_free(drives, name) for name in IMAGE_FREE},
     }
+    return {**report, "beats_image_free": verdict(report)}
+
+
+def _image_free(drives: Sequence[DriveEvaluation], name: str) -> dict[str, Any] | None:
+    rows = [drive.image_free[name] for drive in drives if name in drive.image_free]
+    return depth_report(rows) if rows else None
 
 
 def depth_report(parts: Sequence[DepthRows]) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from sfm_depth_ros.model_folder.metadata import (
     POSE_ONNX,
     POSE_WEIGHTS,
     REQUIRED_FILES,
+    ROW_PROFILE,
     architecture_config,
     check_files,
     check_types,
@@ -39,6 +40,7 @@ from sfm_depth_ros.model_folder.metadata import (
     read_metadata,
     without_nan,
 )
+from sfm_depth_ros.model_folder.row_profile import RowProfile
 from sfm_depth_ros.storage import write_folder
 
 
@@ -171,6 +173,15 @@ class ModelFolder:
             return CheckFrames(**{name: tensors[name] for name in names})
         except KeyError as error:
             raise damaged(self.path, f"{CHECK_FRAMES} lacks {error}") from error
+
+    def row_profile(self) -> RowProfile | None:
+        """Median depth by image row of the training drives; None where it is not known."""
+        if ROW_PROFILE not in self.metadata["files"]:
+            return None
+        try:
+            return RowProfile.of_tensors(self._read_tensors(ROW_PROFILE))
+        except KeyError as error:
+            raise damaged(self.path, f"{ROW_PROFILE} lacks {error}") from error
 
     def _read_tensors(self, name: str) -> dict[str, np.ndarray]:
         return parse_tensors(self.path, name, read_file(self.path, name))

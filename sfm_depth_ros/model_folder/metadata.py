@@ -25,6 +25,7 @@ MODEL_JSON = "model.json"
 DEPTH_WEIGHTS, POSE_WEIGHTS = "depth.safetensors", "pose.safetensors"
 DEPTH_ONNX, POSE_ONNX = "depth.onnx", "pose.onnx"
 CHECK_FRAMES = "check.safetensors"
+ROW_PROFILE = "row_profile.safetensors"  # optional: depth by image row of the training drives
 REQUIRED_FILES = (DEPTH_WEIGHTS, DEPTH_ONNX, CHECK_FRAMES)
 POSE_FILES = (POSE_WEIGHTS, POSE_ONNX)  # of a model with a pose network: both or none
 HEAD = "head"  # kind of the depth network's output with its A and B; absent = metric

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.numpy import save as save_arrays
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
@@ -30,8 +31,10 @@ from sfm_depth_ros.model_folder.metadata import (
     HEAD,
     POSE_ONNX,
     POSE_WEIGHTS,
+    ROW_PROFILE,
     model_id_of,
 )
+from sfm_depth_ros.model_folder.row_profile import RowProfile
 
 PREPROCESSING = {"range": [0, 1], "filter": "area"}
 FILES = {"depth": (DEPTH_WEIGHTS, DEPTH_ONNX), "pose": (POSE_WEIGHTS, POSE_ONNX)}
@@ -49,6 +52,7 @@ def save_model(
     metadata: Mapping[str, Any],
     parent: ModelFolder | None = None,
     check_images: tuple[Tensor, Tensor] | None = None,
+    profile: RowProfile | None = None,
     name: str = "",
 ) -> ModelFolder:
     """Write the networks as a new model folder.
@@ -65,6 +69,7 @@ def save_model(
         check_images: Images ``(2, 3, h, w)`` and stacks of images in temporal order
             ``(2, 6 or 9, h, w)`` float32 in [0, 1] of the check frames, the pose network sees
             the last ones; a procedural picture at the training size where none are given.
+        profile: Depth by image row of the training drives; None = the parent's.
         name: Name of the folder; empty = UTC time and model id.
 
     Raises:
@@ -84,6 +89,9 @@ def save_model(
         weights, graph = FILES[kind]
         files[weights] = save_tensors(_state(network))
         files[graph] = _graph(network, kind, parent)
+    profile = profile or (parent.row_profile() if parent else None)
+    if profile is not None:
+        files[ROW_PROFILE] = save_arrays(profile.tensors())
     model_id = model_id_of({name: sha256(data) for name, data in files.items()})
     folder = Path(models_dir).expanduser() / (name or model_folder_name(model_id))
     return write_model_folder(folder, files, content)

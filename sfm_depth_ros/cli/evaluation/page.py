@@ -33,6 +33,7 @@ from sfm_depth_ros.cli.evaluation.table import (
 )
 from sfm_depth_ros.estimation.depth_views import depth_to_color
 from sfm_depth_ros.evaluation.drive_evaluation import DriveEvaluation
+from sfm_depth_ros.evaluation.image_free import ONE_DEPTH, ROW_PROFILE, verdict_words
 from sfm_depth_ros.report import page as html
 from sfm_depth_ros.report.page import DASH, number
 from sfm_depth_ros.report.pictures import picture_source
@@ -58,7 +59,9 @@ def write_page(
     """
     parts = [
         _cards(report),
-        html.section("All figures", _depth_table(report), _motion_table(report)),
+        html.section(
+            "All figures", _depth_table(report), _verdicts(report), _motion_table(report)
+        ),
     ]
     for name, drive in drives.items():
         parts.append(_bag_section(name, report["bags"][name], drive, scenes.scenes(name)))
@@ -98,6 +101,9 @@ def _depth_table(report: dict[str, Any]) -> str:
             if part.get(key) or key == "depth":
                 ratio = part.get(_ratio_key(key))
                 rows.append([name, label, *_depth_cells(part[key], ratio)])
+        for key, label in ((ROW_PROFILE, "row profile, no image"), (ONE_DEPTH, "one depth")):
+            if rule := part.get(key):
+                rows.append([name, label, *_depth_cells(rule["depth"], rule["depth_scale_ratio"])])
         if stereo := part.get("stereo_baseline"):
             ratio = stereo["depth_scale_ratio"]
             rows.append([name, "stereo SGBM", *_depth_cells(stereo["depth"], ratio)])
@@ -106,6 +112,14 @@ def _depth_table(report: dict[str, Any]) -> str:
 
 def _ratio_key(row: str) -> str:
     return "depth_anchored_scale_ratio" if "anchored" in row else "depth_scale_ratio"
+
+
+def _verdicts(report: dict[str, Any]) -> str:
+    """Comparison with what sees no image, a sentence for every bag."""
+    words = {name: verdict_words(part) for name, part in parts_of(report).items()}
+    return "".join(
+        html.paragraph(f"{name}: the network is {text}.") for name, text in words.items() if text
+    )
 
 
 def _depth_cells(errors: dict[str, Any] | None, ratio: dict[str, Any] | None) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from sfm_depth_ros.evaluation.drive_evaluation import DriveEvaluation
+from sfm_depth_ros.evaluation.image_free import ONE_DEPTH, ROW_PROFILE, verdict_words
 from sfm_depth_ros.evaluation.trajectory import write_kitti_trajectory, write_tum_trajectory
 
 DEPTH_COLUMNS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "a1", "a2", "a3")
@@ -21,6 +22,12 @@ DEPTH_ROWS = (
     ("depth_median_scaled", "network, median scaled"),
     ("depth_anchored", "anchored"),
     ("depth_anchored_median_scaled", "anchored, median scaled"),
+)
+_IMAGE_FREE_ROWS = (
+    (ROW_PROFILE, "depth", "row profile, no image"),
+    (ROW_PROFILE, "depth_median_scaled", "  median scaled"),
+    (ONE_DEPTH, "depth", "one depth for all"),
+    (ONE_DEPTH, "depth_median_scaled", "  median scaled"),
 )
 MOTION_ROWS = (
     ("ego_motion", "as published"),
@@ -48,10 +55,16 @@ def table(report: dict[str, Any]) -> list[str]:
             for row, label in DEPTH_ROWS
             if part.get(row) or row == "depth"
         ]
+        lines += [
+            f"{name:{width}} {label:{_LABEL}} {_depth_row(part[rule][row])}"
+            for rule, row, label in _IMAGE_FREE_ROWS
+            if part.get(rule)
+        ]
         if stereo := part.get("stereo_baseline"):
             share = f", {100 * stereo['coverage']:.0f} % of the truth" if stereo["depth"] else ""
             row = _depth_row(stereo["depth"]) + share
             lines.append(f"{name:{width}} {'stereo SGBM':{_LABEL}} {row}")
+    lines += [f"{name:{width}} {words}" for name, words in _verdicts(parts).items()]
     lines += ["", f"{'scale, predicted / true':{width + 25}} median (iqr, count)"]
     for name, part in parts.items():
         lines += [f"{name:{width}} {row:24} {_ratio(part[row])}" for row in RATIOS]
@@ -63,6 +76,19 @@ def table(report: dict[str, Any]) -> list[str]:
             if row == "ego_motion" or (row in part and part[row]["segments"])
         ]
     return [*lines, *_consistency(parts, width)]
+
+
+def _verdicts(parts: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Comparison of the network with what sees no image, in words; or how to have it."""
+    words = {name: verdict_words(part) for name, part in parts.items()}
+    found = {name: f"the network is {text}" for name, text in words.items() if text}
+    if found or not any(part["depth"] for part in parts.values()):
+        return found
+    first = next(iter(parts))
+    return {
+        first: "not compared with a row profile: the model has none; give --profile BAG, another "
+        "drive with true depth or an odometer"
+    }
 
 
 def _consistency(parts: dict[str, dict[str, Any]], width: int) -> list[str]:

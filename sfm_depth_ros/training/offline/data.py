@@ -14,6 +14,7 @@ import numpy as np
 
 from sfm_depth_ros.bags.selection import BagSelection, WeightedBag
 from sfm_depth_ros.config.schema import OfflineTrainingConfig
+from sfm_depth_ros.model_folder.row_profile import RowProfile, RowProfileFit
 from sfm_depth_ros.snippets.batch import SnippetBatch, rows_of_part
 from sfm_depth_ros.snippets.selection import HoldoutSchedule, Role
 from sfm_depth_ros.snippets.store import SnippetStore, StoreShape
@@ -29,6 +30,7 @@ NUMBERS_PER_SEED = SNIPPETS_PER_DRIVE * 1_000_000
 VALIDATION_NUMBER = SNIPPETS_PER_DRIVE * 10**12  # beyond the numbers of any seed
 VALIDATION_PER_DRIVE = 3  # few of each, so that many places are seen
 VALIDATION_BATCH = 8
+_PROFILED = 200  # snippets of a source, about, that its depth by image row is taken of
 _POLL = 0.2  # seconds between looks at whether the loader was closed
 
 
@@ -87,6 +89,26 @@ def batches_of(sources: Iterable[Source]) -> Iterator[SnippetBatch]:
     for source in sources:
         for start in range(0, len(source.rows), VALIDATION_BATCH):
             yield source.cache.batch(source.rows[start : start + VALIDATION_BATCH])
+
+
+def profile_of_data(data: TrainingData) -> RowProfile | None:
+    """Depth by image row of the snippets learnt from; None where no depth is known.
+
+    Of recordings by their truth, else by what was measured; of rendered drives where there are no
+    recordings, or their depth is unknown.
+    """
+    for sources in (data.recorded, data.rendered):
+        fit = RowProfileFit()
+        for source in sources:
+            every = max(1, len(source.rows) // _PROFILED)
+            for row in source.rows[::every]:
+                snippet = source.cache.snippet(int(row))
+                depth = snippet.sparse_depth if snippet.depth is None else snippet.depth
+                if depth is not None:
+                    fit.add(depth, snippet.intrinsics)
+        if profile := fit.profile():
+            return profile
+    return None
 
 
 def prepare_data(

@@ -29,7 +29,13 @@ from sfm_depth_ros.snippets.zoom import whole_view
 from sfm_depth_ros.training.device import require_device
 from sfm_depth_ros.training.network_pair import NetworkPair, fresh_networks, networks_of
 from sfm_depth_ros.training.offline.caches import CacheStore, default_cache_folder
-from sfm_depth_ros.training.offline.data import Source, TrainingData, batches_of, prepare_data
+from sfm_depth_ros.training.offline.data import (
+    Source,
+    TrainingData,
+    batches_of,
+    prepare_data,
+    profile_of_data,
+)
 from sfm_depth_ros.training.offline.loop import OfflineTrainer, RunParts
 from sfm_depth_ros.training.offline.observers import Observer, tensorboard_log
 from sfm_depth_ros.training.offline.processes import Processes
@@ -151,6 +157,7 @@ class TrainingRun:
             metadata=metadata,
             parent=parent,
             check_images=_check_images(data),
+            profile=profile_of_data(data),
             name=self.out.name,
         )
         _logger.info("wrote %s", folder.path)
