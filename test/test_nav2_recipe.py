@@ -95,7 +95,7 @@ def test_the_page_shows_the_file_as_it_is(source_tree: Path) -> None:
 
 
 def _seen(box_at: float | None) -> np.ndarray:
-    """A floor, a wall 5 m ahead, and a box 0.4 m high in between, as points in the base's frame."""
+    """A floor, a wall 5 m ahead, and a box 0.4 m high in between: points in the base's frame."""
     columns, rows = np.meshgrid(np.linspace(-0.8, 0.8, 81), np.linspace(-0.2, 0.5, 71))
     rays = np.stack([np.ones_like(columns), -columns, -rows], axis=-1).reshape(-1, 3)
     origin = CAMERA[:3, 3]
