@@ -8,6 +8,7 @@ ros2 launch sfm_depth_ros depth.launch.py image:=/camera/image_raw camera_info:=
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from sfm_depth_ros.engine_table import ENGINES
 SHARE = Path(__file__).resolve().parents[1]
 PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 OLD_FAST_DDS = ("humble", "iron", "jazzy")  # they know the second name alone; newer ones warn
+
+# The ego-motion's frame as a leaf below base_frame: RViz finds it, and no other tree is disturbed
+PATH_FOR_RVIZ = {"publish_tf": True, "invert_tf": True}
 
 # name: (default, choices or None, description)
 ARGUMENTS: dict[str, tuple[str, list[str] | None, str]] = {
@@ -105,7 +109,10 @@ def camera_node(name: str, config: str, given: dict[str, str]) -> Node:
     chosen: dict[str, Any] = {"use_sim_time": is_true(given["use_sim_time"])}
     names = ("model", "image_transport", *(("engine",) if name == "depth_node" else ()))
     chosen |= {option: given[option] for option in names if given[option]}
-    files = [str(SHARE / "config" / config), *filter(None, [given["params_file"]])]
+    files: list[Any] = [str(SHARE / "config" / config)]
+    if name == "depth_node" and is_true(given["rviz"]):
+        files.append(PATH_FOR_RVIZ)
+    files += filter(None, [given["params_file"]])
     return Node(
         package="sfm_depth_ros",
         executable=name,
@@ -131,14 +138,28 @@ def bag_player(given: dict[str, str], listeners: int) -> Node:
 
 
 def rviz(given: dict[str, str]) -> Node:
-    """RViz with depth, points and motion."""
+    """RViz with camera, depth, points, landmarks and motion, under this launch's topic names."""
+    config, shown = SHARE / "config" / "depth.rviz", "image"
+    if given["image_transport"] == "compressed":
+        config, shown = compressed_display(config), "image/compressed"
     return Node(
         package="rviz2",
         executable="rviz2",
         namespace=given["namespace"],
-        arguments=["-d", str(SHARE / "config" / "depth.rviz")],
+        arguments=["-d", str(config)],
+        remappings=[(shown, given["image"])],
         parameters=[{"use_sim_time": is_true(given["use_sim_time"])}],
     )
+
+
+def compressed_display(config: Path) -> Path:
+    """A copy that shows a compressed image: RViz takes the transport from the name it reads."""
+    text = config.read_text(encoding="utf-8").replace(
+        "Value: image\n", "Value: image/compressed\n"
+    )
+    with tempfile.NamedTemporaryFile("w", suffix=".rviz", delete=False) as copy:
+        copy.write(text)
+    return Path(copy.name)
 
 
 def is_true(text: str) -> bool:

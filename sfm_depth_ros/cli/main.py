@@ -27,6 +27,7 @@ COMMANDS = {
     "import": "make a model of a published checkpoint",
     "bench": "measure transport, frame path, engines and the training step",
     "play": "publish a bag as ROS topics where ros2 bag is not installed",
+    "view": "serve a live page of both nodes on this computer, for a browser",
     "demo": "play a drive to both nodes and report how the depth gets better",
     "doctor": "find what would lose frames or make nodes fail, with the remedy",
 }

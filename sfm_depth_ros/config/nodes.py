@@ -12,6 +12,8 @@ from sfm_depth_ros.config.training import OnlineTrainingConfig
 from sfm_depth_ros.engine_table import ENGINES
 from sfm_depth_ros.errors import ConfigError
 
+NO_HEIGHT = 1000.0  # metres: points_min_height and points_max_height that leave nothing out
+
 
 @dataclass(frozen=True, kw_only=True)
 class NodeConfig:
@@ -161,6 +163,11 @@ class DepthNodeConfig(NodeConfig):
     )
     odom_frame: str = option("odom_visual", "frame_id of ego_motion/odom")
     publish_tf: bool = option(False, "broadcast odom_frame -> base_frame on /tf (needs tf2)")
+    invert_tf: bool = option(
+        False,
+        "broadcast base_frame -> odom_frame instead, as a leaf: base_frame keeps the parent that "
+        "the wheel odometry gives it; launch sets both for RViz",
+    )
     ego_motion: str = option(
         "fused",
         "source of ego_motion/odom: corners in the images with only the length from the odometer, "
@@ -192,6 +199,43 @@ class DepthNodeConfig(NodeConfig):
     points_stride: int = option(
         2, "every n-th pixel of depth/points", minimum=1, maximum=64, dynamic=True
     )
+    points_min_height: float = option(
+        -NO_HEIGHT,
+        "height above base_frame's origin in metres below which points are left out: the floor; "
+        "needs the mounting of the camera",
+        minimum=-NO_HEIGHT,
+        maximum=NO_HEIGHT,
+        dynamic=True,
+    )
+    points_max_height: float = option(
+        NO_HEIGHT,
+        "the same above which points are left out: what the robot passes under",
+        minimum=-NO_HEIGHT,
+        maximum=NO_HEIGHT,
+        dynamic=True,
+    )
+    points_max_depth: float = option(
+        10000.0,
+        "depth in metres beyond which points are left out of depth/points",
+        minimum=0.1,
+        maximum=10000.0,
+        dynamic=True,
+    )
+    points_voxel_size: float = option(
+        0.0,
+        "side in metres of the cubes that depth/points keeps one point of; 0 = all points",
+        minimum=0.0,
+        maximum=10.0,
+        dynamic=True,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.points_min_height >= self.points_max_height:
+            raise ConfigError(
+                "expected points_min_height < points_max_height, got "
+                f"{self.points_min_height} >= {self.points_max_height}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

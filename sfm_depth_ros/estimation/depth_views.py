@@ -89,3 +89,16 @@ def depth_to_color(depth: np.ndarray, near: float = 2.0) -> np.ndarray:
     color = cv2.cvtColor(cv2.applyColorMap(index, cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB)
     color[~known] = 0
     return color
+
+
+def confidence_to_color(confidence: np.ndarray) -> np.ndarray:
+    """Colour a confidence image: dark blue is 0, yellow is 1.
+
+    Args:
+        confidence: ``(H, W)`` in [0, 1]; NaN counts as 0.
+
+    Returns:
+        ``(H, W, 3)`` uint8 RGB.
+    """
+    index = (255.0 * np.clip(np.nan_to_num(confidence), 0.0, 1.0)).astype(np.uint8)
+    return cv2.cvtColor(cv2.applyColorMap(index, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB)

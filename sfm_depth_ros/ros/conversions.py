@@ -34,7 +34,7 @@ from sfm_depth_ros.messages import (
 __all__ = [
     "array_to_image", "camera_info_to_model", "depth_pixels", "header_at", "image_to_rgb",
     "intrinsics_to_camera_info", "ns_to_stamp", "odometry_message", "points_to_cloud",
-    "stamp_to_ns", "twist_message", "velocity_frame", "velocity_of",
+    "stamp_to_ns", "transform_message", "twist_message", "velocity_frame", "velocity_of",
 ]  # fmt: skip
 _POINT_FIELD_TYPES = {"f4": PointField.FLOAT32, "u4": PointField.UINT32, "u1": PointField.UINT8}
 
@@ -58,6 +58,7 @@ ns_to_stamp = _BUILDER.time
 array_to_image = _BUILDER.image
 odometry_message = _BUILDER.odometry
 twist_message = _BUILDER.twist_with_covariance
+transform_message = _BUILDER.transform
 
 
 def intrinsics_to_camera_info(intrinsics: Intrinsics, header: Header) -> CameraInfo:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from geometry_msgs.msg import TransformStamped, TwistWithCovarianceStamped
 from nav_msgs.msg import Odometry
 from rclpy.lifecycle import LifecycleNode
@@ -17,6 +18,8 @@ from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.errors import MissingDependencyError
 from sfm_depth_ros.estimation.depth_result import DepthResult
 from sfm_depth_ros.estimation.depth_views import depth_to_color, landmark_points
+from sfm_depth_ros.estimation.point_gate import PointGate
+from sfm_depth_ros.geometry.frames import invert, pose_to_matrix
 from sfm_depth_ros.ros import qos
 from sfm_depth_ros.ros.conversions import (
     array_to_image,
@@ -24,6 +27,7 @@ from sfm_depth_ros.ros.conversions import (
     intrinsics_to_camera_info,
     odometry_message,
     points_to_cloud,
+    transform_message,
     twist_message,
 )
 from sfm_depth_ros.ros.serialised import RepeatedMessage
@@ -50,8 +54,8 @@ class DepthOutputs:
         Raises:
             MissingDependencyError: ``publish_tf`` without tf2.
         """
-        self.config = config
         self._node = node
+        self.config = config
         self._image, self._info = RepeatedMessage(), RepeatedMessage()
         self._broadcaster = _make_broadcaster(node) if config.publish_tf else None
         self._publishers = {
@@ -61,18 +65,30 @@ class DepthOutputs:
             for topic, kind in _TOPICS.items()
         }
 
+    @property
+    def config(self) -> DepthNodeConfig:
+        """The parameters; may be replaced at any time."""
+        return self._config
+
+    @config.setter
+    def config(self, config: DepthNodeConfig) -> None:
+        self._config, self._gate = config, PointGate.of(config)
+
     def close(self) -> None:
         """Take the publishers back."""
         for publisher in self._publishers.values():
             self._node.destroy_lifecycle_publisher(publisher)
         self._publishers = {}
 
-    def publish(self, result: DepthResult, header: Header) -> None:
+    def publish(
+        self, result: DepthResult, header: Header, T_base_camera: np.ndarray | None
+    ) -> None:
         """Publish depth, its camera, and what else is listened to.
 
         Args:
             result: The estimator's result for an image.
             header: The input image's header.
+            T_base_camera: ``(4, 4)`` mounting of the camera; None while it is not known.
         """
         self._publish_depth(result, header)
         if result.confidence is not None and self.wants_confidence:
@@ -82,8 +98,9 @@ class DepthOutputs:
             points = landmark_points(result.step.landmarks)
             self._send("landmarks", points_to_cloud(points, header))
         if self._is_wanted("depth/points"):
-            points = result.points(self.config.points_stride)
-            self._send("depth/points", points_to_cloud(points, header))
+            cloud = self._gate.apply(result.points(self.config.points_stride), T_base_camera)
+            if cloud is not None:
+                self._send("depth/points", points_to_cloud(cloud, header))
         if self._is_wanted("depth/color"):
             self._send("depth/color", array_to_image(depth_to_color(result.depth), "rgb8", header))
 
@@ -113,7 +130,8 @@ class DepthOutputs:
         )
         self._send("ego_motion/odom", message)
         if self._broadcaster is not None:
-            self._broadcaster.sendTransform(_transform_of(message))
+            transform = _inverse_of if self.config.invert_tf else _transform_of
+            self._broadcaster.sendTransform(transform(message))
 
     def _publish_depth(self, result: DepthResult, header: Header) -> None:
         encoding, intrinsics = self.config.depth_encoding, result.intrinsics
@@ -159,3 +177,11 @@ def _transform_of(message: Odometry) -> TransformStamped:
     translation.x, translation.y, translation.z = position.x, position.y, position.z
     transform.transform.rotation = message.pose.pose.orientation
     return transform
+
+
+def _inverse_of(message: Odometry) -> TransformStamped:
+    """The pose of ``odom_frame`` in ``base_frame``: a leaf of the tree."""
+    position, q = message.pose.pose.position, message.pose.pose.orientation
+    T = invert(pose_to_matrix([position.x, position.y, position.z, q.x, q.y, q.z, q.w]))
+    header = Header(stamp=message.header.stamp, frame_id=message.child_frame_id)
+    return transform_message(header, message.header.frame_id, T)

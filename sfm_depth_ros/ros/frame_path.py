@@ -108,7 +108,7 @@ class FramePath:
         on_motion = _motion_publisher(self._outputs, message.header, serving.odometry)
         result = serving.estimator.estimate_frame(frame, serving.velocities, on_motion)
         clock.insert(result.stages_ms)
-        self._outputs.publish(result, message.header)
+        self._outputs.publish(result, message.header, serving.T_base_camera)
         clock.lap("publish")
         self._stats.add_published(clock.timings_ms)
         self.remarks, self.geometry = result.remarks, result.geometry

@@ -124,7 +124,11 @@ def bag_player() -> None:
     run_process("sfm_depth_ros.ros.bag_player:main")
 
 
+def view() -> None:
+    """Serve the live page of both nodes."""
+    run_process("sfm_depth_ros.ros.viewer:main")
+
+
 if __name__ == "__main__":
-    {"depth_node": depth_node, "trainer_node": trainer_node, "bag_player": bag_player}[
-        sys.argv.pop(1)
-    ]()
+    ENTRIES = (depth_node, trainer_node, bag_player, view)
+    {entry.__name__: entry for entry in ENTRIES}[sys.argv.pop(1)]()

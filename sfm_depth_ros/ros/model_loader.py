@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -63,16 +63,17 @@ class Serving:
     """Estimator, velocities and path that serve the current camera."""
 
     estimator: DepthEstimator  # Depth and ego-motion of one camera
-    # Both None until the camera's place on the robot is known
+    # All None until the camera's place on the robot is known
+    T_base_camera: np.ndarray | None = None  # `(4, 4)` pose of the optical frame in the base
     velocities: VelocityBuffer | None = None  # The odometer's memory
     odometry: VisualOdometry | None = None  # The path of the robot
 
     def mounted(self, T_base_camera: np.ndarray | None, max_velocity_gap: float) -> Serving:
         """The same estimator with the camera at a place on the robot, ``(4, 4)`` or unknown."""
         if T_base_camera is None:
-            return replace(self, velocities=None, odometry=None)
+            return Serving(self.estimator)
         velocities = VelocityBuffer(T_base_camera, max_velocity_gap)
-        return replace(self, velocities=velocities, odometry=VisualOdometry(T_base_camera))
+        return Serving(self.estimator, T_base_camera, velocities, VisualOdometry(T_base_camera))
 
     def reset(self) -> None:
         """Forget the images before (time jumped)."""

@@ -6,8 +6,11 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import yaml
 
 launch = pytest.importorskip("launch.launch_context", reason="ros2/launch is not installed")
 pytest.importorskip("launch_ros.actions", reason="launch_ros is not installed")
@@ -35,6 +38,44 @@ def load(source_tree):
 def test_the_arguments_are_those_of_the_interface(load, name):
     description = load(name).generate_launch_description()
     assert {argument.name for argument in description.get_launch_arguments()} == ARGUMENTS
+
+
+def test_obstacles_take_the_same_arguments_and_name_their_outputs(load):
+    description = load("obstacles.launch.py").generate_launch_description()
+    context = launch.LaunchContext()
+    names = {argument.name for argument in description.get_launch_arguments()}
+    assert names == ARGUMENTS | {"points", "depth_image"}
+    for argument in description.get_launch_arguments():
+        argument.execute(context)
+    group = description.entities[-1]
+    for action in group.get_sub_entities():
+        if type(action).__name__ in ("SetRemap", "SetParametersFromFile"):
+            action.execute(context)
+    assert context.launch_configurations["ros_remaps"] == [
+        ("depth/points", "/pipeline/points"),
+        ("depth/image_rect", "depth_image"),
+    ]
+    assert context.launch_configurations["global_params"][0].endswith("config/obstacles.yaml")
+
+
+@pytest.mark.parametrize("transport", ["raw", "compressed"])
+def test_rviz_shows_the_camera_and_the_path(load, monkeypatch, transport):
+    module = load("depth.launch.py")
+    monkeypatch.setattr(module, "get_package_prefix", lambda package: "/")
+    monkeypatch.setattr(module, "Node", lambda **given: SimpleNamespace(**given))
+    topic = "/camera/image_raw" + ("/compressed" if transport == "compressed" else "")
+    context = launch.LaunchContext()
+    given = {"rviz": "true", "image": topic, "image_transport": transport, "params_file": "/"}
+    for name, (default, _, _) in module.ARGUMENTS.items():
+        context.launch_configurations[name] = given.get(name, default)
+    depth, rviz = module.start(context)
+    content = yaml.safe_load(Path(rviz.arguments[1]).read_text())
+    displays = content["Visualization Manager"]["Displays"]
+    shown = {item["Name"]: item["Topic"]["Value"] for item in displays if "Topic" in item}
+    assert rviz.remappings == [(shown["Camera"], topic)]
+    assert shown["Camera"] == ("image/compressed" if transport == "compressed" else "image")
+    # the frame of Ego-motion is found; a parameter file of the user's comes after
+    assert depth.parameters[1:3] == [{"publish_tf": True, "invert_tf": True}, "/"]
 
 
 @pytest.mark.parametrize(
