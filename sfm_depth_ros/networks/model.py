@@ -14,8 +14,8 @@ from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
 from sfm_depth_ros.errors import ModelError
 from sfm_depth_ros.networks.depth_anything import DepthAnythingV2
 from sfm_depth_ros.networks.dispnet import DispNet
-from sfm_depth_ros.networks.encoders import subpixel_depth_net
 from sfm_depth_ros.networks.encoded_depth import resnet_depth_net, timm_depth_net
+from sfm_depth_ros.networks.encoders import subpixel_depth_net
 from sfm_depth_ros.networks.light_depth import efficientnet_depth_net
 from sfm_depth_ros.networks.lite_mono import LiteMono
 from sfm_depth_ros.networks.packnet import PackNet

@@ -113,9 +113,8 @@ def measure_without_truth(
     errors, counts, lengths = [], [], []
     objective = dataclasses.replace(objective, photometric_weight=1.0)  # measured, if not learnt
     for batch in batches:
-        result = training_step(
-            networks.depth, networks.pose, batch, objective, StepOptions(photometric_scales=1)
-        )
+        options = StepOptions(photometric_scales=1, companions=networks.companions)
+        result = training_step(networks.depth, networks.pose, batch, objective, options)
         errors.append(float(result.terms.as_floats()["photometric"]))
         counts.append(len(batch))
         predicted = result.T_source_target[..., :3, 3].norm(dim=-1).flatten().cpu()
