@@ -106,9 +106,15 @@ def _judged(networks: NetworkPair, source: Source, focal_factor: float) -> dict[
 
 def _begin(run: ShortRun) -> NetworkPair:
     from sfm_depth_ros.model_folder.folder import read_model_folder
-    from sfm_depth_ros.training.network_pair import fresh_networks, networks_of
+    from sfm_depth_ros.training.network_pair import (
+        fresh_networks,
+        networks_of,
+        with_companions,
+    )
 
-    networks = fresh_networks(run.recipe.depth, run.recipe.pose, run.recipe.training.seed)
+    seed = run.recipe.training.seed
+    networks = fresh_networks(run.recipe.depth, run.recipe.pose, seed)
+    networks = with_companions(networks, run.recipe.objective, seed)
     if run.begin_with is not None:
         known = networks_of(read_model_folder(run.begin_with)).state_dict()
         networks.load_state_dict(known, strict=False)  # heads that it lacks stay fresh
@@ -123,12 +129,13 @@ def _objective(networks: NetworkPair, batch: Any, config: Any) -> float:
 
     import torch
 
-    from sfm_depth_ros.training.step import training_step
+    from sfm_depth_ros.training.step import StepOptions, training_step
 
     copied = copy.deepcopy(networks).train()
     with torch.no_grad():
         config = dataclasses.replace(config, supervised_weight=0.0)
-        terms = training_step(copied.depth, copied.pose, batch, config).terms
+        options = StepOptions(companions=copied.companions)
+        terms = training_step(copied.depth, copied.pose, batch, config, options).terms
     return terms.as_floats()["total"]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sfm_depth_ros.config.loading import check_options, option
-from sfm_depth_ros.config.networks import PoseNetworkConfig
+from sfm_depth_ros.config.networks import DepthNetworkConfig, PoseNetworkConfig
 from sfm_depth_ros.errors import ConfigError
 
 
@@ -97,6 +97,16 @@ class ObjectiveConfig:
         "weight of the difference between the depths of the "
         "left and the right image, as disparities",
     )
+    # Features beside colours (deep feature reconstruction).
+    feature_weight: float = _weight(
+        0.0, "weight of the difference of dense features, warped as the colours are"
+    )
+    features: str = option(
+        "encoder",
+        "whose features: the depth network's own encoder's, or those of a frozen ImageNet "
+        "encoder (EfficientNet-Lite0, of an installed package)",
+        choices=("encoder", "imagenet"),
+    )
     # Metric scale.
     velocity_weight: float = _weight(0.3, "weight of the velocity loss")
     velocity_kind: str = option(
@@ -137,6 +147,20 @@ class ObjectiveConfig:
         check_options(self)
         if self.ssim_window % 2 == 0:
             raise ConfigError(f"expected an odd ssim_window, got {self.ssim_window}")
+
+
+def check_features_fit(objective: ObjectiveConfig, depth: DepthNetworkConfig) -> None:
+    """Refuse features of an encoder that the depth network does not have.
+
+    Raises:
+        ConfigError: It has none.
+    """
+    wants = objective.feature_weight > 0 and objective.features == "encoder"
+    if wants and not depth.has_encoder:
+        raise ConfigError(
+            f"objective.features: encoder needs a depth network with one, got {depth.name!r}; "
+            "choose imagenet, or small, resnet18, efficientnet_lite0 or lite_mono"
+        )
 
 
 def check_objective_fits(objective: ObjectiveConfig, pose: PoseNetworkConfig) -> None:

@@ -8,7 +8,11 @@ from dataclasses import dataclass, field
 
 from sfm_depth_ros.config.loading import check_options, option
 from sfm_depth_ros.config.networks import DepthNetworkConfig, PoseNetworkConfig
-from sfm_depth_ros.config.objective import ObjectiveConfig, check_objective_fits
+from sfm_depth_ros.config.objective import (
+    ObjectiveConfig,
+    check_features_fit,
+    check_objective_fits,
+)
 from sfm_depth_ros.errors import ConfigError
 
 
@@ -213,6 +217,7 @@ class RecipeConfig:
 
     def __post_init__(self) -> None:
         check_objective_fits(self.objective, self.pose)
+        check_features_fit(self.objective, self.depth)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,15 @@ from sfm_depth_ros.snippets.batch import SnippetBatch
 
 
 @dataclass(frozen=True)
+class DenseFeatures:
+    """Feature maps of a snippet's images, which carry no gradient."""
+
+    target: Tensor  # `(B, C, h, w)`
+    sources: Tensor  # `(B, S, C, h, w)`
+    right: Tensor | None = None  # `(B, C, h, w)` of the second image
+
+
+@dataclass(frozen=True)
 class Prediction:
     """Predictions of the networks for a batch of snippets."""
 
@@ -32,6 +41,7 @@ class Prediction:
     T_target_source: Tensor | None = (
         None  # `(B, S, 4, 4)` the inverse motion, predicted by its own pass, or None
     )
+    features: DenseFeatures | None = None  # Where a term compares them
 
 
 def check_inputs(observed: SnippetBatch, predicted: Prediction) -> None:

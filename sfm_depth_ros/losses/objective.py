@@ -17,6 +17,7 @@ from torch import Tensor
 from sfm_depth_ros.config.schema import ObjectiveConfig
 from sfm_depth_ros.losses import reprojection, terms
 from sfm_depth_ros.losses.context import ReprojectionContext
+from sfm_depth_ros.losses.feature_reconstruction import feature_reconstruction
 from sfm_depth_ros.losses.inputs import Prediction
 from sfm_depth_ros.snippets.batch import SnippetBatch
 
@@ -44,6 +45,7 @@ class LossTerms:
     residual_sparsity: Tensor | None = None  # Metres
     residual_smoothness: Tensor | None = None  # Metres per pixel
     cycle: Tensor | None = None
+    feature: Tensor | None = None
 
     def as_floats(self) -> dict[str, float]:
         """Every known term as a number, for logs and diagnostics."""
@@ -92,6 +94,7 @@ TERMS: dict[str, Callable[[ReprojectionContext], Tensor | None]] = {
     "residual_sparsity": terms.residual_sparsity,
     "residual_smoothness": terms.residual_smoothness,
     "cycle": terms.cycle,
+    "feature": feature_reconstruction,
 }
 
 

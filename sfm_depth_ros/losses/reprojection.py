@@ -25,7 +25,7 @@ from sfm_depth_ros.losses.photometric import photometric_error
 def photometric(context: ReprojectionContext) -> Tensor:
     """Photometric error of the target reconstructed from its sources, mean over scales."""
     identity_errors = _identity_errors(context) if context.config.auto_mask else None
-    visible, agreement = _visible(context), _agreement(context)
+    visible, agreement = visible_sources(context), _agreement(context)
     means = []
     for scale in range(len(context.depths)):
         errors, inside = _errors(context.warped(scale), context)
@@ -43,11 +43,10 @@ def stereo(context: ReprojectionContext) -> Tensor | None:
     everything in it has a parallax, so no auto-mask is needed. A wide baseline occludes much; the
     masks that follow from depth and motion alone leave it out.
     """
-    right, T_right_target = context.observed.right, context.observed.T_right_target
-    if right is None or T_right_target is None:
+    right, pair = context.observed.right, known_stereo(context)
+    if right is None or pair is None:
         return None
-    known = T_right_target.flatten(1).isfinite().all(dim=1)  # (B,)
-    T = T_right_target.masked_fill(~known[:, None, None], 0)[:, None]
+    T, known = pair
     source = context.with_validity(right[:, None])
     visible, means = known[:, None, None, None], []
     for scale in range(len(context.depths)):
@@ -60,13 +59,27 @@ def stereo(context: ReprojectionContext) -> Tensor | None:
     return torch.stack(means).mean()
 
 
+def known_stereo(context: ReprojectionContext) -> tuple[Tensor, Tensor] | None:
+    """Motion to the right camera ``(B, 1, 4, 4)`` and where it is known ``(B,)``, or None."""
+    T_right_target = context.observed.T_right_target
+    if T_right_target is None:
+        return None
+    known = T_right_target.flatten(1).isfinite().all(dim=1)
+    return T_right_target.masked_fill(~known[:, None, None], 0)[:, None], known
+
+
+def inside_sources(warped: WarpResult, context: ReprojectionContext) -> Tensor:
+    """Where ``(B, S, H, W)`` the warp stayed inside the sources' valid pixels."""
+    inside = warped.valid[:, :, 0]
+    if context.valid is None:
+        return inside
+    return inside & (warped.image[:, :, 3].detach() > 1 - 1e-3)
+
+
 def _errors(warped: WarpResult, context: ReprojectionContext) -> tuple[Tensor, Tensor]:
     """Photometric errors ``(B, S, H, W)`` and where the warp stayed inside valid pixels."""
-    image, inside = warped.image, warped.valid[:, :, 0]
-    if context.valid is not None:
-        inside = inside & (image[:, :, 3].detach() > 1 - 1e-3)
-        image = image[:, :, :3]
-    return _dissimilarity(image, context), inside
+    image = warped.image if context.valid is None else warped.image[:, :, :3]
+    return _dissimilarity(image, context), inside_sources(warped, context)
 
 
 def _dissimilarity(images: Tensor, context: ReprojectionContext) -> Tensor:
@@ -86,7 +99,7 @@ def _identity_errors(context: ReprojectionContext) -> Tensor:
     return _dissimilarity(context.observed.sources, context)
 
 
-def _visible(context: ReprojectionContext) -> Tensor | None:
+def visible_sources(context: ReprojectionContext) -> Tensor | None:
     """Visibility of the target's points in the sources ``(B, S, H, W)``; None = all inside."""
     masks = _visible_in(context.warped(0), context)
     if context.config.occlusion_mask == "nearer" and context.sampled_depths is not None:

@@ -10,12 +10,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
+from sfm_depth_ros.config.schema import DepthNetworkConfig, ObjectiveConfig, PoseNetworkConfig
 from sfm_depth_ros.model_folder.folder import ModelFolder
 from sfm_depth_ros.model_folder.loading import load_networks
 from sfm_depth_ros.networks.acceleration import channels_last
 from sfm_depth_ros.networks.depth_network import START_DEPTH, start_at_depth
 from sfm_depth_ros.networks.model import create_depth_network, create_pose_network
+from sfm_depth_ros.training.companions import Companions, create_companions
 
 
 class NetworkPair(nn.Module):
@@ -24,15 +25,19 @@ class NetworkPair(nn.Module):
     Args:
         depth: Depth network.
         pose: Pose network.
+        companions: Networks that only training has; none where the objective needs none.
     """
 
     depth: Any  # a module that follows the protocol DepthNet
     pose: Any  # a module that follows the protocol PoseNet
 
-    def __init__(self, depth: nn.Module, pose: nn.Module) -> None:
+    def __init__(
+        self, depth: nn.Module, pose: nn.Module, companions: Companions | None = None
+    ) -> None:
         super().__init__()
         self.depth = depth
         self.pose = pose
+        self.companions = companions or Companions()
 
     @torch.no_grad()
     def scale(self, depth_factor: float, translation_factor: float) -> None:
@@ -58,6 +63,15 @@ def networks_of(folder: ModelFolder) -> NetworkPair:
         ModelError: The weights do not fit the architecture.
     """
     return _pair(*load_networks(folder))
+
+
+def with_companions(networks: NetworkPair, objective: ObjectiveConfig, seed: int) -> NetworkPair:
+    """The same networks, and fresh ones that the objective needs beside them.
+
+    Raises:
+        MissingDependencyError: The package with the weights of one is not installed.
+    """
+    return NetworkPair(networks.depth, networks.pose, create_companions(objective, seed))
 
 
 def keep_statistics(networks: nn.Module) -> None:

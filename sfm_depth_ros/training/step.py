@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -28,6 +28,8 @@ from sfm_depth_ros.networks.predictions import (
     predict_source_motions,
 )
 from sfm_depth_ros.snippets.batch import SnippetBatch
+from sfm_depth_ros.training.companion_predictions import completed
+from sfm_depth_ros.training.companions import Companions
 from sfm_depth_ros.training.device import autocast_dtype
 
 FAR = 100.0  # metres: what is beyond range (+Inf, REP 117) is taught as this far away
@@ -51,6 +53,8 @@ class StepOptions:
     # How many times larger than the truth depths and translations are meant to be; the comparison
     # with the truth divides by them. None = the truth is metric.
     truth_scales: tuple[Tensor, Tensor] | None = None
+    # Networks that only training has, where the objective needs them
+    companions: Companions = field(default_factory=Companions)
 
     @property
     def judged(self) -> slice:
@@ -100,6 +104,8 @@ def training_step(
     K = batch.K if motions.intrinsics is None else motions.intrinsics
     observed = dataclasses.replace(batch, K=K).select(options.judged).contiguous()
     predicted = _prediction(depths, others, motions, options)
+    if options.photometric_rows != 0:
+        predicted = completed(predicted, observed, depth_net, options.companions, config)
     terms = self_supervised_objective(observed, predicted, config, options.terms)
     if config.supervised_weight > 0:
         by_truth = _supervise(batch, depths, motions.T_source_target, options.truth_scales)

@@ -173,9 +173,8 @@ def measure_without_truth(
     errors, counts, lengths, landmarks = [], [], [], []
     objective = dataclasses.replace(objective, photometric_weight=1.0)  # measured, if not learnt
     for batch in batches:
-        result = training_step(
-            networks.depth, networks.pose, batch, objective, StepOptions(photometric_scales=1)
-        )
+        options = StepOptions(photometric_scales=1, companions=networks.companions)
+        result = training_step(networks.depth, networks.pose, batch, objective, options)
         errors.append(float(result.terms.as_floats()["photometric"]))
         counts.append(len(batch))
         landmarks.append(landmark_errors(networks.depth, [batch]))

@@ -14,6 +14,7 @@ from losses.textured_wall import (
     HEIGHT,
     STEP,
     WIDTH,
+    features_of,
     own_motion,
     photometric,
     sideways,
@@ -52,6 +53,7 @@ def test_a_term_adds_its_weight_times_itself(observed, predicted, name: str) -> 
         residual_translation=field,
         residual_reverse=field,
         explainability=[torch.full((1, 2, 8, 12), 0.5, dtype=torch.float64)],
+        features=features_of(observed),
     )
     turn = motion_to_transform(torch.tensor([0, 0, 0, 0, 0.02, 0], dtype=torch.float64))
     observed = replace(observed, sparse_depth=wall(6.0), T_measured=turn.expand(1, 2, 4, 4))

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from sfm_depth_ros.config.schema import ObjectiveConfig
-from sfm_depth_ros.losses.inputs import Prediction
+from sfm_depth_ros.losses.inputs import DenseFeatures, Prediction
 from sfm_depth_ros.losses.objective import LossTerms, self_supervised_objective
+from sfm_depth_ros.networks.dense_features import joined
 from sfm_depth_ros.snippets.batch import SnippetBatch
 
 HEIGHT, WIDTH, DEPTH, FOCAL, STEP = 16, 24, 5.0, 10.0, 0.5
@@ -88,6 +89,17 @@ def with_moving_thing(observed: SnippetBatch) -> SnippetBatch:
     return replace(
         observed, target=images[0], sources=torch.stack(images[1:], dim=1), instances=instances
     )
+
+
+def features_of(observed: SnippetBatch) -> DenseFeatures:
+    """Features as fine as the images: the colours, standardised."""
+
+    def of(image: Tensor) -> Tensor:
+        return joined([image])
+
+    assert observed.right is not None
+    sources = torch.stack([of(image) for image in observed.sources.unbind(1)], dim=1)
+    return DenseFeatures(of(observed.target), sources, of(observed.right))
 
 
 def own_motion() -> Tensor:

@@ -185,7 +185,12 @@ class OfflineTrainer:
             batch = random_flip(batch, generator)
             jitter = PhotometricJitter(JitterStrength(), generator, part)
         photometric_rows = None if self._is_photometric(batch) else 0
-        options = StepOptions(jitter, photometric_rows, mixed_precision=config.mixed_precision)
+        options = StepOptions(
+            jitter,
+            photometric_rows,
+            mixed_precision=config.mixed_precision,
+            companions=self.networks.companions,
+        )
         statistics = [buffer.clone() for buffer in self._buffers]
         with processes.counts_shared():
             result = training_step(

@@ -27,7 +27,12 @@ from sfm_depth_ros.model_folder.saving import save_model
 from sfm_depth_ros.snippets.batch import SnippetBatch
 from sfm_depth_ros.snippets.zoom import whole_view
 from sfm_depth_ros.training.device import require_device
-from sfm_depth_ros.training.network_pair import NetworkPair, fresh_networks, networks_of
+from sfm_depth_ros.training.network_pair import (
+    NetworkPair,
+    fresh_networks,
+    networks_of,
+    with_companions,
+)
 from sfm_depth_ros.training.offline.caches import CacheStore, default_cache_folder
 from sfm_depth_ros.training.offline.data import (
     Source,
@@ -90,10 +95,12 @@ class TrainingRun:
 
     def networks(self) -> NetworkPair:
         """Networks that the run begins with."""
-        recipe = self.recipe
+        recipe, seed = self.recipe, self.recipe.training.seed
         if self.parent is not None:
-            return networks_of(self.parent)
-        return fresh_networks(recipe.depth, recipe.pose, recipe.training.seed)
+            pair = networks_of(self.parent)
+        else:
+            pair = fresh_networks(recipe.depth, recipe.pose, seed)
+        return with_companions(pair, recipe.objective, seed)
 
     @property
     def options(self) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from sfm_depth_ros.losses.objective import weight_of
 from sfm_depth_ros.networks.model import create_depth_network, create_pose_network
 from sfm_depth_ros.share import find_share
 from sfm_depth_ros.snippets.batch import SnippetBatch, collate
-from sfm_depth_ros.training.network_pair import fresh_networks
-from sfm_depth_ros.training.step import training_step
+from sfm_depth_ros.training.network_pair import fresh_networks, with_companions
+from sfm_depth_ros.training.step import StepOptions, training_step
 
 FILES = sorted(find_share("config/train").glob("*.yaml"))
 NAMES = [file.stem for file in FILES]
@@ -59,7 +59,8 @@ def test_the_whole_list_is_there() -> None:
     assert set(NAMES) == {
         "sfm_learner", "monodepth", "monodepth2", "vid2depth", "struct2depth",
         "depth_in_the_wild", "sc_sfm_learner", "real_monodepth", "packnet_sfm",
-        "packnet_sfm_slim", "superdepth", "bare_sfm", "default",
+        "packnet_sfm_slim", "superdepth", "feature_reconstruction",
+        "bare_sfm", "default",
     }  # fmt: skip
 
 
@@ -94,8 +95,11 @@ def test_a_recipe_builds_its_networks(name: str) -> None:
 @pytest.mark.parametrize("name", MARKED)
 def test_a_recipe_takes_a_step(name: str, batch: SnippetBatch) -> None:
     recipe = _recipe(name)
-    networks = fresh_networks(recipe.depth, recipe.pose, seed=0).train()
-    terms = training_step(networks.depth, networks.pose, batch, recipe.objective).terms
+    objective = dataclasses.replace(recipe.objective, features="encoder")  # weights may be absent
+    networks = fresh_networks(recipe.depth, recipe.pose, seed=0)
+    networks = with_companions(networks, objective, seed=0).train()
+    options = StepOptions(companions=networks.companions)
+    terms = training_step(networks.depth, networks.pose, batch, objective, options).terms
     terms.total.backward()
     gradients = {n: p.grad for n, p in networks.named_parameters() if p.grad is not None}
     assert all(gradient.isfinite().all() for gradient in gradients.values())
