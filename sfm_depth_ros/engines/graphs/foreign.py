@@ -17,6 +17,7 @@ import numpy as np
 
 from sfm_depth_ros.config.networks import DEPTH_AFFINE, INVERSE_AFFINE, METRIC
 from sfm_depth_ros.engines.graphs.agreement import open_session
+from sfm_depth_ros.engines.graphs.constants import lower_ir_version
 from sfm_depth_ros.engines.graphs.names import FOLDED_NORMS, WEIGHTS, write_note
 from sfm_depth_ros.errors import EngineError, ModelError
 from sfm_depth_ros.optional import require
@@ -25,7 +26,6 @@ LARGEST_BYTES = 2**31 - 1  # of a graph in one file, by protobuf
 SMALLEST_INVERSE_DEPTH = 1e-6  # 1/m
 SMALLEST_DEPTH = 1e-3  # metres
 OPSET = 13  # of the operations that are added: axes as inputs
-IR_VERSION = 10  # of the file's own format
 SOURCE_HASH = "source_sha256"  # stands for the graph among the weights, and so in the model's id
 PREFIX = "sfm_"  # of what is added
 
@@ -105,8 +105,7 @@ def _parsed(onnx: Any, source: bytes) -> Any:
                 f"the graph is of opset {opset} and cannot be converted to {OPSET} "
                 f"({_first_line(error)}); export it again at opset {OPSET} or later"
             ) from error
-    # onnx writes versions that runtimes do not read yet; nothing of a depth graph needs them.
-    proto.ir_version = min(proto.ir_version, IR_VERSION)
+    lower_ir_version(proto)
     return proto
 
 
