@@ -61,13 +61,18 @@ def image_to_rgb(
     Args:
         message: The image.
         white_level: Value of white in 16-bit encodings, 4095 of a camera with 12 bits.
-        max_pixels: Largest compressed image that is decoded.
+        max_pixels: Largest image that is decoded.
 
     Raises:
         DataError: The encoding is unknown, or the data does not fit the message's other fields.
     """
     if hasattr(message, "format"):
-        return decode_compressed(message.format, message.data, max_pixels)
+        return decode_compressed(message.format, message.data, max_pixels, white_level)
+    if message.height * message.width > max_pixels:
+        raise DataError(
+            f"image of {message.width}x{message.height} is refused, expected at most {max_pixels} "
+            "pixels: look at the camera driver, or raise max_pixels"
+        )
     return decode_image(*_raw_fields(message), white_level)
 
 

@@ -132,7 +132,8 @@ def darkness(image: np.ndarray, encoding: str) -> str:
     remedy = "look at the exposure and at the lens cap"
     if "16" in encoding:
         remedy += (
-            ", and give --white-level where the camera has fewer than 16 bits (12 bits: 4095)"
+            ", and give white_level (--white-level) where the camera has fewer than 16 bits "
+            "(12 bits: 4095)"
         )
     return f"nearly black: the brightest of 255 levels is {brightest} ({encoding}); {remedy}"
 

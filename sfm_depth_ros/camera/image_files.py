@@ -11,12 +11,16 @@ import cv2
 import numpy as np
 
 from sfm_depth_ros.camera.camera_model import MAX_PIXELS
-from sfm_depth_ros.camera.image_codec import debayered, depth_pixels
+from sfm_depth_ros.camera.image_codec import WHITE_LEVEL, debayered, depth_pixels
 from sfm_depth_ros.errors import DataError
 
 
 def decode_compressed(
-    format: str, data: Any, max_pixels: int = MAX_PIXELS, is_upright: bool = False
+    format: str,
+    data: Any,
+    max_pixels: int = MAX_PIXELS,
+    white_level: int = WHITE_LEVEL,
+    is_upright: bool = False,
 ) -> np.ndarray:
     """Decode a JPEG or PNG (``sensor_msgs/CompressedImage``).
 
@@ -24,6 +28,7 @@ def decode_compressed(
         format: The message's format; its first word is the encoding, such as a Bayer mosaic's.
         data: The file's bytes.
         max_pixels: Largest image that is decoded, by the size in its header.
+        white_level: Value of white in files of 16 bits: 4095 of a camera with 12 bits.
         is_upright: Whether to rotate as the file's EXIF demands. The intrinsics of a calibrated
             camera belong to the pixels as they are.
 
@@ -34,12 +39,14 @@ def decode_compressed(
         DataError: The bytes are no whole image, or it is too large.
     """
     encoding = format.partition(";")[0].strip()
-    flags = cv2.IMREAD_COLOR
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
     if encoding.startswith("bayer_"):
         flags = cv2.IMREAD_UNCHANGED
     if not is_upright:
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
     image = _imdecode(format, data, flags, max_pixels)
+    if image.dtype == np.uint16:
+        image = cv2.convertScaleAbs(image, alpha=255.0 / white_level)
     if image.ndim == 2:
         return debayered(image, encoding)
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

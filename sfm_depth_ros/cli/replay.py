@@ -62,8 +62,9 @@ def run(options: argparse.Namespace) -> int:
         on_image=counter,
     )
     counter.end()
+    late = f" ({counts.late} late ones skipped)" if counts.late else ""
     print(
-        f"{options.out}: {counts.written} depth images of {counts.images} images, "
+        f"{options.out}: {counts.written} depth images of {counts.images} images{late}, "
         f"{counts.motions} motions; topics {', '.join(OUTPUT_TOPICS)}"
     )
     return 0 if counts.written else 1

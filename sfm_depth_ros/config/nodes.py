@@ -37,6 +37,20 @@ class NodeConfig:
     camera_info_file: str = option(
         "", "calibration YAML (camera_calibration format) for cameras without camera_info"
     )
+    white_level: int = option(
+        65535,
+        "value of white in 16-bit images: 4095 of a camera with 12 bits",
+        minimum=1,
+        maximum=65535,
+        dynamic=True,
+    )
+    max_pixels: int = option(
+        8192 * 4320,
+        "largest image in pixels that is decoded; a larger one is damaged or hostile",
+        minimum=1,
+        maximum=2**28,
+        dynamic=True,
+    )
     base_frame: str = option("base_link", "robot body frame, in which velocities are given")
     base_to_camera: tuple[float, ...] = option(
         (0.0, 0.0, 0.0, -0.5, 0.5, -0.5, 0.5),

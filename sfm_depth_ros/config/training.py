@@ -93,6 +93,26 @@ class OfflineTrainingConfig:
         "tracked over the odometer's motion, stereo = the second camera",
         choices=("none", "tracks", "stereo"),
     )
+    min_displacement: float = option(
+        0.05,
+        "camera translation in metres between images of a snippet, at least: images of a slow "
+        "robot are paired over longer times",
+        minimum=0.0,
+        maximum=100.0,
+    )
+    max_displacement: float = option(5.0, "the same, at most", minimum=0.01, maximum=1000.0)
+    max_velocity_gap: float = option(
+        0.3,
+        "longest gap in seconds between two velocities that is interpolated",
+        minimum=0.001,
+        maximum=10.0,
+    )
+    max_image_gap: float = option(
+        0.5,
+        "longest time in seconds between two images of a snippet",
+        minimum=0.001,
+        maximum=60.0,
+    )
     validate_every: int = option(
         1000, "steps between two validations", minimum=1, maximum=100000000
     )

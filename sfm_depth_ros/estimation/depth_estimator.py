@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -101,8 +102,8 @@ class DepthEstimator:
         return self._session.model.preprocessor.frame(image, stamp_ns, frame_id)
 
     def takes(self, frame: Frame) -> bool:
-        """Whether a frame has the size of the current model."""
-        return frame.intrinsics == self._session.model.preprocessor.intrinsics
+        """Whether a frame has the size of the current model and about its intrinsics."""
+        return frame.intrinsics.is_close(self._session.model.preprocessor.intrinsics)
 
     @property
     def scale(self) -> ScaleMonitor:
@@ -119,6 +120,21 @@ class DepthEstimator:
         """Engine and precision by network, for diagnostics."""
         engines = self._session.model.engines
         return {name: f"{engine.name} {engine.precision}" for name, engine in engines.items()}
+
+    def refocus(self, camera: CameraModel) -> bool:
+        """Follow a new calibration of the same camera (autofocus); engines and history stay.
+
+        Returns:
+            Whether it could: False where the network's image would get another size.
+        """
+        model = self._session.model
+        preprocessor = model.preprocessor.for_camera(camera)
+        if preprocessor.input_hw != model.preprocessor.input_hw:
+            return False
+        with self._lock:
+            self._session.model = replace(model, preprocessor=preprocessor)
+            self.camera = camera
+        return True
 
     def prepare(self, folder: ModelFolder) -> PreparedModel:
         """Load another model beside the current one, in the caller's thread.

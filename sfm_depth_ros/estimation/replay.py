@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sfm_depth_ros.bags.events import ImageEvent
+from sfm_depth_ros.bags.events import CameraInfoEvent, ImageEvent
 from sfm_depth_ros.bags.options import BagOptions
 from sfm_depth_ros.bags.reader import BagReader
 from sfm_depth_ros.bags.rig import BagRig, read_rig
@@ -43,6 +44,7 @@ class ReplayCounts:
     images: int = 0  # Images of the input bag
     written: int = 0  # Depth images written
     motions: int = 0  # Odometry messages written
+    late: int = 0  # Images older than one before them, skipped as the nodes do
 
 
 def replay(
@@ -78,9 +80,13 @@ def replay(
         try:
             with BagWriter(out) as writer:
                 recorder = _Recorder(writer, rig, config)
-                for image in _copied(reader, writer):
+                replayer = _Replayer(estimator, rig, options, recorder, counts)
+                for event in _copied(reader, writer):
+                    if isinstance(event, CameraInfoEvent):
+                        replayer.refocus(event.camera)
+                        continue
                     counts.images += 1
-                    _replay_image(estimator, image, options.white_level, rig, recorder, counts)
+                    replayer.add(event)
                     if on_image:
                         on_image(counts.images)
         finally:
@@ -88,9 +94,10 @@ def replay(
     return counts
 
 
-def _copied(reader: BagReader, writer: BagWriter) -> Iterator[ImageEvent]:
-    """Copy every message, and yield the images among them."""
+def _copied(reader: BagReader, writer: BagWriter) -> Iterator[ImageEvent | CameraInfoEvent]:
+    """Copy every message, and yield the images and calibrations among them."""
     left_out = set(OUTPUT_TOPICS)
+    roles = {reader.topics.camera_info: "camera_info", reader.topics.image: "image"}
     for raw in reader.raw_messages():
         if raw.topic not in left_out:
             try:
@@ -98,28 +105,51 @@ def _copied(reader: BagReader, writer: BagWriter) -> Iterator[ImageEvent]:
             except DataError as error:
                 left_out.add(raw.topic)
                 _logger.warning("%s", error)
-        if raw.topic == reader.topics.image:
-            events = reader.parse(raw, "image")
-            yield from (event for event in events if isinstance(event, ImageEvent))
+        if raw.topic and raw.topic in roles:
+            for event in reader.parse(raw, roles[raw.topic]):
+                if isinstance(event, ImageEvent | CameraInfoEvent):
+                    yield event
 
 
-def _replay_image(
-    estimator: DepthEstimator,
-    image: ImageEvent,
-    white_level: int,
-    rig: BagRig,
-    recorder: _Recorder,
-    counts: ReplayCounts,
-) -> None:
-    try:
-        pixels = image.decode(white_level)
-        result = estimator.estimate(pixels, image.stamp_ns, image.frame_id, rig.velocities)
-    except DataError as error:
-        _logger.warning("image at %d ns left out: %s", image.stamp_ns, error)
-        return
-    recorder.write_depth(result)
-    counts.written += 1
-    counts.motions += recorder.write_motion(result)
+class _Replayer:
+    """Estimates one image after the other, on the clock that the bag's odometry is on."""
+
+    def __init__(
+        self,
+        estimator: DepthEstimator,
+        rig: BagRig,
+        options: BagOptions,
+        recorder: _Recorder,
+        counts: ReplayCounts,
+    ) -> None:
+        self._estimator, self._rig, self._options = estimator, rig, options
+        self._recorder, self._counts = recorder, counts
+        self._newest_ns: int | None = None
+
+    def refocus(self, camera: CameraModel) -> None:
+        """Follow the bag's calibration, as long as it is of the same camera."""
+        if self._options.camera is None and camera.is_same(self._estimator.camera):
+            self._estimator.refocus(camera)
+
+    def add(self, image: ImageEvent) -> None:
+        """Estimate an image and record the result under the image's own stamp."""
+        stamp_ns = self._rig.clock.continued(image.time_ns, image.stamp_ns)
+        if self._newest_ns is not None and stamp_ns <= self._newest_ns:
+            self._counts.late += 1  # it would break the chain of images, as live
+            return
+        self._newest_ns = stamp_ns
+        try:
+            pixels = image.decode(self._options.white_level)
+            result = self._estimator.estimate(
+                pixels, stamp_ns, image.frame_id, self._rig.velocities
+            )
+        except DataError as error:
+            _logger.warning("image at %d ns left out: %s", image.stamp_ns, error)
+            return
+        result = dataclasses.replace(result, stamp_ns=image.stamp_ns)
+        self._recorder.write_depth(result)
+        self._counts.written += 1
+        self._counts.motions += self._recorder.write_motion(result)
 
 
 class _Recorder:

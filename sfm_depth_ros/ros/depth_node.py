@@ -97,6 +97,8 @@ class DepthNode(SfmNode):
                 serving.estimator.config = config
                 if serving.velocities is not None:
                     serving.velocities.max_gap_s = config.max_velocity_gap
+        if self._inputs is not None:
+            self._inputs.config = config
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         if self._path is not None and self._path.submit(message):

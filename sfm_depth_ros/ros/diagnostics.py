@@ -118,6 +118,8 @@ class DepthStatus:
         unmounted = "" if extrinsics is None else extrinsics.missing
         node.report(reason or unmounted or no_velocity)
         faults = () if path is None or reason else path.faults
+        if inputs is not None:
+            faults = (*stream_faults(inputs, extrinsics), *faults)
         if faults:
             node.report(faults[0])
         notes = [self._velocity_guard.remark()]
@@ -138,7 +140,7 @@ class DepthStatus:
         has_failed = node.problem is not None or (loader is not None and loader.has_failed)
         is_error = bool(reason) and (has_failed or self._errors.current() is not None)
         message = reason or (f"publishing depth alone: {unmounted}" if unmounted else "publishing")
-        if faults:
+        if faults and not reason:
             message = f"publishing, but {faults[0]}"
         return Diagnosis(not (reason or unmounted or faults), message, facts, is_error)
 
@@ -212,6 +214,12 @@ def _summary(name: str, summary: RobustSummary | None) -> dict[str, Value]:
         f"{name}_iqr": None if summary is None else summary.iqr,
         f"{name}_count": 0 if summary is None else summary.count,
     }
+
+
+def stream_faults(inputs: Inputs, extrinsics: Extrinsics | None) -> tuple[str, ...]:
+    """Wrong streams and a wrong mounting, each with its remedy."""
+    tilted = "" if extrinsics is None else extrinsics.fault
+    return tuple(filter(None, (*inputs.faults(), tilted)))
 
 
 def input_report(

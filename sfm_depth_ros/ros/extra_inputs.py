@@ -13,7 +13,8 @@ from rclpy.node import Node
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from sfm_depth_ros.camera.camera_model import CameraModel
+from sfm_depth_ros.camera.camera_model import MAX_PIXELS, CameraModel
+from sfm_depth_ros.camera.image_codec import WHITE_LEVEL
 from sfm_depth_ros.config.extra_inputs import INSTANCE_MASK, RIGHT_IMAGE, SPARSE_DEPTH
 from sfm_depth_ros.messages import depth_to_metres, mask_to_labels
 from sfm_depth_ros.ros import qos
@@ -89,12 +90,16 @@ class ExtraInputs:
             self._errors.add("right/camera_info", error)
 
 
-def decode_extra(role: str, message: Any) -> np.ndarray:
+def decode_extra(
+    role: str, message: Any, white_level: int = WHITE_LEVEL, max_pixels: int = MAX_PIXELS
+) -> np.ndarray:
     """Decode the message of a role.
 
     Args:
         role: Which input it came on.
         message: ``Image``, for ``RIGHT_IMAGE`` also ``CompressedImage``.
+        white_level: Value of white in 16-bit images.
+        max_pixels: Largest image that is decoded.
 
     Returns:
         ``RIGHT_IMAGE``: ``(H, W, 3)`` uint8 RGB; ``SPARSE_DEPTH``: ``(H, W)`` float32 metres,
@@ -104,5 +109,5 @@ def decode_extra(role: str, message: Any) -> np.ndarray:
         DataError: The encoding is unknown, or the bytes do not fit the message's size and step.
     """
     if role == RIGHT_IMAGE:
-        return image_to_rgb(message)
+        return image_to_rgb(message, white_level, max_pixels)
     return depth_to_metres(message) if role == SPARSE_DEPTH else mask_to_labels(message)

@@ -14,6 +14,7 @@ from rclpy.node import Node
 from rclpy.time import Time
 
 from sfm_depth_ros import optional
+from sfm_depth_ros.camera.mounting import tilt_fault
 from sfm_depth_ros.config.schema import NodeConfig
 from sfm_depth_ros.geometry.frames import pose_to_matrix
 
@@ -43,6 +44,7 @@ class Extrinsics:
         self.T_base_camera: np.ndarray | None = None  # (4, 4); None while unknown
         self.source = ""  # Where the pose is from, with the names of the frames
         self.missing = ""  # Why it is unknown, and the remedy; empty where it is known
+        self.fault = ""  # How the camera is turned about its axis, and the remedy; empty = upright
         self._node, self._on_change = node, on_change
         self._base_frame, self._camera_frame = config.base_frame, ""
         self._parameter = pose_to_matrix(config.base_to_camera)
@@ -76,7 +78,7 @@ class Extrinsics:
         if self._listener is not None:
             self._listener.unregister()
         self._buffer = self._listener = self._timer = None
-        self.T_base_camera, self.source, self.missing = None, "", ""
+        self.T_base_camera, self.source, self.missing, self.fault = None, "", "", ""
 
     def _listen(self) -> None:
         tf2_ros = optional.require("tf2_ros")
@@ -112,6 +114,9 @@ class Extrinsics:
 
     def _use(self, pose: np.ndarray, source: str) -> None:
         self.T_base_camera, self.source, self.missing = pose, source, ""
+        self.fault = tilt_fault(pose)
+        if self.fault:
+            _logger.warning("%s", self.fault)
         _logger.info("mounting of the camera: %s", source)
         self._on_change(pose)
 

@@ -12,6 +12,7 @@ from typing import TypeAlias
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from sfm_depth_ros.camera.image_codec import darkness
 from sfm_depth_ros.estimation.stage_clock import StageClock
 from sfm_depth_ros.ros.conversions import image_to_rgb, stamp_to_ns
 from sfm_depth_ros.ros.depth_outputs import DepthOutputs
@@ -60,6 +61,7 @@ class FramePath:
         self.remarks: tuple[str, ...] = ()  # Missing parts of the newest result, and why
         self.faults: tuple[str, ...] = ()  # Wrong inputs, each with its remedy
         self.geometry: dict[str, float | int | str | None] = {}  # Facts of the newest result
+        self._dark: tuple[str, ...] = ()  # Remark on an image that shows nothing
         self._loader, self._outputs = loader, outputs
         self._stats, self._errors = stats, errors
         self._line: FrameLine[tuple[ImageMessage, float], Prepared] = FrameLine(
@@ -90,7 +92,7 @@ class FramePath:
         if (serving := self._loader.serving) is None:
             self._stats.not_ready += 1
             return None
-        return Prepared(message, _frame_of(message, serving, clock), serving, clock)
+        return Prepared(message, self._frame_of(message, serving, clock), serving, clock)
 
     def _compute(self, prepared: Prepared) -> None:
         message, frame, clock = prepared.message, prepared.frame, prepared.clock
@@ -99,7 +101,7 @@ class FramePath:
             self._stats.not_ready += 1  # prepared for another camera
             return
         if not serving.estimator.takes(frame):  # the model was swapped for one of another size
-            frame = _frame_of(message, serving, clock)
+            frame = self._frame_of(message, serving, clock)
         if not self.guard.check(frame.stamp_ns):
             self._stats.late += 1  # it would break the chain of images
             return
@@ -112,8 +114,19 @@ class FramePath:
         clock.lap("publish")
         self._stats.add_published(clock.timings_ms)
         self.remarks, self.geometry = result.remarks, result.geometry
-        self.faults = tuple(fault.text for fault in result.faults)
+        self.faults = (*self._dark, *(fault.text for fault in result.faults))
         self._errors.clear("image")
+
+    def _frame_of(self, message: ImageMessage, serving: Serving, clock: StageClock) -> Frame:
+        config = serving.estimator.config
+        image = image_to_rgb(message, config.white_level, config.max_pixels)
+        clock.lap("convert")
+        header = message.header
+        frame = serving.estimator.frame(image, stamp_to_ns(header.stamp), header.frame_id)
+        encoding = getattr(message, "encoding", "") or getattr(message, "format", "")
+        self._dark = tuple(filter(None, [darkness(frame.image, encoding)]))
+        clock.lap("preprocess")
+        return frame
 
     def _on_failed(self, error: Exception) -> None:
         self._stats.failed += 1
@@ -122,15 +135,6 @@ class FramePath:
     def _on_jump(self) -> None:
         if (serving := self._loader.serving) is not None:
             serving.reset()
-
-
-def _frame_of(message: ImageMessage, serving: Serving, clock: StageClock) -> Frame:
-    image = image_to_rgb(message)
-    clock.lap("convert")
-    header = message.header
-    frame = serving.estimator.frame(image, stamp_to_ns(header.stamp), header.frame_id)
-    clock.lap("preprocess")
-    return frame
 
 
 def _motion_publisher(

@@ -20,9 +20,16 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from sfm_depth_ros.camera.camera_model import CameraModel, read_camera_info_file
 from sfm_depth_ros.config.schema import NodeConfig
+from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.ros import qos
 from sfm_depth_ros.ros.conversions import camera_info_to_model, velocity_frame, velocity_of
 from sfm_depth_ros.ros.error_log import ErrorLog
+from sfm_depth_ros.ros.stream_faults import (
+    LossShare,
+    frame_fault,
+    publisher_faults,
+    why_nothing_arrives,
+)
 from sfm_depth_ros.ros.streams import LossCounter
 from sfm_depth_ros.snippets.values import Velocity
 
@@ -47,6 +54,7 @@ class InputState:
     # Monotonic time of the newest velocity that was taken, or None
     velocity_at: float | None = None
     camera: CameraModel | None = None  # The newest calibration, or None
+    image_frame: str | None = None  # frame_id of the newest image, or None
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,8 @@ class InputHandlers:
     """Receivers of the inputs; called in the executor's thread, so they only hand over."""
 
     on_image: Callable[[Any], None]  # Takes a raw or compressed image message
-    on_camera: Callable[[CameraModel], None]  # Takes a calibration that is new or has changed
+    # Takes a calibration that is new or has changed; it may be the same camera, refocused
+    on_camera: Callable[[CameraModel], None]
     on_velocity: Callable[[Velocity], None]  # Takes a body velocity
 
 
@@ -74,9 +83,10 @@ class Inputs:
         Raises:
             DataError: ``camera_info_file`` cannot be used.
         """
-        self._node, self._config, self._handlers = node, config, handlers
+        self._node, self.config, self._handlers = node, config, handlers
         self._state, self._errors = state, errors
-        self._warned_frame = ""
+        self._warned_frame, self._losses = "", LossShare()
+        self._began_at = time.monotonic()
         if config.camera_info_file:
             self._set_camera(read_camera_info_file(config.camera_info_file))
         velocity_type, velocity_topic = _VELOCITY_TYPES[config.velocity_source]
@@ -136,6 +146,19 @@ class Inputs:
             return f"no camera_info has come{self._camera_hint()}"
         return None
 
+    def faults(self) -> tuple[str, ...]:
+        """Wrong streams, each with its remedy; called once a second."""
+        state = self._state
+        camera_frame = None if state.camera is None else state.camera.frame_id
+        if self.config.camera_info_file:
+            camera_frame = None  # such a file has no frame
+        topics = [subscription.topic_name for subscription in self._subscriptions]
+        found = publisher_faults(self._node, dict.fromkeys(topics))
+        found.append(frame_fault(state.image_frame, camera_frame))
+        if topics:
+            found.append(self._losses.fault(state.received, state.losses.lost, topics[0]))
+        return tuple(filter(None, found))
+
     def _subscribe(
         self, kind: Any, topic: str, callback: Any, profile: Any, events: Any = None
     ) -> Subscription:
@@ -151,19 +174,25 @@ class Inputs:
     def _on_image(self, message: Any, info: Any) -> None:
         state, stamp = self._state, message.header.stamp
         state.received += 1
-        state.image_at = time.monotonic()
+        state.image_at, state.image_frame = time.monotonic(), message.header.frame_id
         state.losses.take(info, stamp.sec * 10**9 + stamp.nanosec)
         self._handlers.on_image(message)
 
     def _on_camera(self, message: CameraInfo) -> None:
         try:
-            self._set_camera(camera_info_to_model(message, self._subscriptions[0].topic_name))
+            camera = camera_info_to_model(message, self._subscriptions[0].topic_name)
+            if camera.width * camera.height > self.config.max_pixels:
+                raise DataError(
+                    f"camera_info describes an image of {camera.width}x{camera.height}, "
+                    f"max_pixels is {self.config.max_pixels}: check the camera driver, or raise it"
+                )
+            self._set_camera(camera)
             self._errors.clear("camera_info")
         except Exception as error:  # a bad message must not end the executor
             self._errors.add("camera_info", error)
 
     def _set_camera(self, camera: CameraModel) -> None:
-        if self._state.camera is None or not camera.is_same(self._state.camera):
+        if self._state.camera is None or not camera.is_equal(self._state.camera):
             self._state.camera = camera
             self._handlers.on_camera(camera)
 
@@ -178,20 +207,20 @@ class Inputs:
             self._errors.add("velocity", error)
 
     def _check_frame(self, frame: str) -> None:
-        if frame and frame not in (self._config.base_frame, self._warned_frame):
+        if frame and frame not in (self.config.base_frame, self._warned_frame):
             self._warned_frame = frame
             _logger.warning(
                 "velocities are given in %s, base_frame is %s: taken as if they were the same",
                 frame,
-                self._config.base_frame,
+                self.config.base_frame,
             )
 
     def _image_hint(self, topic: str) -> str:
-        kind = _IMAGE_TYPES[self._config.image_transport]
+        kind = _IMAGE_TYPES[self.config.image_transport]
         return self._hint(topic, kind, "remap image to your camera's topic", "image_transport")
 
     def _velocity_hint(self, topic: str) -> str:
-        kind, name = _VELOCITY_TYPES[self._config.velocity_source]
+        kind, name = _VELOCITY_TYPES[self.config.velocity_source]
         return self._hint(topic, kind, f"remap {name} to your odometry's topic", "velocity_source")
 
     def _camera_hint(self) -> str:
@@ -208,6 +237,7 @@ class Inputs:
             return f" (nobody publishes it: {remedy})"
         kinds = {publisher.topic_type.rpartition("/")[2] for publisher in publishers}
         if kind.__name__ in kinds:
-            return " yet"
+            waited_s = time.monotonic() - self._began_at
+            return why_nothing_arrives(publishers, waited_s, kind in _IMAGE_TYPES.values())
         fitting = f": set {option} to fit" if option else f", not as {kind.__name__}: {remedy}"
         return f" (it is published as {', '.join(sorted(kinds))}{fitting})"

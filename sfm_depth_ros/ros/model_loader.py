@@ -162,7 +162,7 @@ class ModelLoader:
     def _update(self, item: str) -> None:
         if self._camera is None:
             return
-        if self.serving is None or self._camera is not self._served_camera:
+        if not self._refocused(self._camera):
             self._build(self._camera)
         offer, self._offer = self._offer, None
         if self.serving is None or offer is None:
@@ -187,6 +187,18 @@ class ModelLoader:
             self._refuse(error)
             return None
         return folder if folder.model_id != self._folder.model_id else None
+
+    def _refocused(self, camera: CameraModel) -> bool:
+        """Whether the estimator that serves takes images of this calibration, from now on."""
+        serving, served = self.serving, self._served_camera
+        if serving is None or served is None:
+            return False
+        if camera is served:
+            return True
+        if not (camera.is_same(served) and serving.estimator.refocus(camera)):
+            return False
+        self._served_camera = camera
+        return True
 
     def _build(self, camera: CameraModel) -> None:
         self.waiting, self.has_failed = f"loading model {self._folder.model_id}", False

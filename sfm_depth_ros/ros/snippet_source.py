@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -77,6 +77,8 @@ class SnippetSource:
         self._preparers: dict[str, CompanionPreparer] = {}
         self._camera: CameraModel | None = None
         self._rig: _Rig | None = None
+        self._past_refusals: dict[str, int] = {}  # Of the rigs before this one
+        self._past_velocities: dict[str, int] = {}
         self._velocity_guard = StampGuard("velocities", 0.5, self._forget_velocities)
         self._image_guard = StampGuard("images", 0.5, self._forget_images)
         self._worker: LatestWorker[Any] = LatestWorker("decode", self._take, self._on_failed)
@@ -94,12 +96,14 @@ class SnippetSource:
     @property
     def refusals(self) -> dict[str, int]:
         """Number of frames that made no snippet, by reason."""
-        return {} if self._rig is None else dict(self._rig.builder.counts)
+        now = {} if self._rig is None else self._rig.builder.counts
+        return _summed(self._past_refusals, now)
 
     @property
     def velocities_refused(self) -> dict[str, int]:
         """Number of velocities that the gate refused, by reason."""
-        return {} if self._rig is None else self._rig.velocities.refused
+        now = {} if self._rig is None else self._rig.velocities.refused
+        return _summed(self._past_velocities, now)
 
     @property
     def gated(self) -> str:
@@ -193,7 +197,9 @@ class SnippetSource:
             return  # late: it would break the chain of images
         if (rig := self._current_rig()) is None:
             return
-        frame = rig.preprocessor.frame(image_to_rgb(message), stamp_ns, frame_id)
+        config = self._config
+        image = image_to_rgb(message, config.white_level, config.max_pixels)
+        frame = rig.preprocessor.frame(image, stamp_ns, frame_id)
         for role, extra in beside.items():
             frame = self._with_extra(rig, frame, role, extra)
         self.frames += 1
@@ -210,7 +216,8 @@ class SnippetSource:
             last = self._preparers.get(role)
             preparer = CompanionPreparer.following(last, rig.preprocessor, right)
             self._preparers[role] = preparer
-            frame = preparer.attach(frame, {role: decode_extra(role, message)})
+            limits = self._config.white_level, self._config.max_pixels
+            frame = preparer.attach(frame, {role: decode_extra(role, message, *limits)})
         except DataError as error:
             self._errors.add(TOPICS[role], error)
             return frame
@@ -223,17 +230,27 @@ class SnippetSource:
         if camera is None or T_base_camera is None:  # became unknown since add_image
             return None
         rig = self._rig
-        if rig is None or rig.camera is not camera or rig.T_base_camera is not T_base_camera:
-            preprocessor = Preprocessor(
-                camera, self._width, config.crop, self._multiple, self._resize_filter
-            )
-            velocities = VelocityBuffer(
-                T_base_camera, config.max_velocity_gap, gate=VelocityGate()
-            )
-            gates = (config.min_displacement, config.max_displacement, config.max_image_gap)
-            builder = SnippetBuilder(velocities, *gates, image_gate=ImageGate())
-            self._rig = _Rig(camera, T_base_camera, preprocessor, velocities, builder)
+        if rig is not None and rig.T_base_camera is T_base_camera:
+            if rig.camera is camera:
+                return rig
+            preprocessor = rig.preprocessor.for_camera(camera)
+            is_same_size = preprocessor.input_hw == rig.preprocessor.input_hw
+            if rig.camera.is_same(camera) and is_same_size:  # refocused
+                self._rig = replace(rig, camera=camera, preprocessor=preprocessor)
+                return self._rig
+        self._rig = self._new_rig(camera, T_base_camera, config)
         return self._rig
+
+    def _new_rig(self, camera: CameraModel, T_base_camera: np.ndarray, config: NodeConfig) -> _Rig:
+        """What is gathered begins anew; what was counted stays."""
+        self._past_refusals, self._past_velocities = self.refusals, self.velocities_refused
+        preprocessor = Preprocessor(
+            camera, self._width, config.crop, self._multiple, self._resize_filter
+        )
+        velocities = VelocityBuffer(T_base_camera, config.max_velocity_gap, gate=VelocityGate())
+        gates = (config.min_displacement, config.max_displacement, config.max_image_gap)
+        builder = SnippetBuilder(velocities, *gates, image_gate=ImageGate())
+        return _Rig(camera, T_base_camera, preprocessor, velocities, builder)
 
     def _on_failed(self, message: Any, error: Exception) -> None:
         self.failed += 1
@@ -246,3 +263,7 @@ class SnippetSource:
     def _forget_images(self) -> None:
         if self._rig is not None:
             self._rig.builder.reset()
+
+
+def _summed(a: Mapping[str, int], b: Mapping[str, int]) -> dict[str, int]:
+    return {name: a.get(name, 0) + b.get(name, 0) for name in (*a, *(n for n in b if n not in a))}

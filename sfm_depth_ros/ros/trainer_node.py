@@ -33,6 +33,7 @@ from sfm_depth_ros.ros.diagnostics import (
     DiagnosticsPublisher,
     diagnose_training,
     input_report,
+    stream_faults,
 )
 from sfm_depth_ros.ros.extra_inputs import ExtraInputs
 from sfm_depth_ros.ros.extrinsics import Extrinsics
@@ -147,6 +148,7 @@ class TrainerNode(SfmNode):
             self._trainer.configure(config.training, config.objective)
             self._source.configure(config)
         if self._inputs is not None:
+            self._inputs.config = config
             self._listen_beside(config)
 
     def _listen_beside(self, config: TrainerNodeConfig) -> None:
@@ -223,16 +225,19 @@ class TrainerNode(SfmNode):
         return response
 
     def _diagnose(self) -> Diagnosis:
-        missing = ""
+        missing, faults = "", ()  # type: str, tuple[str, ...]
         source = self._source
         if self._trainer is not None and self._inputs is not None and source is not None:
             self._inputs.look_for_latched_camera()
             inputs = input_report(self._inputs, self.errors, self._extrinsics, source)
             self._trainer.set_inputs(inputs)
             missing = inputs.missing
-            self.report(missing or inputs.gated)
+            faults = stream_faults(self._inputs, self._extrinsics)
+            self.report(missing or inputs.gated or next(iter(faults), ""))
         mounting = "" if self._extrinsics is None else self._extrinsics.source
-        facts = {"mounting": mounting, **self.errors.facts()}
+        facts = {
+            "mounting": mounting, "input_faults": "; ".join(faults), **self.errors.facts()
+        }  # fmt: skip
         return diagnose_training(
             self, self._trainer, self._source, self._input_state, missing, facts
         )

@@ -316,7 +316,11 @@ class VisualOdometer:
         if not 0 < seconds <= self._options.max_gap_s:
             self._fusion.forget_times()
             return f"{seconds:.3f} s since the image before: tracks dropped"
-        return "" if intrinsics == self._intrinsics else "other intrinsics: tracks dropped"
+        assert self._intrinsics is not None  # known since the window began
+        if not intrinsics.is_close(self._intrinsics):  # autofocus changes them a little
+            return "other intrinsics: tracks dropped"
+        self._intrinsics = intrinsics
+        return ""
 
     def _begin(
         self,

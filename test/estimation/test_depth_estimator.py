@@ -354,3 +354,25 @@ def test_a_model_keeps_the_filter_that_it_was_trained_with(drive: Drive) -> None
     large = np.kron(drive.frames[0].image, np.ones((2, 2, 1), np.uint8))
     frame = estimator.estimate(large, 0).frame
     assert np.array_equal(frame.image, lanczos(large, (CAMERA.width, CAMERA.height)))
+
+
+def test_a_refocused_camera_keeps_engines_and_history(drive: Drive) -> None:
+    camera = CameraModel.from_intrinsics(CAMERA, "camera")
+    estimator = DepthEstimator(
+        oracle(drive), camera, DepthNodeConfig(), create_engine=create_oracle_engine
+    )
+    engines = estimator._session.model.engines
+    for index, frame in enumerate(drive.frames):
+        focal = CAMERA.fx * (1 + 0.002 * index)  # 0.2 % an image
+        focused = dataclasses.replace(CAMERA, fx=focal, fy=focal)
+        assert estimator.refocus(CameraModel.from_intrinsics(focused, "camera"))
+        made = estimator.frame(frame.image, frame.stamp_ns)
+        assert estimator.takes(made)
+        result = estimator.estimate_frame(made, drive.velocities)
+        assert result.intrinsics.fx == focal
+        assert not any("other intrinsics" in remark for remark in result.remarks)
+        assert index == 0 or result.ego_motion is not None
+    assert estimator._session.model.engines == engines
+    small = dataclasses.replace(CAMERA, height=192, cy=95.5)
+    assert not estimator.refocus(CameraModel.from_intrinsics(small, "camera"))
+    estimator.close()

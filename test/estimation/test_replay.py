@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
 from exact_drive import (
     CAMERA,
+    PERIOD_NS,
     Drive,
     base_to_camera,
     create_oracle_engine,
@@ -18,12 +20,13 @@ from exact_drive import (
 )
 
 from sfm_depth_ros.bags.reader import BagReader
+from sfm_depth_ros.bags.writer import BagWriter
 from sfm_depth_ros.camera.image_codec import decode_depth
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.errors import DataError
-from sfm_depth_ros.estimation.replay import replay
+from sfm_depth_ros.estimation.replay import ReplayCounts, replay
 from sfm_depth_ros.geometry.frames import invert, pose_to_matrix
-from sfm_depth_ros.messages import stamp_to_ns
+from sfm_depth_ros.messages import STAMP_BEGIN, STAMP_END, serialised_stamp, stamp_to_ns
 
 
 def _messages(path: Path, topic: str) -> list:
@@ -90,3 +93,47 @@ def test_an_output_that_exists_is_not_overwritten(tmp_path: Path, drive: Drive) 
     bag = write_bag(tmp_path / "in", drive)
     with pytest.raises(DataError, match="exists already"):
         replay(oracle(drive), bag, bag, DepthNodeConfig(), create_engine=create_oracle_engine)
+
+
+def _restamped(bag: Path, out: Path, shift) -> Path:
+    """A copy of a bag with other header stamps, recorded at the same times."""
+    with BagReader(bag) as reader, BagWriter(out) as writer:
+        for raw in reader.raw_messages():
+            cdr = bytes(raw.cdr)
+            if raw.topic != "/tf_static":
+                stamp = divmod(shift(serialised_stamp(cdr)) + 100 * 10**9, 10**9)
+                cdr = cdr[:STAMP_BEGIN] + struct.pack("<iI", *stamp) + cdr[STAMP_END:]
+            writer.write_serialized(raw.topic, raw.type_name, raw.time_ns, cdr)
+    return out
+
+
+def _replayed(tmp_path: Path, drive: Drive, shift) -> tuple[ReplayCounts, list[int]]:
+    """Replay the drive with shifted stamps: counts, and the stamps of the depth images."""
+    bag = _restamped(write_bag(tmp_path / "plain", drive), tmp_path / "in", shift)
+    config = DepthNodeConfig(tracking_width=0, ego_motion="network")
+    counts = replay(
+        oracle(drive), bag, tmp_path / "out", config, create_engine=create_oracle_engine
+    )
+    depths = _messages(tmp_path / "out", "/depth/image_rect")
+    return counts, [stamp_to_ns(message.header.stamp) for message in depths]
+
+
+def test_a_clock_that_was_set_back_makes_two_stretches(tmp_path: Path, drive: Drive) -> None:
+    back_ns = 3 * 10**9
+
+    def shift(stamp_ns: int) -> int:
+        return stamp_ns - back_ns if stamp_ns >= 6 * PERIOD_NS else stamp_ns
+
+    counts, stamps = _replayed(tmp_path, drive, shift)
+    assert (counts.images, counts.written, counts.late) == (12, 12, 0)
+    assert stamps == sorted(shift(frame.stamp_ns) + 100 * 10**9 for frame in drive.frames)
+    assert counts.motions == 10  # none spans the jump
+
+
+def test_a_late_image_is_skipped_as_live(tmp_path: Path, drive: Drive) -> None:
+    def shift(stamp_ns: int) -> int:
+        return stamp_ns - 150_000_000 if stamp_ns == 6 * PERIOD_NS else stamp_ns
+
+    counts, stamps = _replayed(tmp_path, drive, shift)
+    assert (counts.images, counts.written, counts.late) == (12, 11, 1)
+    assert stamps == sorted(stamps) and len(stamps) == 11

@@ -41,6 +41,10 @@ class FakeEstimator:
     def swap(self, prepared):
         self.model_id = prepared.model_id
 
+    def refocus(self, camera):
+        self.camera = camera
+        return True
+
     def reset(self):
         """Nothing to forget."""
 
@@ -189,3 +193,17 @@ def test_the_same_model_again_changes_nothing(loader, tiny_model):
     loader.offer(inside)
     time.sleep(0.1)
     assert (loader.loaded, loader.refused) == (0, 0)
+
+
+def test_a_refocused_camera_keeps_its_estimator(loader):
+    loader.set_camera(_camera())
+    _wait(lambda: loader.serving is not None)
+    estimator = loader.serving.estimator
+    for focal in (100.3, 100.9, 101.6, 102.4):  # each less than 1 % of the one before
+        camera = _camera(focal)
+        loader.set_camera(camera)
+        _wait(lambda camera=camera: estimator.camera is camera)
+    assert loader.serving.estimator is estimator and not estimator.is_closed
+    loader.set_camera(_camera(120.0))
+    _wait(lambda: loader.serving.estimator is not estimator)
+    assert estimator.is_closed

@@ -246,3 +246,29 @@ def test_a_bad_extra_input_costs_only_itself(feed):
     assert source.frames == 1
     assert source.with_extra["instance_mask"] == 0
     assert source.add_beside("right_image", mask) is None  # nobody expects it
+
+
+def _focused(focal):
+    return CameraModel.from_intrinsics(Intrinsics(focal, focal, 95.5, 31.5, 192, 64), "camera")
+
+
+def test_a_refocused_camera_goes_on_with_what_was_gathered(feed):
+    for index in range(9):
+        feed.source.set_camera(_focused(100.0 + 0.3 * index))  # 0.3 % an image
+        feed.velocity(index)
+        feed.image(index)
+    assert len(feed.snippets) >= 5
+    assert feed.snippets[-1].intrinsics.fx > feed.snippets[0].intrinsics.fx
+    assert feed.source.refusals["camera"] == 0
+
+
+def test_counts_outlive_a_camera(feed):
+    feed.source.set_camera(CAMERA)
+    feed.image(0)
+    for index in range(6):
+        feed.velocity(index, speed=0.0)
+        feed.image(index + 1)
+    standing = feed.source.refusals["standing"]
+    feed.source.set_camera(_focused(130.0))
+    feed.image(8)
+    assert feed.source.refusals["standing"] >= standing > 0

@@ -33,6 +33,18 @@ def parse_graph(content: bytes) -> Any:
         raise ModelError(f"this .onnx cannot be read ({error}); export it again") from error
 
 
+def lower_ir_version(proto: Any) -> None:
+    """Give a graph the lowest IR version that its opset allows, in place.
+
+    Exporters write the newest that they know; runtimes refuse newer ones than theirs, though the
+    graph needs nothing of them (ONNX Runtime 1.17 reads 9).
+    """
+    helper = require("onnx").helper
+    proto.ir_version = min(
+        proto.ir_version, helper.find_min_ir_version_for(list(proto.opset_import))
+    )
+
+
 def fold_constants(proto: Any) -> None:
     """Replace computations on ``Constant`` nodes by their results, in place.
 

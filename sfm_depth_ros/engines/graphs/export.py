@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from sfm_depth_ros.engines.graphs.agreement import check_agreement
-from sfm_depth_ros.engines.graphs.constants import fold_constants, parse_graph
+from sfm_depth_ros.engines.graphs.constants import fold_constants, lower_ir_version, parse_graph
 from sfm_depth_ros.engines.graphs.names import (
     FOLDED_NORMS,
     PREFIX,
@@ -91,6 +91,7 @@ def export_onnx(network: nn.Module, kind: str, precision: str = "fp32", batch: i
     write_note(proto, WEIGHTS, _weights_in_use(proto, folded, kind))
     if precision == "fp16":
         to_half(proto)
+    lower_ir_version(proto)
     content: bytes = proto.SerializeToString()
     check_agreement(
         content,
@@ -131,6 +132,7 @@ def update_onnx(onnx_bytes: bytes, state: Mapping[str, Tensor | np.ndarray]) -> 
     tensors = {name: torch.as_tensor(value).detach().cpu() for name, value in state.items()}
     folded = fold_state(tensors, pairs)
     replace_weights(proto, {name: value.float().numpy() for name, value in folded.items()})
+    lower_ir_version(proto)
     content: bytes = proto.SerializeToString()
     return content
 

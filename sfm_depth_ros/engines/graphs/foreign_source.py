@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from sfm_depth_ros.engines.graphs.agreement import open_session
+from sfm_depth_ros.engines.graphs.constants import lower_ir_version
 from sfm_depth_ros.errors import EngineError, ModelError
 from sfm_depth_ros.optional import require
 
 LARGEST_BYTES = 2**31 - 1  # of a graph in one file, by protobuf
 OPSET = 13  # of the operations that are added: axes as inputs
-IR_VERSION = 10  # of the file's own format
 
 
 def parse_graph(onnx: Any, source: bytes) -> Any:
@@ -42,8 +42,7 @@ def parse_graph(onnx: Any, source: bytes) -> Any:
                 f"the graph is of opset {opset} and cannot be converted to {OPSET} "
                 f"({_first_line(error)}); export it again at opset {OPSET} or later"
             ) from error
-    # onnx writes versions that runtimes do not read yet; nothing of a depth graph needs them.
-    proto.ir_version = min(proto.ir_version, IR_VERSION)
+    lower_ir_version(proto)
     return proto
 
 

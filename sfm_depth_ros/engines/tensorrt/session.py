@@ -207,7 +207,7 @@ def bytes_network(input_shape: tuple[int, int, int, int]) -> NetworkGraph:
         [constant(np.float32(1 / 255), "unit"), constant(shape, "shape")],
     )
     opset = onnx.helper.make_opsetid("", 18)
-    proto = onnx.helper.make_model(graph, opset_imports=[opset], ir_version=10)
+    proto = onnx.helper.make_model(graph, opset_imports=[opset], ir_version=8)
     content = proto.SerializeToString(deterministic=True)
     digest = hashlib.sha256(content).hexdigest()
     return NetworkGraph(content, digest, "", {}, "fp32", (taken,))

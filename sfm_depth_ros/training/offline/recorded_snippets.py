@@ -14,7 +14,7 @@ from sfm_depth_ros.bags.frames import BagFrames, read_frames
 from sfm_depth_ros.bags.selection import BagSelection
 from sfm_depth_ros.bags.snippets import read_snippets, taught
 from sfm_depth_ros.config.extra_inputs import SPARSE_DEPTH
-from sfm_depth_ros.config.schema import NodeConfig, OfflineTrainingConfig
+from sfm_depth_ros.config.schema import OfflineTrainingConfig
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.snippets.refusals import main_refusal
 from sfm_depth_ros.snippets.store import (
@@ -48,8 +48,13 @@ def recorded_caches(
     Raises:
         DataError: The bag cannot be used; the message names the remedy.
     """
-    gates = NodeConfig()
-    frames = read_frames(bag, config.width, needs_velocity=True, companions=companions)
+    frames = read_frames(
+        bag,
+        config.width,
+        max_velocity_gap_s=config.max_velocity_gap,
+        needs_velocity=True,
+        companions=companions,
+    )
     frames = frames.wider(config.prepared_width)
     teacher = config.teacher if SPARSE_DEPTH in companions else "none"  # no term needs it
     taught_roles = () if teacher == "none" else (SPARSE_DEPTH,)
@@ -64,18 +69,23 @@ def recorded_caches(
         "width": frames.preprocessor.size[0],
         "companions": companions,
         "teacher": teacher,
-        "gates": [gates.min_displacement, gates.max_displacement, gates.max_image_gap],
+        "gates": [
+            config.min_displacement,
+            config.max_displacement,
+            config.max_image_gap,
+            config.max_velocity_gap,
+        ],
         "code": code_hash(
             "bags", "camera", "geometry", "snippets", "visual_odometry", "messages.py"
         ),
     }
-    folder = store.entry(bag.name, content, partial(_fill, frames, gates, teacher))
+    folder = store.entry(bag.name, content, partial(_fill, frames, config, teacher))
     return [read_store(path) for path in sorted(folder.iterdir())]
 
 
 def _fill(
     frames: BagFrames,
-    gates: NodeConfig,
+    config: OfflineTrainingConfig,
     teacher: str,
     folder: Path,
     make_room: Callable[[], None],
@@ -85,9 +95,9 @@ def _fill(
     _logger.info("decoding %s (%d images)", name, len(frames))
     snippets = read_snippets(
         frames,
-        gates.min_displacement,
-        gates.max_displacement,
-        gates.max_image_gap,
+        config.min_displacement,
+        config.max_displacement,
+        config.max_image_gap,
         with_truth=True,
     )
     for number, snippet in enumerate(taught(snippets, frames, teacher)):

@@ -17,6 +17,7 @@ from sfm_depth_ros.engines.graphs.export import DYNAMIC, export_onnx, update_onn
 from sfm_depth_ros.errors import ModelError
 from sfm_depth_ros.model_folder.folder import ModelFolder
 from sfm_depth_ros.model_folder.loading import load_network
+from sfm_depth_ros.share import SHIPPED_MODEL, share_path
 
 CHANNELS = {"depth": 3, "pose": 6}
 
@@ -144,3 +145,17 @@ def test_half_precision_and_any_batch(tiny_model: ModelFolder, kind: str) -> Non
 def test_what_cannot_be_exported(tiny_model: ModelFolder) -> None:
     with pytest.raises(ValueError, match="got 'fp8' and 1"):
         export_onnx(load_network(tiny_model, "pose"), "pose", "fp8")
+
+
+def test_the_file_format_is_the_oldest_that_the_opset_allows(tiny_model: ModelFolder) -> None:
+    onnx = pytest.importorskip("onnx")
+    for kind in ("depth", "pose"):
+        proto = onnx.load(tiny_model.path / f"{kind}.onnx")
+        assert [entry.version for entry in proto.opset_import] == [18]
+        assert proto.ir_version == 8  # ONNX Runtime 1.14 of 2023 and later
+
+
+def test_the_shipped_graphs_are_of_that_format() -> None:
+    onnx = pytest.importorskip("onnx")
+    for path in share_path(SHIPPED_MODEL).glob("*.onnx"):
+        assert onnx.load(path).ir_version == 8, path

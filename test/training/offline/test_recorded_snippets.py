@@ -90,3 +90,12 @@ def test_code_is_part_of_the_content() -> None:
     assert code_hash("errors.py") != code_hash("geometry", "errors.py")
     with pytest.raises(ValueError, match="folder or a file"):
         code_hash("data")
+
+
+def test_a_slow_robot_is_paired_over_longer_times(tmp_path: Path, store: CacheStore) -> None:
+    bag = BagSelection(write_small_bag(tmp_path / "bag", frames=30))  # 0.2 m an image
+    far = dataclasses.replace(CONFIG, min_displacement=1.1)
+    with pytest.raises(DataError, match="raise the other for a slow robot"):
+        recorded_caches(bag, far, store)  # 1.1 m take 0.6 s
+    (cache,) = recorded_caches(bag, dataclasses.replace(far, max_image_gap=1.0), store)
+    assert cache.snippet(0).displacements.tolist() == pytest.approx([1.2, 1.2])

@@ -1,0 +1,79 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Faults of the input streams that no single message shows, each with its remedy."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+from rclpy.node import Node
+
+WINDOW_S = 10.0
+FEW = 20  # images in the window below which no share is judged
+MUCH = 0.2  # share of lost images that is named
+CARRY_REMEDY = (
+    "sfm-depth doctor names what keeps large images back; image_transport: compressed needs none "
+    "of it"
+)
+
+
+def publisher_faults(node: Node, topics: Iterable[str]) -> list[str]:
+    """Topics with more than one publisher: their messages alternate."""
+    faults = []
+    for topic in topics:
+        publishers = node.get_publishers_info_by_topic(topic)
+        if len(publishers) > 1:
+            names = sorted({f"{p.node_namespace.rstrip('/')}/{p.node_name}" for p in publishers})
+            faults.append(
+                f"{len(publishers)} publishers on {topic} ({', '.join(names)}): their messages "
+                "alternate; stop one, or remap to the topic of one"
+            )
+    return faults
+
+
+def frame_fault(image_frame: str | None, camera_frame: str | None) -> str:
+    """Frames of image and calibration that differ or are empty; "" = nothing wrong or unknown."""
+    if image_frame is None or camera_frame is None or image_frame == camera_frame != "":
+        return ""
+    if not image_frame:
+        return (
+            "images have an empty frame_id, so nothing that is published can be placed: set the "
+            "frame id in the camera driver"
+        )
+    return (
+        f"images are in frame {image_frame!r} and camera_info in {camera_frame!r}: set the same "
+        "frame id for both in the driver, or remap camera_info to that of this camera"
+    )
+
+
+class LossShare:
+    """Share of the images that were lost on the way, over the newest ten seconds."""
+
+    def __init__(self) -> None:
+        self._counts: deque[tuple[float, int, int]] = deque()
+
+    def fault(self, received: int, lost: int, topic: str) -> str:
+        """Take the counts so far; called once a second. "" = few are lost."""
+        now = time.monotonic()
+        self._counts.append((now, received, lost))
+        while now - self._counts[0][0] > WINDOW_S:
+            self._counts.popleft()
+        _, received_before, lost_before = self._counts[0]
+        lost -= lost_before
+        sent = received - received_before + lost
+        if sent < FEW or lost < MUCH * sent:
+            return ""
+        return f"{lost} of {sent} images on {topic} were lost on the way: {CARRY_REMEDY}"
+
+
+def why_nothing_arrives(publishers: Iterable[Any], waited_s: float, is_image: bool) -> str:
+    """Reason for a topic of the right type from which nothing has come."""
+    if waited_s < 3.0:
+        return " yet"
+    names = ", ".join(sorted({publisher.node_name for publisher in publishers}))
+    if not is_image:
+        return f" yet (look at its publisher, {names})"
+    return f" yet (its publisher {names} sends none, or they are too large: {CARRY_REMEDY})"

@@ -1,0 +1,78 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import time
+
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is not installed")
+pytestmark = pytest.mark.ros
+
+from sensor_msgs.msg import Image
+
+from sfm_depth_ros.ros import stream_faults
+from sfm_depth_ros.ros.stream_faults import (
+    LossShare,
+    frame_fault,
+    publisher_faults,
+    why_nothing_arrives,
+)
+
+
+def _wait_for(condition, seconds=5.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_two_publishers_on_one_topic_are_named(ros_node):
+    listener, one, two = ros_node(), ros_node(), ros_node()
+    first = one.create_publisher(Image, "shared_image", 1)
+    _wait_for(lambda: listener.count_publishers("shared_image") == 1)
+    assert publisher_faults(listener, ["/shared_image"]) == []
+    second = two.create_publisher(Image, "shared_image", 1)
+    _wait_for(lambda: listener.count_publishers("shared_image") == 2)
+    (fault,) = publisher_faults(listener, ["/shared_image", "/nobody"])
+    assert fault.startswith("2 publishers on /shared_image (/")
+    assert one.get_name() in fault and two.get_name() in fault
+    assert (first.topic_name, second.topic_name) == ("/shared_image", "/shared_image")
+
+
+@pytest.mark.parametrize(
+    ("image", "camera", "words"),
+    [
+        ("optical", "optical", ""),
+        (None, "optical", ""),
+        ("optical", None, ""),
+        ("", "", "empty frame_id"),
+        ("", "optical", "empty frame_id"),
+        ("left", "right", "images are in frame 'left' and camera_info in 'right'"),
+    ],
+)
+def test_frames_that_do_not_belong_together_are_named(image, camera, words):
+    fault = frame_fault(image, camera)
+    assert words in fault and bool(fault) == bool(words)
+
+
+def test_losses_count_over_the_newest_seconds_only(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(stream_faults.time, "monotonic", lambda: now[0])
+    share = LossShare()
+    assert share.fault(0, 0, "/image") == ""
+    now[0] = 105.0
+    assert share.fault(60, 40, "/image").startswith("40 of 100 images on /image were lost")
+    now[0] = 114.0  # the start has left the window
+    assert share.fault(160, 42, "/image") == ""
+    assert share.fault(165, 45, "/image") == ""  # 5 of 110
+
+
+def test_nothing_from_a_publisher_that_is_there():
+    class Publisher:
+        node_name = "camera_driver"
+
+    assert why_nothing_arrives([Publisher], 1.0, is_image=True) == " yet"
+    assert "camera_driver" in why_nothing_arrives([Publisher], 5.0, is_image=False)
+    hint = why_nothing_arrives([Publisher], 5.0, is_image=True)
+    assert "too large" in hint and "image_transport: compressed" in hint
