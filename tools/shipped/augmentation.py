@@ -92,22 +92,25 @@ def relight(image: Tensor, generator: torch.Generator) -> Tensor:
     def chance(share: float) -> Tensor:
         return torch.rand(batch, 1, 1, 1, generator=generator) < share
 
-    image = image.clamp(min=1e-3).pow(torch.exp(0.3 * normal(1)))
-    image = image * torch.exp(0.25 * normal(1) + 0.06 * normal(3))
-    mean = image.mean((2, 3), keepdim=True)
-    image = (image - mean) * torch.exp(0.25 * normal(1)) + mean
+    # Gamma, gain and colour in one exponential of the logarithm.
+    light = 0.25 * normal(1) + 0.06 * normal(3)
     uneven = functional.interpolate(
-        torch.randn(batch, 1, 3, 6, generator=generator), image.shape[-2:], mode="bicubic"
+        0.35 * torch.randn(batch, 1, 3, 6, generator=generator) * chance(0.4),
+        image.shape[-2:],
+        mode="bilinear",
     )
-    image = image * torch.where(chance(0.4), torch.exp(0.35 * uneven), 1.0)
+    image = image.clamp(min=1e-3).log_().mul_(torch.exp(0.3 * normal(1)))
+    image = image.add_(light).add_(uneven).exp_()
     grey = (image * image.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
-    image = torch.where(chance(0.45), grey.expand_as(image), image)
+    image.lerp_(grey, chance(0.45).float())
+    mean = image.mean((2, 3), keepdim=True)
+    image.sub_(mean).mul_(torch.exp(0.25 * normal(1))).add_(mean)
     soft = functional.avg_pool2d(image, 3, 1, 1, count_include_pad=False)
     amount = torch.empty(batch, 1, 1, 1).uniform_(-0.7, 0.9, generator=generator)
-    image = torch.lerp(image, soft, torch.where(chance(0.6), amount, 0.0))
-    noise = torch.randn(image.shape, generator=generator)
-    image = image + noise * (0.025 * torch.rand(batch, 1, 1, 1, generator=generator))
-    return image.clamp(0, 1)
+    image.lerp_(soft, amount * chance(0.6))
+    noise = torch.randn(batch, 1, *image.shape[-2:], generator=generator)
+    image.add_(noise * (0.025 * torch.rand(batch, 1, 1, 1, generator=generator)))
+    return image.clamp_(0, 1)
 
 
 def mix_styles(
@@ -128,11 +131,10 @@ def mix_styles(
     keep = (1 - strength * torch.rand(batch, generator=generator)).view(-1, 1, 1, 1)
     mixed = []
     for feature in features:
-        mean = feature.mean((2, 3), keepdim=True)
-        spread = feature.std((2, 3), keepdim=True) + 1e-4
-        other_mean, other_spread = mean[partner], spread[partner]
+        spread, mean = torch.std_mean(feature, (2, 3), keepdim=True)
+        spread = spread + 1e-4
         weight = keep.to(feature.device)
-        new_mean = torch.lerp(other_mean, mean, weight)
-        new_spread = torch.lerp(other_spread, spread, weight)
-        mixed.append((feature - mean) / spread * new_spread + new_mean)
+        gain = torch.lerp(spread[partner], spread, weight) / spread
+        offset = torch.lerp(mean[partner], mean, weight) - mean * gain
+        mixed.append(torch.addcmul(offset, feature, gain))
     return mixed

@@ -40,6 +40,7 @@ class TrainingSpec:
     average_decay: float = 0.998
     weight_decay: float = 1e-2
     style_mixing: float = 0.5  # Largest share of another image's feature statistics
+    feature_precision: str = "f32"  # Or bf16: see `frozen_features`
     seed: int = 0
 
 
@@ -55,7 +56,9 @@ class DecoderTraining:
         )
         self.network: Any = create_depth_network(config).to(device)
         shape = spec.batch_size, 3, spec.height, spec.width
-        self._features = frozen_features(self.network.encoder, shape, device)
+        self._features = frozen_features(
+            self.network.encoder, shape, device, spec.feature_precision
+        )
         self.decoder: nn.Module = self.network.decoder.to(memory_format=torch.channels_last)
         self.decoder.train()
         self._optimiser = torch.optim.AdamW(

@@ -8,6 +8,7 @@ places for the same time.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from sfm_depth_ros.world.distribution import random_drive_spec
 from sfm_depth_ros.world.drive import SyntheticDrive
 
 DRIVE_SECONDS = 25.0
+ASIDE_SHARE = 0.3  # of the places are seen as in a bend or at a junction: not along the road
+ASIDE_DEG = 60.0
 FAR = 200.0  # metres: what is beyond is kept as this far, which float16 holds
 
 
@@ -61,9 +64,11 @@ class ImageCache:
 
     def _render(self, place: int, rows: np.ndarray) -> None:
         rng = np.random.default_rng((place, 0))
-        drive = SyntheticDrive(
-            random_drive_spec(rng, self.spec.width, self.spec.height, DRIVE_SECONDS)
-        )
+        spec = random_drive_spec(rng, self.spec.width, self.spec.height, DRIVE_SECONDS)
+        if rng.random() < ASIDE_SHARE:
+            yaw = float(rng.uniform(-ASIDE_DEG, ASIDE_DEG))
+            spec = dataclasses.replace(spec, camera=dataclasses.replace(spec.camera, yaw_deg=yaw))
+        drive = SyntheticDrive(spec)
         order = rng.permutation(len(drive))
         for row in rows:
             frame = drive.frame(int(order[row % self.spec.per_place]))
@@ -76,8 +81,6 @@ def _array(path: Path, shape: tuple[int, ...], dtype: type) -> np.ndarray:
     if path.exists():
         array = np.lib.format.open_memmap(path, mode="r+")
         if array.shape != shape:
-            raise ValueError(
-                f"{path} holds {array.shape}, not {shape}; choose another folder"
-            )
+            raise ValueError(f"{path} holds {array.shape}, not {shape}; choose another folder")
         return array
     return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
