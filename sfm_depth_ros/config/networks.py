@@ -55,7 +55,8 @@ class DepthNetworkConfig:
     )
     width: int = option(
         16,
-        "channels of the first stage of small; later stages are multiples of it",
+        "channels of the first stage of small and of the finest one of efficientnet_lite0's "
+        "decoder; the others are multiples of it",
         minimum=8,
         maximum=64,
     )

@@ -24,6 +24,7 @@ import numpy as np
 
 from sfm_depth_ros.engines.base import EngineRequest
 from sfm_depth_ros.engines.graphs.agreement import open_session
+from sfm_depth_ros.engines.graphs.constants import parse_graph
 from sfm_depth_ros.engines.verification import RelativeError, relative_error
 from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.model_folder.folder import ModelFolder
@@ -198,13 +199,12 @@ def quantised_graph(graph: bytes, calibration: Calibration, symmetric: bool = Fa
     Raises:
         EngineError: The ranges belong to another graph.
     """
-    onnx = require("onnx")
     require("onnxruntime")
     from onnxruntime.quantization import CalibrationMethod, QuantType
     from onnxruntime.quantization.calibrate import TensorsData
     from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
-    model = onnx.load_model_from_string(graph)
+    model = parse_graph(graph)
     names = _inner_convolutions(model.graph)
     _check_fit(model.graph, names, calibration)
     ranges = {

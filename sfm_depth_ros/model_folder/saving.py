@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from sfm_depth_ros.config.loading import to_dict
 from sfm_depth_ros.config.networks import METRIC
 from sfm_depth_ros.engines.graphs.export import export_onnx, update_onnx
+from sfm_depth_ros.engines.graphs.storage import store_half
 from sfm_depth_ros.errors import ModelError
 from sfm_depth_ros.model_folder.check_pictures import natural_pictures
 from sfm_depth_ros.model_folder.files import sha256
@@ -54,6 +55,7 @@ def save_model(
     check_images: tuple[Tensor, Tensor] | None = None,
     profile: RowProfile | None = None,
     name: str = "",
+    half_storage: bool = False,
 ) -> ModelFolder:
     """Write the networks as a new model folder.
 
@@ -71,6 +73,8 @@ def save_model(
             the last ones; a procedural picture at the training size where none are given.
         profile: Depth by image row of the training drives; None = the parent's.
         name: Name of the folder; empty = UTC time and model id.
+        half_storage: Whether weights are rounded to float16 and kept as such, in half the space;
+            engines compute as before.
 
     Raises:
         ModelError: The networks return NaN, or the folder cannot be written.
@@ -78,6 +82,8 @@ def save_model(
     networks = {"depth": _detached(depth_network)}
     if pose_network is not None:
         networks["pose"] = _detached(pose_network)
+    if half_storage:
+        networks = {kind: network.half().float() for kind, network in networks.items()}
     content = _complete(metadata, networks, parent)
     if check_images is None:
         size = content["preprocessing"]
@@ -87,8 +93,9 @@ def save_model(
     files = {CHECK_FRAMES: save_tensors(check_frames)}
     for kind, network in networks.items():
         weights, graph = FILES[kind]
-        files[weights] = save_tensors(_state(network))
-        files[graph] = _graph(network, kind, parent)
+        files[weights] = save_tensors(_state(network.half() if half_storage else network))
+        content_of_graph = _graph(network.float(), kind, parent)
+        files[graph] = store_half(content_of_graph) if half_storage else content_of_graph
     profile = profile or (parent.row_profile() if parent else None)
     if profile is not None:
         files[ROW_PROFILE] = save_arrays(profile.tensors())

@@ -16,24 +16,25 @@ from sfm_depth_ros.networks.depth_network import DepthNetwork
 from sfm_depth_ros.networks.efficientnet_lite import EfficientNetLite0
 from sfm_depth_ros.networks.efficientnet_weights import load_imagenet_weights
 
-CHANNELS = (96, 48, 32, 16)  # of the decoder at 1/16, 1/8, 1/4 and 1/2
+STAGES = (6, 3, 2, 1)  # channels of the decoder at 1/16, 1/8, 1/4 and 1/2, in units of width
 INITIAL_DISPARITY_LOGIT = -4.0  # about 5 m
 
 
 class LightDecoder(nn.Module):
     """Joins features from coarse to fine; a disparity at 1/16, 1/8, 1/4 and 1/2."""
 
-    def __init__(self, encoder_channels: list[int]) -> None:
-        """Args: channels of the encoder's features at 1/2 to 1/32, finest first."""
+    def __init__(self, encoder_channels: list[int], width: int) -> None:
+        """Args: channels of the encoder's features at 1/2 to 1/32, finest first; its own width."""
         super().__init__()
+        channels = [width * stage for stage in STAGES]
         *skips, coarsest = encoder_channels
-        steps = list(pairwise((coarsest, *CHANNELS)))  # (below, here)
+        steps = list(pairwise((coarsest, *channels)))  # (below, here)
         self.reduce = nn.ModuleList(ConvBlock(below, here, kernel=1) for below, here in steps)
-        self.context = GlobalContext(CHANNELS[0])
+        self.context = GlobalContext(channels[0])
         self.join = nn.ModuleList(
-            ConvBlock(here + skip, here) for here, skip in zip(CHANNELS, skips[::-1], strict=True)
+            ConvBlock(here + skip, here) for here, skip in zip(channels, skips[::-1], strict=True)
         )
-        self.heads = nn.ModuleList(nn.Conv2d(here, 1, 3, 1, 1) for here in CHANNELS)
+        self.heads = nn.ModuleList(nn.Conv2d(here, 1, 3, 1, 1) for here in channels)
         self.heads.apply(_start_at_middle_depth)
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
@@ -59,7 +60,7 @@ class LightDepthNet(DepthNetwork):
         """Args: the network's shape; the encoder."""
         super().__init__(config)
         self.encoder = encoder
-        self.decoder = LightDecoder(encoder.channels)
+        self.decoder = LightDecoder(encoder.channels, config.width)
 
     def outputs(self, image: Tensor) -> list[Tensor]:
         """Disparities (sigmoid) at 1, 1/4, 1/8 and 1/16 of the image's size."""

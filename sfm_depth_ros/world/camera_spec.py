@@ -30,6 +30,7 @@ class CameraSpec:
     distortion: tuple[float, ...] = ()  # `plumb_bob` (k1, k2, p1, p2, k3), or empty
     # Offset of the principal point from the image centre
     centre_px: tuple[float, float] = (0.0, 0.0)
+    yaw_deg: float = 0.0  # Positive looks to the left
 
     @property
     def intrinsics(self) -> Intrinsics:
@@ -42,8 +43,8 @@ class CameraSpec:
     def T_base_camera(self) -> np.ndarray:
         """Pose of the optical frame in ``base_link``, ``(4, 4)`` float64."""
         T = np.eye(4)
-        roll, pitch = math.radians(self.roll_deg), math.radians(self.pitch_deg)
-        T[:3, :3] = rotation_from_euler(roll, pitch, 0.0) @ R_BASE_OPTICAL
+        angles = (math.radians(deg) for deg in (self.roll_deg, self.pitch_deg, self.yaw_deg))
+        T[:3, :3] = rotation_from_euler(*angles) @ R_BASE_OPTICAL
         T[:3, 3] = self.forward_m, 0.0, self.height_m
         return T
 

@@ -20,7 +20,12 @@ DEMO_STYLE = "street"
 DEMO_SEED, DEMO_SECOND_SEED = 7_000_001, 7_000_003
 DEMO_MOTION = MotionSpec(speed_mps=4.0, variation=0.35, stop_every_s=45.0)
 
-STYLE_SHARES = {"street": 0.5, "country": 0.2, "yard": 0.18, "indoor": 0.12}
+STYLE_SHARES = {
+    "street": 0.17, "country": 0.1, "yard": 0.13, "indoor": 0.08,
+    "suburb": 0.2, "avenue": 0.12, "wood": 0.14, "rooms": 0.06,
+}  # fmt: skip
+LEADER_SHARE = 0.3  # of the drives by car
+ROADS = ("street", "country", "suburb", "avenue", "wood")
 LARGEST_SEED = 1_000_000
 
 
@@ -41,7 +46,8 @@ def random_drive_spec(
         camera: The camera, or None for a random one.
     """
     style = str(rng.choice(list(STYLE_SHARES), p=list(STYLE_SHARES.values())))
-    is_car = style in ("street", "country") and rng.random() < 0.7
+    is_car = style in ROADS and rng.random() < 0.7
+    follows = is_car and rng.random() < LEADER_SHARE
     return DriveSpec(
         seed=int(rng.integers(LARGEST_SEED)),
         seconds=seconds,
@@ -51,6 +57,8 @@ def random_drive_spec(
         moving_objects=int(rng.choice([0, 0, 0, 1, 2, 4])),
         effects=random_effects(rng),
         motion=random_motion(rng, style, is_car),
+        convoy=follows,
+        leader_ahead_m=float(rng.uniform(6.0, 45.0)),
     )
 
 
@@ -86,7 +94,7 @@ def random_motion(rng: np.random.Generator, style: str, is_car: bool) -> MotionS
     """From a walking robot to a car."""
     if is_car:
         speed = rng.uniform(3.0, 12.0)
-    elif style in ("street", "country"):
+    elif style in ROADS:
         speed = rng.uniform(0.7, 5.0)
     else:
         speed = rng.uniform(0.4, 2.0)
@@ -94,7 +102,7 @@ def random_motion(rng: np.random.Generator, style: str, is_car: bool) -> MotionS
         speed_mps=float(speed),
         variation=float(rng.uniform(0.0, 0.5)),
         stop_every_s=float(rng.choice([0.0, 0.0, 20.0])),
-        sway_m=float(rng.uniform(0.0, 0.25) if style in ("street", "country") else 0.08),
+        sway_m=float(rng.uniform(0.0, 0.25) if style in ROADS else 0.08),
         shake_deg=float(rng.uniform(0.0, 0.4)),
         bounce_m=float(rng.uniform(0.0, 0.01)),
     )

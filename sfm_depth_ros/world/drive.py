@@ -21,7 +21,6 @@ from sfm_depth_ros.world.trajectory import MotionSpec, Trajectory
 __all__ = ["CameraSpec", "DriveSpec", "RenderedFrame", "SyntheticDrive", "render_snippet"]
 
 
-LEADER_AHEAD_M = 9.0
 _RIGHT = 1  # number of the second camera
 
 
@@ -40,6 +39,7 @@ class DriveSpec:
     # Sensors of the robot besides the camera
     sensors: SensorsSpec = field(default_factory=SensorsSpec)
     convoy: bool = False  # Whether a car drives ahead, at the robot's own pace
+    leader_ahead_m: float = 9.0  # Mean distance of that car
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class SyntheticDrive:
             scene.road, _in_lane(motion, scene.lane_m), spec.seconds, spec.seed
         )
         if spec.convoy:
-            scene = _with_leader(scene, self._trajectory)
+            scene = _with_leader(scene, self._trajectory, spec.leader_ahead_m)
         self.movers = scene.movers
         self._renderer = Renderer(scene, device)
         self._grid = ray_grid(spec.camera).to(device)
@@ -211,9 +211,9 @@ def render_snippet(drive: SyntheticDrive, index: int, step: int) -> Snippet:
     return drive.render_snippet(index, step)
 
 
-def _with_leader(scene: Scene, trajectory: Trajectory) -> Scene:
+def _with_leader(scene: Scene, trajectory: Trajectory, ahead_m: float) -> Scene:
     """The scene with the car ahead bound to how the robot drives."""
-    leader = Leader(scene.road, scene.lane_m, LEADER_AHEAD_M, trajectory.distance)
+    leader = Leader(scene.road, scene.lane_m, ahead_m, trajectory.distance)
     return replace(scene, movers=(*scene.movers, leader))
 
 

@@ -73,16 +73,19 @@ def dot(left: tuple[Tensor, ...], right: tuple[Tensor, ...]) -> Tensor:
 
 HOLES = 32  # cells along an edge of the table
 OPEN_SHARE = 0.25
+SMOOTHNESS = 2.0  # exponent of the holes' spectrum: smaller = finer and more ragged
 
 
-def foliage_holes(seed: int) -> Tensor:
+def foliage_holes(
+    seed: int, open_share: float = OPEN_SHARE, smoothness: float = SMOOTHNESS
+) -> Tensor:
     """``(HOLES ** 3,)`` float32 added to ray parameters: 0 where leaves are, ``MISS`` in holes."""
     rng = np.random.default_rng([seed, 0x40])
     spectrum = np.fft.rfftn(rng.standard_normal((HOLES,) * 3))
     whole, half = np.fft.fftfreq(HOLES) * HOLES, np.fft.rfftfreq(HOLES) * HOLES
     radius = np.sqrt(whole[:, None, None] ** 2 + whole[:, None] ** 2 + half**2)
-    field = np.fft.irfftn(spectrum / (1 + radius) ** 2.0, s=(HOLES,) * 3, axes=(0, 1, 2))
-    is_open = field < np.quantile(field, OPEN_SHARE)
+    field = np.fft.irfftn(spectrum / (1 + radius) ** smoothness, s=(HOLES,) * 3, axes=(0, 1, 2))
+    is_open = field < np.quantile(field, open_share)
     return torch.from_numpy(is_open.astype(np.float32) * MISS).reshape(-1)
 
 

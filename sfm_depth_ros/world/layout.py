@@ -33,6 +33,7 @@ class Style:
     build: Callable[[Props, Road], Layout]
     bend: float
     indoor: bool = False
+    ragged: bool = False  # Whether leaves are so loose that outlines are irregular
 
 
 class Roadside:

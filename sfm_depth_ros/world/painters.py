@@ -9,7 +9,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from sfm_depth_ros.world import building_painters, vehicle_painters
+from sfm_depth_ros.world import building_painters, nature_painters, vehicle_painters
 from sfm_depth_ros.world.noise import Generator, coloured, noise, spots
 
 Painter = Callable[[Generator], np.ndarray]
@@ -139,4 +139,5 @@ PAINTERS: dict[str, tuple[Painter, tuple[float, float]]] = {
     "mottled": (mottled, (1.0, 1.0)),
     **building_painters.PAINTERS,
     **vehicle_painters.PAINTERS,
+    **nature_painters.PAINTERS,  # last: the tiles before them keep their looks
 }

@@ -35,6 +35,7 @@ from sfm_depth_ros.world.visibility import (
 FAR_M = 220.0
 HORIZON_M = 1500.0
 SKY, GROUND = -2, -1
+RAGGED = 0.42, 1.6  # share of holes and their smoothness where leaves are loose
 BLOCK = 65536  # pixels shaded at once
 Triple = tuple[Tensor, Tensor, Tensor]
 
@@ -67,7 +68,8 @@ class Renderer:
         self._atlas = scene.atlas.to(device)
         self._solids = scene.solids.to(device)
         self._ground = Ground(scene.ground, scene.ground_map, self._atlas)
-        self._holes = foliage_holes(scene.seed).to(device)
+        holes = foliage_holes(scene.seed, *(RAGGED if scene.ragged else ()))
+        self._holes = holes.to(device)
         self._shadows = ShadowMaps(scene.light, self._solids, self._holes)
         self._shader = SolidShader(self._solids, self._atlas, scene.light)
         signs = torch.tensor([[(k >> a & 1) * 2.0 - 1 for a in range(3)] for k in range(8)])

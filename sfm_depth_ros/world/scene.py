@@ -13,10 +13,12 @@ from sfm_depth_ros.world.close_range import indoor, posts, yard
 from sfm_depth_ros.world.ground import GroundStyle
 from sfm_depth_ros.world.layout import Layout, Style
 from sfm_depth_ros.world.light import Light, random_light
+from sfm_depth_ros.world.neighbourhoods import avenue, suburb, wood
 from sfm_depth_ros.world.objects import SolidList, Solids
 from sfm_depth_ros.world.outdoor import country, street
 from sfm_depth_ros.world.props import Place, Props
 from sfm_depth_ros.world.road import GroundMap, Road, make_ground_map, make_road
+from sfm_depth_ros.world.rooms import rooms
 from sfm_depth_ros.world.textures import Atlas, build_atlas
 from sfm_depth_ros.world.trajectory import rotation_from_euler
 
@@ -78,6 +80,7 @@ class Scene:
     movers: tuple[Mover | Leader, ...]  # Moving groups that solids refer to
     atlas: Atlas  # Textures
     lane_m: float  # Lateral position in which the robot should drive
+    ragged: bool = False  # Whether leaves are so loose that outlines are irregular
 
 
 def build_scene(
@@ -123,6 +126,7 @@ def build_scene(
         movers,
         atlas,
         layout.lane_m,
+        recipe.ragged,
     )
 
 
@@ -167,4 +171,8 @@ STYLES: dict[str, Style] = {
     "yard": Style(yard, bend=1.0),
     "indoor": Style(indoor, bend=0.5, indoor=True),
     "posts": Style(posts, bend=0.5),
+    "suburb": Style(suburb, bend=0.8, ragged=True),
+    "avenue": Style(avenue, bend=0.4, ragged=True),
+    "wood": Style(wood, bend=1.0, ragged=True),
+    "rooms": Style(rooms, bend=0.3, indoor=True, ragged=True),
 }

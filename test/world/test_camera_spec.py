@@ -22,6 +22,12 @@ def test_comes_back_from_calibration_and_extrinsics() -> None:
     np.testing.assert_allclose(camera.T_base_camera, SPEC.T_base_camera, atol=1e-9)
 
 
+def test_a_camera_that_looks_to_the_left() -> None:
+    camera = CameraSpec(320, 96, 71.0, 0.8, 0.0, yaw_deg=30.0)
+    ahead = camera.T_base_camera[:3, 2]
+    np.testing.assert_allclose(ahead, [np.cos(np.pi / 6), 0.5, 0.0], atol=1e-12)
+
+
 @pytest.mark.parametrize("height", [0.0, -0.4, 5.0])
 def test_a_height_that_cannot_be_is_not_believed(height: float) -> None:
     T = SPEC.T_base_camera.copy()

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from sfm_depth_ros.engines.graphs.storage import restore_single
 from sfm_depth_ros.errors import ModelError
 from sfm_depth_ros.optional import require
 
@@ -19,7 +20,7 @@ LARGEST = 1 << 16  # elements; a larger result would only make the file larger
 
 
 def parse_graph(content: bytes) -> Any:
-    """Read the content of an ``.onnx`` file.
+    """Read the content of an ``.onnx`` file; weights stored as float16 become float32.
 
     Raises:
         ModelError: It is no ONNX graph.
@@ -28,9 +29,11 @@ def parse_graph(content: bytes) -> Any:
     from google.protobuf.message import DecodeError  # onnx brings protobuf
 
     try:
-        return onnx.load_model_from_string(content)
+        proto = onnx.load_model_from_string(content)
     except DecodeError as error:
         raise ModelError(f"this .onnx cannot be read ({error}); export it again") from error
+    restore_single(proto)
+    return proto
 
 
 def lower_ir_version(proto: Any) -> None:

@@ -1,0 +1,109 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""``python -m tools.shipped render | train | export``: the shipped model's depth network."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tools.shipped.decoder_training import DecoderTraining, TrainingSpec
+from tools.shipped.image_cache import CacheSpec, ImageCache
+
+_logger = logging.getLogger("tools.shipped")
+
+
+def main() -> None:
+    """Render a cache, or train on caches."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    options = _arguments().parse_args()
+    torch.set_num_threads(options.threads)
+    options.run(options)
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    commands = parser.add_subparsers(required=True)
+    render = commands.add_parser("render", help="fill a cache; an interrupted filling goes on")
+    render.add_argument("cache", type=Path)
+    render.add_argument("--images", type=int, default=6000)
+    render.add_argument("--size", type=int, nargs=2, default=(512, 160), metavar=("W", "H"))
+    render.add_argument("--first-place", type=int, default=0)
+    render.set_defaults(run=_render)
+    train = commands.add_parser("train", help="train the decoder; a kept state goes on")
+    train.add_argument("caches", type=Path, nargs="+")
+    train.add_argument("--out", type=Path, required=True, help="file of the state")
+    train.add_argument("--steps", type=int, default=3000)
+    train.add_argument("--minutes", type=float, default=1e6)
+    train.add_argument("--batch-size", type=int, default=12)
+    train.add_argument("--size", type=int, nargs=2, default=(320, 96), metavar=("W", "H"))
+    train.add_argument("--decoder-width", type=int, default=16)
+    train.add_argument("--style-mixing", type=float, default=0.5)
+    train.add_argument("--feature-precision", choices=("f32", "bf16"), default="f32")
+    train.add_argument("--rate", type=float, default=2e-3)
+    train.add_argument("--device", default="cpu")
+    train.set_defaults(run=_train)
+    export = commands.add_parser("export", help="write the model folder")
+    export.add_argument("state", type=Path)
+    export.add_argument("out", type=Path)
+    export.add_argument("--pose", type=Path, default=Path("models/small"), metavar="MODEL")
+    export.add_argument("--width", type=int, default=320)
+    export.add_argument("--decoder-width", type=int, default=16)
+    export.add_argument("--images", type=int, default=6000)
+    export.set_defaults(run=_export)
+    return parser
+
+
+def _render(options: argparse.Namespace) -> None:
+    spec = CacheSpec(options.images, *options.size, first_place=options.first_place)
+    for rows in ImageCache(options.cache, spec).fill():
+        if rows % 400 == 0:
+            _logger.info("rendered %d of %d images", rows, spec.count)
+
+
+def _train(options: argparse.Namespace) -> None:
+    spec = TrainingSpec(
+        options.steps, options.batch_size, *options.size, options.rate, options.decoder_width,
+        style_mixing=options.style_mixing, feature_precision=options.feature_precision,
+    )  # fmt: skip
+    training = DecoderTraining(spec, [_open(folder) for folder in options.caches], options.device)
+    if options.out.exists():
+        training.load(options.out)
+    until, total = time.monotonic() + 60 * options.minutes, 0.0
+    for loss in training.run(until):
+        total += loss
+        if training.step % 100 == 0:
+            _logger.info("step %d of %d: loss %.4f", training.step, spec.steps, total / 100)
+            total = 0.0
+        if training.step % 500 == 0:
+            training.save(options.out)
+    training.save(options.out)
+
+
+def _export(options: argparse.Namespace) -> None:
+    from tools.shipped.model_export import export_model
+
+    folder = export_model(
+        options.state,
+        options.pose,
+        options.out,
+        options.width,
+        options.decoder_width,
+        options.images,
+    )
+    _logger.info("wrote %s", folder.path)
+
+
+def _open(folder: Path) -> ImageCache:
+    count, height, width = np.load(folder / "depths.npy", mmap_mode="r").shape
+    return ImageCache(folder, CacheSpec(count, width, height))
+
+
+if __name__ == "__main__":
+    main()
