@@ -242,6 +242,7 @@ def diagnose_training(
         facts |= {"dropped": source.dropped, "failed": source.failed, "frames": source.frames}
         facts["late"] = source.late
         facts["remarks"] = "; ".join(filter(None, (missing, source.remarks)))
+        facts["input_faults"] = "; ".join(fault.text for fault in source.faults)
         facts |= {f"with.{role}": count for role, count in source.with_extra.items()}
         facts |= {f"no_velocity.{name}": n for name, n in source.velocities_refused.items()}
         facts |= {f"no_snippet.{name}": count for name, count in source.refusals.items()}
@@ -253,4 +254,8 @@ def diagnose_training(
     status = trainer.status()
     facts |= status.as_facts()
     message = f"{status.state}: {status.reason}" if status.reason else status.state
-    return Diagnosis(status.is_at_work, message, facts, is_error=status.state == STOPPED)
+    faults = () if source is None else source.faults
+    if faults and faults[0].text not in message:
+        message = f"{message}, but {faults[0].text}"
+    is_ok = status.is_at_work and not faults
+    return Diagnosis(is_ok, message, facts, is_error=status.state == STOPPED)

@@ -230,7 +230,8 @@ class TrainerNode(SfmNode):
             inputs = input_report(self._inputs, self.errors, self._extrinsics, source)
             self._trainer.set_inputs(inputs)
             missing = inputs.missing
-            self.report(missing or inputs.gated)
+            fault = next((fault.text for fault in source.faults), "")
+            self.report(missing or inputs.gated or fault)
         mounting = "" if self._extrinsics is None else self._extrinsics.source
         facts = {"mounting": mounting, **self.errors.facts()}
         return diagnose_training(
