@@ -73,10 +73,15 @@ def make_drive(frames: int, speed: float = 6.0, yaw_rate: float = 0.0) -> Drive:
     """Render ``frames`` images at 10 Hz, with exact depth, poses and 50 Hz velocities."""
     twist = np.array([speed, 0.0, 0.0]), np.array([0.0, 0.0, yaw_rate])
     poses = [twist_to_transform(*twist, 0.1 * index) @ base_to_camera() for index in range(frames)]
-    rendered = [_render(pose) for pose in poses]
     velocities = VelocityBuffer(base_to_camera(), max_gap_s=0.3)
     for index in range(5 * frames + 1):
         velocities.add(Velocity(index * 20_000_000, *twist))
+    return drive_of(poses, velocities)
+
+
+def drive_of(poses: list[np.ndarray], velocities: VelocityBuffer) -> Drive:
+    """Render an image at 10 Hz for each ``(4, 4)`` pose of the camera."""
+    rendered = [_render(pose) for pose in poses]
     images = [
         Frame(index * PERIOD_NS, image, CAMERA, None, "camera")
         for index, (image, _) in enumerate(rendered)

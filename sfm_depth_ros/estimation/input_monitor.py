@@ -24,17 +24,20 @@ WINDOW_S = 8.0
 CHECK_EVERY_S = 0.5
 _LOWEST_MOUNT = 0.15  # metres; a camera that low is not mounted over a base on the floor
 _HEIGHTS = 60  # newest heights above the floor that count
+_WAITING = 30  # newest image pairs that wait for the odometer
 
 
 class InputMonitor:
     """Compares vision with the odometer and the mounting while the robot drives.
 
-    A fault is reported once two checks in a row have found it, and until a check does not.
+    A fault is reported once two checks in a row have found it, and until a check does not. Image
+    pairs wait until velocities cover them: live, an odometer lags behind the images.
     """
 
     def __init__(self) -> None:
         self.faults: tuple[InputFault, ...] = ()
         self.floor_height: float | None = None  # metres, by the newest image's landmarks
+        self._waiting: deque[OdometryStep] = deque(maxlen=_WAITING)
         self._pairs: deque[tuple[int, MotionPair]] = deque()
         self._heights: deque[float] = deque(maxlen=_HEIGHTS)
         self._suspected: set[str] = set()
@@ -53,22 +56,35 @@ class InputMonitor:
         self.floor_height = None
         if velocities is None or step.earlier_ns is None or not step.is_moving:
             return
-        try:
-            measured = velocities.displacement(step.earlier_ns, step.later_ns)
-        except VelocityGapError:
-            return
-        pair = MotionPair(step.seconds, step.T_by_image, measured.T_earlier_later)
-        self._pairs.append((step.later_ns, pair))
-        while step.later_ns - self._pairs[0][0] > WINDOW_S * 1e9:
+        self._waiting.append(step)
+        self._measure(velocities)
+        while self._pairs and step.later_ns - self._pairs[0][0] > WINDOW_S * 1e9:
             self._pairs.popleft()
-        if step.later_ns - self._checked_ns >= CHECK_EVERY_S * 1e9:
+        if self._pairs and step.later_ns - self._checked_ns >= CHECK_EVERY_S * 1e9:
             self._checked_ns = step.later_ns
             self._check(step, velocities.T_base_camera, scale)
 
     def reset(self) -> None:
         """Forget the window (time jumped); faults stay until the next check."""
+        self._waiting.clear()
         self._pairs.clear()
         self._checked_ns = 0
+
+    def _measure(self, velocities: VelocityBuffer) -> None:
+        """Pair what vision saw with the odometer, as far as velocities reach."""
+        while self._waiting:
+            step = self._waiting[0]
+            assert step.earlier_ns is not None
+            try:
+                measured = velocities.displacement(step.earlier_ns, step.later_ns)
+            except VelocityGapError:
+                newest = velocities.newest
+                if newest is None or newest.stamp_ns < step.later_ns:
+                    return  # it may come yet
+            else:
+                pair = MotionPair(step.seconds, step.T_by_image, measured.T_earlier_later)
+                self._pairs.append((step.later_ns, pair))
+            self._waiting.popleft()
 
     def _check(
         self, step: OdometryStep, T_base_camera: np.ndarray, scale: ScaleEstimate | None

@@ -242,10 +242,12 @@ def diagnose_training(
     source: SnippetSource | None,
     state: InputState,
     missing: str,
+    faults: Sequence[str],
     others: Mapping[str, Value],
 ) -> Diagnosis:
-    """State, reason, and every number behind them."""
+    """State, reason, and every number behind them; ``faults`` are wrong inputs, in words."""
     facts: dict[str, Value] = {"received": state.received, "lost": state.losses.lost, **others}
+    facts["input_faults"] = "; ".join(faults)
     if source is not None:
         facts |= {"dropped": source.dropped, "failed": source.failed, "frames": source.frames}
         facts["late"] = source.late
@@ -261,4 +263,7 @@ def diagnose_training(
     status = trainer.status()
     facts |= status.as_facts()
     message = f"{status.state}: {status.reason}" if status.reason else status.state
-    return Diagnosis(status.is_at_work, message, facts, is_error=status.state == STOPPED)
+    if faults and faults[0] not in message:
+        message = f"{message}, but {faults[0]}"
+    is_ok = status.is_at_work and not faults
+    return Diagnosis(is_ok, message, facts, is_error=status.state == STOPPED)

@@ -16,6 +16,7 @@ from sfm_depth_ros.camera.preprocessing import Preprocessor
 from sfm_depth_ros.config.extra_inputs import RIGHT_IMAGE
 from sfm_depth_ros.config.schema import NodeConfig
 from sfm_depth_ros.errors import DataError
+from sfm_depth_ros.estimation.input_watch import TRACKING_WIDTH, InputWatch
 from sfm_depth_ros.ros.conversions import image_to_rgb, stamp_to_ns
 from sfm_depth_ros.ros.error_log import ErrorLog
 from sfm_depth_ros.ros.extra_inputs import TOPICS, decode_extra
@@ -27,6 +28,7 @@ from sfm_depth_ros.snippets.refusals import REMEDIES
 from sfm_depth_ros.snippets.values import Frame, Snippet, Velocity
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
 from sfm_depth_ros.snippets.velocity_gate import VelocityGate
+from sfm_depth_ros.visual_odometry.input_checks import SPEED_UNIT, InputFault
 
 MAX_DELAY = 2  # newer images that one waits for, to get what belongs to it
 
@@ -40,6 +42,7 @@ class _Rig:
     preprocessor: Preprocessor
     velocities: VelocityBuffer
     builder: SnippetBuilder
+    watch: InputWatch
 
 
 class SnippetSource:
@@ -111,7 +114,16 @@ class SnippetSource:
         if self._rig is None:
             return ""
         reason = self._rig.velocities.gated or self._rig.builder.gated
-        return f"{reason}: {REMEDIES[reason]}" if reason else ""
+        if reason:
+            return f"{reason}: {REMEDIES[reason]}"
+        # every length would be wrong by the unit's factor; other faults spoil no length
+        units = (fault.text for fault in self.faults if fault.kind == SPEED_UNIT)
+        return next(units, "")
+
+    @property
+    def faults(self) -> tuple[InputFault, ...]:
+        """Wrong inputs, named over the newest seconds of driving."""
+        return () if self._rig is None else self._rig.watch.faults
 
     @property
     def is_standing(self) -> bool:
@@ -200,6 +212,8 @@ class SnippetSource:
         config = self._config
         image = image_to_rgb(message, config.white_level, config.max_pixels)
         frame = rig.preprocessor.frame(image, stamp_ns, frame_id)
+        rig.watch.add(frame)
+        frame = replace(frame, tracking=None)  # snippets need no more of it
         for role, extra in beside.items():
             frame = self._with_extra(rig, frame, role, extra)
         self.frames += 1
@@ -245,12 +259,18 @@ class SnippetSource:
         """What is gathered begins anew; what was counted stays."""
         self._past_refusals, self._past_velocities = self.refusals, self.velocities_refused
         preprocessor = Preprocessor(
-            camera, self._width, config.crop, self._multiple, self._resize_filter
+            camera,
+            self._width,
+            config.crop,
+            self._multiple,
+            self._resize_filter,
+            TRACKING_WIDTH,
         )
         velocities = VelocityBuffer(T_base_camera, config.max_velocity_gap, gate=VelocityGate())
         gates = (config.min_displacement, config.max_displacement, config.max_image_gap)
         builder = SnippetBuilder(velocities, *gates, image_gate=ImageGate())
-        return _Rig(camera, T_base_camera, preprocessor, velocities, builder)
+        watch = InputWatch(velocities)
+        return _Rig(camera, T_base_camera, preprocessor, velocities, builder, watch)
 
     def _on_failed(self, message: Any, error: Exception) -> None:
         self.failed += 1
@@ -263,6 +283,7 @@ class SnippetSource:
     def _forget_images(self) -> None:
         if self._rig is not None:
             self._rig.builder.reset()
+            self._rig.watch.reset()
 
 
 def _summed(a: Mapping[str, int], b: Mapping[str, int]) -> dict[str, int]:

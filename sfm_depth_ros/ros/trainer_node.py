@@ -232,14 +232,15 @@ class TrainerNode(SfmNode):
             inputs = input_report(self._inputs, self.errors, self._extrinsics, source)
             self._trainer.set_inputs(inputs)
             missing = inputs.missing
-            faults = stream_faults(self._inputs, self._extrinsics)
-            self.report(missing or inputs.gated or next(iter(faults), ""))
+            faults = (
+                *stream_faults(self._inputs, self._extrinsics),
+                *(fault.text for fault in source.faults),
+            )
+            self.report(missing or inputs.gated or (faults[0] if faults else ""))
         mounting = "" if self._extrinsics is None else self._extrinsics.source
-        facts = {
-            "mounting": mounting, "input_faults": "; ".join(faults), **self.errors.facts()
-        }  # fmt: skip
+        facts = {"mounting": mounting, **self.errors.facts()}
         return diagnose_training(
-            self, self._trainer, self._source, self._input_state, missing, facts
+            self, self._trainer, self._source, self._input_state, missing, faults, facts
         )
 
 

@@ -45,7 +45,8 @@ class Fusion:
         self.length_trust = LengthTrust()
         self._options = options
         self._odometer = OdometerInput(velocities)
-        self._rotation_trust = RotationTrust()
+        up = np.array([0.0, -1.0, 0.0]) if velocities is None else velocities.T_base_camera[2, :3]
+        self._rotation_trust = RotationTrust(up)
         self._time_offset = TimeOffsetEstimator()
 
     @property

@@ -18,6 +18,7 @@ import numpy as np
 from sfm_depth_ros.geometry.frames import invert, rotation_vector
 from sfm_depth_ros.visual_odometry.depth_correction import weighted_median
 
+SPEED_UNIT = "speed_unit"  # kind of the fault that makes every length wrong
 MIN_SECONDS = 3.0  # of driving that a verdict rests on
 _MIN_LENGTH = 0.02  # metres between two images below which no direction is compared
 _STRAIGHT = 0.01  # radians between two images: less is straight ahead
@@ -282,7 +283,7 @@ def _unit_fault(witnesses: ScaleWitnesses) -> InputFault | None:
     unit = min(fitting, key=lambda name: fitting[name])
     witness = "the camera's height above the floor" if height is not None else "the depth network"
     return InputFault(
-        "speed_unit",
+        SPEED_UNIT,
         f"the odometer's distance is {math.exp(logs[-1][0]):.2g} times what {witness} allows: its "
         f"speed is probably in {unit}; publish m/s (REP 103)",
     )

@@ -17,6 +17,7 @@ _EVERY = 4  # motions between two evaluations, once there are many
 _ROTATION_FLOOR = 3e-5  # rad a motion
 _DIRECTION_FLOOR = 5e-4  # share of the length, sideways
 _BIAS_FLOOR = 5e-3  # rad/s: an apparent bias below may be the calibration's
+_START_BIAS = 0.02  # rad/s, standard deviation before there are statistics
 _BIAS_SIGNIFICANCE = 4.0  # standard deviations
 _LASTING_SHARE = 0.3  # of a bias
 _BENEFIT_OF_DOUBT = 6.0  # on the image's variance: a good odometer is better than the image
@@ -28,9 +29,14 @@ _START_DIRECTION = 0.01
 
 
 class RotationTrust:
-    """Bias and noise of the odometer's rotation and sideways translation, in camera axes."""
+    """Bias and noise of the odometer's rotation and sideways translation, in camera axes.
 
-    def __init__(self) -> None:
+    Args:
+        up: ``(3,)`` the base's upward axis in the camera's axes.
+    """
+
+    def __init__(self, up: np.ndarray) -> None:
+        self._up = np.abs(up)
         self._rates: deque[np.ndarray] = deque(maxlen=_MEMORY)  # rad/s
         self._turns: deque[np.ndarray] = deque(maxlen=_MEMORY)  # rad
         self._directions: deque[np.ndarray] = deque(maxlen=_MEMORY)
@@ -68,7 +74,7 @@ class RotationTrust:
             self._direction_excess.append(direction_variance)
         self._count += 1
         if self._count < 3 * _FEWEST or self._count % _EVERY == 0:
-            self._update()
+            self._update(seconds)
         return np.where(left**2 > _SURPRISE**2 * expected, left**2, 0.0)
 
     @property
@@ -86,23 +92,30 @@ class RotationTrust:
         lasts = (quarters * np.sign(self.bias) > _LASTING_SHARE * np.abs(self.bias)).all(0)
         return bool((lasts & (self.bias != 0)).any())
 
-    def _update(self) -> None:
-        self.bias = self._significant_bias()
+    def _update(self, seconds: float) -> None:
+        self.bias, deviation = self._significant_bias(seconds)
         self.rotation_variance = _excess(
             self._turns, self._excess, 3, _START_ROTATION, _ROTATION_FLOOR
         )
+        # a bias that has not been found yet, of yaw, as no robot goes on pitching or rolling;
+        # without it landmarks take the odometer's rotations over, and the image agrees with any
+        self.rotation_variance += (deviation * self._up * seconds) ** 2
         self.direction_variance = _excess(
             self._directions, self._direction_excess, 2, _START_DIRECTION, _DIRECTION_FLOOR
         )
 
-    def _significant_bias(self) -> np.ndarray:
+    def _significant_bias(self, seconds: float) -> tuple[np.ndarray, np.ndarray]:
+        """The bias, 0 where it may be chance, and its standard deviation, ``(3,)`` rad/s each."""
         if len(self._rates) < _FEWEST_FOR_BIAS:
-            return np.zeros(3)
+            return np.zeros(3), np.full(3, _START_BIAS)
         rates = np.array(self._rates)
         centre = np.median(rates, axis=0)
         spread = 1.4826 * np.median(np.abs(rates - centre), axis=0)
-        bound = np.maximum(_BIAS_SIGNIFICANCE * 1.25 * spread / np.sqrt(len(rates)), _BIAS_FLOOR)
-        return np.where(np.abs(centre) > bound, centre, 0.0)
+        by_image = np.sqrt(np.median(np.array(self._excess), axis=0)) / seconds
+        noise = np.maximum(spread, by_image)  # what agrees may have been made to agree
+        deviation = np.minimum(1.25 * noise / np.sqrt(len(rates)), _START_BIAS)
+        bound = np.maximum(_BIAS_SIGNIFICANCE * deviation, _BIAS_FLOOR)
+        return np.where(np.abs(centre) > bound, centre, 0.0), deviation
 
 
 def _excess(

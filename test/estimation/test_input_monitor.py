@@ -33,13 +33,17 @@ def _odometer(speed_factor: float = 1.0, yaw_factor: float = 1.0) -> VelocityBuf
 
 
 def _faults(drive: Drive, velocities: VelocityBuffer) -> set[str]:
-    """Kinds of fault that were named at any time."""
+    """Kinds of fault that were named at any time; velocities lag behind images by 60 ms."""
     estimator = DepthEstimator(
         oracle(drive), CameraModel.from_intrinsics(CAMERA), DepthNodeConfig(), create_oracle_engine
     )
     kinds = set()
+    known = VelocityBuffer(base_to_camera(), max_gap_s=0.3)
+    waiting = [velocities.at(index * 20_000_000) for index in range(50 * SECONDS + 1)]
     for frame in drive.frames:
-        result = estimator.estimate(frame.image, frame.stamp_ns, "camera", velocities)
+        while waiting and waiting[0].stamp_ns <= frame.stamp_ns - 60_000_000:
+            known.add(waiting.pop(0))
+        result = estimator.estimate(frame.image, frame.stamp_ns, "camera", known)
         kinds |= {fault.kind for fault in result.faults}
     return kinds
 

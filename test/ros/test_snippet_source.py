@@ -13,10 +13,13 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 pytestmark = pytest.mark.ros
 
+from exact_drive import CAMERA as DRIVE_CAMERA
+from exact_drive import base_to_camera, make_drive
+
 from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.config.schema import TrainerNodeConfig
 from sfm_depth_ros.geometry.camera import Intrinsics
-from sfm_depth_ros.geometry.frames import pose_to_matrix
+from sfm_depth_ros.geometry.frames import matrix_to_pose, pose_to_matrix
 from sfm_depth_ros.ros.conversions import array_to_image, header_at
 from sfm_depth_ros.ros.error_log import ErrorLog
 from sfm_depth_ros.ros.snippet_source import SnippetSource
@@ -141,6 +144,34 @@ def test_bad_velocities_are_counted_and_named(feed):
     assert feed.source.velocities_refused["not_finite"] == 15
     assert feed.source.gated.startswith("not_finite: ")
     assert all(np.allclose(snippet.displacements, 0.2) for snippet in feed.snippets)
+
+
+@pytest.fixture(scope="module")
+def drive():
+    return make_drive(80, speed=6.0, yaw_rate=0.07)
+
+
+@pytest.mark.parametrize(
+    ("factor", "turn", "kinds"),
+    [(1.0, 1.0, set()), (3.6, 1.0, {"speed_unit"}), (1.0, -1.0, {"yaw_sign"})],
+)
+def test_wrong_inputs_are_named_and_a_wrong_unit_is_not_learnt_from(drive, factor, turn, kinds):
+    """Velocities come after their image, as live."""
+    pose = tuple(float(number) for number in matrix_to_pose(base_to_camera()))
+    feed = Feed(TrainerNodeConfig(base_to_camera=pose, input_width=128))
+    feed.source.set_camera(CameraModel.from_intrinsics(DRIVE_CAMERA, "camera"))
+    named, gated = set(), set()
+    for index, frame in enumerate(drive.frames):
+        feed.image(index, pixels=frame.image)
+        angular = np.array([0.0, 0.0, 0.07 * turn])
+        linear = np.array([6.0 * factor, 0.0, 0.0])
+        feed.source.add_velocity(Velocity(index * PERIOD_NS, linear, angular))
+        named |= {fault.kind for fault in feed.source.faults}
+        gated.add(feed.source.gated)
+    feed.source.close()
+    assert named == kinds
+    assert any("km/h" in text for text in gated) == ("speed_unit" in kinds)
+    assert len(feed.snippets) > 50
 
 
 def test_standing_for_a_moment_is_a_state(feed):
