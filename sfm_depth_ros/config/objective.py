@@ -107,6 +107,16 @@ class ObjectiveConfig:
         "encoder (EfficientNet-Lite0, of an installed package)",
         choices=("encoder", "imagenet"),
     )
+    # Motion by direct alignment through the predicted depth (DDVO).
+    direct_alignment: str = option(
+        "off",
+        "camera motion is found by Gauss-Newton on the photometric error, which training learns "
+        "through: alone = from no motion on, refine = from the pose network's motion on",
+        choices=("off", "alone", "refine"),
+    )
+    alignment_weight: float = _weight(
+        0.0, "weight by which the pose network follows the aligned motion; needs direct_alignment"
+    )
     # Metric scale.
     velocity_weight: float = _weight(0.3, "weight of the velocity loss")
     velocity_kind: str = option(
@@ -139,9 +149,48 @@ class ObjectiveConfig:
         "things move by themselves only where the instance "
         "mask has one, each as a whole (struct2depth)",
     )
+    # Optical flow, by a network that only training has.
+    flow_weight: float = _weight(0.0, "weight of the photometric error of flow")
+    flow_smoothness_weight: float = _weight(0.0, "weight of the edge-aware smoothness of flow")
+    flow_consistency_weight: float = _weight(
+        0.0, "weight of the round trip of flow, where it is consistent (GeoNet)"
+    )
+    flow_start: str = option(
+        "nothing",
+        "what the flow network adds to: nothing, or the flow of the static scene by depth and "
+        "motion (GeoNet's residual flow)",
+        choices=("nothing", "rigid"),
+    )
+    flow_check: str = option(
+        "relative",
+        "round trip that makes flow valid: by the squared lengths (UnFlow), or adaptive, within "
+        "max(3 px, 5 %) (GeoNet)",
+        choices=("relative", "adaptive"),
+    )
+    cross_task_weight: float = _weight(
+        0.0, "weight of the difference between the static scene's flow and free flow (DF-Net)"
+    )
+    moderation_weight: float = _weight(
+        0.0,
+        "weight by which a moderator's mask takes pixels for static (Competitive Collaboration)",
+    )
+    consensus_weight: float = _weight(
+        0.0, "weight by which the mask follows what depth and flow find together"
+    )
     supervised_weight: float = _weight(
         1.0, "weight of exact depth and motion where a batch has them (rendered worlds)"
     )
+
+    @property
+    def uses_flow(self) -> bool:
+        """Whether a term compares optical flow."""
+        weights = (self.flow_weight, self.flow_smoothness_weight, self.flow_consistency_weight)
+        return max(*weights, self.cross_task_weight) > 0 or self.uses_moderator
+
+    @property
+    def uses_moderator(self) -> bool:
+        """Whether a mask shares the pixels out between depth and flow."""
+        return self.moderation_weight > 0 or self.consensus_weight > 0
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -175,6 +224,8 @@ def check_objective_fits(objective: ObjectiveConfig, pose: PoseNetworkConfig) ->
             f"mask that costs nothing explains nothing), got {pose.explainability} and "
             f"{objective.explainability_weight:g}"
         )
+    if objective.alignment_weight > 0 and objective.direct_alignment == "off":
+        raise ConfigError("objective.alignment_weight needs objective.direct_alignment")
     by_field = {
         "residual_sparsity_weight": objective.residual_sparsity_weight > 0,
         "residual_smoothness_weight": objective.residual_smoothness_weight > 0,

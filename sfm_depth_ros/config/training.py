@@ -80,6 +80,13 @@ class OfflineTrainingConfig:
         minimum=0,
         maximum=1000000,
     )
+    phase_steps: int = option(
+        0,
+        "steps of a phase where depth and motion, flow and the moderator learn one after another "
+        "(Competitive Collaboration); 0 = all at once",
+        minimum=0,
+        maximum=1000000,
+    )
     mixed_precision: bool = option(
         False,
         "compute the networks in bfloat16 (fast where the CPU "
@@ -238,6 +245,16 @@ class RecipeConfig:
     def __post_init__(self) -> None:
         check_objective_fits(self.objective, self.pose)
         check_features_fit(self.objective, self.depth)
+        self._check_phases()
+
+    def _check_phases(self) -> None:
+        if self.training.phase_steps == 0:
+            return
+        if not self.objective.uses_moderator or self.training.self_supervised_every != 1:
+            raise ConfigError(
+                "training.phase_steps needs objective.moderation_weight > 0 (a mask that shares "
+                "the pixels out) and training.self_supervised_every: 1"
+            )
 
 
 @dataclass(frozen=True)

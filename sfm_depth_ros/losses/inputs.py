@@ -22,6 +22,16 @@ class DenseFeatures:
 
 
 @dataclass(frozen=True)
+class FlowPrediction:
+    """Optical flow between the target and its sources, pixels of the whole image."""
+
+    forward: Sequence[Tensor]  # Each `(B, S, 2, h, w)` from target to source, finest first
+    backward: Tensor  # `(B, S, 2, H, W)` from source to target
+    # `(B, S, 1, H, W)` in (0, 1): how likely the camera's motion alone explains a pixel, or None
+    static: Tensor | None = None
+
+
+@dataclass(frozen=True)
 class Prediction:
     """Predictions of the networks for a batch of snippets."""
 
@@ -42,6 +52,11 @@ class Prediction:
         None  # `(B, S, 4, 4)` the inverse motion, predicted by its own pass, or None
     )
     features: DenseFeatures | None = None  # Where a term compares them
+    flow: FlowPrediction | None = None  # Where a term compares it
+    # `(B, S, 2, H, W)` pixels, the static scene's flow from source to target, where it is needed
+    rigid_reverse: Tensor | None = None
+    # `(B, S, 4, 4)` the pose network's motions, where `T_source_target` was aligned beyond them
+    T_unaligned: Tensor | None = None
 
 
 def check_inputs(observed: SnippetBatch, predicted: Prediction) -> None:

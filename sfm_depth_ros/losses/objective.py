@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from sfm_depth_ros.config.schema import ObjectiveConfig
-from sfm_depth_ros.losses import reprojection, terms
+from sfm_depth_ros.losses import flow, moderation, reprojection, terms
 from sfm_depth_ros.losses.context import ReprojectionContext
 from sfm_depth_ros.losses.feature_reconstruction import feature_reconstruction
 from sfm_depth_ros.losses.inputs import Prediction
@@ -46,6 +46,13 @@ class LossTerms:
     residual_smoothness: Tensor | None = None  # Metres per pixel
     cycle: Tensor | None = None
     feature: Tensor | None = None
+    alignment: Tensor | None = None
+    flow: Tensor | None = None
+    flow_smoothness: Tensor | None = None  # Per cent of the width per pixel
+    flow_consistency: Tensor | None = None  # Per cent of the width
+    cross_task: Tensor | None = None  # Per cent of the width
+    moderation: Tensor | None = None
+    consensus: Tensor | None = None
 
     def as_floats(self) -> dict[str, float]:
         """Every known term as a number, for logs and diagnostics."""
@@ -95,6 +102,13 @@ TERMS: dict[str, Callable[[ReprojectionContext], Tensor | None]] = {
     "residual_smoothness": terms.residual_smoothness,
     "cycle": terms.cycle,
     "feature": feature_reconstruction,
+    "alignment": terms.alignment,
+    "flow": flow.flow,
+    "flow_smoothness": flow.flow_smoothness,
+    "flow_consistency": flow.flow_consistency,
+    "cross_task": flow.cross_task,
+    "moderation": moderation.moderation,
+    "consensus": moderation.consensus,
 }
 
 
@@ -124,5 +138,12 @@ def self_supervised_objective(
 
 def needs_source_depths(config: ObjectiveConfig) -> bool:
     """Whether a term needs the sources' depths, a pass of the depth network each."""
-    by_terms = config.consistency_weight > 0 or config.icp_weight > 0
+    by_terms = (
+        config.consistency_weight > 0 or config.icp_weight > 0 or needs_rigid_reverse(config)
+    )
     return by_terms or config.self_discovered_mask or config.occlusion_mask == "nearer"
+
+
+def needs_rigid_reverse(config: ObjectiveConfig) -> bool:
+    """Whether a term needs the static scene's flow from the sources to the target."""
+    return config.uses_flow and (config.flow_start == "rigid" or config.cross_task_weight > 0)

@@ -28,7 +28,7 @@ def photometric(context: ReprojectionContext) -> Tensor:
     visible, agreement = visible_sources(context), _agreement(context)
     means = []
     for scale in range(len(context.depths)):
-        errors, inside = _errors(context.warped(scale), context)
+        errors, inside = source_errors(context.warped(scale), context)
         if visible is not None:
             inside = inside & visible
         weights = _weights(context, scale, agreement)
@@ -54,7 +54,7 @@ def stereo(context: ReprojectionContext) -> Tensor | None:
         if scale == 0:
             for mask in _visible_in(warped, context):
                 visible = visible & mask
-        errors, inside = _errors(warped, context)
+        errors, inside = source_errors(warped, context)
         means.append(_mean_error(context, errors, inside & visible, None, None))
     return torch.stack(means).mean()
 
@@ -76,7 +76,7 @@ def inside_sources(warped: WarpResult, context: ReprojectionContext) -> Tensor:
     return inside & (warped.image[:, :, 3].detach() > 1 - 1e-3)
 
 
-def _errors(warped: WarpResult, context: ReprojectionContext) -> tuple[Tensor, Tensor]:
+def source_errors(warped: WarpResult, context: ReprojectionContext) -> tuple[Tensor, Tensor]:
     """Photometric errors ``(B, S, H, W)`` and where the warp stayed inside valid pixels."""
     image = warped.image if context.valid is None else warped.image[:, :, :3]
     return _dissimilarity(image, context), inside_sources(warped, context)
@@ -130,6 +130,10 @@ def _agreement(context: ReprojectionContext) -> Tensor | None:
 def _weights(context: ReprojectionContext, scale: int, agreement: Tensor | None) -> Tensor | None:
     """Weight of each source ``(B, S, H, W)``; None = 1."""
     masks, target = context.predicted.explainability, context.observed.target
+    flow = context.predicted.flow
+    if flow is not None and flow.static is not None:
+        static = flow.static[:, :, 0]
+        agreement = static if agreement is None else agreement * static
     if masks is None:
         return agreement
     explained, size = masks[min(scale, len(masks) - 1)], (target.shape[-2], target.shape[-1])

@@ -23,7 +23,7 @@ from sfm_depth_ros.losses.icp import icp_loss
 from sfm_depth_ros.losses.masked_mean import masked_mean
 from sfm_depth_ros.losses.reprojection import explainability_regulariser
 from sfm_depth_ros.losses.smoothness import edge_aware_smoothness
-from sfm_depth_ros.losses.supervised import sparse_depth_loss
+from sfm_depth_ros.losses.supervised import motion_supervision, sparse_depth_loss
 from sfm_depth_ros.losses.velocity import rotation_loss, velocity_loss, velocity_vector_loss
 
 
@@ -115,6 +115,14 @@ def rotation(context: ReprojectionContext) -> Tensor | None:
     """Difference between predicted and measured rotation."""
     measured = context.observed.T_measured
     return None if measured is None else rotation_loss(context.predicted.T_source_target, measured)
+
+
+def alignment(context: ReprojectionContext) -> Tensor | None:
+    """Error of the pose network's motions against the aligned ones, which it is to follow."""
+    predicted = context.predicted
+    if predicted.T_unaligned is None:
+        return None
+    return motion_supervision(predicted.T_unaligned, predicted.T_source_target.detach())
 
 
 def explainability(context: ReprojectionContext) -> Tensor | None:

@@ -10,6 +10,8 @@ from torch import nn
 from sfm_depth_ros.config.networks import IMAGENET
 from sfm_depth_ros.config.schema import ObjectiveConfig
 from sfm_depth_ros.networks.dense_features import FrozenFeatures
+from sfm_depth_ros.networks.flow import FlowNetwork
+from sfm_depth_ros.networks.moderator import Moderator
 
 
 class Companions(nn.Module):
@@ -18,10 +20,15 @@ class Companions(nn.Module):
     Their state is part of a run's state. Model folders do not have them.
     """
 
-    def __init__(self, features: FrozenFeatures | None = None) -> None:
-        """Args: the frozen encoder whose features are compared."""
+    def __init__(
+        self,
+        features: FrozenFeatures | None = None,
+        flow: FlowNetwork | None = None,
+        moderator: Moderator | None = None,
+    ) -> None:
+        """Args: the frozen encoder whose features are compared; optical flow; the mask."""
         super().__init__()
-        self.features = features
+        self.features, self.flow, self.moderator = features, flow, moderator
 
 
 def create_companions(objective: ObjectiveConfig, seed: int) -> Companions:
@@ -34,4 +41,8 @@ def create_companions(objective: ObjectiveConfig, seed: int) -> Companions:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         wants_features = objective.feature_weight > 0 and objective.features == IMAGENET
-        return Companions(FrozenFeatures(IMAGENET) if wants_features else None)
+        return Companions(
+            FrozenFeatures(IMAGENET) if wants_features else None,
+            FlowNetwork() if objective.uses_flow else None,
+            Moderator() if objective.uses_moderator else None,
+        )

@@ -55,6 +55,7 @@ class StepOptions:
     truth_scales: tuple[Tensor, Tensor] | None = None
     # Networks that only training has, where the objective needs them
     companions: Companions = field(default_factory=Companions)
+    is_moderated: bool = True  # Whether the moderator's mask, if there is one, is used
 
     @property
     def judged(self) -> slice:
@@ -105,7 +106,9 @@ def training_step(
     observed = dataclasses.replace(batch, K=K).select(options.judged).contiguous()
     predicted = _prediction(depths, others, motions, options)
     if options.photometric_rows != 0:
-        predicted = completed(predicted, observed, depth_net, options.companions, config)
+        predicted = completed(
+            predicted, observed, depth_net, options.companions, config, options.is_moderated
+        )
     terms = self_supervised_objective(observed, predicted, config, options.terms)
     if config.supervised_weight > 0:
         by_truth = _supervise(batch, depths, motions.T_source_target, options.truth_scales)

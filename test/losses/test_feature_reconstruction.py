@@ -42,7 +42,7 @@ def coarse_features(seed: int = 0) -> DenseFeatures:
 
 
 def sampled(features: np.ndarray, x: float, y: float) -> np.ndarray:
-    """Bilinear sample ``(C,)`` of features ``(C, h, w)`` at a pixel of an image twice as large."""
+    """Bilinear sample ``(C,)`` of ``(C, h, w)`` at a pixel of the image, twice as large."""
     height, width = features.shape[1:]
     column = min(max((x + 0.5) / 2 - 0.5, 0), width - 1)
     row = min(max((y + 0.5) / 2 - 0.5, 0), height - 1)

@@ -38,6 +38,7 @@ from sfm_depth_ros.training.optimiser import (
     take_step,
     warmed_up,
 )
+from sfm_depth_ros.training.phases import phase_of
 from sfm_depth_ros.training.step import StepOptions, training_step
 from sfm_depth_ros.training.trained_part import WeightAnchor, choose_trained
 
@@ -185,14 +186,16 @@ class OfflineTrainer:
             batch = random_flip(batch, generator)
             jitter = PhotometricJitter(JitterStrength(), generator, part)
         photometric_rows = None if self._is_photometric(batch) else 0
+        phase = phase_of(step, self._share_done(), config.phase_steps)
         options = StepOptions(
             jitter,
             photometric_rows,
             mixed_precision=config.mixed_precision,
             companions=self.networks.companions,
+            is_moderated=phase.is_moderated,
         )
         statistics = [buffer.clone() for buffer in self._buffers]
-        with processes.counts_shared():
+        with processes.counts_shared(), phase.only_learners(self.networks):
             result = training_step(
                 self.networks.depth, self.networks.pose, batch, self._parts.objective, options
             )

@@ -1,0 +1,120 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A small optical flow network: coarse to fine, with correlation in plain operators.
+
+Pyramid, warping and cost volume after PWC-Net (Sun et al., CVPR 2018); one decoder for all levels.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sfm_depth_ros.geometry.flow import warp_by_flow
+from sfm_depth_ros.networks.blocks import normalised
+
+CHANNELS = (16, 32, 64, 96)  # of the pyramid at 1/2, 1/4, 1/8 and 1/16
+FINEST = 1  # index of the finest level that is matched, at 1/4
+RADIUS = 4  # pixels of a level that are searched around the present flow
+REDUCED = 32  # channels of the features that the decoder sees
+DECODER = (96, 64, 32)
+SLOPE = 0.1
+
+
+class FlowNetwork(nn.Module):
+    """Two images to the flow between them, at full size, 1/8 and 1/16.
+
+    The finest flow is found at a quarter of the image's size and enlarged.
+    """
+
+    def __init__(self) -> None:
+        """Build it; fresh weights predict almost no flow."""
+        super().__init__()
+        self.pyramid = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(a, b, 3, 2, 1), nn.LeakyReLU(SLOPE),
+                nn.Conv2d(b, b, 3, 1, 1), nn.LeakyReLU(SLOPE),
+            )
+            for a, b in pairwise((3, *CHANNELS))
+        )  # fmt: skip
+        self.reduce = nn.ModuleList(nn.Conv2d(c, REDUCED, 1) for c in CHANNELS[FINEST:])
+        inputs = ((2 * RADIUS + 1) ** 2 + REDUCED + 2, *DECODER)
+        self.decoder = nn.Sequential(
+            *(
+                part
+                for a, b in pairwise(inputs)
+                for part in (nn.Conv2d(a, b, 3, 1, 1), nn.LeakyReLU(SLOPE))
+            )
+        )
+        self.head = nn.Conv2d(DECODER[-1], 2, 3, 1, 1)
+        nn.init.normal_(self.head.weight, std=1e-3)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, first: Tensor, second: Tensor, start: Tensor | None = None) -> list[Tensor]:
+        """Flow at three scales, in pixels of the whole image.
+
+        Args:
+            first: ``(B, 3, H, W)`` RGB in [0, 1]; H and W are multiples of 16.
+            second: The same of the other image.
+            start: ``(B, 2, H, W)`` flow that what is found is added to (GeoNet's residual flow),
+                or None.
+
+        Returns:
+            ``(B, 2, H, W)`` from the first image to the second, then of 1/8 and 1/16 of its size.
+        """
+        features = [self._features(image) for image in (first, second)]
+        found: list[Tensor] = []  # what is added to the start, coarse to fine
+        flows: list[Tensor] = []
+        for level in range(len(CHANNELS) - 1, FINEST - 1, -1):
+            here, there = features[0][level], features[1][level]
+            size, step = here.shape[-2:], 2 ** (level + 1)
+            rest = enlarged(found[-1], size) if found else here.new_zeros((len(here), 2, *size))
+            base = rest if start is None else rest + functional.avg_pool2d(start, step)
+            cost = correlation(here, warp_by_flow(there, base / step), RADIUS)
+            reduced = self.reduce[level - FINEST](here)
+            hidden = self.decoder(torch.cat((cost, reduced, base / step), dim=1))
+            change = self.head(hidden) * step
+            found.append(rest + change)
+            flows.append(base + change)
+        finest = enlarged(found[-1], first.shape[-2:])
+        flows[-1] = finest if start is None else finest + start
+        return flows[::-1]
+
+    def _features(self, image: Tensor) -> list[Tensor]:
+        features = [normalised(image)]
+        for block in self.pyramid:
+            features.append(block(features[-1]))
+        return features[1:]
+
+
+def correlation(first: Tensor, second: Tensor, radius: int) -> Tensor:
+    """Cosine similarity of each pixel's features with those around it in the other map.
+
+    Args:
+        first: ``(B, C, H, W)``.
+        second: ``(B, C, H, W)``.
+        radius: How far to look, in pixels.
+
+    Returns:
+        ``(B, (2 radius + 1)^2, H, W)``, row by row of the displacements; zero outside.
+    """
+    first, second = functional.normalize(first, dim=1), functional.normalize(second, dim=1)
+    height, width = first.shape[-2], first.shape[-1]
+    padded = functional.pad(second, (radius,) * 4)
+    across = range(2 * radius + 1)
+    return torch.stack(
+        [
+            (first * padded[..., y : y + height, x : x + width]).sum(1)
+            for y in across
+            for x in across
+        ],
+        dim=1,
+    )
+
+
+def enlarged(flow: Tensor, size: torch.Size | tuple[int, int]) -> Tensor:
+    """A flow, in pixels of the whole image, at another size."""
+    return functional.interpolate(flow, tuple(size), mode="bilinear", align_corners=False)

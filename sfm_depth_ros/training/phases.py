@@ -1,0 +1,72 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Phases of training: which networks learn at a step, where not all learn together.
+
+Competitive Collaboration (Ranjan et al., CVPR 2019) trains depth and motion, then flow, then the
+moderator between them, again and again, each with the others fixed. Before that the first two
+learn alone, each from all pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from torch import nn
+
+BOOTSTRAP_SHARE = 0.4  # of the training, before there is a mask
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What learns at a step."""
+
+    name: str
+    learners: tuple[str, ...] = ()  # Names of the networks that learn; empty = all of them
+    is_moderated: bool = True  # Whether the moderator's mask shares the pixels out
+
+    @contextmanager
+    def only_learners(self, networks: nn.Module) -> Iterator[None]:
+        """Keep the other networks' parameters out of the gradient while the step is computed.
+
+        Args:
+            networks: All networks; learners are submodules by their dotted names.
+        """
+        if not self.learners:
+            yield
+            return
+        learning = [networks.get_submodule(name) for name in self.learners]
+        kept = {id(p) for module in learning for p in module.parameters()}
+        fixed = [p for p in networks.parameters() if p.requires_grad and id(p) not in kept]
+        for parameter in fixed:
+            parameter.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for parameter in fixed:
+                parameter.requires_grad_(True)
+
+
+TOGETHER = Phase("together")
+BOOTSTRAP = Phase("bootstrap", ("depth", "pose", "companions.flow"), is_moderated=False)
+CYCLE = (
+    Phase("depth_and_motion", ("depth", "pose")),
+    Phase("flow", ("companions.flow",)),
+    Phase("moderator", ("companions.moderator",)),
+)
+
+
+def phase_of(step: int, share_done: float, phase_steps: int) -> Phase:
+    """The phase of a step.
+
+    Args:
+        step: Number of the step.
+        share_done: Share of the training that is done.
+        phase_steps: Steps of a phase of the cycle; 0 = all networks learn together.
+    """
+    if phase_steps == 0:
+        return TOGETHER
+    if share_done < BOOTSTRAP_SHARE:
+        return BOOTSTRAP
+    return CYCLE[step // phase_steps % len(CYCLE)]
