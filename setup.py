@@ -4,6 +4,7 @@
 
 import re
 import runpy
+import sys
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -37,6 +38,7 @@ EXTRAS = {
         "ros-std-msgs",
         "ros-std-srvs",
     ],
+    "test": ["pytest", "pytest-timeout"],  # colcon test looks for pytest here
     "dev": [
         "codespell",
         "hypothesis",
@@ -58,6 +60,16 @@ EXTRAS["all"] = sorted(
         for name in EXTRAS[extra]
     }
 )
+
+
+def workspace_commands():
+    """sfm-depth for the PATH of a workspace, where console scripts are for ``ros2 run`` alone.
+
+    pip builds wheels, and puts their console scripts on the PATH by itself.
+    """
+    if {"bdist_wheel", "editable_wheel"} & set(sys.argv):
+        return []
+    return [("bin", ["scripts/sfm-depth"])]
 
 
 def shared_files(folder):
@@ -93,6 +105,7 @@ setup(
         *shared_files("launch"),
         *shared_files("config"),
         *shared_files("models"),
+        *workspace_commands(),
     ],
     install_requires=["numpy", "opencv-python-headless", "pyyaml", "safetensors"],
     extras_require=EXTRAS,

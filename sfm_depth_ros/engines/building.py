@@ -23,7 +23,7 @@ from sfm_depth_ros.engines.verification import (
 )
 from sfm_depth_ros.errors import EngineError, MissingDependencyError, SfmDepthError
 from sfm_depth_ros.model_folder.folder import ModelFolder
-from sfm_depth_ros.optional import is_available, require
+from sfm_depth_ros.optional import install_command, is_available, require
 
 _logger = logging.getLogger(__name__)
 
@@ -128,7 +128,7 @@ def checked_engine(candidate: Candidate, request: EngineRequest) -> Checked:
 def _version(name: str) -> str:
     module = next(filter(is_available, ENGINES[name].modules), None)
     if module is None:
-        return f"not installed; type: pip install 'sfm_depth_ros[{ENGINES[name].extra}]'"
+        return f"not installed; type: {install_command(ENGINES[name].modules[-1])}"
     try:
         return importlib.metadata.version(module)
     except importlib.metadata.PackageNotFoundError:

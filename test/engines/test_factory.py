@@ -77,7 +77,7 @@ class Bench:
     def _builder(self, name: str) -> object:
         def build(request: EngineRequest) -> FakeEngine:
             if name in self.absent:
-                raise MissingDependencyError(f"type: pip install 'sfm_depth_ros[{name}]'")
+                raise MissingDependencyError(f"type: pip install {name}")
             factor = self.factors.get(f"{name} {request.precision}", self.factors.get(name, 1.0))
             self.built.append(FakeEngine(name, request, factor))
             return self.built[-1]

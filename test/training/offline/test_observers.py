@@ -62,7 +62,7 @@ def test_without_tensorboard_one_line_says_so(tmp_path, monkeypatch, caplog) -> 
 
 
 def test_the_extra_is_named() -> None:
-    assert optional.EXTRAS["tensorboard"] == "tensorboard"
+    assert optional.install_command("tensorboard") == "pip install tensorboard"
 
 
 def test_curves_and_pictures_can_be_read_back(tmp_path, plane_snippets, tiny_networks) -> None:
