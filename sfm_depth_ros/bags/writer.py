@@ -84,6 +84,11 @@ class BagWriter:
         header = self._messages.header(stamp_ns, frame_id)
         self._write(topic, stamp_ns, self._messages.image(image, encoding, header))
 
+    def write_points(self, stamp_ns: int, points: np.ndarray, frame_id: str, topic: str) -> None:
+        """Write ``sensor_msgs/PointCloud2`` of a ``(N,)`` structured array."""
+        header = self._messages.header(stamp_ns, frame_id)
+        self._write(topic, stamp_ns, self._messages.point_cloud(points, header))
+
     def write_compressed(
         self,
         stamp_ns: int,
