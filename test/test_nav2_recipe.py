@@ -161,3 +161,44 @@ def test_a_grid_below_the_camera_clears_nothing(costmap: dict[str, Any], gate: P
     _drive(layer, gate, 2.52)
     _drive(layer, gate, None)
     assert layer.is_obstacle(2.52, 0.0)
+
+
+def _shown(source_tree: Path, key: str) -> dict[str, Any]:
+    page = (source_tree / "docs" / "nav2.md").read_text()
+    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    (content,) = [block for block in blocks if key in block]
+    parameters: dict[str, Any] = content[key]["ros__parameters"]
+    return parameters
+
+
+def test_robot_localization_takes_rotation_from_here_and_speed_from_the_wheels(
+    source_tree: Path,
+) -> None:
+    ekf = _shown(source_tree, "ekf_filter_node")
+    order = "x y z roll pitch yaw vx vy vz vroll vpitch vyaw ax ay az".split()
+    used = {
+        source: {name for name, is_used in zip(order, ekf[f"{source}_config"], strict=True)
+                 if is_used}
+        for source in ("odom0", "twist0")
+    }  # fmt: skip
+    assert used == {"odom0": {"vx", "vy"}, "twist0": {"vyaw"}}
+    assert ekf["twist0"] == "/ego_motion/twist"
+
+
+def test_fuse_sensors_are_declared_and_configured(source_tree: Path) -> None:
+    estimator = _shown(source_tree, "state_estimator")
+    for name in estimator["sensor_models"]:
+        assert {"topic", "target_frame"} <= set(estimator[name])
+
+
+def test_launch_lines_of_the_page_name_our_topics(source_tree: Path) -> None:
+    page = (source_tree / "docs" / "nav2.md").read_text()
+    lines = [line for line in page.splitlines() if line.startswith(("ros2 launch", "ros2 run"))]
+    assert len(lines) == 4
+    ours = {"/depth/image_rect", "/depth/camera_info", "/ego_motion/odom", "depth/image_rect",
+            "depth/camera_info"}  # fmt: skip
+    for line in lines:
+        values = [word.partition(":=")[2] for word in line.split() if ":=" in word]
+        assert all(values), line
+        named = {value for value in values if "depth/" in value or "ego_motion" in value}
+        assert named <= ours, line
