@@ -164,3 +164,12 @@ def test_cheap_commands_run_as_printed(command: str, tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
     assert done.stdout.strip()
     assert done.returncode in ((0,) if "info" in command else (0, 1))  # 1: something to mend
+
+
+def test_the_page_of_depth_node_has_every_topic_that_it_publishes() -> None:
+    outputs = (ROOT / "sfm_depth_ros" / "ros" / "depth_outputs.py").read_text(encoding="utf-8")
+    topics = re.findall(r'"([a-z_/]+)": ', outputs.partition("_TOPICS")[2].partition("}")[0])
+    assert len(topics) > 6
+    published = (ROOT / "docs" / "depth_node.md").read_text(encoding="utf-8")
+    published = published.partition("## Published topics")[2].partition("## TF")[0]
+    assert [topic for topic in topics if f"| `{topic}` |" not in published] == []
