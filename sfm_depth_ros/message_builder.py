@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from sfm_depth_ros.camera.image_codec import message_pixels
 from sfm_depth_ros.geometry.frames import matrix_to_pose
 
 _PLUMB_BOB_COEFFICIENTS = 5
+_POINT_FIELD_TYPES = {"f4": 7, "u4": 6, "u1": 2}  # of sensor_msgs/PointField
 
 
 class MessageBuilder:
@@ -63,6 +65,34 @@ class MessageBuilder:
             is_bigendian=0,
             step=pixels.strides[0],
             data=self._pack(pixels.reshape(-1).view(np.uint8)),
+        )
+
+    def point_cloud(self, points: np.ndarray, header: Any) -> Any:
+        """``sensor_msgs/PointCloud2`` in the layout of ``sensor_msgs_py``'s ``create_cloud``.
+
+        Args:
+            points: ``(N,)`` structured array, for example of ``x, y, z, rgb`` float32.
+            header: Header of the image that the points come from.
+        """
+        layout = dict(points.dtype.fields or {})
+        fields = [
+            self.new(
+                "sensor_msgs/msg/PointField",
+                name=name, offset=offset, datatype=_POINT_FIELD_TYPES[kind.str[1:]], count=1,
+            )
+            for name, (kind, offset, *_) in layout.items()
+        ]  # fmt: skip
+        return self.new(
+            "sensor_msgs/msg/PointCloud2",
+            header=header,
+            height=1,
+            width=len(points),
+            fields=fields,
+            is_bigendian=sys.byteorder != "little",
+            point_step=points.itemsize,
+            row_step=points.itemsize * len(points),
+            data=self._pack(points.view(np.uint8)),
+            is_dense=False,
         )
 
     def compressed_image(self, data: bytes, format: str, header: Any) -> Any:

@@ -31,6 +31,7 @@ SOURCE = {
     "min_obstacle_height", "max_obstacle_height", "inf_is_valid", "marking", "clearing",
     "obstacle_max_range", "obstacle_min_range", "raytrace_max_range", "raytrace_min_range",
 }  # fmt: skip
+VX, VY, VYAW = 6, 7, 11  # places in robot_localization's vector of 15
 MOST_VOXELS = 16  # in a column of the voxel grid
 CAMERA = pose_to_matrix([0.2, 0.0, 1.1, -0.5, 0.5, -0.5, 0.5])
 
@@ -161,3 +162,43 @@ def test_a_grid_below_the_camera_clears_nothing(costmap: dict[str, Any], gate: P
     _drive(layer, gate, 2.52)
     _drive(layer, gate, None)
     assert layer.is_obstacle(2.52, 0.0)
+
+
+def _shown(source_tree: Path, key: str) -> dict[str, Any]:
+    page = (source_tree / "docs" / "nav2.md").read_text()
+    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    (content,) = [block for block in blocks if key in block]
+    parameters: dict[str, Any] = content[key]["ros__parameters"]
+    return parameters
+
+
+def test_robot_localization_takes_rotation_from_here_and_speed_from_the_wheels(
+    source_tree: Path,
+) -> None:
+    ekf = _shown(source_tree, "ekf_filter_node")
+    used = {
+        source: [index for index, is_used in enumerate(ekf[f"{source}_config"]) if is_used]
+        for source in ("odom0", "twist0")
+    }
+    assert {len(ekf[f"{source}_config"]) for source in used} == {15}
+    assert used == {"odom0": [VX, VY], "twist0": [VYAW]}
+    assert ekf["twist0"] == "/ego_motion/twist"
+
+
+def test_fuse_sensors_are_declared_and_configured(source_tree: Path) -> None:
+    estimator = _shown(source_tree, "state_estimator")
+    for name in estimator["sensor_models"]:
+        assert {"topic", "target_frame"} <= set(estimator[name])
+
+
+def test_launch_lines_of_the_page_name_our_topics(source_tree: Path) -> None:
+    page = (source_tree / "docs" / "nav2.md").read_text()
+    lines = [line for line in page.splitlines() if line.startswith(("ros2 launch", "ros2 run"))]
+    assert len(lines) == 4
+    ours = {"/depth/image_rect", "/depth/camera_info", "/ego_motion/odom", "depth/image_rect",
+            "depth/camera_info"}  # fmt: skip
+    for line in lines:
+        values = [word.partition(":=")[2] for word in line.split() if ":=" in word]
+        assert all(values), line
+        named = {value for value in values if "depth/" in value or "ego_motion" in value}
+        assert named <= ours, line

@@ -6,7 +6,8 @@
 
 Marks are counted frame by frame, as Nav2's voxel layer makes them of one cloud: a cell of 5 cm
 with a point between the layer's height limits and within its range. A true mark is found where an
-estimated one lies within the tolerance, and an estimated mark is false where no true one does.
+estimated one lies within the tolerance. An estimated mark is false where no true one does; it
+blocks open space where moreover nothing real stands before it as the camera sees it.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from sfm_depth_ros.estimation.point_gate import PointGate
 from tools.drives import render_drive
 
 CELL = 0.05  # metres
+BEARING = 1.0  # degrees of the bins in which something hides what lies behind
 REACH = 12.0  # metres of the grid around base_frame's origin
 DRIVES = {
     "street": "--style street --seconds 40 --seed 501",
@@ -70,6 +72,36 @@ class Layer:
         return grid
 
 
+class View:
+    """The camera above the grid.
+
+    Args:
+        T_base_camera: ``(4, 4)`` mounting.
+        tolerance: metres.
+    """
+
+    def __init__(self, T_base_camera: np.ndarray, tolerance: float) -> None:
+        cells = (np.arange(round(2 * REACH / CELL)) + 0.5) * CELL - REACH
+        ahead, left = np.meshgrid(cells, cells, indexing="ij")
+        ahead, left = ahead - T_base_camera[0, 3], left - T_base_camera[1, 3]
+        self._range = np.hypot(ahead, left)
+        bearings = np.degrees(np.arctan2(left, ahead))
+        self._bin = np.floor((bearings + 180.0) / BEARING).astype(int) % round(360 / BEARING)
+        size = 2 * round(tolerance / CELL) + 1
+        self._disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+
+    def grown(self, cells: np.ndarray) -> np.ndarray:
+        """Cells within the tolerance of any of these."""
+        return np.asarray(cv2.dilate(cells.astype(np.uint8), self._disc)) > 0
+
+    def hidden_by(self, cells: np.ndarray) -> np.ndarray:
+        """Cells farther than the nearest of these on their bearing, or beside it."""
+        nearest = np.full(round(360 / BEARING), np.inf)
+        np.minimum.at(nearest, self._bin[cells], self._range[cells])
+        nearest = np.minimum.reduce([np.roll(nearest, step) for step in (-1, 0, 1)])
+        return np.asarray(self._range > nearest[self._bin])
+
+
 @dataclass
 class Counts:
     """Cells over all frames."""
@@ -79,32 +111,36 @@ class Counts:
     found: int = 0  # Of them, near an estimated mark
     marked: int = 0  # Marked by the estimate
     false: list[int] = field(default_factory=list)  # Of them, far from every true mark; a frame
+    blocking: list[int] = field(default_factory=list)  # Of those, in open space; a frame
 
-    def add(self, estimated: np.ndarray, true: np.ndarray, around: np.ndarray, near: int) -> None:
+    def add(self, estimated: np.ndarray, true: np.ndarray, around: np.ndarray, view: View) -> None:
         """Compare one frame.
 
         Args:
             estimated: Cells that the estimate marks.
             true: Cells that the true depth marks.
-            around: The same with a longer range and no lower limit of height but the floor's, so
-                that nothing real near a limit counts as false.
-            near: Tolerance in cells.
+            around: The same with a longer range and half the least height, so that nothing real
+                near a limit counts as false.
+            view: The camera's place and the tolerance.
         """
         self.frames += 1
         self.true += int(true.sum())
-        self.found += int((true & _grown(estimated, near)).sum())
+        self.found += int((true & view.grown(estimated)).sum())
         self.marked += int(estimated.sum())
-        self.false.append(int((estimated & ~_grown(around, near)).sum()))
+        false = estimated & ~view.grown(around)
+        self.false.append(int(false.sum()))
+        self.blocking.append(int((false & ~view.hidden_by(around)).sum()))
 
     def row(self) -> dict[str, float]:
-        """Recall, false marks a frame, and share of frames without any."""
+        """Recall, false marks a frame, and share of frames without one in open space."""
         return {
             "frames": self.frames,
             "true_cells": self.true / max(self.frames, 1),
             "recall": self.found / max(self.true, 1),
             "marked_cells": self.marked / max(self.frames, 1),
             "false_cells": float(np.mean(self.false)),
-            "frames_without": float(np.mean([count == 0 for count in self.false])),
+            "blocking_cells": float(np.mean(self.blocking)),
+            "frames_open": float(np.mean([count == 0 for count in self.blocking])),
         }
 
 
@@ -131,7 +167,7 @@ def measure(
     wider = dataclasses.replace(
         layer, min_height=layer.min_height / 2, max_range=layer.max_range + 4 * tolerance
     )
-    counts, estimator = Counts(), None
+    counts, view, estimator = Counts(), View(T, tolerance), None
     for index, given in enumerate(frames):
         frame = given.frame
         if estimator is None:
@@ -145,29 +181,23 @@ def measure(
         truth = depth_to_points(given.depth, frame.image, frame.intrinsics)
         assert cloud is not None
         marks = [layer.marks(points, T) for points in (cloud, truth)]
-        counts.add(*marks, wider.marks(truth, T), round(tolerance / CELL))
+        counts.add(marks[0], marks[1], wider.marks(truth, T), view)
     if estimator is not None:
         estimator.close()
     return counts
-
-
-def _grown(cells: np.ndarray, radius: int) -> np.ndarray:
-    size = 2 * radius + 1
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-    return np.asarray(cv2.dilate(cells.astype(np.uint8), disc)) > 0
 
 
 def table(rows: Iterable[tuple[str, str, dict[str, float]]]) -> str:
     """Markdown table of the figures, for docs/nav2.md."""
     lines = [
         "| drive | anchoring | frames | true cells a frame | recall | cells marked a frame | "
-        "false a frame | frames without a false one |",
-        "|---|---|---|---|---|---|---|---|",
+        "displaced or false | of them in open space | frames with open space free of them |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [
         f"| {drive} | {anchoring} | {row['frames']:.0f} | {row['true_cells']:.0f} | "
         f"{100 * row['recall']:.0f} % | {row['marked_cells']:.0f} | {row['false_cells']:.1f} | "
-        f"{100 * row['frames_without']:.0f} % |"
+        f"{row['blocking_cells']:.1f} | {100 * row['frames_open']:.0f} % |"
         for drive, anchoring, row in rows
     ]
     return "\n".join(lines)

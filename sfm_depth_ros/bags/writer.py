@@ -84,6 +84,11 @@ class BagWriter:
         header = self._messages.header(stamp_ns, frame_id)
         self._write(topic, stamp_ns, self._messages.image(image, encoding, header))
 
+    def write_points(self, stamp_ns: int, points: np.ndarray, frame_id: str, topic: str) -> None:
+        """Write ``sensor_msgs/PointCloud2`` of a ``(N,)`` structured array."""
+        header = self._messages.header(stamp_ns, frame_id)
+        self._write(topic, stamp_ns, self._messages.point_cloud(points, header))
+
     def write_compressed(
         self,
         stamp_ns: int,
@@ -141,11 +146,24 @@ class BagWriter:
         with_covariance: bool = False,
         base_frame: str = "base_link",
         topic: str = "/twist",
+        covariance: np.ndarray | None = None,
     ) -> None:
-        """Write ``geometry_msgs/TwistStamped`` or ``TwistWithCovarianceStamped``."""
-        header = self._messages.header(velocity.stamp_ns, base_frame)
-        build = self._messages.twist_with_covariance if with_covariance else self._messages.twist
-        self._write(topic, velocity.stamp_ns, build(header, _twist(velocity)))
+        """Write ``geometry_msgs/TwistStamped`` or ``TwistWithCovarianceStamped``.
+
+        Args:
+            velocity: Body velocity and its stamp.
+            with_covariance: Whether it is the second type.
+            base_frame: The header's frame.
+            topic: Topic name.
+            covariance: ``(6, 6)`` of the second type; None = unknown.
+        """
+        header, twist = self._messages.header(velocity.stamp_ns, base_frame), _twist(velocity)
+        message = (
+            self._messages.twist_with_covariance(header, twist, covariance)
+            if with_covariance
+            else self._messages.twist(header, twist)
+        )
+        self._write(topic, velocity.stamp_ns, message)
 
     def write_static_transform(
         self, stamp_ns: int, parent: str, child: str, T_parent_child: np.ndarray

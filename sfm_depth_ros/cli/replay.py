@@ -11,6 +11,7 @@ from sfm_depth_ros.cli.arguments import add_inference_arguments, named_model, no
 from sfm_depth_ros.cli.bag_options import add_bag_arguments, bag_options
 from sfm_depth_ros.cli.progress import FrameCounter
 from sfm_depth_ros.config.schema import DepthNodeConfig
+from sfm_depth_ros.estimation.output_topics import DEFAULT_EXTRAS, EXTRAS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,11 +41,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=defaults.max_depth,
         help="farthest depth, metres; beyond is +Inf",
     )
+    parser.add_argument(
+        "--extras",
+        nargs="*",
+        choices=tuple(EXTRAS),
+        default=DEFAULT_EXTRAS,
+        help="what is written beside depth, its camera_info and the ego-motion; --extras alone = "
+        f"nothing (default: {' '.join(DEFAULT_EXTRAS)})",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Replay and print what was written."""
-    from sfm_depth_ros.estimation.replay import OUTPUT_TOPICS, replay
+    from sfm_depth_ros.estimation.replay import replay
 
     config = node_config(
         options,
@@ -59,12 +68,13 @@ def run(options: argparse.Namespace) -> int:
         options.out,
         config,
         options=bag_options(options),
+        extras=options.extras,
         on_image=counter,
     )
     counter.end()
     late = f" ({counts.late} late ones skipped)" if counts.late else ""
     print(
         f"{options.out}: {counts.written} depth images of {counts.images} images{late}, "
-        f"{counts.motions} motions; topics {', '.join(OUTPUT_TOPICS)}"
+        f"{counts.motions} motions; topics {', '.join(counts.topics)}"
     )
     return 0 if counts.written else 1

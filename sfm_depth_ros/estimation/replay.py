@@ -6,11 +6,9 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-
-import numpy as np
 
 from sfm_depth_ros.bags.events import CameraInfoEvent, ImageEvent
 from sfm_depth_ros.bags.options import BagOptions
@@ -23,16 +21,10 @@ from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.engines.factory import create_engine as create_engine_for
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.estimation.depth_estimator import DepthEstimator
-from sfm_depth_ros.estimation.depth_result import DepthResult
+from sfm_depth_ros.estimation.output_topics import DEFAULT_EXTRAS, OUTPUT_TOPICS
 from sfm_depth_ros.estimation.prepared_model import CreateEngine
+from sfm_depth_ros.estimation.replay_outputs import Recorder
 from sfm_depth_ros.model_folder.folder import ModelFolder
-from sfm_depth_ros.snippets.values import Velocity
-from sfm_depth_ros.visual_odometry.ego_motion import VisualOdometry
-
-DEPTH_TOPIC = "/depth/image_rect"
-DEPTH_INFO_TOPIC = "/depth/camera_info"
-ODOMETRY_TOPIC = "/ego_motion/odom"
-OUTPUT_TOPICS = (DEPTH_TOPIC, DEPTH_INFO_TOPIC, ODOMETRY_TOPIC)
 
 _logger = logging.getLogger(__name__)
 
@@ -44,6 +36,7 @@ class ReplayCounts:
     images: int = 0  # Images of the input bag
     written: int = 0  # Depth images written
     motions: int = 0  # Odometry messages written
+    topics: list[str] = field(default_factory=list)  # Topics written
     late: int = 0  # Images older than one before them, skipped as the nodes do
 
 
@@ -54,6 +47,7 @@ def replay(
     config: DepthNodeConfig,
     *,
     options: BagOptions | None = None,
+    extras: Collection[str] = DEFAULT_EXTRAS,
     create_engine: CreateEngine = create_engine_for,
     on_image: Callable[[int], None] | None = None,
 ) -> ReplayCounts:
@@ -65,6 +59,7 @@ def replay(
         out: The rosbag2 to write; it must not exist.
         config: As for depth_node; ``odom_frame``, ``depth_encoding`` and ``output_size`` count.
         options: Values that replace what the bag holds or lacks.
+        extras: Some of ``EXTRAS``: what is written beside depth and motion.
         create_engine: What makes engines.
         on_image: Called with the number of images done, for progress.
 
@@ -77,9 +72,11 @@ def replay(
         require_topics(reader.topics, reader.recorded, *roles)
         rig = read_rig(reader, config.max_velocity_gap, options)
         estimator = DepthEstimator(folder, rig.camera, config, create_engine)
+        estimator.wants_confidence = "confidence" in extras
         try:
             with BagWriter(out) as writer:
-                recorder = _Recorder(writer, rig, config)
+                recorder = Recorder(writer, rig, config, extras)
+                counts.topics = recorder.topics
                 replayer = _Replayer(estimator, rig, options, recorder, counts)
                 for event in _copied(reader, writer):
                     if isinstance(event, CameraInfoEvent):
@@ -119,7 +116,7 @@ class _Replayer:
         estimator: DepthEstimator,
         rig: BagRig,
         options: BagOptions,
-        recorder: _Recorder,
+        recorder: Recorder,
         counts: ReplayCounts,
     ) -> None:
         self._estimator, self._rig, self._options = estimator, rig, options
@@ -150,39 +147,3 @@ class _Replayer:
         self._recorder.write_depth(result)
         self._counts.written += 1
         self._counts.motions += self._recorder.write_motion(result)
-
-
-class _Recorder:
-    """Writes results as depth_node publishes them."""
-
-    def __init__(self, writer: BagWriter, rig: BagRig, config: DepthNodeConfig) -> None:
-        self._writer = writer
-        self._config = config
-        self._base_frame = rig.base_frame
-        self._odometry = VisualOdometry(rig.T_base_camera)
-
-    def write_depth(self, result: DepthResult) -> None:
-        """The depth image and the camera_info of exactly that image."""
-        encoding = self._config.depth_encoding
-        self._writer.write_image(
-            result.stamp_ns, result.depth_as(encoding), result.frame_id, encoding, DEPTH_TOPIC
-        )
-        camera = CameraModel.from_intrinsics(result.intrinsics, result.frame_id)
-        self._writer.write_camera_info(result.stamp_ns, camera, DEPTH_INFO_TOPIC)
-
-    def write_motion(self, result: DepthResult) -> bool:
-        """The pose so far and the twist; False where the image has no pair."""
-        if result.ego_motion is None:
-            return False
-        base = self._odometry.add(result.ego_motion)
-        linear, angular = np.split(base.twist, 2)
-        self._writer.write_odometry(
-            Velocity(result.stamp_ns, linear, angular),
-            self._odometry.T_odom_base,
-            self._config.odom_frame,
-            self._base_frame,
-            ODOMETRY_TOPIC,
-            pose_covariance=self._odometry.pose_covariance,
-            twist_covariance=base.twist_covariance,
-        )
-        return True

@@ -68,7 +68,7 @@ STYLE = """
 #banner.warn { background: #fff3bf; } #banner.error { background: #ffe3e3; }
 .live { grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); }
 .live img { min-height: 90px; }
-.card b { overflow: hidden; text-overflow: ellipsis; }
+.card b { font-size: 18px; overflow: hidden; text-overflow: ellipsis; }
 .curves .plots { grid-template-columns: repeat(auto-fit, minmax(440px, 1fr)); }
 .curve { width: 100%; height: 190px; display: block; background: var(--ground);
   border-radius: 6px; }
@@ -76,6 +76,7 @@ STYLE = """
 .names span { margin-left: 10px; font-weight: 600; }
 .facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(420px, 1fr)); gap: 0 18px; }
 .facts td { white-space: normal; overflow-wrap: anywhere; }
+.facts td:first-child { white-space: nowrap; }
 """
 
 SCRIPT = r"""

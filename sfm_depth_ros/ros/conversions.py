@@ -11,11 +11,10 @@ from __future__ import annotations
 import array
 import functools
 import importlib
-import sys
 from typing import Any
 
 import numpy as np
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from sfm_depth_ros import messages, optional
@@ -36,7 +35,6 @@ __all__ = [
     "intrinsics_to_camera_info", "ns_to_stamp", "odometry_message", "points_to_cloud",
     "stamp_to_ns", "transform_message", "twist_message", "velocity_frame", "velocity_of",
 ]  # fmt: skip
-_POINT_FIELD_TYPES = {"f4": PointField.FLOAT32, "u4": PointField.UINT32, "u1": PointField.UINT8}
 
 
 @functools.lru_cache(maxsize=64)
@@ -57,6 +55,7 @@ header_at = _BUILDER.header
 ns_to_stamp = _BUILDER.time
 array_to_image = _BUILDER.image
 odometry_message = _BUILDER.odometry
+points_to_cloud = _BUILDER.point_cloud
 twist_message = _BUILDER.twist_with_covariance
 transform_message = _BUILDER.transform
 
@@ -104,24 +103,3 @@ def _through_cv_bridge(message: Image, reason: DataError) -> np.ndarray:
     except Exception as error:  # its compiled part fails in many ways under NumPy 2 and OpenCV 5
         text = f"{reason}; cv_bridge is installed but failed too ({type(error).__name__}: {error})"
         raise DataError(text) from error
-
-
-def points_to_cloud(points: np.ndarray, header: Header) -> PointCloud2:
-    """A point cloud in the layout of ``sensor_msgs_py.point_cloud2.create_cloud``.
-
-    Args:
-        points: ``(N,)`` structured array, for example of ``x, y, z, rgb`` float32.
-        header: Header of the image that the points come from.
-    """
-    layout = dict(points.dtype.fields or {})
-    fields = [
-        PointField(name=name, offset=offset, datatype=_POINT_FIELD_TYPES[kind.str[1:]], count=1)
-        for name, (kind, offset, *_) in layout.items()
-    ]
-    cloud = PointCloud2(header=header, height=1, width=len(points), fields=fields)
-    cloud.is_bigendian = sys.byteorder != "little"
-    cloud.point_step = points.itemsize
-    cloud.row_step = points.itemsize * len(points)
-    cloud.is_dense = False
-    cloud.data = _as_array(points.view(np.uint8))
-    return cloud

@@ -48,7 +48,7 @@ class Viewer(Node):
         super().__init__("view")
         self._state = state
         self._pose_ns = 0
-        self._streams: list[Subscription] = []
+        self._streams: dict[str, Subscription] = {}
         small = qos.small_input()
         self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         self.create_subscription(DiagnosticArray, "training/status", self._on_training, 10)
@@ -57,27 +57,30 @@ class Viewer(Node):
 
     def _watch(self) -> None:
         """Listen to images while there is a viewer."""
-        is_watched = self._state.viewers > 0
-        if is_watched and not self._streams:
+        if self._state.viewers > 0:
             self._listen()
-        elif not is_watched:
-            for stream in self._streams:
-                self.destroy_subscription(stream)
-            self._streams = []
+            return
+        for stream in self._streams.values():
+            self.destroy_subscription(stream)
+        self._streams = {}
 
     def _listen(self) -> None:
-        topic = self.resolve_topic_name("image")
-        found = {name: types for name, types in self.get_topic_names_and_types() if types}
-        is_compressed = COMPRESSED in found.get(topic, ())
+        """Subscribe to what is not subscribed to yet; to the camera once its type is known."""
+        camera = self.resolve_topic_name("image")
+        found = dict(self.get_topic_names_and_types()).get(camera, [])
         kinds: dict[str, tuple[str, Any, Callable[[Any], np.ndarray]]] = {
-            "image": ("image", CompressedImage if is_compressed else Image, image_to_rgb),
             "depth": ("depth/image_rect", Image, _depth_colours),
             "confidence": ("depth/confidence", Image, _confidence_colours),
         }
+        if found:
+            kind = CompressedImage if COMPRESSED in found else Image
+            kinds["image"] = ("image", kind, image_to_rgb)
         for name, (topic, kind, draw) in kinds.items():
-            offer = partial(self._offer, name, kind, draw)
-            stream = self.create_subscription(kind, topic, offer, qos.image_input(), raw=True)
-            self._streams.append(stream)
+            if name not in self._streams:
+                offer = partial(self._offer, name, kind, draw)
+                self._streams[name] = self.create_subscription(
+                    kind, topic, offer, qos.image_input(), raw=True
+                )
 
     def _offer(self, name: str, kind: Any, draw: Callable[[Any], np.ndarray], data: bytes) -> None:
         self._state.put(name, lambda: draw(deserialize_message(data, kind)))

@@ -19,11 +19,14 @@ def test_tables_are_those_of_the_code(name: str) -> None:
     assert text == update(text), "type: make docs"
 
 
-def test_readme_has_the_tables_of_both_nodes() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert "| `base_to_camera` |" in text
-    assert "| `engine` | `auto` | auto, tensorrt, openvino, onnxruntime, torch |" in text
-    assert "| `training.batch_size` |" in text
+def test_the_nodes_pages_have_their_tables() -> None:
+    depth, trainer = (
+        (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+        for name in ("depth_node", "trainer_node")
+    )
+    assert "| `base_to_camera` |" in depth
+    assert "| `engine` | `auto` | auto, tensorrt, openvino, onnxruntime, torch |" in depth
+    assert "| `training.batch_size` |" in trainer
 
 
 def test_row_holds_everything() -> None:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -53,3 +55,36 @@ def test_rviz_shows_our_topics(source_tree):
         "depth/confidence",
         "ego_motion/odom",
     }
+
+
+def _published(source_tree):
+    """Topics of depth_node's publishers and of trainer_node's, as their sources name them."""
+    text = (source_tree / "sfm_depth_ros" / "ros" / "depth_outputs.py").read_text()
+    table = text.partition("_TOPICS")[2].partition("}")[0]
+    return set(re.findall(r'"([a-z_/]+)": ', table)) | {"diagnostics", "training/status"}
+
+
+def test_rviz_names_topics_that_are_published(source_tree):
+    content = yaml.safe_load((source_tree / "config" / "depth.rviz").read_text())
+    displays = content["Visualization Manager"]["Displays"]
+    topics = {display["Topic"]["Value"] for display in displays if "Topic" in display}
+    assert len(_published(source_tree)) > 8
+    assert topics - {"image"} <= _published(source_tree)
+
+
+def test_foxglove_shows_every_panel_of_its_layout_and_topics_that_are_published(source_tree):
+    content = json.loads((source_tree / "config" / "foxglove.json").read_text())
+    panels = []
+
+    def walk(part):
+        if isinstance(part, str):
+            panels.append(part)
+        else:
+            walk(part["first"])
+            walk(part["second"])
+
+    walk(content["layout"])
+    assert sorted(panels) == sorted(content["configById"])
+    topics = set(re.findall(r'"/([a-z_/]+)', json.dumps(content)))
+    assert topics - {"camera/image_raw"} <= _published(source_tree)
+    assert {"depth/color", "depth/points", "landmarks", "ego_motion/odom"} <= topics
