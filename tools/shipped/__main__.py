@@ -71,7 +71,8 @@ def _arguments() -> argparse.ArgumentParser:
 
 
 def _render(options: argparse.Namespace) -> None:
-    spec = CacheSpec(options.images, *options.size, first_place=options.first_place)
+    width, height = options.size
+    spec = CacheSpec(options.images, width, height, first_place=options.first_place)
     until = time.monotonic() + 60 * options.minutes
     for rows in ImageCache(options.cache, spec).fill():
         if time.monotonic() > until:
@@ -81,8 +82,9 @@ def _render(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
+    width, height = options.size
     spec = TrainingSpec(
-        options.steps, options.batch_size, *options.size, options.rate, options.decoder_width,
+        options.steps, options.batch_size, width, height, options.rate, options.decoder_width,
         style_mixing=options.style_mixing, feature_precision=options.feature_precision,
     )  # fmt: skip
     training = DecoderTraining(spec, [_open(folder) for folder in options.caches], options.device)
