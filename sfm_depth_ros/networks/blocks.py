@@ -57,3 +57,21 @@ class GlobalContext(nn.Module):
         """``(B, channels, H, W)`` to the same shape."""
         pooled = x.mean(dim=(2, 3), keepdim=True)  # (B, C, 1, 1)
         return x + self.second(functional.relu(self.first(pooled)))
+
+
+class RowContext(nn.Module):
+    """What each row of the image holds, added to all its places.
+
+    Where the horizon lies and how high the camera is shows in how rows follow one another.
+    """
+
+    def __init__(self, channels: int) -> None:
+        """Args: channels in and out."""
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, (3, 1), padding=(1, 0))
+        self.second = nn.Conv2d(channels, channels, (3, 1), padding=(1, 0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, channels, H, W)`` to the same shape."""
+        rows = x.mean(dim=3, keepdim=True)  # (B, C, H, 1)
+        return x + self.second(functional.relu(self.first(rows)))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sfm_depth_ros.config.schema import DepthNetworkConfig
-from sfm_depth_ros.networks.blocks import ConvBlock, GlobalContext
+from sfm_depth_ros.networks.blocks import ConvBlock, GlobalContext, RowContext
 from sfm_depth_ros.networks.depth_network import DepthNetwork
 from sfm_depth_ros.networks.efficientnet_lite import EfficientNetLite0
 from sfm_depth_ros.networks.efficientnet_weights import load_imagenet_weights
@@ -31,6 +31,7 @@ class LightDecoder(nn.Module):
         steps = list(pairwise((coarsest, *channels)))  # (below, here)
         self.reduce = nn.ModuleList(ConvBlock(below, here, kernel=1) for below, here in steps)
         self.context = GlobalContext(channels[0])
+        self.rows = nn.ModuleList(RowContext(here) for here in channels[:2])
         self.join = nn.ModuleList(
             ConvBlock(here + skip, here) for here, skip in zip(channels, skips[::-1], strict=True)
         )
@@ -46,6 +47,8 @@ class LightDecoder(nn.Module):
                 x = self.context(x)
             up = functional.interpolate(x, scale_factor=2.0, mode="nearest")
             x = self.join[level](torch.cat((up, skip), dim=1))
+            if level < len(self.rows):
+                x = self.rows[level](x)
             logits.append(self.heads[level](x))
         return logits[::-1]
 

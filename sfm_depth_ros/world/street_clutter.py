@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sfm_depth_ros.world import vehicles
 from sfm_depth_ros.world.layout import Rng, Roadside
 from sfm_depth_ros.world.objects import CYLINDER
 from sfm_depth_ros.world.props import FACADES, Place, Props
@@ -38,10 +39,11 @@ def kerbs(props: Props, side: Roadside, half: float) -> None:
 def car_with_shadow(props: Props, place: Place, van_share: float = 0.13) -> None:
     """A car or van, and the dark gap under it, which the sky's light does not reach."""
     rng = props.rng
-    is_van = rng.random() < van_share
-    (props.van if is_van else props.car)(place)
-    length, width = (5.4, 2.1) if is_van else (4.3, 1.85)
-    props.block(place, (length, width + 0.2, 0.02), 0.0, "asphalt", 0.2)
+    if rng.random() >= van_share:
+        vehicles.car(props, place)
+        return
+    props.van(place)
+    props.block(place, (5.4, 2.3, 0.02), 0.0, "asphalt", 0.2)
 
 
 def wall_row(props: Props, side: Roadside, sign: int, lateral: float, span: Span) -> None:
@@ -161,15 +163,9 @@ def lorry(props: Props, place: Place) -> None:
         rear = (-length / 2 - 0.03, 0.0)
         props.part(place, rear, (0.06, 2.4, 0.8), 0.5, "car_rear", tint)
     for at in (-0.38 * length, -0.22 * length, length / 2 + 0.9):
-        for left in (-1.0, 1.0):
+        for left in (-1.1, 1.1):
             x, y = place.offset(at, left)
-            _wheel(props, Place(x, y, place.yaw), 0.5)
-
-
-def _wheel(props: Props, place: Place, radius: float) -> None:
-    c, s = np.cos(place.yaw), np.sin(place.yaw)
-    axes = np.array([[c * radius, 0, -s * 0.15], [s * radius, 0, c * 0.15], [0, radius, 0]])
-    props.solids.add_affine(CYLINDER, (place.x, place.y, radius), axes, "soil", 0.25)
+            vehicles.wheel(props, Place(x, y, place.yaw), 0.5)
 
 
 def bridge(props: Props, side: Roadside, along: float, half: float) -> None:

@@ -95,9 +95,9 @@ def branched_tree(
 def _branch(props: Props, start: np.ndarray, end: np.ndarray, radius: float) -> None:
     along = (end - start) / 2
     across = np.cross(along, [0.3, 0.9, 0.1])
-    across *= radius / max(np.linalg.norm(across), 1e-6)
+    across *= radius / max(float(np.linalg.norm(across)), 1e-6)
     third = np.cross(along, across)
-    third *= radius / max(np.linalg.norm(third), 1e-6)
+    third *= radius / max(float(np.linalg.norm(third)), 1e-6)
     middle = (start + end) / 2
     centre = float(middle[0]), float(middle[1]), float(middle[2])
     props.solids.add_affine(CYLINDER, centre, np.stack([across, third, along], 1), "bark")

@@ -169,3 +169,26 @@ def test_load_networks_refuses_weights_of_another_architecture(parent: ModelFold
     wide = {**architecture, "depth": {**architecture["depth"], "width": 16}}
     with pytest.raises(ModelError, match="depth weights do not fit"):
         load_networks(ModelFolder(parent.path, {**parent.metadata, "architecture": wide}))
+
+
+def test_half_storage_takes_half_the_space_and_computes_the_same(
+    parent: ModelFolder, tmp_path: Path
+) -> None:
+    half = save_model(tmp_path, *networks(), metadata=METADATA, name="half", half_storage=True)
+    for name in ("depth.safetensors", "pose.safetensors"):
+        assert (half.path / name).stat().st_size < 0.6 * (parent.path / name).stat().st_size
+    for saved, loaded in zip(networks(), load_networks(half), strict=True):
+        for name, value in saved.state_dict().items():
+            read = loaded.state_dict()[name]
+            assert read.dtype == value.dtype, name
+            torch.testing.assert_close(read, value, rtol=1e-3, atol=1e-6)
+    for kind in ("depth", "pose"):
+        assert engine_error("onnxruntime", half, kind).p99 < 5e-3
+
+
+def test_a_child_of_half_storage_keeps_whole_weights(parent: ModelFolder, tmp_path: Path) -> None:
+    half = save_model(tmp_path, *networks(), metadata=METADATA, name="half", half_storage=True)
+    depth, pose = trained_a_little(half)
+    child = save_model(tmp_path, depth, pose, metadata={"steps": 9, "metrics": {}}, parent=half)
+    for kind in ("depth", "pose"):
+        assert engine_error("onnxruntime", child, kind).max < 1e-4

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m tools.shipped render | train | export``: the shipped model's depth network."""
+"""``python -m tools.shipped render | train | run | export``: the shipped model's depth network."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import torch
 
 from tools.shipped.decoder_training import DecoderTraining, TrainingSpec
 from tools.shipped.image_cache import CacheSpec, ImageCache
+from tools.shipped.whole_run import RunPlan, whole_run
 
 _logger = logging.getLogger("tools.shipped")
 
@@ -35,6 +36,7 @@ def _arguments() -> argparse.ArgumentParser:
     render.add_argument("--images", type=int, default=6000)
     render.add_argument("--size", type=int, nargs=2, default=(512, 160), metavar=("W", "H"))
     render.add_argument("--first-place", type=int, default=0)
+    render.add_argument("--minutes", type=float, default=1e6, help="stop after this time")
     render.set_defaults(run=_render)
     train = commands.add_parser("train", help="train the decoder; a kept state goes on")
     train.add_argument("caches", type=Path, nargs="+")
@@ -49,6 +51,14 @@ def _arguments() -> argparse.ArgumentParser:
     train.add_argument("--rate", type=float, default=2e-3)
     train.add_argument("--device", default="cpu")
     train.set_defaults(run=_train)
+    whole = commands.add_parser("run", help="render with many processes, then train; goes on")
+    whole.add_argument("folder", type=Path)
+    whole.add_argument("--minutes", type=float, default=9.0)
+    whole.add_argument("--processes", type=int, default=1)
+    whole.add_argument("--images", type=int, default=2000, help="of each process")
+    whole.add_argument("--device", default="cpu")
+    whole.add_argument("train_options", nargs="*", help="after --: options of train")
+    whole.set_defaults(run=_whole)
     export = commands.add_parser("export", help="write the model folder")
     export.add_argument("state", type=Path)
     export.add_argument("out", type=Path)
@@ -61,15 +71,20 @@ def _arguments() -> argparse.ArgumentParser:
 
 
 def _render(options: argparse.Namespace) -> None:
-    spec = CacheSpec(options.images, *options.size, first_place=options.first_place)
+    width, height = options.size
+    spec = CacheSpec(options.images, width, height, first_place=options.first_place)
+    until = time.monotonic() + 60 * options.minutes
     for rows in ImageCache(options.cache, spec).fill():
+        if time.monotonic() > until:
+            break
         if rows % 400 == 0:
             _logger.info("rendered %d of %d images", rows, spec.count)
 
 
 def _train(options: argparse.Namespace) -> None:
+    width, height = options.size
     spec = TrainingSpec(
-        options.steps, options.batch_size, *options.size, options.rate, options.decoder_width,
+        options.steps, options.batch_size, width, height, options.rate, options.decoder_width,
         style_mixing=options.style_mixing, feature_precision=options.feature_precision,
     )  # fmt: skip
     training = DecoderTraining(spec, [_open(folder) for folder in options.caches], options.device)
@@ -84,6 +99,13 @@ def _train(options: argparse.Namespace) -> None:
         if training.step % 500 == 0:
             training.save(options.out)
     training.save(options.out)
+
+
+def _whole(options: argparse.Namespace) -> None:
+    plan = RunPlan(
+        options.folder, options.minutes, options.processes, options.images, device=options.device
+    )
+    whole_run(plan, options.train_options)
 
 
 def _export(options: argparse.Namespace) -> None:

@@ -54,13 +54,14 @@ class DecoderTraining:
         config = DepthNetworkConfig(
             name="efficientnet_lite0", pretrained="imagenet", width=spec.decoder_width
         )
-        self.network: Any = create_depth_network(config).to(device)
+        network: Any = create_depth_network(config).to(device)
+        self.network = network
         shape = spec.batch_size, 3, spec.height, spec.width
         self._features = frozen_features(
             self.network.encoder, shape, device, spec.feature_precision
         )
-        self.decoder: nn.Module = self.network.decoder.to(memory_format=torch.channels_last)
-        self.decoder.train()
+        self.decoder: nn.Module = self.network.decoder
+        self.decoder.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self._optimiser = torch.optim.AdamW(
             self.decoder.parameters(), lr=spec.rate, weight_decay=spec.weight_decay
         )

@@ -24,7 +24,7 @@ def trained_network(state_file: Path, decoder_width: int) -> Any:
     config = DepthNetworkConfig(
         name="efficientnet_lite0", pretrained="imagenet", width=decoder_width
     )
-    network = create_depth_network(config)
+    network: Any = create_depth_network(config)
     network.decoder.load_state_dict(state["average"])
     # The folder holds the encoder's weights: no file is needed to load it.
     network.config = DepthNetworkConfig(name="efficientnet_lite0", width=decoder_width)
