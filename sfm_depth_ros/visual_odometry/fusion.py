@@ -11,6 +11,7 @@ import numpy as np
 from sfm_depth_ros.geometry.frames import rotation_vector
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
 from sfm_depth_ros.visual_odometry.bundle import PairTerm
+from sfm_depth_ros.visual_odometry.median import median
 from sfm_depth_ros.visual_odometry.motion_terms import (
     full_term,
     length_term,
@@ -26,6 +27,7 @@ from sfm_depth_ros.visual_odometry.time_offset import TimeOffsetEstimator
 
 _CERTAIN_OFFSET_S = 0.01  # standard deviation of a time offset that is corrected
 _LEAST_OFFSET_S = 0.015  # smaller ones are not
+_UNKNOWN_OFFSET_S = 0.02  # standard deviation before turns have shown it
 
 
 class Fusion:
@@ -72,12 +74,18 @@ class Fusion:
         """The odometer's motion between two images, None in its gaps."""
         return self._odometer.between(earlier_ns, later_ns)
 
-    def unbiased(self, measured: MeasuredMotion, seconds: float) -> np.ndarray:
+    def unbiased(self, measured: MeasuredMotion) -> np.ndarray:
         """The measured motion ``(4, 4)`` without the bias of its rotation."""
-        return without_bias(measured.T_earlier_later, self._rotation_trust.bias * seconds)
+        turn = self._rotation_trust.bias * measured.seconds
+        return without_bias(measured.T_earlier_later, turn)
 
-    def take(self, window: SlidingWindow) -> None:
-        """Fetch measurements that were missing; judge the final ones and scale the window."""
+    def take(self, window: SlidingWindow, focal: float) -> None:
+        """Fetch measurements that were missing; judge the final ones and scale the window.
+
+        Args:
+            window: Its newest motion is the one to judge.
+            focal: Pixels.
+        """
         last = len(window.frames) - 1
         for index in range(1, last + 1):
             frame, before = window.frames[index], window.frames[index - 1]
@@ -91,7 +99,8 @@ class Fusion:
             elif not frame.measured.is_extrapolated:
                 frame.is_settled = True
                 self._judge_rotation(window, before, frame)
-                self._judge_length(window, frame)
+                if self._has_parallax(window, frame.measured, focal):
+                    self._judge_length(window, frame)
 
     def terms(self, window: SlidingWindow, network: MotionPrior | None) -> list[PairTerm]:
         """Measurements of the motions that are refined."""
@@ -104,12 +113,25 @@ class Fusion:
             if frame.trusts_length:
                 terms.append(length_term(index, frame.measured, self._options.length_noise))
             if self.uses_rotation:
-                seconds = (frame.stamp_ns - before.stamp_ns) * 1e-9
-                trust = self._rotation_trust
-                terms.append(full_term(index, frame.measured, seconds, trust, frame.surprise))
+                trust, extra = self._rotation_trust, self._delay_variance(before, frame)
+                if frame.surprise is not None:
+                    extra = extra + frame.surprise
+                terms.append(full_term(index, frame.measured, trust, extra))
         if network is not None and self.uses_rotation:
             terms.append(network_term(last, network))
         return terms
+
+    def _delay_variance(self, before: WindowFrame, frame: WindowFrame) -> np.ndarray:
+        """``(3,)`` rad^2 that a delay which is not known makes of a rotation that changes."""
+        if frame.measured is None or before.measured is None:
+            return np.zeros(3)
+        rate, rate_before = (
+            rotation_vector(measured.T_earlier_later[:3, :3]) / measured.seconds
+            for measured in (frame.measured, before.measured)
+        )
+        offset = self._time_offset.estimate
+        delay = _UNKNOWN_OFFSET_S if offset is None else min(offset.std, _UNKNOWN_OFFSET_S)
+        return (delay * (rate - rate_before)) ** 2
 
     def _judge_rotation(
         self, window: SlidingWindow, before: WindowFrame, frame: WindowFrame
@@ -126,7 +148,7 @@ class Fusion:
         frame.surprise = self._rotation_trust.observe(
             rotation_vector(seen[:3, :3].T @ measured[:3, :3]),
             direction,
-            (frame.stamp_ns - before.stamp_ns) * 1e-9,
+            frame.measured.seconds,
             variance[3:],
             variance[:2] / max(length, 1e-3) ** 2,
         )
@@ -146,6 +168,12 @@ class Fusion:
             self._odometer.late_ns = round(offset.seconds * 1e9)
         elif self._odometer.late_ns and abs(offset.seconds) < _LEAST_OFFSET_S:
             self._odometer.late_ns = 0
+
+    def _has_parallax(self, window: SlidingWindow, measured: MeasuredMotion, focal: float) -> bool:
+        """Whether the image can tell so short a motion's length from pixel noise."""
+        tracks = window.tracks
+        nearness = median(tracks.inverse_depth) if len(tracks) else 0.0
+        return focal * measured.length * nearness > self._options.least_flow
 
     def _judge_length(self, window: SlidingWindow, frame: WindowFrame) -> None:
         if frame.measured is None or frame.seen is None:

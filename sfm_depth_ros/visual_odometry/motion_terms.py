@@ -33,12 +33,11 @@ def length_term(index: int, measured: MeasuredMotion, noise: float) -> PairTerm:
 def full_term(
     index: int,
     measured: MeasuredMotion,
-    seconds: float,
     trust: RotationTrust,
     surprise: np.ndarray | None,
 ) -> PairTerm:
     """Rotation, and the direction of the translation, each by what it has been worth lately."""
-    T = without_bias(measured.T_earlier_later, trust.bias * seconds)
+    T = without_bias(measured.T_earlier_later, trust.bias * measured.seconds)
     root = np.zeros((6, 6))
     rotation_variance = trust.rotation_variance + measured.extrapolation_variance
     if surprise is not None:

@@ -22,6 +22,7 @@ class MeasuredMotion:
     """Displacement of the camera between two images."""
 
     T_earlier_later: np.ndarray  # (4, 4) metres
+    seconds: float  # its duration; the stamp of a frame moves on while the camera stands
     extrapolated_s: float = 0.0  # seconds at the end for which the newest velocity was held
 
     @property
@@ -58,7 +59,8 @@ class OdometerInput:
         earlier_ns, later_ns = earlier_ns + self.late_ns, later_ns + self.late_ns
         try:
             displacement = self.velocities.displacement(earlier_ns, later_ns)
-            return MeasuredMotion(displacement.T_earlier_later)
+            seconds = (later_ns - earlier_ns) * 1e-9
+            return MeasuredMotion(displacement.T_earlier_later, seconds)
         except VelocityGapError as gap:
             return self._extrapolated(earlier_ns, later_ns) if gap.pending else None
 
@@ -79,4 +81,5 @@ class OdometerInput:
         begin_ns = max(newest.stamp_ns, earlier_ns)
         held = twist_to_transform(newest.linear, newest.angular, (later_ns - begin_ns) * 1e-9)
         T_base_camera = buffer.T_base_camera
-        return MeasuredMotion(known @ invert(T_base_camera) @ held @ T_base_camera, missing_s)
+        motion = known @ invert(T_base_camera) @ held @ T_base_camera
+        return MeasuredMotion(motion, (later_ns - earlier_ns) * 1e-9, missing_s)

@@ -15,7 +15,9 @@ from sfm_depth_ros.visual_odometry.options import OdometerOptions
 _FEWEST = 15
 _CERTAIN_PIXELS = 0.12  # flow that no moving camera has
 _LEAST_MOTION = 0.003  # metres: an odometer that moved so far contradicts a still image
-_NOISE_AT_REST = 0.012  # metres an image that an odometer may report of a robot at rest
+# metres that an odometer may report of a robot at rest after a tenth of a second; they add up as
+# noise does, with the root of the time, where a creeping robot's add up with the time
+_NOISE_AT_REST, _NOISE_S = 0.012, 0.1
 _SWAY_PIXELS = 0.6  # common flow of a camera that sways at rest, at most
 _SWAY_ROTATION = 1e-3  # rad, of the odometer meanwhile
 _ROTATION = 5e-3  # rad, the same; the flow itself shows less
@@ -45,7 +47,8 @@ def is_standing(
         # things that pass in front may cover most of the image
         return still > 0.3 or (turned < _SWAY_ROTATION and _sways(flow, options)), ""
     stands = still > 0.5 or (turned < _SWAY_ROTATION and _sways(flow, options))
-    if stands and measured.length < _NOISE_AT_REST and turned < _ROTATION:
+    noise = _NOISE_AT_REST * math.sqrt(max(measured.seconds / _NOISE_S, 1.0))
+    if stands and measured.length < noise and turned < _ROTATION:
         return True, ""
     if np.mean(distance < _CERTAIN_PIXELS) > 0.7:
         return True, "the odometer moves, the image does not (wheel spin?)"

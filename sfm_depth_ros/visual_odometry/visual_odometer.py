@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -164,7 +164,7 @@ class VisualOdometer:
             measured = None
             if image.measured is not None:
                 motion = unpublished @ image.measured.T_earlier_later
-                measured = MeasuredMotion(motion, image.measured.extrapolated_s)
+                measured = replace(image.measured, T_earlier_later=motion)
             return self._fall_back(image, measured, len(found), str(reason))
         if image.measured is not None and image.measured.length < self._options.least_length:
             # late corrections of the path must not look like motion of a robot at rest
@@ -178,7 +178,7 @@ class VisualOdometer:
         """Motion ``(4, 4)`` to expect since the newest frame of the window."""
         seconds = (image.stamp_ns - window.newest.stamp_ns) * 1e-9
         if self._fusion.uses_rotation and image.measured is not None:
-            return self._fusion.unbiased(image.measured, seconds)
+            return self._fusion.unbiased(image.measured)
         if self._rate is not None:
             length = None if image.measured is None else image.measured.length
             return constant_velocity(self._rate, seconds, length)
@@ -207,7 +207,7 @@ class VisualOdometer:
             window.newest.is_settled = True  # the odometer's length is its scale
             self._has_depth = True
             self._fusion.length_trust.restart()
-        self._fusion.take(window)
+        self._fusion.take(window, focal_length(image.intrinsics))
         return agrees
 
     def _stand(self, window: SlidingWindow, image: _Image, remark: str) -> OdometryStep:

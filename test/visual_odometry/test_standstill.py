@@ -13,8 +13,8 @@ OPTIONS = OdometerOptions()
 STILL = np.random.default_rng(0).normal(0, 0.03, (100, 2))
 
 
-def _measured(metres: float, radians: float = 0.0) -> MeasuredMotion:
-    return MeasuredMotion(twist_to_transform([0, 0, metres], [0, radians, 0], 1.0))
+def _measured(metres: float, radians: float = 0.0, seconds: float = 0.1) -> MeasuredMotion:
+    return MeasuredMotion(twist_to_transform([0, 0, metres], [0, radians, 0], 1.0), seconds)
 
 
 def _passing(share: float) -> np.ndarray:
@@ -39,6 +39,14 @@ def test_a_body_that_sways_on_its_springs_stands() -> None:
     assert is_standing(swaying, _measured(0.005), OPTIONS)[0]
     assert not is_standing(2 * swaying, _measured(0.005), OPTIONS)[0]
     assert not is_standing(swaying, _measured(0.005, 0.01), OPTIONS)[0]
+
+
+def test_noise_of_an_odometer_at_rest_adds_up_with_the_root_of_the_time() -> None:
+    """12 mm after a tenth of a second, 36 mm after nine; 4 mm an image are 36 mm too."""
+    assert is_standing(STILL, _measured(0.035, seconds=0.9), OPTIONS) == (True, "")
+    creeping = STILL + np.array([0.25, 0.0])
+    assert not is_standing(creeping, _measured(0.037, seconds=0.9), OPTIONS)[0]
+    assert not is_standing(creeping, _measured(0.035, seconds=0.5), OPTIONS)[0]
 
 
 def test_slow_motion_is_motion() -> None:
