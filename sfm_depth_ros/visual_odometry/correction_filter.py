@@ -17,6 +17,7 @@ from sfm_depth_ros.visual_odometry.depth_correction import (
 
 _GATE = 3.0  # standard deviations beyond which a measurement is not believed
 _PATIENCE_S = 20.0  # longer than a wheel slips; what stays so far off is a new scale
+_FIRST_PATIENCE_S = 2.0  # the same before landmarks have shown a correction at all
 _CORRELATION_S = 1.0  # landmarks live about as long; within it they measure the same again
 _OWN_STD = 0.5  # a metric network's own scale error, relative: what the filter fades to
 
@@ -26,7 +27,9 @@ class CorrectionFilter:
 
     The state is (log inverse_factor, inverse_shift). It walks at ``walk`` while the camera
     moves, and is kept while it stands. A measurement beyond the gate is left out; only what
-    stays there longer than a wheel slips replaces the state.
+    stays there longer than a wheel slips replaces the state. A network whose metres are beyond
+    the gate from the beginning has none of its own: its first correction is taken soon, and the
+    filter does not fade to the network.
 
     Args:
         is_affine: Whether the shift is estimated too.
@@ -44,6 +47,7 @@ class CorrectionFilter:
         self._mean = np.zeros(2)
         self._covariance = np.diag((_OWN_STD**2, 0.0))
         self._is_known = False
+        self._has_metres = self._is_metric
         self._outside_s = 0.0
         self.remark = ""
 
@@ -89,7 +93,7 @@ class CorrectionFilter:
         variance = self._walk**2 * max(seconds, 0.0)
         shift_share = self._mean[1] ** 2 if self._is_affine else 0.0
         self._covariance = self._covariance + np.diag((variance, variance * shift_share))
-        if self._is_metric and self._covariance[0, 0] > _OWN_STD**2:
+        if self._has_metres and self._covariance[0, 0] > _OWN_STD**2:
             # as uncertain as the network itself: back to what the network says
             keep = _OWN_STD**2 / self._covariance[0, 0]
             self._mean = self._mean * keep
@@ -107,14 +111,16 @@ class CorrectionFilter:
         spread = (self._covariance + noise)[:size, :size]
         if innovation @ np.linalg.solve(spread, innovation) > _GATE**2 * size:
             self._outside_s += max(seconds, 0.0)
+            cause = "slipping wheels?" if self._is_known else "a network without metres?"
             self.remark = (
                 f"depth correction held: landmarks of now would make depth x "
-                f"{math.exp(-innovation[0]):.2f} (slipping wheels?)"
+                f"{math.exp(-innovation[0]):.2f} ({cause})"
             )
-            if self._outside_s > _PATIENCE_S:
-                self._begin(value, noise)
-                return True
-            return False
+            if self._outside_s <= (_PATIENCE_S if self._is_known else _FIRST_PATIENCE_S):
+                return False
+            self._has_metres = self._has_metres and self._is_known
+            self._begin(value, noise)
+            return True
         self._outside_s = 0.0
         self._is_known = True
         gain = self._covariance[:size, :size] @ np.linalg.inv(spread)

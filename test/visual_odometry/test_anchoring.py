@@ -278,6 +278,22 @@ def test_up_to_scale_output_takes_the_first_fit() -> None:
     assert result.correction.depth_factor == pytest.approx(25.0, rel=0.01)
 
 
+def test_a_network_without_metres_that_calls_itself_metric_is_corrected_within_seconds() -> None:
+    """A thirtieth of the truth: held for two seconds, then taken, and never faded from."""
+    truth = slanted_depth()
+    anchor = DepthAnchor("scale")
+    for _ in range(19):
+        result = advance(anchor, 30 / truth, landmarks_on(truth))
+    assert "without metres" in result.remark
+    assert result.correction.depth_factor == 1.0
+    for _ in range(4):
+        result = advance(anchor, 30 / truth, landmarks_on(truth))
+    assert result.correction.depth_factor == pytest.approx(30.0, rel=0.01)
+    for _ in range(1000):
+        result = advance(anchor, 30 / truth, Landmarks.none(0, TRACKING))
+    assert result.correction.depth_factor == pytest.approx(30.0, rel=0.01)
+
+
 def test_variance_is_small_where_landmarks_agree_and_large_without() -> None:
     truth = slanted_depth()
     seen = landmarks_on(truth, 600)
