@@ -4,8 +4,9 @@
 
 One filter for shrinking, area averaging, in training, export and live; imported models may ask
 for the one that they were trained with. A distorted image is rectified and scaled in one linear
-remap, which is fed an area-averaged image (by a whole factor) where the remap alone would shrink
-by two or more and alias.
+remap, fed an area-averaged image (by a whole factor) where the remap alone would shrink by two or
+more and alias. Where there are pixels enough, each is the mean of four samples: one alone is as
+blurred as its place between the source's pixels, and a network sees that.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class CameraTruth:
 
 __all__ = ["CameraModel", "Preprocessor"]
 
+_OVERSAMPLING = 2
 _SAME_ASPECT = 0.02  # relative difference of the factors in both directions
 
 
@@ -89,7 +91,10 @@ class Preprocessor:
             camera.rectified, area, input_width, crop, multiple, resize_filter, input_height
         )
         if camera.is_distorted:
-            self._rectification = Rectification(camera, self._layout.intrinsics)
+            destination = self._layout.intrinsics
+            shrinks = camera.K[0, 0] >= _OVERSAMPLING * destination.fx
+            oversampling = _OVERSAMPLING if shrinks else 1
+            self._rectification = Rectification(camera, destination, oversampling)
 
     @property
     def intrinsics(self) -> Intrinsics:

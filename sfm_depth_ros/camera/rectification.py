@@ -120,22 +120,30 @@ def _coefficients(model: str, coefficients: ArrayLike) -> np.ndarray:
 class Rectification:
     """The map from one distorted camera to one rectified pinhole image."""
 
-    def __init__(self, camera: CameraModel, destination: Intrinsics) -> None:
+    def __init__(
+        self, camera: CameraModel, destination: Intrinsics, oversampling: int = 1
+    ) -> None:
         """Compute the map.
 
         Args:
             camera: The camera as it sends images.
             destination: Pinhole of the wanted image, in the rectified camera's orientation.
+            oversampling: Samples of an image along both sides of each pixel, whose mean is taken.
         """
         self._camera = camera
         self._destination = destination
         self._x, self._y = _map(camera, destination)
         self.valid = _inside(camera, self._x, self._y)
+        x, y, fine = self._x, self._y, destination
+        if oversampling > 1:
+            size = destination.width * oversampling, destination.height * oversampling
+            fine = destination.resized(*size)
+            x, y = _map(camera, fine)
         # whole factors are several times faster than others; the remap does the rest, below two
-        self._factor = max(1, int(camera.K[0, 0] / destination.fx))
+        self._factor = max(1, int(camera.K[0, 0] / fine.fx))
         self._maps = cv2.convertMaps(
-            (self._x + np.float32(0.5)) / np.float32(self._factor) - np.float32(0.5),
-            (self._y + np.float32(0.5)) / np.float32(self._factor) - np.float32(0.5),
+            (x + np.float32(0.5)) / np.float32(self._factor) - np.float32(0.5),
+            (y + np.float32(0.5)) / np.float32(self._factor) - np.float32(0.5),
             cv2.CV_16SC2,
         )
 
@@ -166,7 +174,11 @@ class Rectification:
             whole = image[: height * self._factor, : width * self._factor]
             image = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
         x, y = self._maps
-        return cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        fine = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        height, width = self._x.shape
+        if fine.shape[:2] == (height, width):
+            return fine
+        return cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA)
 
     def sample_depth(self, depth: np.ndarray) -> np.ndarray:
         """Nearest depth of ``(H, W)`` metres, along the rectified axis; 0 = unknown."""
