@@ -45,20 +45,20 @@ def draw(frame: RenderedFrame, result: DepthResult) -> np.ndarray:
         "confidence (white: surely within a metre)": (255 * grey).astype(np.uint8),
         "landmarks over the depth that they hold": depth_to_color(result.frame_depth),
     }
-    drawn = [_titled(image, title) for title, image in panels.items()]
+    drawn = [cv2.resize(image, SIZE, interpolation=cv2.INTER_AREA) for image in panels.values()]
     _draw_landmarks(drawn[0], landmarks)
     _draw_landmarks(drawn[5], landmarks)
+    for panel, title in zip(drawn, panels, strict=True):
+        _write_title(panel, title)
     rows = [np.hstack(drawn[k : k + 2]) for k in range(0, len(drawn), 2)]
     return np.vstack(rows)
 
 
-def _titled(image: np.ndarray, title: str) -> np.ndarray:
-    panel = cv2.resize(image, SIZE, interpolation=cv2.INTER_AREA)
-    for colour, width in ((BLACK, 3), (WHITE, 1)):
-        cv2.putText(
-            panel, title, (6, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, width, cv2.LINE_AA
-        )
-    return panel
+def _write_title(panel: np.ndarray, title: str) -> None:
+    font, height = cv2.FONT_HERSHEY_SIMPLEX, 0.42
+    (width, _), _ = cv2.getTextSize(title, font, height, 1)
+    cv2.rectangle(panel, (0, 0), (width + 12, 19), BLACK, -1)
+    cv2.putText(panel, title, (6, 14), font, height, WHITE, 1, cv2.LINE_AA)
 
 
 def _draw_landmarks(panel: np.ndarray, landmarks: Landmarks) -> None:
