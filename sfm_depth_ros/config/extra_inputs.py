@@ -20,7 +20,12 @@ def extra_inputs(objective: ObjectiveConfig) -> tuple[str, ...]:
     """
     is_used = {
         RIGHT_IMAGE: objective.stereo_weight > 0 or objective.left_right_weight > 0,
-        SPARSE_DEPTH: objective.sparse_depth_weight > 0,
+        SPARSE_DEPTH: max(
+            objective.sparse_depth_weight,
+            objective.scale_invariant_weight,
+            objective.gradient_matching_weight,
+        )
+        > 0,
         INSTANCE_MASK: objective.use_instance_mask,
     }
     return tuple(role for role, used in is_used.items() if used)
