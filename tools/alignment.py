@@ -39,11 +39,11 @@ METHODS = (
 class MotionErrors:
     """Means over image pairs with known motion."""
 
+    pairs: int
     rotation_deg: float
     direction_deg: float  # Of the translation
     length: float  # Relative error of the translation's length
     ms: float  # CPU time of the method itself, without what it begins with
-    pairs: int
 
 
 @torch.no_grad()
@@ -60,7 +60,7 @@ def measure(bag: str, networks: NetworkPair) -> dict[str, MotionErrors]:
             if T is not None:
                 errors[method].append((*_errors(T, truth), milliseconds[method]))
     return {
-        method: MotionErrors(*map(float, np.mean(found, axis=0)), pairs=len(found))
+        method: MotionErrors(len(found), *map(float, np.mean(found, axis=0)))
         for method, found in errors.items()
         if found
     }

@@ -72,7 +72,7 @@ class FlowErrors:
 
 def make_drive(seed: int) -> SyntheticDrive:
     """A street with traffic."""
-    camera = CameraSpec(WIDTH, HEIGHT)
+    camera = CameraSpec(WIDTH, HEIGHT, 80.0, 1.1, 6.5)
     return SyntheticDrive(DriveSpec(seed, SECONDS, camera, moving_objects=MOVERS))
 
 
@@ -140,7 +140,10 @@ def by_network(network: FlowNetwork) -> Estimate:
 def by_dis(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Dense inverse search (Kroeger et al., ECCV 2016) as OpenCV has it, medium preset."""
     grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (first, second)]
-    found = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(*grey, None)
+    none = np.zeros((*grey[0].shape, 2), np.float32)
+    found = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(
+        grey[0], grey[1], none
+    )
     return found.transpose(2, 0, 1)
 
 

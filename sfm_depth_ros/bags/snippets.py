@@ -14,10 +14,11 @@ from sfm_depth_ros.bags.frames import BagFrames
 from sfm_depth_ros.bags.plane_sweep import DenseDepth, sweep_depths
 from sfm_depth_ros.bags.rig import BagRig
 from sfm_depth_ros.bags.stereo_matching import StereoMatcher, teach_by_stereo
-from sfm_depth_ros.bags.track_depth import PointDepths, track_depths
+from sfm_depth_ros.bags.track_depth import track_depths
 from sfm_depth_ros.geometry.frames import invert
 from sfm_depth_ros.snippets.builder import MAX_WAITING, SnippetBuilder
 from sfm_depth_ros.snippets.values import Snippet
+from sfm_depth_ros.visual_odometry.known_motion import PointDepths
 
 _KEPT = 2 * MAX_WAITING  # frames that a snippet may be made of later
 

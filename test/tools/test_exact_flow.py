@@ -19,7 +19,9 @@ from tools.flow import FlowErrors
 @pytest.fixture(scope="module")
 def seen():
     """Flow of a busy street, and its photometric error with and without."""
-    drive = SyntheticDrive(DriveSpec(12, 3.0, CameraSpec(192, 64), moving_objects=12))
+    drive = SyntheticDrive(
+        DriveSpec(12, 3.0, CameraSpec(192, 64, 80.0, 1.1, 6.5), moving_objects=12)
+    )
     best = None
     for index in range(0, 24, 4):
         first, second = drive.frame(index), drive.frame(index + 2)
