@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sfm_depth_ros.config.loading import check_options, option
@@ -197,6 +197,12 @@ class ObjectiveConfig:
     def needs_companions(self) -> bool:
         """Whether it needs networks beside depth and pose."""
         return self.uses_flow or (self.feature_weight > 0 and self.features == IMAGENET)
+
+    def without_companions(self) -> ObjectiveConfig:
+        """The same without the terms that compare optical flow, its mask, or features."""
+        names = ("feature", "flow", "flow_smoothness", "flow_consistency", "cross_task",
+                 "moderation", "consensus")  # fmt: skip
+        return replace(self, **{f"{name}_weight": 0.0 for name in names})
 
     @property
     def uses_moderator(self) -> bool:

@@ -95,7 +95,7 @@ def rigid_forward(predicted: Prediction, observed: SnippetBatch) -> Tensor:
     points = backproject(predicted.depths[0], observed.K)
     size = (observed.target.shape[-2], observed.target.shape[-1])
     grid, _, _ = project_points(points, observed.K, predicted.T_source_target, size)
-    return rigid_flow(grid, size)
+    return _bounded(rigid_flow(grid, size))
 
 
 @torch.no_grad()
@@ -108,7 +108,13 @@ def rigid_reverse(predicted: Prediction, K: Tensor) -> Tensor | None:
     K = K.repeat_interleave(count, dim=0)
     T = invert_transform(predicted.T_source_target).flatten(0, 1)[:, None]
     grid, _, _ = project_points(backproject(depths.flatten(0, 1), K), K, T, size)
-    return rigid_flow(grid, size).view(len(depths), count, 2, *size)
+    return _bounded(rigid_flow(grid, size)).view(len(depths), count, 2, *size)
+
+
+def _bounded(flow: Tensor) -> Tensor:
+    """Flow of at most the image's size: points behind the camera would have any."""
+    limit = float(max(flow.shape[-2:]))
+    return flow.clamp(-limit, limit)
 
 
 def predicted_flow(

@@ -17,6 +17,7 @@ from sfm_depth_ros.snippets.batch import collate
 from sfm_depth_ros.training.network_pair import with_companions
 from sfm_depth_ros.training.phases import BOOTSTRAP, CYCLE, TOGETHER, phase_of
 from sfm_depth_ros.training.step import StepOptions, training_step
+from sfm_depth_ros.training.validation import measure_without_truth
 
 OBJECTIVE = ObjectiveConfig(
     reduction="mean", auto_mask=False, flow_weight=1.0, flow_smoothness_weight=0.1,
@@ -69,3 +70,13 @@ def test_phases_without_a_moderator_are_refused() -> None:
     late = dataclasses.replace(recipe.training, self_supervised_every=4)
     with pytest.raises(ConfigError, match="self_supervised_every"):
         dataclasses.replace(recipe, training=late)
+
+
+def test_validation_does_not_leave_out_what_the_mask_does(tiny_networks, plane_snippets) -> None:
+    batches = [collate(plane_snippets(2))]
+    plain = dataclasses.replace(OBJECTIVE, flow_weight=0.0).without_companions()
+    networks = with_companions(tiny_networks(), OBJECTIVE, seed=0).eval()
+    found, expected = (
+        measure_without_truth(networks, batches, objective) for objective in (OBJECTIVE, plain)
+    )
+    assert found == expected
