@@ -58,7 +58,7 @@ def measure(bag: str, networks: NetworkPair) -> dict[str, MotionErrors]:
     for motions, truth, milliseconds in _pairs(bag, networks):
         for method, T in motions.items():
             if T is not None:
-                errors[method].append((*_errors(T, truth), milliseconds[method]))
+                errors[method].append((*motion_errors(T, truth), milliseconds[method]))
     return {
         method: MotionErrors(len(found), *map(float, np.mean(found, axis=0)))
         for method, found in errors.items()
@@ -122,7 +122,8 @@ def _pose_motion(networks: NetworkPair, earlier: Tensor, later: Tensor, K: Tenso
     return T[0, 0].double().numpy()
 
 
-def _errors(T: np.ndarray, truth: np.ndarray) -> tuple[float, float, float]:
+def motion_errors(T: np.ndarray, truth: np.ndarray) -> tuple[float, float, float]:
+    """Rotation and direction errors in degrees, and the relative error of the length."""
     between = T[:3, :3].T @ truth[:3, :3]
     rotation = np.degrees(np.arccos(np.clip((np.trace(between) - 1) / 2, -1, 1)))
     length, true_length = np.linalg.norm(T[:3, 3]), np.linalg.norm(truth[:3, 3])
