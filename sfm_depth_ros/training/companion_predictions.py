@@ -34,7 +34,7 @@ def completed(
     depth_net: Any,
     companions: Companions,
     config: ObjectiveConfig,
-    is_moderated: bool = True,
+    is_bootstrap: bool = False,
 ) -> Prediction:
     """The prediction with what the objective needs beside depth and motion.
 
@@ -44,12 +44,12 @@ def completed(
         depth_net: The depth network, whose encoder may give features.
         companions: The other networks.
         config: Weights and switches; without a term that needs more, nothing is computed.
-        is_moderated: Whether the moderator's mask shares the pixels out.
+        is_bootstrap: Whether neither the moderator's mask nor alignment is used yet.
 
     Raises:
         ConfigError: A network that the objective needs is not there.
     """
-    if config.direct_alignment != "off":
+    if config.direct_alignment != "off" and not is_bootstrap:
         predicted = aligned(predicted, observed, config.direct_alignment == "alone")
     if config.feature_weight > 0:
         features = dense_features(observed, _feature_network(depth_net, companions, config))
@@ -59,7 +59,7 @@ def completed(
     if config.uses_flow and companions.flow is not None:
         rigid = rigid_forward(predicted, observed)
         flow = predicted_flow(predicted, observed, companions.flow, config, rigid)
-        if companions.moderator is not None and is_moderated:
+        if companions.moderator is not None and not is_bootstrap:
             flow = moderated(flow, observed, companions.moderator, rigid)
         predicted = replace(predicted, flow=flow)
     return predicted
