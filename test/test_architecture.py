@@ -67,7 +67,8 @@ ARROWS["cli"] = BELOW_ROS
 
 # What computes with tensors. Everything else runs on a robot that has no torch.
 NEEDS_TORCH = (
-    "geometry.pinhole", "geometry.se3", "geometry.stereo", "geometry.warping",
+    "geometry.direct_alignment", "geometry.flow", "geometry.pinhole", "geometry.se3",
+    "geometry.stereo", "geometry.warping",
     "losses", "networks", "world", "snippets.batch", "snippets.augmentation",
     "snippets.rotations", "snippets.zoom",
     "training", "engines.graphs.export", "engines.torch_engine", "model_folder.loading",

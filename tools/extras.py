@@ -52,6 +52,10 @@ FIELD = (NO_AUTO_MASK, "pose.residual_translation=true",
 ROTATIONS = "objective.rotation_weight=20.0"
 NO_ODOMETER = "objective.velocity_weight=0.0"
 MEAN = (NO_AUTO_MASK, "objective.reduction=mean")
+COMPETITION = (*MEAN, "objective.flow_weight=0.5", "objective.flow_smoothness_weight=0.1",
+               "objective.moderation_weight=0.1", "objective.consensus_weight=0.3",
+               "training.phase_steps=5")  # fmt: skip
+FEATURES = ("objective.feature_weight=0.3",)
 EXTRAS = {
     "moving things": Extra(
         ("--style street --movers 12",),
@@ -63,8 +67,27 @@ EXTRAS = {
             "auto-mask, field and instance masks": (
                 *FIELD, "objective.use_instance_mask=true", "objective.auto_mask=true",
             ),
+            "competitive collaboration": COMPETITION,
         },
         ("things_abs_rel", "abs_rel", "abs_rel_scaled", "depth_scale_ratio"),
+    ),
+    "changing light": Extra(
+        ("--style street --exposure-drift 0.5",),
+        {
+            "without": (),
+            "with the encoder's features": FEATURES,
+            "with ImageNet features": (*FEATURES, "objective.features=imagenet"),
+        },
+    ),
+    "direct alignment": Extra(
+        ("--style street",),
+        {
+            "without": (),
+            "refined from the pose network": ("objective.direct_alignment=refine",
+                                              "objective.alignment_weight=0.1"),
+            "alone": ("objective.direct_alignment=alone", "objective.alignment_weight=0.1"),
+        },
+        ("abs_rel", "abs_rel_scaled", "depth_scale_ratio", "rotation_error_deg"),
     ),
     "unknown focal length": Extra(
         ("--style country --weave 1",),  # pixels move by focal length x rotation

@@ -11,10 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sfm_depth_ros.config.schema import ObjectiveConfig
 from sfm_depth_ros.geometry.pinhole import backproject
 from sfm_depth_ros.geometry.warping import warp_sources
+from sfm_depth_ros.losses.inputs import Prediction
 from sfm_depth_ros.losses.occlusion import splat_occlusion_mask
 from sfm_depth_ros.networks.predictions import predict_depths, predict_source_motions
+from sfm_depth_ros.training.companion_predictions import completed
 
 if TYPE_CHECKING:
     from sfm_depth_ros.snippets.batch import SnippetBatch
@@ -35,15 +38,18 @@ def errors_where_difficult(
         focal_factor: How many times the true focal length the batches' K has.
 
     Returns:
+        ``moving_iou``, of the moderator's mask with what moves, where there is one;
         ``things_abs_rel``, of what moves by itself, where that is marked; ``hidden_abs_rel``, of
         what a source cannot see for something else is before it; ``focal_ratio`` and
         ``focal_ratio_y``, median over snippets of believed / true: the pose network's, or
         else K.
     """
     misses: dict[str, list[np.ndarray]] = {}
-    ratios = []
+    ratios, overlaps = [], []
     for batch in batches:
         ratios.append(focal_factor * _believed(networks, batch))
+        if networks.companions.moderator is not None and batch.instances is not None:
+            overlaps.append(_overlap(networks, batch))
         if batch.depth is None:
             continue
         depth = predict_depths(networks.depth, batch.target, batch.K)[0]
@@ -54,6 +60,9 @@ def errors_where_difficult(
             if where is not None:
                 misses.setdefault(name, []).append(miss[where & known].numpy())
     found = {name: float(np.concatenate(parts).mean()) for name, parts in misses.items()}
+    if overlaps:
+        both, either = torch.stack(overlaps).sum(0).tolist()
+        found["moving_iou"] = both / max(either, 1)
     x, y = torch.cat(ratios).median(0).values.tolist()
     return {**found, "focal_ratio": x, "focal_ratio_y": y}
 
@@ -88,3 +97,19 @@ def _believed(networks: NetworkPair, batch: SnippetBatch) -> Tensor:
     predicted = pair.intrinsics
     K = batch.K if predicted is None else predicted
     return K.diagonal(dim1=1, dim2=2)[:, :2] / batch.K.diagonal(dim1=1, dim2=2)[:, :2]
+
+
+def _overlap(networks: NetworkPair, batch: SnippetBatch) -> Tensor:
+    """Pixels in both the moderator's mask and what moves, and in either, ``(2,)``."""
+    objective = ObjectiveConfig(flow_weight=1.0, moderation_weight=1.0)
+    motions = predict_source_motions(networks.pose, batch.target, batch.sources, batch.K)
+    depths = predict_depths(networks.depth, batch.target, batch.K)
+    predicted = completed(
+        Prediction(depths, motions.T_source_target), batch.contiguous(), networks.depth,
+        networks.companions, objective,
+    )  # fmt: skip
+    assert predicted.flow is not None and predicted.flow.static is not None  # asked for
+    by_mask = predicted.flow.static.mean(1) < 0.5  # (B, 1, H, W): in both sources together
+    truth = moving(batch)
+    assert truth is not None  # callers have looked
+    return torch.stack(((by_mask & truth).sum(), (by_mask | truth).sum()))

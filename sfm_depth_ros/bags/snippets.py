@@ -11,12 +11,14 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from sfm_depth_ros.bags.frames import BagFrames
+from sfm_depth_ros.bags.plane_sweep import DenseDepth, sweep_depths
 from sfm_depth_ros.bags.rig import BagRig
 from sfm_depth_ros.bags.stereo_matching import StereoMatcher, teach_by_stereo
-from sfm_depth_ros.bags.track_depth import PointDepths, track_depths
+from sfm_depth_ros.bags.track_depth import track_depths
 from sfm_depth_ros.geometry.frames import invert
 from sfm_depth_ros.snippets.builder import MAX_WAITING, SnippetBuilder
 from sfm_depth_ros.snippets.values import Snippet
+from sfm_depth_ros.visual_odometry.known_motion import PointDepths
 
 _KEPT = 2 * MAX_WAITING  # frames that a snippet may be made of later
 
@@ -82,7 +84,8 @@ class TruthMemory:
         return np.stack(motions).astype(np.float32)
 
 
-TEACHERS = ("none", "tracks", "stereo")
+TEACHERS = ("none", "tracks", "stereo", "multi_view_stereo")
+SWEPT_WIDTH = 640  # pixels: wider images of a bag are swept at this size
 
 _logger = logging.getLogger(__name__)
 
@@ -96,7 +99,8 @@ def taught(snippets: Iterable[Snippet], frames: BagFrames, teacher: str) -> Iter
         snippets: Snippets of ``frames``.
         frames: The bag that they come from.
         teacher: ``"none"``; ``"tracks"``: corners followed through the drive, see ``track_depth``;
-            ``"stereo"``: the second camera's image, see ``stereo_matching``.
+            ``"stereo"``: the second camera's image, see ``stereo_matching``;
+            ``"multi_view_stereo"``: planes swept over neighbouring images, see ``plane_sweep``.
     """
     if teacher not in TEACHERS:
         raise ValueError(f"teacher: expected one of {', '.join(TEACHERS)}, got {teacher!r}")
@@ -107,9 +111,10 @@ def taught(snippets: Iterable[Snippet], frames: BagFrames, teacher: str) -> Iter
         for snippet in snippets:
             yield teach_by_stereo(snippet, matcher)
     else:
-        points = tracked_points(frames)
+        find = tracked_points if teacher == "tracks" else swept_depths
+        found = find(frames)
         for snippet in snippets:
-            yield _with_points(snippet, points.get(int(snippet.stamps_ns[1])))
+            yield _with_labels(snippet, found.get(int(snippet.stamps_ns[1])))
 
 
 def tracked_points(frames: BagFrames) -> dict[int, PointDepths]:
@@ -123,9 +128,19 @@ def tracked_points(frames: BagFrames) -> dict[int, PointDepths]:
     return {points.stamp_ns: points for points in track_depths(images, large.velocities)}
 
 
-def _with_points(snippet: Snippet, points: PointDepths | None) -> Snippet:
-    if points is None:
+def swept_depths(frames: BagFrames) -> dict[int, DenseDepth]:
+    """Depth of every image of a bag by plane-sweep stereo, by its stamp."""
+    large = frames.wider(min(frames.preprocessor.columns, SWEPT_WIDTH), companions=())
+    _logger.info("sweeping planes through %s", frames.selection.name)
+    images = (bag_frame.frame for bag_frame in large)
+    return {found.stamp_ns: found for found in sweep_depths(images, large.velocities)}
+
+
+def _with_labels(snippet: Snippet, found: PointDepths | DenseDepth | None) -> Snippet:
+    if found is None:
         return snippet
-    depth = points.image(snippet.intrinsics)
+    depth = found.image(snippet.intrinsics)
+    if snippet.instances is not None:  # what moves by itself was triangulated as if it stood
+        depth = np.where(snippet.instances[0] > 0, np.float32(0), depth)
     measured = snippet.measured_depth
     return snippet.with_measured_depth(np.where(measured > 0, measured, depth))

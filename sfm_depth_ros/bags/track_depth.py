@@ -11,7 +11,9 @@ that moves leaves its epipolar line in one of the views and is dropped.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -47,50 +49,88 @@ def track_depths(
         velocities: The odometer's memory, covering the images.
         reach: How many images before and after each one are looked at.
     """
-    window: list[tuple[Frame, np.ndarray]] = []
+    for window, place in sliding_windows(frames, reach):
+        target = tracked_views(window, place, velocities, reach)
+        views = [points for _, points in (*target.later, *target.earlier)]
+        if views:
+            yield from _triangulated(target, views)
+
+
+class GreyFrame(NamedTuple):
+    """A frame and its image in grey, ``(H, W)`` uint8."""
+
+    frame: Frame
+    grey: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class TrackedViews:
+    """Corners of a target, and the images around it in which enough of them are followed."""
+
+    target: GreyFrame
+    corners: np.ndarray  # `(N, 2)` float64 pixels (column, row)
+    rays: np.ndarray  # `(N, 3)` float64, z = 1
+    # Images and what they see, the nearest in time first; motions are the odometer's with the
+    # rotation that the corners correct
+    earlier: list[tuple[GreyFrame, View]]
+    later: list[tuple[GreyFrame, View]]
+
+
+def sliding_windows(
+    frames: Iterable[Frame], reach: int
+) -> Iterator[tuple[Sequence[GreyFrame], int]]:
+    """Every frame's place among up to ``reach`` earlier and later ones."""
+    window: list[GreyFrame] = []
     place = 0  # of the next target
     for frame in frames:
-        window.append((frame, cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY)))
+        window.append(GreyFrame(frame, cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY)))
         while len(window) - place > reach:
-            yield from _of_target(window, place, velocities, reach)
+            yield window, place
             place += 1
         drop = max(0, place - reach)
         del window[:drop]
         place -= drop
     for last in range(place, len(window)):
-        yield from _of_target(window, last, velocities, reach)
+        yield window, last
 
 
-def _of_target(
-    window: Sequence[tuple[Frame, np.ndarray]], place: int, velocities: VelocityBuffer, reach: int
-) -> Iterator[PointDepths]:
+def tracked_views(
+    window: Sequence[GreyFrame], place: int, velocities: VelocityBuffer, reach: int
+) -> TrackedViews:
+    """Corners of the frame at a place of the window, followed into its neighbours."""
     frame, grey = window[place]
     corners = corners_of(grey, frame.valid, _LIMITS)
-    if len(corners) < FEWEST:
-        return
     rays = rays_of(corners, frame.intrinsics)
-    views = [
-        *_follow(window[place : place + reach + 1], corners, rays, velocities),
-        *_follow(window[max(0, place - reach) : place + 1][::-1], corners, rays, velocities),
-    ]
-    if not views:
-        return
-    inverse_depth, is_good = triangulate_views(rays, views, frame.intrinsics.fx, _LIMITS)
+    earlier = window[max(0, place - reach) : place + 1][::-1]
+    later = window[place : place + reach + 1]
+    if len(corners) < FEWEST:
+        earlier, later = earlier[:1], later[:1]
+    return TrackedViews(
+        window[place], corners, rays,
+        list(_follow(earlier, corners, rays, velocities)),
+        list(_follow(later, corners, rays, velocities)),
+    )  # fmt: skip
+
+
+def _triangulated(target: TrackedViews, views: Sequence[View]) -> Iterator[PointDepths]:
+    frame = target.target.frame
+    inverse_depth, is_good = triangulate_views(target.rays, views, frame.intrinsics.fx, _LIMITS)
     if is_good.any():
         yield PointDepths(
-            frame.stamp_ns, corners[is_good], 1.0 / inverse_depth[is_good], frame.intrinsics
+            frame.stamp_ns, target.corners[is_good], 1.0 / inverse_depth[is_good], frame.intrinsics
         )
 
 
 def _follow(
-    images: Sequence[tuple[Frame, np.ndarray]],
+    images: Sequence[GreyFrame],
     corners: np.ndarray,
     rays: np.ndarray,
     velocities: VelocityBuffer,
-) -> Iterator[View]:
+) -> Iterator[tuple[GreyFrame, View]]:
     """Follow the corners from the first image through the others, until few are left."""
     target, pixels, alive = images[0][0], corners, np.ones(len(corners), bool)
-    for (_, grey), (frame, next_grey) in pairwise(images):
+    for (_, grey), image in pairwise(images):
+        frame, next_grey = image
         if abs(frame.stamp_ns - target.stamp_ns) > LONGEST_NS:
             return
         pixels, kept = follow(grey, next_grey, pixels)
@@ -102,7 +142,7 @@ def _follow(
         view = view_of(alive, rays, seen, T_view_target, frame.intrinsics.fx)
         if view is None:
             return
-        yield view
+        yield image, view
 
 
 def _measured_motion(target: Frame, view: Frame, velocities: VelocityBuffer) -> np.ndarray | None:

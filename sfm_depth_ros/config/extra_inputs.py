@@ -18,9 +18,11 @@ def extra_inputs(objective: ObjectiveConfig) -> tuple[str, ...]:
     Returns:
         Some of ``right_image``, ``sparse_depth``, ``instance_mask``.
     """
+    of_still_scenes = objective.scale_invariant_weight + objective.gradient_matching_weight > 0
     is_used = {
         RIGHT_IMAGE: objective.stereo_weight > 0 or objective.left_right_weight > 0,
-        SPARSE_DEPTH: objective.sparse_depth_weight > 0,
-        INSTANCE_MASK: objective.use_instance_mask,
+        SPARSE_DEPTH: objective.sparse_depth_weight > 0 or of_still_scenes,
+        # what moves by itself gets no label from other moments
+        INSTANCE_MASK: objective.use_instance_mask or of_still_scenes,
     }
     return tuple(role for role, used in is_used.items() if used)

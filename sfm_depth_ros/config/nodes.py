@@ -258,3 +258,12 @@ class TrainerNodeConfig(NodeConfig):
 
     training: OnlineTrainingConfig = field(default_factory=OnlineTrainingConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.objective.needs_companions:
+            raise ConfigError(
+                "objective: optical flow (flow_*, cross_task_weight, moderation_weight, "
+                "consensus_weight) and features: imagenet need networks that sfm-depth train "
+                "alone has; set them to 0 in trainer_node, or train from a bag"
+            )

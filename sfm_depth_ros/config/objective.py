@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sfm_depth_ros.config.loading import check_options, option
-from sfm_depth_ros.config.networks import DepthNetworkConfig, PoseNetworkConfig
+from sfm_depth_ros.config.networks import IMAGENET, DepthNetworkConfig, PoseNetworkConfig
 from sfm_depth_ros.errors import ConfigError
 
 
@@ -87,6 +87,12 @@ class ObjectiveConfig:
     )
     sparse_depth_weight: float = _weight(
         0.0, "weight of measured depths where a bag has them (lidar, stereo)"
+    )
+    scale_invariant_weight: float = _weight(
+        0.0, "weight of the scale-invariant error against measured depths (Mannequin)"
+    )
+    gradient_matching_weight: float = _weight(
+        0.0, "weight of how depth's gradients differ from the measured ones' (Mannequin)"
     )
     # A second camera next to the first, with known baseline (Monodepth).
     stereo_weight: float = _weight(
@@ -186,6 +192,17 @@ class ObjectiveConfig:
         """Whether a term compares optical flow."""
         weights = (self.flow_weight, self.flow_smoothness_weight, self.flow_consistency_weight)
         return max(*weights, self.cross_task_weight) > 0 or self.uses_moderator
+
+    @property
+    def needs_companions(self) -> bool:
+        """Whether it needs networks beside depth and pose."""
+        return self.uses_flow or (self.feature_weight > 0 and self.features == IMAGENET)
+
+    def without_companions(self) -> ObjectiveConfig:
+        """The same without the terms that compare optical flow, its mask, or features."""
+        names = ("feature", "flow", "flow_smoothness", "flow_consistency", "cross_task",
+                 "moderation", "consensus")  # fmt: skip
+        return replace(self, **{f"{name}_weight": 0.0 for name in names})
 
     @property
     def uses_moderator(self) -> bool:

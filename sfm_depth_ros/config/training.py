@@ -97,8 +97,9 @@ class OfflineTrainingConfig:
     teacher: str = option(
         "none",
         "source of measured depth for recordings, where the objective uses it: tracks = corners "
-        "tracked over the odometer's motion, stereo = the second camera",
-        choices=("none", "tracks", "stereo"),
+        "tracked over the odometer's motion, stereo = the second camera, multi_view_stereo = "
+        "planes swept over neighbouring images",
+        choices=("none", "tracks", "stereo", "multi_view_stereo"),
     )
     min_displacement: float = option(
         0.05,

@@ -47,6 +47,8 @@ class LossTerms:
     cycle: Tensor | None = None
     feature: Tensor | None = None
     alignment: Tensor | None = None
+    scale_invariant: Tensor | None = None
+    gradient_matching: Tensor | None = None
     flow: Tensor | None = None
     flow_smoothness: Tensor | None = None  # Per cent of the width per pixel
     flow_consistency: Tensor | None = None  # Per cent of the width
@@ -103,6 +105,8 @@ TERMS: dict[str, Callable[[ReprojectionContext], Tensor | None]] = {
     "cycle": terms.cycle,
     "feature": feature_reconstruction,
     "alignment": terms.alignment,
+    "scale_invariant": terms.scale_invariant,
+    "gradient_matching": terms.gradient_matching,
     "flow": flow.flow,
     "flow_smoothness": flow.flow_smoothness,
     "flow_consistency": flow.flow_consistency,

@@ -21,6 +21,7 @@ from sfm_depth_ros.losses.consistency import left_right_consistency
 from sfm_depth_ros.losses.context import ReprojectionContext
 from sfm_depth_ros.losses.icp import icp_loss
 from sfm_depth_ros.losses.masked_mean import masked_mean
+from sfm_depth_ros.losses.relative_depth import gradient_matching_loss, scale_invariant_loss
 from sfm_depth_ros.losses.reprojection import explainability_regulariser
 from sfm_depth_ros.losses.smoothness import edge_aware_smoothness
 from sfm_depth_ros.losses.supervised import motion_supervision, sparse_depth_loss
@@ -87,6 +88,18 @@ def sparse_depth(context: ReprojectionContext) -> Tensor | None:
     """Log-depth error of the finest scale against measured depths."""
     measured = context.observed.sparse_depth
     return None if measured is None else sparse_depth_loss(context.full_size(0), measured)
+
+
+def scale_invariant(context: ReprojectionContext) -> Tensor | None:
+    """Scale-invariant error of the finest depth against measured depth."""
+    measured = context.observed.sparse_depth
+    return None if measured is None else scale_invariant_loss(context.full_size(0), measured)
+
+
+def gradient_matching(context: ReprojectionContext) -> Tensor | None:
+    """Difference of depth's gradients, as logarithms, from those of measured depth."""
+    measured = context.observed.sparse_depth
+    return None if measured is None else gradient_matching_loss(context.full_size(0), measured)
 
 
 @torch.no_grad()

@@ -51,6 +51,7 @@ class FlowNetwork(nn.Module):
         )
         self.head = nn.Conv2d(DECODER[-1], 2, 3, 1, 1)
         nn.init.normal_(self.head.weight, std=1e-3)
+        assert self.head.bias is not None  # a plain convolution has one
         nn.init.zeros_(self.head.bias)
 
     def forward(self, first: Tensor, second: Tensor, start: Tensor | None = None) -> list[Tensor]:

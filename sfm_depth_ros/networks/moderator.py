@@ -31,7 +31,8 @@ class Moderator(nn.Module):
         self.join = nn.ModuleList(ConvBlock(below + here, here) for below, here in steps)
         self.head = nn.Conv2d(CHANNELS[0], 1, 3, 1, 1)
         nn.init.normal_(self.head.weight, std=0.01)
-        nn.init.constant_(self.head.bias, INITIAL_LOGIT)  # type: ignore[arg-type]
+        assert self.head.bias is not None  # a plain convolution has one
+        nn.init.constant_(self.head.bias, INITIAL_LOGIT)
 
     def forward(self, target: Tensor, rigid: Tensor, free: Tensor, difference: Tensor) -> Tensor:
         """Probability that a pixel is static.

@@ -34,7 +34,7 @@ def completed(
     depth_net: Any,
     companions: Companions,
     config: ObjectiveConfig,
-    is_moderated: bool = True,
+    is_bootstrap: bool = False,
 ) -> Prediction:
     """The prediction with what the objective needs beside depth and motion.
 
@@ -44,12 +44,12 @@ def completed(
         depth_net: The depth network, whose encoder may give features.
         companions: The other networks.
         config: Weights and switches; without a term that needs more, nothing is computed.
-        is_moderated: Whether the moderator's mask shares the pixels out.
+        is_bootstrap: Whether neither the moderator's mask nor alignment is used yet.
 
     Raises:
         ConfigError: A network that the objective needs is not there.
     """
-    if config.direct_alignment != "off":
+    if config.direct_alignment != "off" and not is_bootstrap:
         predicted = aligned(predicted, observed, config.direct_alignment == "alone")
     if config.feature_weight > 0:
         features = dense_features(observed, _feature_network(depth_net, companions, config))
@@ -59,7 +59,7 @@ def completed(
     if config.uses_flow and companions.flow is not None:
         rigid = rigid_forward(predicted, observed)
         flow = predicted_flow(predicted, observed, companions.flow, config, rigid)
-        if companions.moderator is not None and is_moderated:
+        if companions.moderator is not None and not is_bootstrap:
             flow = moderated(flow, observed, companions.moderator, rigid)
         predicted = replace(predicted, flow=flow)
     return predicted
@@ -95,7 +95,7 @@ def rigid_forward(predicted: Prediction, observed: SnippetBatch) -> Tensor:
     points = backproject(predicted.depths[0], observed.K)
     size = (observed.target.shape[-2], observed.target.shape[-1])
     grid, _, _ = project_points(points, observed.K, predicted.T_source_target, size)
-    return rigid_flow(grid, size)
+    return _bounded(rigid_flow(grid, size))
 
 
 @torch.no_grad()
@@ -108,7 +108,13 @@ def rigid_reverse(predicted: Prediction, K: Tensor) -> Tensor | None:
     K = K.repeat_interleave(count, dim=0)
     T = invert_transform(predicted.T_source_target).flatten(0, 1)[:, None]
     grid, _, _ = project_points(backproject(depths.flatten(0, 1), K), K, T, size)
-    return rigid_flow(grid, size).view(len(depths), count, 2, *size)
+    return _bounded(rigid_flow(grid, size)).view(len(depths), count, 2, *size)
+
+
+def _bounded(flow: Tensor) -> Tensor:
+    """Flow of at most the image's size: points behind the camera would have any."""
+    limit = float(max(flow.shape[-2:]))
+    return flow.clamp(-limit, limit)
 
 
 def predicted_flow(

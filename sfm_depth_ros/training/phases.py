@@ -1,10 +1,11 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Phases of training: which networks learn at a step, where not all learn together.
+"""Phases of training: which networks learn at a step, and what is used that needs others' help.
 
 Competitive Collaboration (Ranjan et al., CVPR 2019) trains depth and motion, then flow, then the
 moderator between them, again and again, each with the others fixed. Before that the first two
-learn alone, each from all pixels.
+learn alone, each from all pixels. DDVO (Wang et al., CVPR 2018) begins with the pose network's
+motion alone: through a depth that knows nothing yet, alignment finds any motion.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from dataclasses import dataclass
 
 from torch import nn
 
-BOOTSTRAP_SHARE = 0.4  # of the training, before there is a mask
+from sfm_depth_ros.config.schema import ObjectiveConfig
+
+BOOTSTRAP_SHARE = 0.4  # of the training
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,8 @@ class Phase:
 
     name: str
     learners: tuple[str, ...] = ()  # Names of the networks that learn; empty = all of them
-    is_moderated: bool = True  # Whether the moderator's mask shares the pixels out
+    # Whether neither the moderator's mask nor direct alignment is used yet
+    is_bootstrap: bool = False
 
     @contextmanager
     def only_learners(self, networks: nn.Module) -> Iterator[None]:
@@ -49,7 +53,7 @@ class Phase:
 
 
 TOGETHER = Phase("together")
-BOOTSTRAP = Phase("bootstrap", ("depth", "pose", "companions.flow"), is_moderated=False)
+BOOTSTRAP = Phase("bootstrap", is_bootstrap=True)
 CYCLE = (
     Phase("depth_and_motion", ("depth", "pose")),
     Phase("flow", ("companions.flow",)),
@@ -57,16 +61,16 @@ CYCLE = (
 )
 
 
-def phase_of(step: int, share_done: float, phase_steps: int) -> Phase:
+def phase_of(step: int, share_done: float, phase_steps: int, objective: ObjectiveConfig) -> Phase:
     """The phase of a step.
 
     Args:
         step: Number of the step.
         share_done: Share of the training that is done.
         phase_steps: Steps of a phase of the cycle; 0 = all networks learn together.
+        objective: Whether it aligns.
     """
-    if phase_steps == 0:
-        return TOGETHER
-    if share_done < BOOTSTRAP_SHARE:
+    has_bootstrap = phase_steps > 0 or objective.direct_alignment != "off"
+    if has_bootstrap and share_done < BOOTSTRAP_SHARE:
         return BOOTSTRAP
-    return CYCLE[step // phase_steps % len(CYCLE)]
+    return CYCLE[step // phase_steps % len(CYCLE)] if phase_steps else TOGETHER

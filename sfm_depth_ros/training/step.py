@@ -55,7 +55,8 @@ class StepOptions:
     truth_scales: tuple[Tensor, Tensor] | None = None
     # Networks that only training has, where the objective needs them
     companions: Companions = field(default_factory=Companions)
-    is_moderated: bool = True  # Whether the moderator's mask, if there is one, is used
+    # Whether neither a moderator's mask nor direct alignment is used yet, see `phases`
+    is_bootstrap: bool = False
 
     @property
     def judged(self) -> slice:
@@ -107,7 +108,7 @@ def training_step(
     predicted = _prediction(depths, others, motions, options)
     if options.photometric_rows != 0:
         predicted = completed(
-            predicted, observed, depth_net, options.companions, config, options.is_moderated
+            predicted, observed, depth_net, options.companions, config, options.is_bootstrap
         )
     terms = self_supervised_objective(observed, predicted, config, options.terms)
     if config.supervised_weight > 0:

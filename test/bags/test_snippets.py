@@ -36,6 +36,21 @@ def test_tracks_teach_depth_in_metres(frames, snippets):
         assert np.median(ratio) == pytest.approx(1.0, abs=0.05)
 
 
+def test_swept_planes_teach_depth_in_metres_but_not_of_what_moves(frames, snippets):
+    instances = np.zeros((3, *snippets[0].target.shape[:2]), np.uint8)
+    instances[0, :, :80] = 1
+    given = [dataclasses.replace(snippet, instances=instances) for snippet in snippets]
+    ratios = []
+    for snippet in taught(given, frames, "multi_view_stereo"):
+        assert snippet.measured_depth.shape == snippet.target.shape[:2]
+        assert not snippet.measured_depth[:, :80].any()
+        known = (snippet.measured_depth > 0) & (snippet.depth > 0)
+        ratios.append(snippet.measured_depth[known] / snippet.depth[known])
+    every = np.concatenate(ratios)
+    assert len(every) > 100 * len(given)
+    assert np.median(every) == pytest.approx(1.0, abs=0.05)
+
+
 def test_no_teacher_leaves_them_as_they_are(frames, snippets):
     assert all(a is b for a, b in zip(taught(snippets, frames, "none"), snippets, strict=True))
 

@@ -99,3 +99,15 @@ def test_every_option_is_described() -> None:
     assert rows["objective.velocity_weight"].dynamic
     assert rows["min_depth"].minimum == 0.01
     assert all(row.doc and not row.doc.endswith(".") for row in rows.values())
+
+
+@pytest.mark.parametrize(
+    "option", ["flow_weight=1", "consensus_weight=1", "cross_task_weight=0.1"]
+)
+def test_a_live_trainer_refuses_networks_that_it_does_not_have(option: str) -> None:
+    with pytest.raises(ConfigError, match="train from a bag"):
+        load_config(TrainerNodeConfig, None, [f"objective.{option}"])
+    imagenet = ["objective.feature_weight=0.1", "objective.features=imagenet"]
+    with pytest.raises(ConfigError, match="train from a bag"):
+        load_config(TrainerNodeConfig, None, imagenet)
+    assert load_config(TrainerNodeConfig, None, imagenet[:1]).objective.feature_weight == 0.1

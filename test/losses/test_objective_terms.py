@@ -18,6 +18,7 @@ from losses.textured_wall import (
     own_motion,
     photometric,
     sideways,
+    sliding_flow,
     terms,
     value,
     wall,
@@ -55,6 +56,7 @@ def test_a_term_adds_its_weight_times_itself(observed, predicted, name: str) -> 
         explainability=[torch.full((1, 2, 8, 12), 0.5, dtype=torch.float64)],
         features=features_of(observed),
         T_unaligned=sideways(-0.3, 0.3),
+        flow=sliding_flow(),
     )
     turn = motion_to_transform(torch.tensor([0, 0, 0, 0, 0.02, 0], dtype=torch.float64))
     observed = replace(observed, sparse_depth=wall(6.0), T_measured=turn.expand(1, 2, 4, 4))

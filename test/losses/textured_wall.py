@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from sfm_depth_ros.config.schema import ObjectiveConfig
-from sfm_depth_ros.losses.inputs import DenseFeatures, Prediction
+from sfm_depth_ros.losses.inputs import DenseFeatures, FlowPrediction, Prediction
 from sfm_depth_ros.losses.objective import LossTerms, self_supervised_objective
 from sfm_depth_ros.networks.dense_features import joined
 from sfm_depth_ros.snippets.batch import SnippetBatch
@@ -100,6 +100,14 @@ def features_of(observed: SnippetBatch) -> DenseFeatures:
     assert observed.right is not None
     sources = torch.stack([of(image) for image in observed.sources.unbind(1)], dim=1)
     return DenseFeatures(of(observed.target), sources, of(observed.right))
+
+
+def sliding_flow() -> FlowPrediction:
+    """Flow about as the wall's, not the same on both ways, and a mask that is not sure."""
+    generator = torch.Generator().manual_seed(3)
+    field = torch.rand(1, 2, 2, HEIGHT, WIDTH, generator=generator, dtype=torch.float64) - 0.5
+    static = torch.full((1, 2, 1, HEIGHT, WIDTH), 0.7, dtype=torch.float64)
+    return FlowPrediction([field], -0.9 * field, static)
 
 
 def own_motion() -> Tensor:

@@ -17,6 +17,7 @@ from sfm_depth_ros.snippets.batch import collate
 from sfm_depth_ros.training.network_pair import with_companions
 from sfm_depth_ros.training.phases import BOOTSTRAP, CYCLE, TOGETHER, phase_of
 from sfm_depth_ros.training.step import StepOptions, training_step
+from sfm_depth_ros.training.validation import measure_without_truth
 
 OBJECTIVE = ObjectiveConfig(
     reduction="mean", auto_mask=False, flow_weight=1.0, flow_smoothness_weight=0.1,
@@ -25,9 +26,12 @@ OBJECTIVE = ObjectiveConfig(
 
 
 def test_the_schedule() -> None:
-    assert phase_of(100, 0.9, 0) is TOGETHER
-    assert phase_of(100, 0.1, 5) is BOOTSTRAP
-    assert [phase_of(step, 0.5, 2) for step in range(8)] == [
+    assert phase_of(100, 0.1, 0, OBJECTIVE) is TOGETHER
+    assert phase_of(100, 0.1, 5, OBJECTIVE) is BOOTSTRAP
+    aligning = dataclasses.replace(OBJECTIVE, direct_alignment="refine")
+    assert phase_of(100, 0.1, 0, aligning) is BOOTSTRAP
+    assert phase_of(100, 0.9, 0, aligning) is TOGETHER
+    assert [phase_of(step, 0.5, 2, OBJECTIVE) for step in range(8)] == [
         CYCLE[k] for k in (0, 0, 1, 1, 2, 2, 0, 0)
     ]
 
@@ -35,7 +39,7 @@ def test_the_schedule() -> None:
 @pytest.mark.parametrize("phase", [TOGETHER, BOOTSTRAP, *CYCLE], ids=lambda phase: phase.name)
 def test_only_learners_get_a_gradient(phase, tiny_networks, plane_snippets) -> None:
     networks = with_companions(tiny_networks(), OBJECTIVE, seed=0).train()
-    options = StepOptions(companions=networks.companions, is_moderated=phase.is_moderated)
+    options = StepOptions(companions=networks.companions, is_bootstrap=phase.is_bootstrap)
     with phase.only_learners(networks):
         terms = training_step(
             networks.depth, networks.pose, collate(plane_snippets(2)), OBJECTIVE, options
@@ -44,12 +48,13 @@ def test_only_learners_get_a_gradient(phase, tiny_networks, plane_snippets) -> N
     learning = {
         name for name, p in networks.named_parameters() if p.grad is not None and p.grad.any()
     }
-    wanted = phase.learners or ("depth", "pose", "companions.flow", "companions.moderator")
+    everything = ("depth", "pose", "companions.flow", "companions.moderator")
+    wanted = phase.learners or (everything[:3] if phase.is_bootstrap else everything)
     assert {name for name in learning if not name.startswith(wanted)} == set()
     for network in wanted:
         assert any(name.startswith(network) for name in learning), network
     assert all(p.requires_grad for p in networks.parameters())
-    assert (terms.moderation is None) == (not phase.is_moderated)
+    assert (terms.moderation is None) == phase.is_bootstrap
 
 
 def test_the_state_has_the_companions(tiny_networks) -> None:
@@ -69,3 +74,13 @@ def test_phases_without_a_moderator_are_refused() -> None:
     late = dataclasses.replace(recipe.training, self_supervised_every=4)
     with pytest.raises(ConfigError, match="self_supervised_every"):
         dataclasses.replace(recipe, training=late)
+
+
+def test_validation_does_not_leave_out_what_the_mask_does(tiny_networks, plane_snippets) -> None:
+    batches = [collate(plane_snippets(2))]
+    plain = dataclasses.replace(OBJECTIVE, flow_weight=0.0).without_companions()
+    networks = with_companions(tiny_networks(), OBJECTIVE, seed=0).eval()
+    found, expected = (
+        measure_without_truth(networks, batches, objective) for objective in (OBJECTIVE, plain)
+    )
+    assert found == expected

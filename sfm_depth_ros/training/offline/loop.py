@@ -186,13 +186,13 @@ class OfflineTrainer:
             batch = random_flip(batch, generator)
             jitter = PhotometricJitter(JitterStrength(), generator, part)
         photometric_rows = None if self._is_photometric(batch) else 0
-        phase = phase_of(step, self._share_done(), config.phase_steps)
+        phase = phase_of(step, self._share_done(), config.phase_steps, self._parts.objective)
         options = StepOptions(
             jitter,
             photometric_rows,
             mixed_precision=config.mixed_precision,
             companions=self.networks.companions,
-            is_moderated=phase.is_moderated,
+            is_bootstrap=phase.is_bootstrap,
         )
         statistics = [buffer.clone() for buffer in self._buffers]
         with processes.counts_shared(), phase.only_learners(self.networks):

@@ -60,7 +60,7 @@ def test_the_whole_list_is_there() -> None:
         "sfm_learner", "monodepth", "monodepth2", "vid2depth", "struct2depth",
         "depth_in_the_wild", "sc_sfm_learner", "real_monodepth", "packnet_sfm",
         "packnet_sfm_slim", "superdepth", "feature_reconstruction", "ddvo", "geonet",
-        "df_net", "competitive_collaboration",
+        "df_net", "competitive_collaboration", "mannequin",
         "bare_sfm", "default",
     }  # fmt: skip
 
