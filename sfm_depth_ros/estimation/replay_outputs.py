@@ -67,7 +67,8 @@ class Recorder:
         if "landmarks" in self._extras and result.step is not None:
             self._write_points(result, landmark_points(result.step.landmarks), "landmarks")
         if "points" in self._extras:
-            points = result.points(self._config.points_stride)
+            config = self._config
+            points = result.points(config.points_stride, config.points_min_confidence)
             cloud = self._gate.apply(points, self._T_base_camera)
             self._write_points(result, points if cloud is None else cloud, "points")
 
