@@ -237,8 +237,8 @@ class DepthNodeConfig(NodeConfig):
     )
     points_min_confidence: float = option(
         0.0,
-        "confidence below which pixels are left out of depth/points; fewer false obstacles, fewer "
-        "true ones",
+        "confidence below which pixels are left out of depth/points, where landmarks give one; "
+        "fewer false obstacles, fewer true ones",
         minimum=0.0,
         maximum=1.0,
         dynamic=True,
