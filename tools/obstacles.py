@@ -16,6 +16,7 @@ import argparse
 import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 import cv2
@@ -174,10 +175,12 @@ def measure(
             camera = CameraModel.from_intrinsics(frame.intrinsics, frame.frame_id)
             bare = dataclasses.replace(config, input_width=frame.intrinsics.width)
             estimator = DepthEstimator(folder, camera, bare)
+            estimator.wants_confidence = config.points_min_confidence > 0
         result = estimator.estimate_frame(frame, frames.velocities)
         if index < skip or given.depth is None:
             continue
-        cloud = gate.apply(result.points(config.points_stride), T)
+        points = result.points(config.points_stride, config.points_min_confidence)
+        cloud = gate.apply(points, T)
         truth = depth_to_points(given.depth, frame.image, frame.intrinsics)
         assert cloud is not None
         marks = [layer.marks(points, T) for points in (cloud, truth)]
@@ -212,6 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--min-height", type=float, default=Layer.min_height, help="metres")
     parser.add_argument("--tolerance", type=float, default=0.25, help="metres")
     parser.add_argument("--anchoring", nargs="+", default=["off", "local"])
+    parser.add_argument("--min-confidence", type=float, nargs="+", default=[0.0])
     parser.add_argument("--skip", type=int, default=20, help="frames not counted at the start")
     parser.add_argument("--folder", type=Path, default=Path("out/obstacles"))
     options = parser.parse_args(arguments)
@@ -219,17 +223,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = []
     for drive in options.drives:
         bag = render_drive(options.folder, DRIVES[drive])
-        for reach in options.range:
+        for reach, anchoring, least in product(
+            options.range, options.anchoring, options.min_confidence
+        ):
             layer = Layer(options.min_height, max_range=reach)
-            for anchoring in options.anchoring:
-                config = DepthNodeConfig(
-                    anchoring=anchoring, precision="fp32", points_max_depth=reach + 2.0,
-                    points_max_height=layer.max_height, points_voxel_size=CELL,
-                )  # fmt: skip
-                counts = measure(
-                    options.model, bag, config, layer, options.tolerance, options.skip
-                )
-                rows.append((f"{drive}, to {reach:g} m", anchoring, counts.row()))
+            config = DepthNodeConfig(
+                anchoring=anchoring, precision="fp32", points_max_depth=reach + 2.0,
+                points_max_height=layer.max_height, points_voxel_size=CELL,
+                points_min_confidence=least,
+            )  # fmt: skip
+            counts = measure(options.model, bag, config, layer, options.tolerance, options.skip)
+            name = anchoring + (f", confidence {least:g}" if least else "")
+            rows.append((f"{drive}, to {reach:g} m", name, counts.row()))
     print(table(rows))
 
 

@@ -7,7 +7,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sfm_depth_ros.cli.arguments import add_inference_arguments, named_model, node_config
+from sfm_depth_ros.cli.arguments import (
+    add_inference_arguments,
+    named_model,
+    node_config,
+    output_file,
+)
 from sfm_depth_ros.cli.bag_options import add_bag_arguments, bag_options
 from sfm_depth_ros.cli.progress import FrameCounter
 from sfm_depth_ros.config.schema import DepthNodeConfig
@@ -49,6 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what is written beside depth, its camera_info and the ego-motion; --extras alone = "
         f"nothing (default: {' '.join(DEFAULT_EXTRAS)})",
     )
+    parser.add_argument(
+        "--rerun",
+        type=output_file,
+        metavar="FILE",
+        help="write a recording of Rerun (.rrd) as well; needs rerun-sdk",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -69,6 +80,7 @@ def run(options: argparse.Namespace) -> int:
         config,
         options=bag_options(options),
         extras=options.extras,
+        rerun=options.rerun,
         on_image=counter,
     )
     counter.end()

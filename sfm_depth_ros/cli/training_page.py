@@ -71,7 +71,9 @@ def loss_plots(rows: Sequence[Mapping[str, float]]) -> list[str]:
 
 
 def _cards(report: Mapping[str, Any]) -> str:
-    best = next((row for row in report["validations"] if row["step"] == report["best_step"]), {})
+    best: Mapping[str, float] = next(
+        (row for row in report["validations"] if row["step"] == report["best_step"]), {}
+    )
     figures = [
         ("steps", str(report["steps"])),
         ("minutes", number(report["seconds"] / 60, "{:.1f}")),

@@ -235,6 +235,14 @@ class DepthNodeConfig(NodeConfig):
         maximum=10000.0,
         dynamic=True,
     )
+    points_min_confidence: float = option(
+        0.0,
+        "confidence below which pixels are left out of depth/points, where landmarks give one; "
+        "fewer false obstacles, fewer true ones",
+        minimum=0.0,
+        maximum=1.0,
+        dynamic=True,
+    )
     points_voxel_size: float = option(
         0.0,
         "side in metres of the cubes that depth/points keeps one point of; 0 = all points",

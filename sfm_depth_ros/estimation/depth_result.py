@@ -49,6 +49,7 @@ class DepthResult:
     model_id: str  # Model that estimated it
     correction: DepthCorrection  # Global part of the anchoring
     confidence: np.ndarray | None = None  # float32 in [0, 1], of `depth`'s size, where asked for
+    frame_confidence: np.ndarray | None = None  # The same at the network's size
     step: OdometryStep | None = None  # Visual odometry: landmarks, source, counts
     T_network: np.ndarray | None = None  # `(4, 4)` motion by the pose network, where it ran
     # Duration of every stage in milliseconds, and `total`
@@ -100,9 +101,17 @@ class DepthResult:
             "odometry_delay_ms": None if offset is None else 1e3 * offset.seconds,
         }
 
-    def points(self, stride: int = 1) -> np.ndarray:
-        """Coloured points of every ``stride``-th network pixel, see :func:`depth_to_points`."""
-        return depth_to_points(self.frame_depth, self.frame.image, self.frame.intrinsics, stride)
+    def points(self, stride: int = 1, min_confidence: float = 0.0) -> np.ndarray:
+        """Coloured points of every ``stride``-th network pixel, see :func:`depth_to_points`.
+
+        Args:
+            stride: Step between pixels, in both directions.
+            min_confidence: Pixels below are left out, where the confidence was asked for.
+        """
+        depth, confidence = self.frame_depth, self.frame_confidence
+        if min_confidence > 0 and confidence is not None:
+            depth = np.where(confidence >= min_confidence, depth, np.float32(np.nan))
+        return depth_to_points(depth, self.frame.image, self.frame.intrinsics, stride)
 
 
 def finish(
@@ -146,6 +155,7 @@ def finish(
         model_id=model.model_id,
         correction=anchored.correction,
         confidence=confidence,
+        frame_confidence=anchored.confidence,
         step=motion.step,
         T_network=motion.T_network,
         timings_ms=output.clock.timings_ms,

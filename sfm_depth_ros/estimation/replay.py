@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 from collections.abc import Callable, Collection, Iterator
@@ -24,6 +25,7 @@ from sfm_depth_ros.estimation.depth_estimator import DepthEstimator
 from sfm_depth_ros.estimation.output_topics import DEFAULT_EXTRAS, OUTPUT_TOPICS
 from sfm_depth_ros.estimation.prepared_model import CreateEngine
 from sfm_depth_ros.estimation.replay_outputs import Recorder
+from sfm_depth_ros.estimation.rerun_log import RerunLog
 from sfm_depth_ros.model_folder.folder import ModelFolder
 
 _logger = logging.getLogger(__name__)
@@ -48,6 +50,7 @@ def replay(
     *,
     options: BagOptions | None = None,
     extras: Collection[str] = DEFAULT_EXTRAS,
+    rerun: Path | None = None,
     create_engine: CreateEngine = create_engine_for,
     on_image: Callable[[int], None] | None = None,
 ) -> ReplayCounts:
@@ -60,11 +63,13 @@ def replay(
         config: As for depth_node; ``odom_frame``, ``depth_encoding`` and ``output_size`` count.
         options: Values that replace what the bag holds or lacks.
         extras: Some of ``EXTRAS``: what is written beside depth and motion.
+        rerun: A recording of Rerun to write as well, ``.rrd``.
         create_engine: What makes engines.
         on_image: Called with the number of images done, for progress.
 
     Raises:
         DataError: The bag lacks images or calibration, or ``out`` exists.
+        MissingDependencyError: ``rerun`` without rerun-sdk.
     """
     counts, options = ReplayCounts(), options or BagOptions()
     with BagReader(bag, options.topics) as reader:
@@ -74,8 +79,10 @@ def replay(
         estimator = DepthEstimator(folder, rig.camera, config, create_engine)
         estimator.wants_confidence = "confidence" in extras
         try:
-            with BagWriter(out) as writer:
-                recorder = Recorder(writer, rig, config, extras)
+            with contextlib.ExitStack() as stack:
+                log = None if rerun is None else stack.enter_context(_closed(rerun, rig))
+                writer = stack.enter_context(BagWriter(out))
+                recorder = Recorder(writer, rig, config, extras, log)
                 counts.topics = recorder.topics
                 replayer = _Replayer(estimator, rig, options, recorder, counts)
                 for event in _copied(reader, writer):
@@ -89,6 +96,15 @@ def replay(
         finally:
             estimator.close()
     return counts
+
+
+@contextlib.contextmanager
+def _closed(path: Path, rig: BagRig) -> Iterator[RerunLog]:
+    log = RerunLog(path, rig)
+    try:
+        yield log
+    finally:
+        log.close()
 
 
 def _copied(reader: BagReader, writer: BagWriter) -> Iterator[ImageEvent | CameraInfoEvent]:

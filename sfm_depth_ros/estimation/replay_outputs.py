@@ -23,6 +23,7 @@ from sfm_depth_ros.estimation.output_topics import (
     TWIST_TOPIC,
 )
 from sfm_depth_ros.estimation.point_gate import PointGate
+from sfm_depth_ros.estimation.rerun_log import RerunLog
 from sfm_depth_ros.snippets.values import Velocity
 from sfm_depth_ros.visual_odometry.ego_motion import VisualOdometry
 
@@ -35,6 +36,7 @@ class Recorder:
         rig: Mounting and frames.
         config: ``odom_frame``, ``depth_encoding`` and the ``points_...`` count.
         extras: Some of ``EXTRAS``.
+        log: A recording of Rerun that gets the results too.
     """
 
     def __init__(
@@ -43,8 +45,10 @@ class Recorder:
         rig: BagRig,
         config: DepthNodeConfig,
         extras: Collection[str] = DEFAULT_EXTRAS,
+        log: RerunLog | None = None,
     ) -> None:
         self._writer, self._config, self._extras = writer, config, frozenset(extras)
+        self._log = log
         self._base_frame, self._T_base_camera = rig.base_frame, rig.T_base_camera
         self._odometry, self._gate = VisualOdometry(rig.T_base_camera), PointGate.of(config)
 
@@ -56,6 +60,8 @@ class Recorder:
 
     def write_depth(self, result: DepthResult) -> None:
         """The depth image, the camera_info of exactly that image, and the extras."""
+        if self._log is not None:
+            self._log.write(result)
         encoding = self._config.depth_encoding
         self._write_image(result, result.depth_as(encoding), encoding, DEPTH_TOPIC)
         camera = CameraModel.from_intrinsics(result.intrinsics, result.frame_id)
@@ -67,7 +73,8 @@ class Recorder:
         if "landmarks" in self._extras and result.step is not None:
             self._write_points(result, landmark_points(result.step.landmarks), "landmarks")
         if "points" in self._extras:
-            points = result.points(self._config.points_stride)
+            config = self._config
+            points = result.points(config.points_stride, config.points_min_confidence)
             cloud = self._gate.apply(points, self._T_base_camera)
             self._write_points(result, points if cloud is None else cloud, "points")
 

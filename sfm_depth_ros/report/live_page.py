@@ -68,7 +68,7 @@ STYLE = """
 #banner.warn { background: #fff3bf; } #banner.error { background: #ffe3e3; }
 .live { grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); }
 .live img { min-height: 90px; }
-.card b { font-size: 18px; overflow: hidden; text-overflow: ellipsis; }
+.card b { font-size: 18px; }
 .curves .plots { grid-template-columns: repeat(auto-fit, minmax(440px, 1fr)); }
 .curve { width: 100%; height: 190px; display: block; background: var(--ground);
   border-radius: 6px; }

@@ -73,7 +73,9 @@ class LiveState:
                 self._forget("rows", self._rows, ROWS)
 
     def add_pose(self, x: float, y: float) -> None:
-        """Take a position of the robot in ``odom_frame``, metres."""
+        """Take a position of the robot in ``odom_frame``, metres; NaN is left out."""
+        if not (math.isfinite(x) and math.isfinite(y)):
+            return
         with self._lock:
             if self._path and math.dist(self._path[-1], (x, y)) < NEW_POSE_M:
                 return

@@ -127,8 +127,8 @@ h3 { margin: 22px 0 6px; font-size: 14px; font-weight: 600; color: var(--soft); 
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 12px; }
 .card { background: var(--paper); border: 1px solid var(--line); border-radius: 10px;
   padding: 12px 14px; }
-.card b { display: block; font-size: 22px; font-weight: 650; color: var(--accent);
-  white-space: nowrap; }
+.card b { display: block; font-size: 20px; font-weight: 650; color: var(--accent);
+  overflow-wrap: anywhere; }
 .card span { color: var(--soft); font-size: 13px; }
 .table { overflow-x: auto; margin-bottom: 14px; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums;

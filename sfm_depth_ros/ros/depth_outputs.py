@@ -91,14 +91,15 @@ class DepthOutputs:
             T_base_camera: ``(4, 4)`` mounting of the camera; None while it is not known.
         """
         self._publish_depth(result, header)
-        if result.confidence is not None and self.wants_confidence:
+        if result.confidence is not None and self._is_wanted("depth/confidence"):
             message = array_to_image(result.confidence, "32FC1", header)
             self._send("depth/confidence", message)
         if result.step is not None and self._is_wanted("landmarks"):
             points = landmark_points(result.step.landmarks)
             self._send("landmarks", points_to_cloud(points, header))
         if self._is_wanted("depth/points"):
-            cloud = self._gate.apply(result.points(self.config.points_stride), T_base_camera)
+            points = result.points(self.config.points_stride, self.config.points_min_confidence)
+            cloud = self._gate.apply(points, T_base_camera)
             if cloud is not None:
                 self._send("depth/points", points_to_cloud(cloud, header))
         if self._is_wanted("depth/color"):
@@ -106,8 +107,9 @@ class DepthOutputs:
 
     @property
     def wants_confidence(self) -> bool:
-        """Whether somebody subscribes to the confidence."""
-        return self._is_wanted("depth/confidence")
+        """Whether somebody subscribes to the confidence, or to points that it decides."""
+        is_gate = self.config.points_min_confidence > 0
+        return self._is_wanted("depth/confidence") or (is_gate and self._is_wanted("depth/points"))
 
     def publish_motion(
         self, ego_motion: EgoMotion, header: Header, odometry: VisualOdometry

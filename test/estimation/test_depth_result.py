@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -53,3 +55,11 @@ def test_points_are_of_the_networks_image() -> None:
     points = _result([[1.0, np.nan, np.inf], [2.0, 2.0, 2.0]]).points()
     assert len(points) == 4
     assert (points[0]["x"], points[0]["y"], points[0]["z"]) == pytest.approx((-0.1, -0.05, 1.0))
+
+
+def test_points_of_little_confidence_are_left_out() -> None:
+    confidence = np.array([[0.9, 0.2, 0.5], [0.5, 0.49, 1.0]], np.float32)
+    result = replace(_result([[1.0, 2.0, 3.0], [4.0, 5.0, np.inf]]), frame_confidence=confidence)
+    assert result.points()["z"].tolist() == [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert result.points(1, 0.5)["z"].tolist() == [1.0, 3.0, 4.0]
+    assert replace(result, frame_confidence=None).points(1, 0.5)["z"].tolist() == [1, 2, 3, 4, 5]

@@ -24,7 +24,7 @@ from sfm_depth_ros.bags.writer import BagWriter
 from sfm_depth_ros.camera.image_codec import decode_depth
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.errors import DataError
-from sfm_depth_ros.estimation.depth_views import POINT_TYPE, depth_to_color
+from sfm_depth_ros.estimation.depth_views import LANDMARK_TYPE, POINT_TYPE, depth_to_color
 from sfm_depth_ros.estimation.replay import ReplayCounts, replay
 from sfm_depth_ros.geometry.frames import invert, pose_to_matrix
 from sfm_depth_ros.messages import STAMP_BEGIN, STAMP_END, serialised_stamp, stamp_to_ns
@@ -99,27 +99,48 @@ def test_odometry_is_the_path_of_the_base(replayed: tuple[Path, Path], drive: Dr
 
 def test_the_extras_are_those_of_depth_node(replayed: tuple[Path, Path], drive: Drive) -> None:
     colours = _messages(replayed[1], "/depth/color")
-    confidences = _messages(replayed[1], "/depth/confidence")
     clouds = _messages(replayed[1], "/depth/points")
     stamps = [frame.stamp_ns for frame in drive.frames]
-    for messages in (colours, confidences, clouds):
+    for messages in (colours, clouds):
         assert [stamp_to_ns(m.header.stamp) for m in messages] == stamps
-    assert (colours[0].encoding, confidences[0].encoding) == ("rgb8", "32FC1")
+    assert colours[0].encoding == "rgb8"
     near = drive.depths[0] < 50
     painted = np.reshape(colours[0].data, (96, 320, 3))
     expected = depth_to_color(drive.depths[0])
     assert np.abs(painted[near].astype(int) - expected[near]).max() <= 8  # rounded index
-    confidence = np.frombuffer(confidences[0].data, np.float32)
-    assert 0 <= confidence.min() < confidence.max() <= 1
     points = np.frombuffer(clouds[0].data, POINT_TYPE)
     assert [field.name for field in clouds[0].fields] == ["x", "y", "z", "rgb"]
     known = drive.depths[0][::2, ::2]
     np.testing.assert_allclose(np.sort(points["z"]), np.sort(known[known < 50]), rtol=1e-5)
-    assert _messages(replayed[1], "/landmarks") == []  # no tracking image, no landmarks
+    for topic in ("/landmarks", "/depth/confidence"):
+        assert _messages(replayed[1], topic) == []  # no tracking image, no landmarks
     twists = _messages(replayed[1], "/ego_motion/twist")
     odometry = _messages(replayed[1], "/ego_motion/odom")
     assert [m.twist.twist for m in twists] == [m.twist.twist for m in odometry]
     assert twists[0].header.frame_id == "base_link"
+
+
+def test_landmarks_and_confidence_are_written_where_corners_are_tracked(
+    tmp_path: Path, drive: Drive
+) -> None:
+    bag = write_bag(tmp_path / "in", drive)
+    config = DepthNodeConfig(tracking_width=320)
+    counts = replay(
+        oracle(drive), bag, tmp_path / "out", config, create_engine=create_oracle_engine
+    )
+    assert counts.topics[4:] == ["/depth/color", "/depth/confidence", "/landmarks"]
+    stamps = [frame.stamp_ns for frame in drive.frames]
+    confidences = _messages(tmp_path / "out", "/depth/confidence")
+    clouds = _messages(tmp_path / "out", "/landmarks")
+    for messages in (confidences, clouds):
+        assert [stamp_to_ns(m.header.stamp) for m in messages] == stamps
+    confidence = np.frombuffer(confidences[-1].data, np.float32)
+    assert 0 <= confidence.min() < confidence.max() <= 1
+    names = ["x", "y", "z", "depth_std", "age"]
+    assert [field.name for field in clouds[-1].fields] == names
+    assert clouds[-1].width > 20
+    z = np.frombuffer(clouds[-1].data, LANDMARK_TYPE)["z"]
+    assert np.isfinite(z).all() and (z > 0).all()
 
 
 def test_an_output_that_exists_is_not_overwritten(tmp_path: Path, drive: Drive) -> None:

@@ -88,6 +88,7 @@ def test_history_and_path_come_once(state: LiveState) -> None:
         state.add_facts("depth", "publishing", 0, FACTS | {"rate_hz": str(step)})
         state.add_pose(float(step), 0.0)
         state.add_pose(step + 0.01, 0.0)  # too near
+        state.add_pose(float("nan"), float("inf"))
     first = state.snapshot()
     assert [row["rate_hz"] for row in first["rows"]["items"]] == [0.0, 1.0, 2.0]
     assert set(first["rows"]["items"][0]) == {

@@ -21,6 +21,7 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import String
 
+from sfm_depth_ros.estimation.depth_views import POINT_TYPE
 from sfm_depth_ros.ros import qos
 from sfm_depth_ros.ros.conversions import stamp_to_ns
 from sfm_depth_ros.ros.error_log import REPEAT_S
@@ -270,6 +271,32 @@ def test_parameters_change_live_or_say_why_not(node, probe):
     assert dynamic.successful
     assert not fixed.successful
     assert "read" in fixed.reason
+
+
+def test_points_are_gated_and_thinned_live(node, probe, camera):
+    """The camera sits at the base's origin and looks ahead: what is above it has y < 0."""
+
+    def cloud_with(**values):
+        messages = [Parameter(k, value=v).to_parameter_msg() for k, v in values.items()]
+        name = f"{probe.namespace}/depth_node/set_parameters"
+        results = probe.call(SetParameters, name, parameters=messages).results
+        assert all(result.successful for result in results)
+        with probe.listening(PointCloud2, "depth/points") as clouds:
+            _shoot_until(probe, camera, lambda: len(clouds) >= 3)
+        return np.frombuffer(clouds[-1].data, POINT_TYPE)
+
+    everything = cloud_with(points_stride=1)
+    assert everything["y"].min() < 0 < everything["y"].max()
+    above = cloud_with(points_min_height=0.0)
+    assert 0 < len(above) < len(everything)
+    assert above["y"].max() <= 0
+    nearest = float(np.quantile(above["z"], 0.3))
+    near = cloud_with(points_max_depth=nearest)
+    assert near["z"].max() <= nearest
+    sparse = cloud_with(points_max_depth=100.0, points_voxel_size=1.0)
+    cells = {tuple(np.floor([point[axis] for axis in "xyz"])) for point in sparse}
+    assert len(cells) == len(sparse) < len(above)
+    cloud_with(points_min_height=-1000.0, points_voxel_size=0.0, points_stride=2)
 
 
 def test_confidence_reaches_a_subscriber_that_comes_late(node, probe, camera):
