@@ -11,7 +11,7 @@ that moves leaves its epipolar line in one of the views and is dropped.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -117,7 +117,11 @@ def _triangulated(target: TrackedViews, views: Sequence[View]) -> Iterator[Point
     inverse_depth, is_good = triangulate_views(target.rays, views, frame.intrinsics.fx, _LIMITS)
     if is_good.any():
         yield PointDepths(
-            frame.stamp_ns, target.corners[is_good], 1.0 / inverse_depth[is_good], frame.intrinsics
+            frame.stamp_ns,
+            target.corners[is_good],
+            1.0 / inverse_depth[is_good],
+            frame.intrinsics,
+            {view.stamp_ns: view.T_view_target for view in views},
         )
 
 
@@ -142,7 +146,7 @@ def _follow(
         view = view_of(alive, rays, seen, T_view_target, frame.intrinsics.fx)
         if view is None:
             return
-        yield image, view
+        yield image, replace(view, stamp_ns=frame.stamp_ns)
 
 
 def _measured_motion(target: Frame, view: Frame, velocities: VelocityBuffer) -> np.ndarray | None:
