@@ -29,7 +29,7 @@ COMMANDS = {
     "play": "publish a bag as ROS topics where ros2 bag is not installed",
     "view": "serve a live page of both nodes on this computer, for a browser",
     "demo": "play a drive to both nodes and report how the depth gets better",
-    "doctor": "find what would lose frames or make nodes fail, with the remedy",
+    "doctor": "find what would lose frames or make nodes fail, here, live or in a bag",
 }
 MODULES = {"import": "import_model"}  # where Python has taken the command's own name
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
