@@ -27,7 +27,7 @@ from sfm_depth_ros.ros.serialised import message_class
 from sfm_depth_ros.ros.streams import LossCounter
 
 OURS = ("depth_node", "trainer_node")
-DISCOVERY_S = 2.0
+DISCOVERY_S, SLICE_S = 2.0, 0.5
 BEST_EFFORT = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
 LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -40,18 +40,24 @@ class Inspector:
         self.facts = Facts(seconds=seconds, is_live=True, base_frame=base_frame)
         self._wanted, self._losses = topics, {role: LossCounter() for role in FITTING}
         self._asked: dict[str, Any] = {}
+        self._heard: set[str] = set()  # topics that are listened to
 
     def run(self) -> Facts:
         """Discover, choose topics, listen, look who is there."""
         self._spin(DISCOVERY_S)
+        end = time.monotonic() + self._seconds
+        while (left := end - time.monotonic()) > 0:
+            self._discover()  # on a busy machine it goes on for seconds
+            self._spin(min(left, SLICE_S))
+        self._finish()
+        return self.facts
+
+    def _discover(self) -> None:
         names = self._node.get_topic_names_and_types()
         self.facts.topics = {name: types[0] for name, types in names}
         self._choose()
         self._listen()
         self._ask_for_sim_time()
-        self._spin(self._seconds)
-        self._finish()
-        return self.facts
 
     def _choose(self) -> None:
         """Topics that were named, else those of a node of ours, else those that fit."""
@@ -63,7 +69,8 @@ class Inspector:
             (VELOCITY, self._wanted.velocity, chosen.velocity),
         ):
             topic, types = subscribed.get(role, ("", ()))
-            self.facts.stream(role).topic = wanted or topic or fitting
+            stream = self.facts.stream(role)
+            stream.topic = stream.topic or wanted or topic or fitting
             if topic and topic == self.facts.stream(role).topic:
                 self.facts.wanted[role] = types
 
@@ -82,12 +89,13 @@ class Inspector:
     def _listen(self) -> None:
         for role in FITTING:
             stream = self.facts.stream(role)
-            if not stream.topic:
+            if not stream.topic or stream.topic in self._heard:
                 continue
             infos = self._node.get_publishers_info_by_topic(stream.topic)
             kinds = [i.topic_type for i in infos if i.topic_type in FITTING[role]]
             if not kinds or (kind := message_class(kinds[0])) is None:
                 continue
+            self._heard.add(stream.topic)
             latched = any(i.qos_profile.durability == LATCHED.durability for i in infos)
             profile = LATCHED if role == CAMERA and latched else BEST_EFFORT
             self._node.create_subscription(kind, stream.topic, self._taker(role), profile)
@@ -96,8 +104,9 @@ class Inspector:
 
     def _listen_to_transforms(self, topic: str) -> None:
         name = self.facts.topics.get(topic)
-        if name is None:
+        if name is None or topic in self._heard:
             return
+        self._heard.add(topic)
         if (kind := message_class(name)) is None:
             self.facts.has_tf = False
             return
@@ -118,6 +127,8 @@ class Inspector:
         for name, namespace in self._node.get_node_names_and_namespaces():
             if name in OURS:
                 full = f"{namespace.rstrip('/')}/{name}"
+                if full in self._asked:
+                    continue
                 client = self._node.create_client(GetParameters, f"{full}/get_parameters")
                 request = GetParameters.Request(names=["use_sim_time", "base_frame"])
                 self._asked[full] = client.call_async(request)
