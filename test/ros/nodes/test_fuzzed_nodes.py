@@ -86,8 +86,8 @@ def test_nothing_malformed_ends_or_fills_a_node(
     )  # fmt: skip
     assert counted.get("errors.image", 0) + counted.get("errors.velocity", 0) > 0.05 * count
     assert {"errors.camera_info", "errors.model"} <= counted.keys()
-    for before, after in zip(memory[len(memory) // 3], memory[-1], strict=True):
-        assert after - before < 60, memory
+    for before, after, room in zip(memory[len(memory) // 3], memory[-1], (40, 400), strict=True):
+        assert after - before < room, memory  # the trainer fills its memory of snippets meanwhile
     for name, node in nodes.items():
         assert lines[name] < 80 + 8 * seconds, f"{name} fills its log"
         assert "Traceback" not in node.text, node.text[-3000:]
