@@ -208,7 +208,7 @@ def _parameters(workspace, name):
     assert "65535" in param("get", "white_level")
     assert "successful" in param("set", "white_level", "4095")
     assert "4095" in param("get", "white_level")
-    assert "read only" in param("set", "engine", "torch")
+    assert "read-only" in param("set", "engine", "torch")
     assert "failed" in param("set", "white_level", "0")
     assert "value of white" in param("describe", "white_level")
     assert "anchoring" in param("dump")
