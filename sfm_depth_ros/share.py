@@ -28,7 +28,17 @@ def share_path(relative: str) -> Path:
         relative: Path inside the share folder, for example ``"config/depth.yaml"``.
     """
     candidates = [share / relative for share in share_directories()]
-    return next((path for path in candidates if path.exists()), candidates[-1])
+    return _unlinked(next((path for path in candidates if path.exists()), candidates[-1]))
+
+
+def _unlinked(path: Path) -> Path:
+    """The folder itself where colcon --symlink-install made one of links to its files.
+
+    A model folder with links in it is refused, for they could lead anywhere; these are ours.
+    """
+    links = [entry for entry in path.iterdir() if entry.is_symlink()] if path.is_dir() else []
+    folders = {link.resolve().parent for link in links}
+    return folders.pop() if len(folders) == 1 and links[0].resolve().is_file() else path
 
 
 def find_share(relative: str) -> Path:

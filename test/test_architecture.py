@@ -52,6 +52,7 @@ ARROWS = {
     "bags": {"messages", "message_builder", "visual_odometry"} | VALUES,
     "world": {"bags"} | VALUES,
     "report": GROUND,
+    "inspection": {"bags", "messages"} | VALUES,
     "engines.graphs": {"networks"} | GROUND,
     "model_folder": {"networks", "engines.graphs", "geometry"} | GROUND,
     "engines": {"networks", "model_folder", "engines.graphs"} | GROUND,

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from sfm_depth_ros.errors import DataError
-from sfm_depth_ros.share import find_share
+from sfm_depth_ros.share import find_share, share_path
 
 
 def test_ament_first_then_the_prefix_then_the_source_tree(monkeypatch, tmp_path, source_tree):
@@ -25,3 +25,21 @@ def test_ament_first_then_the_prefix_then_the_source_tree(monkeypatch, tmp_path,
 def test_what_is_nowhere_names_where_it_was_sought(source_tree):
     with pytest.raises(DataError, match=str(source_tree)):
         find_share("no/such/file")
+
+
+def test_a_folder_of_links_is_the_folder_that_they_lead_to(monkeypatch, tmp_path):
+    """colcon build --symlink-install links every file, through its build folder."""
+    source, build = tmp_path / "src" / "models" / "small", tmp_path / "build"
+    source.mkdir(parents=True)
+    build.mkdir()
+    (build / "models").symlink_to(source.parents[0])
+    installed = tmp_path / "install" / "share" / "sfm_depth_ros" / "models" / "small"
+    installed.mkdir(parents=True)
+    for name in ("model.json", "depth.onnx"):
+        (source / name).write_text(name)
+        (installed / name).symlink_to(build / "models" / "small" / name)
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path / "install"))
+    assert share_path("models/small") == source
+    (installed / "model.json").unlink()
+    (installed / "model.json").symlink_to(tmp_path / "elsewhere.json")  # no folder of one kind
+    assert share_path("models/small") == installed

@@ -148,7 +148,9 @@ def _with_labels(snippet: Snippet, found: PointDepths | DenseDepth | None) -> Sn
         depth = np.where(snippet.instances[0] > 0, np.float32(0), depth)
     measured = snippet.measured_depth
     labelled = snippet.with_measured_depth(np.where(measured > 0, measured, depth))
-    return dataclasses.replace(labelled, T_measured=_refined(snippet, points))
+    if not isinstance(found, PointDepths):
+        return labelled
+    return dataclasses.replace(labelled, T_measured=_refined(snippet, found))
 
 
 def _refined(snippet: Snippet, points: PointDepths) -> np.ndarray | None:

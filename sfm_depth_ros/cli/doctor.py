@@ -5,15 +5,18 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from sfm_depth_ros.config.schema import NodeConfig
 from sfm_depth_ros.engine_table import ENGINES
-from sfm_depth_ros.errors import EngineError
+from sfm_depth_ros.errors import EngineError, SfmDepthError
+from sfm_depth_ros.inspection.finding import Finding
 from sfm_depth_ros.optional import is_available
 from sfm_depth_ros.share import share_path
 from sfm_depth_ros.shared_memory import leftover_segments
@@ -27,27 +30,37 @@ NEEDED = {
     "numpy": "numpy",
     "yaml": "pyyaml",
 }
+_TOPICS = {
+    "image": "topic of the images (default: that of depth_node, else by type and name)",
+    "camera-info": "topic of their calibration",
+    "odom": "topic of the velocities",
+}
 PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at."""
-
-    name: str  # What it is
-    state: str  # `"ok"`, `"note"` (works, but know this) or `"problem"` (must be mended)
-    detail: str  # What was found
-    remedy: str = ""  # What to type or set; empty where nothing is to be done
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("--models-dir", default=NodeConfig().models_dir, help="folder to check")
+    inputs = parser.add_argument_group("inputs of a robot, instead of this computer")
+    kind = inputs.add_mutually_exclusive_group()
+    kind.add_argument("--live", action="store_true", help="listen to the running graph")
+    kind.add_argument("--bag", metavar="BAG", help="look at a recording")
+    inputs.add_argument(
+        "--seconds", type=float, default=10.0, help="time to listen (default: %(default)g)"
+    )
+    for name, text in _TOPICS.items():
+        inputs.add_argument(f"--{name}", default="", metavar="TOPIC", help=text)
+    inputs.add_argument("--base-frame", default="", metavar="FRAME", help="frame of velocities")
 
 
 def run(options: argparse.Namespace) -> int:
     """Print every finding; 1 when something must be mended."""
-    findings = list(examine(Path(options.models_dir).expanduser(), os.environ))
+    if options.live:
+        findings = examine_graph(options)
+    elif options.bag:
+        findings = examine_bag(options)
+    else:
+        findings = list(examine(Path(options.models_dir).expanduser(), os.environ))
     for finding in findings:
         print(f"{finding.state:8} {finding.name:16} {finding.detail}")
         if finding.remedy:
@@ -55,6 +68,39 @@ def run(options: argparse.Namespace) -> int:
     problems = sum(finding.state == "problem" for finding in findings)
     print(f"{problems} to mend" if problems else "nothing to mend")
     return 1 if problems else 0
+
+
+def examine_bag(options: argparse.Namespace) -> list[Finding]:
+    """Look at a recording."""
+    from sfm_depth_ros.bags.options import BagOptions
+    from sfm_depth_ros.bags.topics import BagTopics
+    from sfm_depth_ros.inspection.bag_facts import facts_of_bag
+    from sfm_depth_ros.inspection.report import findings_of
+
+    topics = BagTopics(image=options.image, camera_info=options.camera_info, velocity=options.odom)
+    return findings_of(
+        facts_of_bag(options.bag, BagOptions(topics, base_frame=options.base_frame))
+    )
+
+
+def examine_graph(options: argparse.Namespace) -> list[Finding]:
+    """Listen to the running graph, in a process of its own that may import ROS.
+
+    Raises:
+        SfmDepthError: There is no ROS 2, or it failed.
+    """
+    finding = check_ros(os.environ)
+    if finding.state != "ok":
+        return [finding]
+    command = [sys.executable, "-m", "sfm_depth_ros.ros.graph_facts"]
+    command += ["--seconds", str(options.seconds), "--base-frame", options.base_frame]
+    for name in _TOPICS:
+        command += [f"--{name}", getattr(options, name.replace("-", "_"))]
+    print(f"listening for {options.seconds:g} s", file=sys.stderr)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        raise SfmDepthError("the graph could not be inspected; the reason is above")
+    return [Finding(**row) for row in json.loads(done.stdout.splitlines()[-1])]
 
 
 def examine(models_dir: Path, environment: Mapping[str, str]) -> Iterator[Finding]:

@@ -17,7 +17,6 @@ from sfm_depth_ros.cli.arguments import (
     output_folder,
 )
 from sfm_depth_ros.cli.bag_options import add_bag_arguments, selected
-from sfm_depth_ros.cli.evaluation.table import table
 from sfm_depth_ros.cli.progress import FrameCounter
 from sfm_depth_ros.errors import ConfigError
 from sfm_depth_ros.evaluation.matching import RESIZES, DepthProtocol
@@ -107,7 +106,7 @@ def _add_protocol_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Evaluate, print tables, write files."""
-    from sfm_depth_ros.cli.evaluation.table import write_trajectories
+    from sfm_depth_ros.cli.evaluation.table import table, write_trajectories
     from sfm_depth_ros.evaluation.evaluator import Evaluator
     from sfm_depth_ros.evaluation.report import report_of
     from sfm_depth_ros.evaluation.stereo_baseline import add_stereo_baseline, evaluate_stereo

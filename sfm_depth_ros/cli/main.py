@@ -30,7 +30,8 @@ COMMANDS = {
     "play": "publish a bag as ROS topics where ros2 bag is not installed",
     "view": "serve a live page of both nodes on this computer, for a browser",
     "demo": "play a drive to both nodes and report how the depth gets better",
-    "doctor": "find what would lose frames or make nodes fail, with the remedy",
+    "doctor": "find what would lose frames or make nodes fail, here, live or in a bag",
+    "completion": "print a script that completes commands and options in bash or zsh",
 }
 MODULES = {"import": "import_model"}  # where Python has taken the command's own name
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -87,10 +88,22 @@ def _build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
             name, help=sentence, description=sentence[0].upper() + sentence[1:]
         )
         if name == chosen:
-            module = importlib.import_module(f"sfm_depth_ros.cli.{MODULES.get(name, name)}")
-            module.add_arguments(command)
-            command.set_defaults(run=module.run)
+            _describe(name, command)
     return parser
+
+
+def every_command() -> dict[str, argparse.ArgumentParser]:
+    """Parsers of all commands by name; imports every module."""
+    parsers = {name: argparse.ArgumentParser(prog=f"sfm-depth {name}") for name in COMMANDS}
+    for name, parser in parsers.items():
+        _describe(name, parser)
+    return parsers
+
+
+def _describe(name: str, parser: argparse.ArgumentParser) -> None:
+    module = importlib.import_module(f"sfm_depth_ros.cli.{MODULES.get(name, name)}")
+    module.add_arguments(parser)
+    parser.set_defaults(run=module.run)
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ _VELOCITY_TYPES: dict[str, tuple[Any, str]] = {
     "twist_with_covariance": (TwistWithCovarianceStamped, "twist"),
 }
 SILENCE_S = 3.0
+FRAMES = 8  # names of wrong frames that are logged
 
 
 @dataclass
@@ -85,7 +86,8 @@ class Inputs:
         """
         self._node, self.config, self._handlers = node, config, handlers
         self._state, self._errors = state, errors
-        self._warned_frame, self._losses = "", LossShare()
+        self._warned_frames: set[str] = set()
+        self._losses = LossShare()
         self._began_at = time.monotonic()
         if config.camera_info_file:
             self._set_camera(read_camera_info_file(config.camera_info_file))
@@ -207,10 +209,11 @@ class Inputs:
             self._errors.add("velocity", error)
 
     def _check_frame(self, frame: str) -> None:
-        if frame and frame not in (self.config.base_frame, self._warned_frame):
-            self._warned_frame = frame
+        is_known = frame in ("", self.config.base_frame) or frame in self._warned_frames
+        if not is_known and len(self._warned_frames) < FRAMES:
+            self._warned_frames.add(frame)
             _logger.warning(
-                "velocities are given in %s, base_frame is %s: taken as if they were the same",
+                "velocities are given in %r, base_frame is %s: taken as if they were the same",
                 frame,
                 self.config.base_frame,
             )

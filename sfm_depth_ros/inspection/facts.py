@@ -1,0 +1,145 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Facts about the inputs: who publishes what, and what a few seconds of messages show."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from sfm_depth_ros.bags.rig import StaticTransforms
+from sfm_depth_ros.camera.camera_model import CameraModel
+from sfm_depth_ros.camera.image_codec import darkness
+from sfm_depth_ros.errors import DataError
+from sfm_depth_ros.messages import (
+    camera_info_to_model,
+    image_to_rgb,
+    pose_of,
+    stamp_to_ns,
+    velocity_frame,
+    velocity_of,
+)
+from sfm_depth_ros.snippets.values import Velocity
+
+IMAGE, CAMERA, VELOCITY = "image", "camera_info", "velocity"
+DECODE_EVERY = 15  # images; decoding all would load the robot
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A publisher or a subscription."""
+
+    node: str
+    type_name: str  # for example `sensor_msgs/msg/Image`
+    is_reliable: bool = True
+    is_latched: bool = False  # transient local
+
+
+@dataclass
+class StreamFacts:
+    """One topic over the time of inspection."""
+
+    topic: str = ""  # "" = none was found or named
+    publishers: list[Endpoint] = field(default_factory=list)
+    subscriptions: list[Endpoint] = field(default_factory=list)
+    arrivals_ns: list[int] = field(default_factory=list)  # clock of the inspection, or bag time
+    stamps_ns: list[int] = field(default_factory=list)
+    lost: int = 0  # by the middleware's numbers
+    frames: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)  # messages that cannot be used
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no message came."""
+        return not self.arrivals_ns
+
+    @property
+    def span_s(self) -> float:
+        """Seconds from the first to the last message."""
+        return (self.arrivals_ns[-1] - self.arrivals_ns[0]) * 1e-9 if self.arrivals_ns else 0.0
+
+    @property
+    def rate_hz(self) -> float:
+        """Messages per second."""
+        return (len(self.arrivals_ns) - 1) / self.span_s if self.span_s > 0 else 0.0
+
+
+@dataclass
+class Facts:
+    """Everything that the rules look at."""
+
+    image: StreamFacts = field(default_factory=StreamFacts)
+    camera: StreamFacts = field(default_factory=StreamFacts)
+    velocity: StreamFacts = field(default_factory=StreamFacts)
+    topics: Mapping[str, str] = field(default_factory=dict)  # all topics and their types
+    wanted: dict[str, tuple[str, ...]] = field(default_factory=dict)  # types taken, by role
+    base_frame: str = "base_link"
+    seconds: float = 10.0  # of inspection
+    is_live: bool = False
+    clock_publishers: int = 0  # of /clock
+    uses_sim_time: dict[str, bool] = field(default_factory=dict)  # by node of ours
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)  # images, (width, height)
+    image_bytes: int = 0  # of the largest image
+    dark: Counter[str] = field(default_factory=Counter)  # remarks on dark images
+    decoded: int = 0
+    models: list[CameraModel] = field(default_factory=list)  # calibrations, where they change
+    velocities: list[Velocity] = field(default_factory=list)
+    poses: list[tuple[int, np.ndarray]] = field(default_factory=list)  # stamp, T_odom_base
+    transforms: StaticTransforms = field(default_factory=StaticTransforms)
+    has_tf: bool = True  # whether transforms could be looked at
+
+    def stream(self, role: str) -> StreamFacts:
+        """Stream of a role."""
+        return {IMAGE: self.image, CAMERA: self.camera, VELOCITY: self.velocity}[role]
+
+    def add(self, role: str, message: Any, arrival_ns: int) -> None:
+        """Take a message of a role."""
+        stream = self.stream(role)
+        stream.arrivals_ns.append(arrival_ns)
+        stream.stamps_ns.append(stamp_to_ns(message.header.stamp))
+        frame = velocity_frame(message) if role == VELOCITY else message.header.frame_id
+        stream.frames[str(frame)] += 1
+        take = {IMAGE: self._image, CAMERA: self._camera, VELOCITY: self._velocity}[role]
+        try:
+            take(message)
+        except DataError as error:
+            stream.refused[str(error)] += 1
+
+    def add_transforms(self, message: Any) -> None:
+        """Take a message of /tf or /tf_static."""
+        for stamped in getattr(message, "transforms", [message]):
+            try:
+                T = pose_of(stamped.transform)
+            except DataError:
+                continue  # tf2 ignores it too
+            self.transforms.add(stamped.header.frame_id, stamped.child_frame_id, T)
+
+    def _image(self, message: Any) -> None:
+        self.image_bytes = max(self.image_bytes, len(message.data))
+        if not hasattr(message, "format"):
+            self.sizes[int(message.width), int(message.height)] += 1
+        elif len(self.image.arrivals_ns) % DECODE_EVERY != 1:
+            return
+        if len(self.image.arrivals_ns) % DECODE_EVERY == 1:
+            image = image_to_rgb(message)
+            self.decoded += 1
+            if hasattr(message, "format"):
+                self.sizes[image.shape[1], image.shape[0]] += 1
+            encoding = getattr(message, "encoding", "") or message.format
+            if remark := darkness(image, encoding):
+                self.dark[remark] += 1
+
+    def _camera(self, message: Any) -> None:
+        model = camera_info_to_model(message, self.image.topic)
+        if not self.models or not model.is_same(self.models[-1]):
+            self.models.append(model)
+
+    def _velocity(self, message: Any) -> None:
+        velocity = velocity_of(message)
+        self.velocities.append(velocity)
+        if hasattr(message, "pose"):
+            self.poses.append((velocity.stamp_ns, pose_of(message.pose.pose)))

@@ -1,0 +1,78 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A wheel in a fresh environment, with no clone beside it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import site
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sfm_depth_ros.camera.image_files import encode_png
+
+LEFT_OUT = shutil.ignore_patterns(".git", ".venv*", "out", "build", "install", "log", ".*_cache")
+
+
+@pytest.fixture(scope="module")
+def wheel(source_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built offline, from a copy: setuptools writes into the tree."""
+    copy = tmp_path_factory.mktemp("source") / "tree"
+    shutil.copytree(source_tree, copy, ignore=LEFT_OUT)
+    out = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index"]
+    done = subprocess.run(
+        [*command, "--no-build-isolation", "--wheel-dir", str(out), str(copy)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return next(out.glob("*.whl"))
+
+
+def test_models_launch_files_and_configuration_are_inside(wheel: Path, source_tree: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    share = f"{'-'.join(wheel.name.split('-')[:2])}.data/data/share/sfm_depth_ros"
+    for folder in ("launch", "config", "models"):
+        for path in (source_tree / folder).rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts:
+                assert f"{share}/{path.relative_to(source_tree).as_posix()}" in names
+    assert f"{share}/package.xml" in names
+    assert not [name for name in names if name.startswith(("test/", "tools/"))]
+    assert not [name for name in names if name.endswith("/bin/sfm-depth")]  # pip makes it
+
+
+def test_it_works_where_no_clone_is(wheel: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": ""}
+    fresh = tmp_path / "fresh"
+    subprocess.run([sys.executable, "-m", "venv", fresh], check=True)
+    python = fresh / "bin" / "python"
+    install = [python, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", wheel]
+    subprocess.run(install, check=True, env=environment)
+    packages = next(fresh.glob("lib/python*/site-packages"))
+    # its requirements, without a network: those of this environment, after its own packages
+    (packages / "others.pth").write_text("\n".join(site.getsitepackages()))
+    image = np.random.default_rng(0).integers(0, 255, (128, 416, 3), np.uint8)
+    (tmp_path / "image.png").write_bytes(encode_png(image))
+
+    def run(*words: str) -> str:
+        done = subprocess.run(
+            [fresh / "bin" / "sfm-depth", *words], cwd=tmp_path, env=environment,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    where = [python, "-c", "import sfm_depth_ros; print(sfm_depth_ros.__file__)"]
+    found = subprocess.run(
+        where, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert Path(found.stdout.strip()).is_relative_to(fresh)
+    assert str(fresh / "share" / "sfm_depth_ros" / "models") in run("info")
+    run("infer", "shipped", "image.png", "--hfov", "80", "--out", "depth")
+    assert list((tmp_path / "depth").iterdir())
