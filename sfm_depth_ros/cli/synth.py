@@ -29,8 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--style",
         default="street",
-        help="street, country, suburb, avenue, wood, yard, indoor, rooms, or posts (much is hidden "
-        "and uncovered)",
+        help="street, country, suburb, avenue, wood, yard, indoor, rooms, or posts (much is "
+        "hidden and uncovered)",
     )
     parser.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="images a second")
     parser.add_argument(
