@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ablation of the optional terms: with and without each, on a rendered drive made for it.
 
-Both sides begin with the shipped model's weights, take the same steps on the same snippets, and
-are judged on another drive of the same kind.
+Both sides begin with the weights of ``models/small``, take the same steps on the same snippets,
+and are judged on another drive of the same kind.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from sfm_depth_ros.config.loading import load_config
 from sfm_depth_ros.config.schema import RecipeConfig
-from sfm_depth_ros.share import SHIPPED_MODEL, find_share
+from sfm_depth_ros.share import find_share
 from tools.drives import render_drive
 from tools.figures_file import Figures, read_section, write_section
 from tools.short_run import ShortRun, measure_run
@@ -164,7 +164,7 @@ def measure_extra(
             drives[0],
             judges[0],
             scratch,
-            find_share(SHIPPED_MODEL),
+            find_share("models/small"),
             tuple(drives[1:]),
             tuple(judges[1:]),
             extra.lost_scale,

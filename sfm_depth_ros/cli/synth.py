@@ -29,7 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--style",
         default="street",
-        help="street, country, yard, indoor, or posts (much is hidden and uncovered)",
+        help="street, country, suburb, avenue, wood, yard, indoor, rooms, or posts (much is "
+        "hidden and uncovered)",
     )
     parser.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="images a second")
     parser.add_argument(
@@ -158,6 +159,7 @@ def run(options: argparse.Namespace) -> int:
 
 def drive_spec(options: argparse.Namespace) -> DriveSpec:
     """The drive that the arguments describe; a ConfigError names the argument that is wrong."""
+    from sfm_depth_ros.world.distribution import ROADS
     from sfm_depth_ros.world.drive import CameraSpec, DriveSpec
     from sfm_depth_ros.world.scene import STYLES
     from sfm_depth_ros.world.sensors import EffectsSpec, SensorsSpec
@@ -167,7 +169,7 @@ def drive_spec(options: argparse.Namespace) -> DriveSpec:
     if options.style not in STYLES:
         raise ConfigError(f"--style: expected one of {', '.join(STYLES)}, got {options.style!r}")
     width, height = parse_size(options.size, 1, _SMALLEST, _LARGEST)
-    on_road = options.style in ("street", "country")
+    on_road = options.style in ROADS
     sway = (0.1 if on_road else 0.05) if options.weave is None else options.weave
     motion = MotionSpec(options.speed or (5.0 if on_road else 1.0), sway_m=sway)
     return DriveSpec(

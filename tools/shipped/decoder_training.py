@@ -61,7 +61,7 @@ class DecoderTraining:
             self.network.encoder, shape, device, spec.feature_precision
         )
         self.decoder: nn.Module = self.network.decoder
-        self.decoder.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        self.decoder.to(memory_format=torch.channels_last).train()
         self._optimiser = torch.optim.AdamW(
             self.decoder.parameters(), lr=spec.rate, weight_decay=spec.weight_decay
         )

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -42,7 +43,7 @@ def frozen_features(
     return compute
 
 
-def _openvino():  # type: ignore[no-untyped-def]
+def _openvino() -> Any:
     try:
         import openvino
     except ImportError:

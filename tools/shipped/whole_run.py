@@ -42,9 +42,11 @@ def whole_run(plan: RunPlan, train_options: list[str]) -> None:
         )
         for number, cache in enumerate(caches)
     ]  # fmt: skip
-    failed = [process.args for process in renderers if process.wait() != 0]
+    failed = [
+        cache for cache, process in zip(caches, renderers, strict=True) if process.wait() != 0
+    ]
     if failed:
-        raise RuntimeError(f"rendering failed: {failed[0]}; see its messages above")
+        raise RuntimeError(f"rendering into {failed[0]} failed; see the messages above")
     left = (end - time.monotonic()) / 60
     state = str(plan.folder / "state.pt")
     given = ["--minutes", str(left), "--device", plan.device, "--out", state, *train_options]
