@@ -63,6 +63,8 @@ class Evaluator:
     # Depth by image row of other drives: the bar without an image; None = not compared
     profile: RowProfile | None = None
     on_frame: OnFrame | None = None  # Called after every frame
+    # Visual odometry that is measured beside what is published
+    motion_modes: tuple[str, ...] = ("visual", "fused")
 
     def evaluate_bags(
         self, bags: Sequence[str | Path | BagSelection]
@@ -116,7 +118,7 @@ class Evaluator:
         )
         total = len(frames) if isinstance(frames, Sized) else 0
         estimator: DepthEstimator | None = None
-        sources = MotionSources(velocities)
+        sources = MotionSources(velocities, self.motion_modes)
         previous: BagFrame | None = None
         try:
             for given in frames:

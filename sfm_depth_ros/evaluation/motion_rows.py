@@ -104,10 +104,13 @@ class MotionSources:
 
     Args:
         velocities: The odometer's memory; None without odometer.
+        modes: Of visual odometry, each of which takes some 5 ms an image.
     """
 
-    def __init__(self, velocities: VelocityBuffer | None) -> None:
-        self._odometers = {mode: VisualOdometer(velocities, mode) for mode in ("visual", "fused")}
+    def __init__(
+        self, velocities: VelocityBuffer | None, modes: Sequence[str] = ("visual", "fused")
+    ) -> None:
+        self._odometers = {mode: VisualOdometer(velocities, mode) for mode in modes}
 
     def motions(self, frame: Frame, result: DepthResult) -> dict[str, np.ndarray | None]:
         """``T_earlier_later`` ``(4, 4)`` or None, by the names of ``MOTION_SOURCES``."""

@@ -37,7 +37,7 @@ def _report(abs_rel: float, ratio: float) -> dict[str, object]:
             "rotation_error_deg_per_100m": 4.5,
         },
         "depth_anchored": {"abs_rel": 0.077},
-        "ego_motion_fused": {"translation_error_percent": 0.25},
+        "ego_motion": {"translation_error_percent": 0.25},
     }
 
 

@@ -62,6 +62,20 @@ def test_a_scale_correction_needs_no_anchoring(long_drive: Drive) -> None:
     assert _ratio(results[-1].frame_depth, long_drive.depths[-1]) == pytest.approx(1.0, abs=0.07)
 
 
+@pytest.mark.parametrize("factor", [0.6, 1.6])
+def test_a_model_at_another_focal_length_gets_its_metres(long_drive: Drive, factor: float) -> None:
+    """A network that takes no heed of the focal length is off by its ratio."""
+    _, results = _run(long_drive, factor, anchoring="off", apply_scale="correct")
+    assert _ratio(results[-1].frame_depth, long_drive.depths[-1]) == pytest.approx(1.0, abs=0.05)
+
+
+def test_a_network_without_metres_gets_them_within_three_seconds(long_drive: Drive) -> None:
+    _, results = _run(long_drive, 1 / 30, anchoring="off", apply_scale="correct")
+    early, newest = results[10], results[-1]
+    assert _ratio(early.frame_depth, long_drive.depths[10]) == pytest.approx(1 / 30, rel=1e-3)
+    assert _ratio(newest.frame_depth, long_drive.depths[-1]) == pytest.approx(1.0, abs=0.07)
+
+
 def test_the_monitor_has_the_networks_scale_in_its_interval(long_drive: Drive) -> None:
     _, results = _run(long_drive, 1.3, anchoring="off")
     scale = results[-1].depth_scale
