@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.ros, pytest.mark.slow]
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import CameraInfo, Image
 
+from sfm_depth_ros.geometry.frames import matrix_to_pose
 from sfm_depth_ros.ros import conversions
 from sfm_depth_ros.snippets.values import Velocity
 from sfm_depth_ros.world.drive import CameraSpec, DriveSpec, SyntheticDrive
@@ -88,7 +89,7 @@ class Trial:
     """One trainer with the shipped model and empty folders, and the robot that it listens to."""
 
     def __init__(self, start_node, probe, robot, folder):
-        x, y, z = CAMERA.T_base_camera[:3, 3]
+        pose = [float(number) for number in matrix_to_pose(CAMERA.T_base_camera)]
         self.robot, self._probe = robot, probe
         self.status = probe.watch("training/status")
         self.node = start_node(
@@ -102,7 +103,7 @@ class Trial:
             training__validate_every=10,
             training__batch_size=2,
             training__niceness=0,
-            base_to_camera=f"[{x}, {y}, {z}, 0.0, {np.deg2rad(CAMERA.pitch_deg)}, 0.0]",
+            base_to_camera=pose,
         )
 
     def begin(self):
