@@ -321,6 +321,13 @@ class OnlineTrainingConfig:
         choices=("auto", "on", "off"),
     )
     threads: int = option(1, "CPU threads for training", minimum=1, maximum=256)
+    core_share: float = option(
+        1.0,
+        "share of a core that training takes; it rests between steps, so that fewer are taken",
+        minimum=0.02,
+        maximum=64.0,
+        dynamic=True,
+    )
     niceness: int = option(10, "process priority, 19 = lowest", minimum=0, maximum=19)
     device: str = option("cpu", "torch device, for example cpu or cuda:0")
     buffer_size: int = option(600, "snippets kept on disk", minimum=8, maximum=1000000)

@@ -135,10 +135,21 @@ class ReplayBuffer:
     def holdout(self, count: int | None = None) -> list[Snippet]:
         """Held-out snippets in the order of admission: all, or ``count`` spread evenly."""
         entries = self._present(Role.HOLDOUT)
-        if count is not None and count < len(entries):
-            places = np.linspace(0, len(entries) - 1, count).round().astype(int)
-            entries = [entries[place] for place in places]
+        entries = entries if count is None else _spread(entries, count)
         return self._read(entries, len(entries))
+
+    def count_since(self, serial: int) -> int:
+        """Snippets of the present image size and of both roles, numbered ``serial`` or later."""
+        return len(self._since(serial))
+
+    def since(self, serial: int, count: int) -> list[Snippet]:
+        """Snippets numbered ``serial`` or later, of both roles: up to ``count``, spread evenly."""
+        return self._read(_spread(self._since(serial), count), count)
+
+    def _since(self, serial: int) -> list[BufferEntry]:
+        with self._lock:
+            present = [e for e in self._entries if e.shape == self._shape]
+        return [entry for entry in present if entry.serial >= serial]
 
     @property
     def next_serial(self) -> int:
@@ -298,3 +309,11 @@ class ReplayBuffer:
             f"the snippet buffer {self._folder} cannot be written ({error}): free some space, or "
             "set training.buffer_dir to another folder"
         )
+
+
+def _spread(entries: list[BufferEntry], count: int) -> list[BufferEntry]:
+    """Up to ``count`` entries, spread evenly over all."""
+    if count >= len(entries):
+        return entries
+    places = np.linspace(0, len(entries) - 1, count).round().astype(int)
+    return [entries[place] for place in places]

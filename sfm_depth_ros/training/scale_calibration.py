@@ -146,7 +146,7 @@ def measure_scale(
             pose_net, batch.sources[:, 0], batch.target, batch.sources[:, 1], batch.K
         )
         triangles += triangulated_ratios(batch, depth)
-        T, ratio, known = _with_measured_length(T, batch.displacements)
+        T, ratio, known = with_measured_length(T, batch.displacements)
         ratios.append(ratio)
         if known.any():
             errors = _error_curve(batch, depth, T, known, config, [0.0, *log_factors])
@@ -170,7 +170,7 @@ def measure_scale(
     )
 
 
-def _with_measured_length(T: Tensor, displacements: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def with_measured_length(T: Tensor, displacements: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Stretch translations to their measured lengths.
 
     Returns:

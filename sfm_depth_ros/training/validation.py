@@ -3,7 +3,7 @@
 """Measures of networks on snippets they never learn from: with the truth, and without it.
 
 Nothing here decides: the offline run keeps the weights of the lowest score (offline/run.py), the
-online trainer deploys by :mod:`~sfm_depth_ros.training.online.deployment`.
+online trainer deploys by :mod:`~sfm_depth_ros.training.online.guard`.
 """
 
 from __future__ import annotations

@@ -129,6 +129,28 @@ def _with_refined_rotation(
     return corrected
 
 
+@dataclass(frozen=True, eq=False)
+class Triangulated:
+    """Points triangulated over one view."""
+
+    inverse_depth: np.ndarray  # (N,) 1/m, may be negative
+    error: np.ndarray  # (N,) pixels that the view is off
+    parallax: np.ndarray  # (N,) pixels that the translation moves the point
+
+
+def triangulate_alone(rays: np.ndarray, view: View, focal: float) -> Triangulated:
+    """Triangulate over one view alone.
+
+    Args:
+        rays: ``(N, 3)`` in the target, z = 1.
+        view: Seen points.
+        focal: Focal length in pixels.
+    """
+    square, product = _normal_equation(rays, view)
+    inverse_depth = product / np.maximum(square, 1e-12)
+    return Triangulated(inverse_depth, *_residuals(rays, view, inverse_depth, focal))
+
+
 def triangulate_views(
     rays: np.ndarray, views: Sequence[View], focal: float, limits: PointLimits
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -145,19 +167,13 @@ def triangulate_views(
     """
     square, product = np.zeros(len(rays)), np.zeros(len(rays))
     for view in views:
-        rotated, translation = rays @ view.T_view_target[:3, :3].T, view.T_view_target[:3, 3]
-        # seen ~ rotated + inverse_depth * translation, up to its third component
-        slope = translation[:2] - view.seen[:, :2] * translation[2]  # (N, 2)
-        offset = view.seen[:, :2] * rotated[:, 2:] - rotated[:, :2]
-        square += view.alive * np.sum(slope * slope, axis=1)
-        product += view.alive * np.sum(slope * offset, axis=1)
+        of_view = _normal_equation(rays, view)
+        square += view.alive * of_view[0]
+        product += view.alive * of_view[1]
     inverse_depth = product / np.maximum(square, 1e-12)
     error, parallax = np.zeros(len(rays)), np.zeros(len(rays))
     for view in views:
-        rotated, translation = rays @ view.T_view_target[:3, :3].T, view.T_view_target[:3, 3]
-        there = _projected(rotated + inverse_depth[:, None] * translation)
-        off = focal * np.linalg.norm(there - view.seen[:, :2], axis=1)
-        moved = focal * np.linalg.norm(there - _projected(rotated), axis=1)
+        off, moved = _residuals(rays, view, inverse_depth, focal)
         error = np.maximum(error, np.where(view.alive, off, 0.0))
         parallax = np.maximum(parallax, np.where(view.alive, moved, 0.0))
     count = np.sum([view.alive for view in views], axis=0)
@@ -165,6 +181,25 @@ def triangulate_views(
     is_good &= parallax > limits.min_parallax
     is_good &= (inverse_depth > 1.0 / limits.farthest) & (inverse_depth < 1.0 / limits.nearest)
     return inverse_depth, is_good
+
+
+def _normal_equation(rays: np.ndarray, view: View) -> tuple[np.ndarray, np.ndarray]:
+    """Both sides ``(N,)`` of the equation for the inverse depth by one view."""
+    rotated, translation = rays @ view.T_view_target[:3, :3].T, view.T_view_target[:3, 3]
+    # seen ~ rotated + inverse_depth * translation, up to its third component
+    slope = translation[:2] - view.seen[:, :2] * translation[2]  # (N, 2)
+    offset = view.seen[:, :2] * rotated[:, 2:] - rotated[:, :2]
+    return np.sum(slope * slope, axis=1), np.sum(slope * offset, axis=1)
+
+
+def _residuals(
+    rays: np.ndarray, view: View, inverse_depth: np.ndarray, focal: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels ``(N,)`` that a point is off in a view, and that the translation moves it."""
+    rotated, translation = rays @ view.T_view_target[:3, :3].T, view.T_view_target[:3, 3]
+    there = _projected(rotated + inverse_depth[:, None] * translation)
+    off = focal * np.linalg.norm(there - view.seen[:, :2], axis=1)
+    return off, focal * np.linalg.norm(there - _projected(rotated), axis=1)
 
 
 def _projected(points: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from plane_world import WIDTH, plane_snippets
 from safetensors.torch import save
 
@@ -20,7 +21,13 @@ from sfm_depth_ros.config.schema import (
     PoseNetworkConfig,
 )
 from sfm_depth_ros.model_folder.folder import ModelFolder, write_model_folder
-from sfm_depth_ros.model_folder.metadata import DEPTH_WEIGHTS, POSE_WEIGHTS, REQUIRED_FILES
+from sfm_depth_ros.model_folder.metadata import (
+    CHECK_FRAMES,
+    DEPTH_WEIGHTS,
+    POSE_FILES,
+    POSE_WEIGHTS,
+    REQUIRED_FILES,
+)
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.network_pair import NetworkPair, fresh_networks
 from sfm_depth_ros.training.online.parts import TrainerParts
@@ -70,12 +77,16 @@ def drive(plane_snippets: Callable[..., list[Snippet]]) -> Callable[..., list[Sn
     """Makes the snippets of a drive through ever new places."""
 
     def make(
-        count: int, slip: float = 1.0, begin_s: float = 0.0, place: int = 100
+        count: int,
+        slip: float = 1.0,
+        begin_s: float = 0.0,
+        place: int = 100,
+        spacing_s: float = 0.2,
     ) -> list[Snippet]:
         seeds = range(place, place + (count + 1) // 2)
         places = [plane_snippets(2, seed=seed, with_truth=True) for seed in seeds]
         snippets = [snippet for place in places for snippet in place][:count]
-        return as_drive(snippets, slip=slip, begin_s=begin_s)
+        return as_drive(snippets, spacing_s, slip, begin_s)
 
     return make
 
@@ -88,7 +99,8 @@ class ModelWriter:
         self.written: list[ModelFolder] = []
 
     def __call__(self, depth, pose, *, metadata, parent=None) -> ModelFolder:
-        files = dict.fromkeys(REQUIRED_FILES, b"")
+        files = dict.fromkeys((*REQUIRED_FILES, *POSE_FILES), b"")
+        files[CHECK_FRAMES] = save({"nothing": torch.zeros(1)})
         files[DEPTH_WEIGHTS] = save({k: v.contiguous() for k, v in depth.state_dict().items()})
         files[POSE_WEIGHTS] = save({k: v.contiguous() for k, v in pose.state_dict().items()})
         content = {

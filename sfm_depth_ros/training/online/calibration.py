@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -68,6 +69,28 @@ class Calibration:
         self.begin_anew()
         self._believed_serial = self._buffer.next_serial  # snippets before it had believed metres
         self._checked_at = 0  # snippets received at the newest measurement
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether metres were believed, and still are."""
+        return self._learner.training.calibrate_scale and self.is_done and not self.doubt
+
+    def values(self) -> dict[str, Any]:
+        """What a restarted process needs to know, for a file."""
+        return {
+            "is_done": self.is_done,
+            "doubt": self.doubt,
+            "usual": self._metres.usual,
+            "believed_serial": self._believed_serial,
+            "checked_at": self._checked_at,
+        }
+
+    def load(self, values: Mapping[str, Any]) -> None:
+        """Take up the values of a process before."""
+        self.is_done, self.doubt = bool(values["is_done"]), str(values["doubt"])
+        self._metres.usual = [(float(d), float(t)) for d, t in values["usual"]]
+        self._believed_serial = int(values["believed_serial"])
+        self._checked_at = int(values["checked_at"])
 
     def why_waiting(self, received: int) -> str:
         """The doubt, until enough new snippets are there to measure again."""

@@ -8,7 +8,8 @@ import copy
 import logging
 import math
 import time
-from collections import deque
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -18,13 +19,16 @@ from sfm_depth_ros.snippets.replay_buffer import ReplayBuffer
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.network_pair import NetworkPair, networks_of
 from sfm_depth_ros.training.online.calibration import Calibration, of_size
+from sfm_depth_ros.training.online.comparison import HeldOutComparison
 from sfm_depth_ros.training.online.deployed_models import DeployedModels, ModelFacts
-from sfm_depth_ros.training.online.deployment import MOST, HeldOutComparison
+from sfm_depth_ros.training.online.guard import MOST
 from sfm_depth_ros.training.online.learner import OnlineLearner
 from sfm_depth_ros.training.online.memory import draw_snippets
+from sfm_depth_ros.training.online.pace import Pace
 from sfm_depth_ros.training.online.parts import TrainerParts
 from sfm_depth_ros.training.online.rehearsal import CameraRehearsal
 from sfm_depth_ros.training.online.status import CALIBRATING, TRAINING, VALIDATING
+from sfm_depth_ros.training.online.watch import DeploymentWatch, compare_on, must_go_back
 
 WORSE = 1.1  # times the deployed model's held-out error: no scale of such weights is corrected
 REFUSED_IN_A_ROW = 5  # steps without a finite gradient that mean divergence
@@ -47,7 +51,9 @@ class OnlineLoop:
         stopped: Why training is over, empty while it is not.
         note: The newest event worth telling.
         comparison: Newest comparison on held-out snippets.
+        watch: Comparison of the deployed model with its predecessor on new snippets.
         calibration: Keeps both metric scales.
+        pace: Durations of steps.
         rehearsal: Rendered snippets through the present camera.
         hold: Why the inputs allow no step and no deployment at present, empty while they do.
         phase: `training`, `calibrating` or `validating`.
@@ -63,7 +69,7 @@ class OnlineLoop:
         self.deployment = DeployedModels(parts.folder, networks, parts.save, parts.deploy)
         self.learner = OnlineLearner(networks, parts.training, parts.objective)
         self.good = copy.deepcopy(networks)
-        self.comparison = HeldOutComparison()
+        self.comparison, self.watch = HeldOutComparison(), DeploymentWatch()
         self.stopped = self.note = self.hold = ""
         self.phase, self.deployed_at = TRAINING, -math.inf
         self.calibration = Calibration(parts, buffer, self.learner, self.good, self._tell)
@@ -75,13 +81,15 @@ class OnlineLoop:
         self.received = self.rollbacks = 0
         self.size: tuple[int, int] | None = None
         self._steps_here = 0
-        self._durations: deque[float] = deque(maxlen=50)
+        self.pace = Pace()
         self._rng = np.random.default_rng(parts.training.seed)
 
     @property
-    def step_ms(self) -> float:
-        """Recent median duration of a step."""
-        return 1000 * float(np.median(self._durations)) if self._durations else 0.0
+    def next_validation_s(self) -> float:
+        """Seconds to the next validation at the present pace; 0 before the first step."""
+        config = self.learner.training
+        steps = config.validate_every - self._steps_here % config.validate_every
+        return steps * self.pace.period_s(config)
 
     def take(self, snippet: Snippet) -> None:
         """Note a good snippet; another image size means another camera."""
@@ -97,6 +105,8 @@ class OnlineLoop:
         config, have = self.learner.training, len(self.buffer)
         if have < config.min_snippets or self.size is None:
             return f"{have} of {config.min_snippets} snippets"
+        if not self.rehearsal.is_camera_known:
+            return "for new snippets since the restart"
         if doubt := self.calibration.why_waiting(self.received):
             return doubt
         if self._steps_here >= config.max_steps_per_snippet * self.received:
@@ -119,6 +129,9 @@ class OnlineLoop:
         if self.calibration.doubt or not self.calibration.is_done:
             if self._earn_metres():
                 self.validate()
+            return True
+        if new := self.watch.due(self.buffer, self.size):
+            self._watch(new)
             return True
         self.rehearsal.render_beside(self._steps_here)
         self._step()
@@ -166,27 +179,52 @@ class OnlineLoop:
             return
         self.good.load_state_dict(average.state_dict())
         if verdict.is_accepted and not self.hold:
-            self.deploy()
+            self.deploy(verdict.reason)
 
-    def deploy(self) -> ModelFolder:
-        """Save the averaged weights as a model folder and hand it over."""
-        folder = self.deployment.deploy(self.learner.average.network, self._facts())
+    def deploy(self, reason: str = "by request") -> ModelFolder:
+        """Save the averaged weights as a model folder and hand it over.
+
+        Args:
+            reason: Why, for the history.
+        """
+        folder = self.deployment.deploy(self.learner.average.network, self._facts(reason))
         self.deployed_at = time.monotonic()
+        self.watch.begin(self.buffer)
         self._tell("deployed %s", folder.model_id)
         return folder
 
-    def rollback(self) -> str:
-        """Go back to the model before the deployed one, or to the deployed one's weights."""
-        is_older = self.deployment.go_back(self._facts())
+    def rollback(self, reason: str = "by request") -> str:
+        """Go back to the model before the deployed one, or to the deployed one's weights.
+
+        Args:
+            reason: Why, for the history and for people.
+        """
+        is_older = self.deployment.go_back(self._facts(f"rollback {reason}"))
         self.rollbacks += 1
+        self.watch.end()
         self._restart(self.deployment.networks)
         what = "the model before" if is_older else "the deployed weights"
-        self._tell("back to %s, %s", what, self.deployment.folder.model_id)
+        self._tell("back to %s, %s, %s", what, self.deployment.folder.model_id, reason)
         return self.note
+
+    def _watch(self, new: list[Snippet]) -> None:
+        """Go back if the deployed model is worse on new snippets than its predecessor."""
+        before, learner = self.deployment.predecessor(), self.learner
+        if before is None:
+            self.watch.end()
+            return
+        self.phase = VALIDATING
+        deployed, device = self.deployment.networks, learner.training.device
+        change = compare_on(new, deployed, before, learner.objective, device)
+        self.phase = TRAINING
+        _logger.info("step %d: deployed model on new snippets: %s", learner.steps, change)
+        if must_go_back(change):
+            self.rollback(f"as the error on new snippets had changed by {change}")
 
     def reset(self) -> str:
         """Forget all snippets and all that was learnt since the start."""
-        self.deployment.go_to_origin(self._facts())
+        self.deployment.go_to_origin(self._facts("reset by request"))
+        self.watch.end()
         self.buffer.clear()
         self.received = self._steps_here = self.learner.steps = 0
         self.stopped = ""
@@ -196,15 +234,13 @@ class OnlineLoop:
         return self.note
 
     def _step(self) -> None:
-        begin = time.perf_counter()
         assert self.size is not None  # why_waiting sees to it
-        draw = draw_snippets(
-            self.buffer, self.rehearsal.opened, self.learner.training, self._rng, self.size
-        )
-        if draw.live:
-            self.learner.step(collate([*draw.live, *draw.rendered]), len(draw.live))
+        rendered, training = self.rehearsal.opened, self.learner.training
+        with self.pace.step():
+            draw = draw_snippets(self.buffer, rendered, training, self._rng, self.size)
+            if draw.live:
+                self.learner.step(collate([*draw.live, *draw.rendered]), len(draw.live))
         self._steps_here += 1
-        self._durations.append(time.perf_counter() - begin)
 
     def _correct_scale(self) -> None:
         """Take back a small bias of scale, unless the weights have just got worse."""
@@ -214,11 +250,29 @@ class OnlineLoop:
         assert self.size is not None
         self.calibration.correct(self._rng, self.size)
 
-    def _facts(self) -> ModelFacts:
+    def values(self) -> dict[str, Any]:
+        """Counts that a restarted process needs, for a file."""
+        return {
+            "size": self.size,
+            "received": self.received,
+            "steps_here": self._steps_here,
+            "rollbacks": self.rollbacks,
+            "watched_since": self.watch.since,
+            "watch_stage": self.watch.stage,
+        }
+
+    def load(self, values: Mapping[str, Any]) -> None:
+        """Take up the counts of a process before."""
+        self.size = tuple(values["size"]) if values["size"] else None
+        self.received, self._steps_here = int(values["received"]), int(values["steps_here"])
+        self.rollbacks = int(values["rollbacks"])
+        self.watch.since, self.watch.stage = values["watched_since"], int(values["watch_stage"])
+
+    def _facts(self, reason: str) -> ModelFacts:
         width = self.size[1] if self.size else self.deployment.folder.width
         after = self.comparison.after
         metrics = after.as_floats() if after else {}
-        return ModelFacts(self.learner.steps, width, metrics)
+        return ModelFacts(self.learner.steps, width, metrics, reason)
 
     def _restart(self, networks: NetworkPair, rate_factor: float = 1.0) -> None:
         self.learner.restart_from(networks, rate_factor)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 
@@ -102,6 +103,15 @@ class MetreTrust:
         self._usual.clear()
         self._remember(pending.found)
         return _entire(pending.found)
+
+    @property
+    def usual(self) -> list[tuple[float, float]]:
+        """Logarithms of the believed factors of (depth, translation), oldest first."""
+        return list(self._usual)
+
+    @usual.setter
+    def usual(self, factors: Iterable[tuple[float, float]]) -> None:
+        self._usual = deque(factors, maxlen=REMEMBERED)
 
     def note_applied(self, depth: float, translation: float) -> None:
         """Both scales were multiplied: what is usual changes by as much."""

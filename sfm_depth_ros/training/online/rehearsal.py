@@ -148,6 +148,11 @@ class CameraRehearsal:
             self._intrinsics, self._opened = intrinsics, None
 
     @property
+    def is_camera_known(self) -> bool:
+        """Whether a snippet of the camera came since the start."""
+        return self._intrinsics is not None
+
+    @property
     def opened(self) -> Rehearsal | None:
         """The rehearsal; None without one, or before the first snippet."""
         if self._opened is None and self._make_world is not None and self._intrinsics is not None:

@@ -1,11 +1,15 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Saved state of the online trainer: weights, optimiser and counts in one file."""
+"""Saved state of the online trainer: weights, optimiser, counts and way back, in one file."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from torch import Tensor
 
 from sfm_depth_ros.errors import TrainingError
 from sfm_depth_ros.training.online.loop import OnlineLoop
@@ -17,7 +21,7 @@ _logger = logging.getLogger(__name__)
 
 
 def store_state(loop: OnlineLoop, folder: Path) -> None:
-    """Write weights, optimiser and counts; the old state stays until the new one is whole.
+    """Write the whole state; the old one stays until the new one is whole.
 
     Raises:
         TrainingError: The disk is full or not writable.
@@ -27,17 +31,16 @@ def store_state(loop: OnlineLoop, folder: Path) -> None:
         **module_tensors("good", loop.good),
     }
     values = {
-        "model_id": loop.deployment.folder.model_id,
-        "base_abs_rel": loop.comparison.base_abs_rel,
-        "is_calibrated": loop.calibration.is_done,
-        "size": loop.size,
+        "deployed": loop.deployment.values(),
+        "calibration": loop.calibration.values(),
+        "loop": loop.values(),
         **loop.learner.values(),
     }
     write_state(folder / STATE_FILE, tensors, values)
 
 
 def restore_state(loop: OnlineLoop, folder: Path) -> bool:
-    """Go on where :func:`store_state` left off, if that was with the same deployed model.
+    """Go on where :func:`store_state` left off, also if a model was deployed after it.
 
     A state that is absent, damaged or of another model is no error: training starts afresh from
     the deployed model, and the log gives the reason.
@@ -50,22 +53,28 @@ def restore_state(loop: OnlineLoop, folder: Path) -> bool:
         return False
     try:
         tensors, values = read_state(path)
-        if values["model_id"] != loop.deployment.folder.model_id:
+        if not loop.deployment.follows(values["deployed"]):
             _logger.info(
                 "training starts afresh: its state is of model %s, not of %s",
-                values["model_id"],
+                values["deployed"]["model_id"],
                 loop.deployment.folder.model_id,
             )
             return False
-        loop.learner.load(tensors, values)
-        load_module("good", loop.good, tensors)
-    except (TrainingError, KeyError) as error:
+        _take_up(loop, tensors, values)
+    except (TrainingError, KeyError, TypeError, ValueError) as error:
         _logger.warning("training starts afresh: %s", error)
         loop.learner.restart_from(loop.deployment.networks)
         loop.good.load_state_dict(loop.deployment.networks.state_dict())
         return False
-    loop.comparison.base_abs_rel = float(values["base_abs_rel"])
-    loop.calibration.is_done = bool(values["is_calibrated"])
-    loop.size = tuple(values["size"]) if values["size"] else None
     _logger.info("training goes on at step %d", loop.learner.steps)
     return True
+
+
+def _take_up(loop: OnlineLoop, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+    loop.learner.load(dict(tensors), dict(values))
+    load_module("good", loop.good, dict(tensors))
+    loop.calibration.load(values["calibration"])
+    loop.load(values["loop"])
+    loop.deployment.load(values["deployed"])
+    if values["deployed"]["model_id"] != loop.deployment.folder.model_id:
+        loop.watch.begin(loop.buffer)  # deployed right before the process ended

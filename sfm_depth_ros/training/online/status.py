@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # needs torch; what shows a status does not
-    from sfm_depth_ros.training.online.deployment import HeldOutError
+    from sfm_depth_ros.training.online.deployed_models import Deployment
+    from sfm_depth_ros.training.online.guard import HeldOutError
 
 WAITING_FOR_CAMERA, WAITING_FOR_VELOCITY = "waiting_for_camera", "waiting_for_velocity"
 STANDING, COLLECTING, CALIBRATING = "standing", "collecting", "calibrating"
@@ -38,6 +39,9 @@ class TrainerStatus:
     reason: str  # Why, as a sentence
     steps: int = 0  # Steps taken
     step_ms: float = 0.0  # Duration of a step, recent median; 0 before the first
+    core_got: float = 1.0  # Share of a core that steps get while they run, recent median
+    next_validation_s: float = 0.0  # Seconds to the next validation at the present pace
+    advice: str = ""  # What would make training faster
     learning_rate: float = 0.0  # Of the next step
     terms: dict[str, float] = field(default_factory=dict)  # Loss terms of the newest step, by name
     snippets: int = 0  # Snippets received and good
@@ -53,6 +57,7 @@ class TrainerStatus:
     validation_after: HeldOutError | None = None
     verdict: str = ""  # Decision about them, with its reason
     note: str = ""  # Newest event: calibration, correction, deployment, rollback
+    history: tuple[Deployment, ...] = ()  # The newest deployments with their reasons, oldest first
     models_deployed: int = 0  # Models handed over since the start
     deployed_model: str = ""  # Id of the model that depth runs with, as far as the trainer knows
 
@@ -80,6 +85,9 @@ class TrainerStatus:
             "reason": self.reason,
             "steps": self.steps,
             "step_ms": self.step_ms,
+            "core_got": self.core_got,
+            "next_validation_s": self.next_validation_s,
+            "advice": self.advice,
             "learning_rate": self.learning_rate,
             **{f"loss.{name}": value for name, value in self.terms.items()},
             "snippets": self.snippets,
@@ -93,6 +101,8 @@ class TrainerStatus:
             "models_deployed": self.models_deployed,
             "deployed_model": self.deployed_model,
         }
+        for number, entry in enumerate(reversed(self.history)):
+            facts[f"history.{number}"] = f"{entry.utc} {entry.model_id}: {entry.reason}"
         for name, ratio in (
             ("depth_scale_ratio", self.depth_scale_ratio),
             ("translation_scale_ratio", self.translation_scale_ratio),

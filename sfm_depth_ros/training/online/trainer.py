@@ -5,15 +5,11 @@
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as RequestTimeoutError
 from typing import TypeVar
 
-import numpy as np
 import torch
 
 from sfm_depth_ros.config.schema import ObjectiveConfig, OnlineTrainingConfig
@@ -21,8 +17,11 @@ from sfm_depth_ros.errors import SfmDepthError, TrainingError
 from sfm_depth_ros.model_folder.folder import ModelFolder
 from sfm_depth_ros.snippets.replay_buffer import ReplayBuffer
 from sfm_depth_ros.snippets.values import Snippet
+from sfm_depth_ros.training.online.admission import Admission
 from sfm_depth_ros.training.online.loop import OnlineLoop
+from sfm_depth_ros.training.online.pace import rest_s
 from sfm_depth_ros.training.online.parts import TrainerParts
+from sfm_depth_ros.training.online.requests import Requests
 from sfm_depth_ros.training.online.saved_state import restore_state, store_state
 from sfm_depth_ros.training.online.status import (
     COLLECTING,
@@ -39,7 +38,6 @@ from sfm_depth_ros.training.online.status import (
 )
 
 IDLE_S = 0.1  # between two looks for work
-REQUEST_S = 60.0  # limit of a request: a validation and a save may lie in between
 SAVE_EVERY_S = 30.0
 RETRY_S = 5.0  # after a full disk or a folder that is gone
 DEPLOYED_S = 5.0  # that a deployment is the state
@@ -71,15 +69,14 @@ class OnlineTrainer:
         self._loop = OnlineLoop(parts, buffer)
         self._state_dir = parts.work_dir / "trainer_state"
         restore_state(self._loop, self._state_dir)
-        reasons = ("not_finite", "no_displacement", "paused", "gated", "disk")
-        self._refusals = dict.fromkeys(reasons, 0)
+        self._admission = Admission()
         self._inputs = InputReport("nothing received yet", "camera")
         self._paused = ""
         self._trouble, self._retry_at = "", 0.0
-        self._requests: queue.Queue[Callable[[], None]] = queue.Queue()
+        self._requests = Requests()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
-        self._saved_at, self._saved_steps = time.monotonic(), self._loop.learner.steps
+        self._saved_at, self._saved = time.monotonic(), self._version()
 
     def start(self) -> None:
         """Begin to work."""
@@ -108,15 +105,16 @@ class OnlineTrainer:
         Returns:
             Whether it was kept; the reason of a refusal is counted in the status.
         """
-        reason = self._why_refused() or _why_unusable(snippet)
-        if reason:
-            self._refusals[reason] += 1
+        is_trusted = self._loop.calibration.is_trusted
+        is_taken = self._admission.takes(snippet, self._why_refused(), is_trusted)
+        self._set_hold()
+        if not is_taken:
             return False
         try:
             is_kept = self._loop.buffer.add(snippet)
         except TrainingError as error:
             self._note_trouble(str(error))
-            self._refusals["disk"] += 1
+            self._admission.refused["disk"] += 1
             return False
         self._trouble = ""
         self._loop.take(snippet)
@@ -128,7 +126,11 @@ class OnlineTrainer:
         Called about once a second.
         """
         self._inputs = report
-        self._loop.hold = report.gated or (STANDING if report.is_standing else "")
+        self._set_hold()
+
+    def _set_hold(self) -> None:
+        standing = STANDING if self._inputs.is_standing else ""
+        self._loop.hold = self._inputs.gated or self._admission.slipping or standing
 
     def set_training(self, is_on: bool) -> str:
         """Pause training, or go on; returns the new state in words."""
@@ -167,13 +169,17 @@ class OnlineTrainer:
             state=state,
             reason=reason,
             steps=learner.steps,
-            step_ms=loop.step_ms,
+            step_ms=loop.pace.step_ms,
+            core_got=loop.pace.core_got,
+            next_validation_s=loop.next_validation_s,
+            advice=loop.pace.advice(learner.training),
+            history=tuple(loop.deployment.history),
             learning_rate=learner.learning_rate,
             terms=learner.terms,
             snippets=loop.received,
             buffer=len(loop.buffer),
             held_out=loop.buffer.holdout_count,
-            refusals={**self._refusals, **loop.buffer.refused},
+            refusals={**self._admission.refused, **loop.buffer.refused},
             steps_refused=learner.refused,
             rollbacks=loop.rollbacks,
             validation_before=loop.comparison.before,
@@ -190,8 +196,8 @@ class OnlineTrainer:
             return STOPPED, loop.stopped
         if self._paused or self._trouble:
             return PAUSED, self._paused or self._trouble
-        if inputs.gated:
-            return GATED, inputs.gated
+        if inputs.gated or self._admission.slipping:
+            return GATED, inputs.gated or self._admission.slipping
         if inputs.is_standing:
             return STANDING, "the camera does not move"
         waiting = loop.why_waiting()
@@ -235,37 +241,27 @@ class OnlineTrainer:
         """Have the worker do something between two steps, and wait for the result."""
         if self._thread is None:
             return work()
-        result: Future[_Result] = Future()
-
-        def run() -> None:
-            try:
-                result.set_result(work())
-            except Exception as error:  # raised again where the result is waited for
-                result.set_exception(error)
-
-        self._requests.put(run)
-        try:
-            return result.result(REQUEST_S)
-        except RequestTimeoutError as error:
-            raise TrainingError("the trainer is busy; try again in a minute") from error
+        return self._requests.wait_for(work)
 
     def _work(self) -> None:
         torch.set_num_threads(self._loop.learner.training.threads)
         while not self._stopping.is_set():
-            if not self._work_once():
-                self._stopping.wait(IDLE_S)
+            wall, cpu = time.perf_counter(), time.thread_time()
+            is_busy = self._work_once()
+            wall, cpu = time.perf_counter() - wall, time.thread_time() - cpu
+            pause = rest_s(wall, cpu, self._loop.learner.training)
+            self._stopping.wait(pause if is_busy else max(pause, IDLE_S))
         self._save_state()
 
     def _work_once(self) -> bool:
         """Do one piece of work; an error ends training, not the thread."""
         try:
-            while not self._requests.empty():
-                self._requests.get()()
+            self._requests.do_all()
             may_work = not self._paused and not self._is_resting()
             is_busy = may_work and self._loop.advance()
             if is_busy:
                 self._trouble = ""
-            if time.monotonic() - self._saved_at > SAVE_EVERY_S:
+            if self._is_save_due():
                 self._save_state()
             return is_busy
         except SfmDepthError as error:
@@ -275,19 +271,22 @@ class OnlineTrainer:
             self._pause(f"internal error: {error!r}")
         return False
 
+    def _version(self) -> tuple[int, str]:
+        """Changes with every step and every deployment."""
+        return self._loop.learner.steps, self._loop.deployment.folder.model_id
+
+    def _is_save_due(self) -> bool:
+        """Whether a deployment or a while has passed since the state was saved."""
+        is_deployed = self._version()[1] != self._saved[1]
+        return is_deployed or time.monotonic() - self._saved_at > SAVE_EVERY_S
+
     def _save_state(self) -> None:
         self._saved_at = time.monotonic()
-        if self._loop.learner.steps == self._saved_steps:
+        version = self._version()
+        if version == self._saved:
             return
         try:
             store_state(self._loop, self._state_dir)
-            self._saved_steps = self._loop.learner.steps
+            self._saved = version
         except TrainingError as error:
             self._note_trouble(str(error))
-
-
-def _why_unusable(snippet: Snippet) -> str:
-    """Name of the reason why a snippet cannot teach metric scale, or an empty string."""
-    if not np.isfinite(snippet.displacements).all():
-        return "not_finite"
-    return "" if (snippet.displacements > 0).all() else "no_displacement"

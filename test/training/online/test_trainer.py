@@ -104,7 +104,7 @@ def test_snippets_without_measured_motion_are_refused(make_trainer, drive) -> No
 
 def test_trains_pauses_and_goes_on(make_trainer, drive) -> None:
     trainer = make_trainer()
-    for snippet in drive(30):
+    for snippet in drive(40, spacing_s=0.3):
         trainer.add_snippet(snippet)
     trainer.start()
     wait_until(lambda: trainer.status().steps >= 3)

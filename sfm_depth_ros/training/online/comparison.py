@@ -1,0 +1,101 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Comparison of a candidate with the deployed model on held-out snippets, with its memory."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sfm_depth_ros.config.schema import ObjectiveConfig, OnlineTrainingConfig
+from sfm_depth_ros.snippets.values import Snippet
+from sfm_depth_ros.training.network_pair import NetworkPair
+from sfm_depth_ros.training.online.deployed_models import DeployedModels
+from sfm_depth_ros.training.online.guard import (
+    Exam,
+    HeldOutError,
+    Judgement,
+    Verdict,
+    judge,
+    lacking,
+    rehearsal_errors,
+)
+from sfm_depth_ros.training.online.rehearsal import HELD_OUT, Rehearsal
+
+
+class HeldOutComparison:
+    """Remembers both errors, and measures the deployed model again only on other snippets.
+
+    Attributes:
+        before: Held-out error of the deployed model, None before the first comparison.
+        after: Held-out error of the newest candidate.
+        first_rehearsal: Rehearsal errors of the model that training began with, one a snippet.
+        reason: The newest verdict's reason.
+    """
+
+    def __init__(self) -> None:
+        self.before: HeldOutError | None = None
+        self.after: HeldOutError | None = None
+        self.first_rehearsal = np.zeros(0)
+        self.reason = ""
+        self._rehearsal: Rehearsal | None = None  # that the first model was measured on
+        self._compared_on: tuple[object, ...] = ()
+        self._exam: Exam | None = None
+        self._deployed: Judgement | None = None
+
+    def compare(
+        self,
+        candidate: NetworkPair,
+        deployment: DeployedModels,
+        snippets: list[Snippet],
+        rehearsal: Rehearsal | None,
+        configs: tuple[OnlineTrainingConfig, ObjectiveConfig],
+    ) -> Verdict:
+        """Judge a candidate.
+
+        Args:
+            candidate: Weights in eval mode.
+            deployment: What it would replace.
+            snippets: The camera's held-out snippets, of one size.
+            rehearsal: Rendered snippets, or None.
+            configs: Thresholds for a candidate, and the weights of the photometric error.
+        """
+        if reason := lacking(snippets) or _lacking_rendered(rehearsal):
+            return self._note(Verdict(False, False, reason))
+        training, objective = configs
+        exam, deployed = self._prepared(deployment, snippets, rehearsal, configs)
+        judgement = Judgement.of(candidate, exam, objective)
+        self.after = judgement.means()
+        first = None if rehearsal is None else self.first_rehearsal
+        return self._note(judge(judgement, deployed, exam.places, first, training))
+
+    def _prepared(
+        self,
+        deployment: DeployedModels,
+        snippets: list[Snippet],
+        rehearsal: Rehearsal | None,
+        configs: tuple[OnlineTrainingConfig, ObjectiveConfig],
+    ) -> tuple[Exam, Judgement]:
+        """The exam on these snippets, and the deployed model's errors in it."""
+        training, objective = configs
+        rendered = rehearsal.held_out() if rehearsal is not None else []
+        stamps = (int(snippet.stamps_ns[1]) for snippet in snippets)
+        key = (deployment.folder.model_id, objective, len(rendered), *stamps)
+        if self._exam is None or self._deployed is None or key != self._compared_on:
+            self._exam = Exam.of(snippets, rendered, training.device)
+            self._deployed = Judgement.of(deployment.networks, self._exam, objective)
+            self.before = self._deployed.means()
+            self._compared_on = key
+        if rendered and rehearsal is not self._rehearsal:
+            self.first_rehearsal = rehearsal_errors(deployment.origin, self._exam.rendered)
+            self._rehearsal = rehearsal
+        return self._exam, self._deployed
+
+    def _note(self, verdict: Verdict) -> Verdict:
+        self.reason = verdict.reason
+        return verdict
+
+
+def _lacking_rendered(rehearsal: Rehearsal | None) -> str:
+    if rehearsal is not None and (missing := rehearsal.held_out_missing):
+        return f"waiting for held-out rendered snippets: {HELD_OUT - missing} of {HELD_OUT}"
+    return ""
