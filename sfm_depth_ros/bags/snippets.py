@@ -17,6 +17,7 @@ from sfm_depth_ros.bags.stereo_matching import StereoMatcher, teach_by_stereo
 from sfm_depth_ros.bags.track_depth import track_depths
 from sfm_depth_ros.geometry.frames import invert
 from sfm_depth_ros.snippets.builder import MAX_WAITING, SnippetBuilder
+from sfm_depth_ros.snippets.image_gate import ImageGate
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.visual_odometry.known_motion import PointDepths
 
@@ -29,6 +30,7 @@ def read_snippets(
     max_displacement: float,
     max_image_gap_s: float,
     with_truth: bool = False,
+    image_gate: ImageGate | None = None,
 ) -> Iterator[Snippet]:
     """Snippets of a bag, by the same builder that serves the live trainer.
 
@@ -38,9 +40,10 @@ def read_snippets(
         max_displacement: The same, at most.
         max_image_gap_s: Seconds between neighbours, at most.
         with_truth: Add the bag's true depth and motion, where it has them.
+        image_gate: Refuses images that teach nothing, as the live trainer's does; None = all pass.
     """
     builder = SnippetBuilder(
-        frames.velocities, min_displacement, max_displacement, max_image_gap_s
+        frames.velocities, min_displacement, max_displacement, max_image_gap_s, image_gate
     )
     frames.refused = builder.counts
     truths = TruthMemory(frames.rig)
@@ -93,7 +96,8 @@ _logger = logging.getLogger(__name__)
 def taught(snippets: Iterable[Snippet], frames: BagFrames, teacher: str) -> Iterator[Snippet]:
     """The snippets with depth labels of their targets as measured depth.
 
-    A sensor's depth stays where stereo has none, and wins over tracks.
+    A sensor's depth stays where stereo has none, and wins over tracks. With tracks, the measured
+    motion has the rotation that the corners show.
 
     Args:
         snippets: Snippets of ``frames``.
@@ -143,4 +147,19 @@ def _with_labels(snippet: Snippet, found: PointDepths | DenseDepth | None) -> Sn
     if snippet.instances is not None:  # what moves by itself was triangulated as if it stood
         depth = np.where(snippet.instances[0] > 0, np.float32(0), depth)
     measured = snippet.measured_depth
-    return snippet.with_measured_depth(np.where(measured > 0, measured, depth))
+    labelled = snippet.with_measured_depth(np.where(measured > 0, measured, depth))
+    if isinstance(found, DenseDepth):
+        return labelled
+    return dataclasses.replace(labelled, T_measured=_refined(snippet, found))
+
+
+def _refined(snippet: Snippet, points: PointDepths) -> np.ndarray | None:
+    """``T_measured`` with the rotations that the corners show, where they reached a source."""
+    if snippet.T_measured is None:
+        return None
+    sources = (int(snippet.stamps_ns[0]), int(snippet.stamps_ns[2]))
+    motions = [
+        points.T_view_target.get(stamp_ns, measured)
+        for stamp_ns, measured in zip(sources, snippet.T_measured, strict=True)
+    ]
+    return np.stack(motions).astype(np.float32)

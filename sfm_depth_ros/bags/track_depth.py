@@ -51,9 +51,9 @@ def track_depths(
     """
     for window, place in sliding_windows(frames, reach):
         target = tracked_views(window, place, velocities, reach)
-        views = [points for _, points in (*target.later, *target.earlier)]
-        if views:
-            yield from _triangulated(target, views)
+        seen = [*target.later, *target.earlier]
+        if seen:
+            yield from _triangulated(target, seen)
 
 
 class GreyFrame(NamedTuple):
@@ -112,12 +112,18 @@ def tracked_views(
     )  # fmt: skip
 
 
-def _triangulated(target: TrackedViews, views: Sequence[View]) -> Iterator[PointDepths]:
-    frame = target.target.frame
+def _triangulated(
+    target: TrackedViews, seen: Sequence[tuple[GreyFrame, View]]
+) -> Iterator[PointDepths]:
+    frame, views = target.target.frame, [view for _, view in seen]
     inverse_depth, is_good = triangulate_views(target.rays, views, frame.intrinsics.fx, _LIMITS)
     if is_good.any():
         yield PointDepths(
-            frame.stamp_ns, target.corners[is_good], 1.0 / inverse_depth[is_good], frame.intrinsics
+            frame.stamp_ns,
+            target.corners[is_good],
+            1.0 / inverse_depth[is_good],
+            frame.intrinsics,
+            {image.frame.stamp_ns: view.T_view_target for image, view in seen},
         )
 
 

@@ -74,6 +74,20 @@ def _add_option(parser: argparse.ArgumentParser, name: str, field: Any) -> None:
     )
 
 
+TEACHER_HELP = (
+    "model folder of a larger network, for example an imported Depth Anything V2, whose disparity "
+    "teaches shape: sets training.teacher_model, and objective.teacher_weight to 0.111"
+)
+
+
+def teacher_options(teacher: str | None) -> list[str]:
+    """Options ``A.B=C`` that ``--teacher MODEL`` stands for."""
+    if not teacher:
+        return []
+    # NimbleD's 0.1 beside a photometric weight of 0.9
+    return [f"training.teacher_model={teacher}", "objective.teacher_weight=0.111"]
+
+
 RECIPES = "config/train"
 
 

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 from sfm_depth_ros.bags.selection import BagSelection, WeightedBag
 from sfm_depth_ros.cli.arguments import (
     MODEL_HELP,
+    TEACHER_HELP,
     named_model,
     output_file,
     recipe_file,
     sole_writer,
+    teacher_options,
 )
 from sfm_depth_ros.cli.bag_options import add_bag_arguments, selected
 from sfm_depth_ros.cli.progress import ProgressBar
@@ -73,6 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="judge by this bag, instead of by held "
         "out blocks of the bags that are learnt from; may be repeated",
     )
+    parser.add_argument("--teacher", metavar="MODEL", help=TEACHER_HELP)
     parser.add_argument(
         "--init", metavar="MODEL", help=f"begin with the weights of this {MODEL_HELP}"
     )
@@ -161,7 +164,9 @@ def _apply_bag_options(options: argparse.Namespace) -> None:
 
 def _recipe(options: argparse.Namespace) -> RecipeConfig:
     path = recipe_file(options.config) if options.config else None
-    recipe: RecipeConfig = load_config(RecipeConfig, path, options.overrides)
+    recipe: RecipeConfig = load_config(
+        RecipeConfig, path, [*teacher_options(options.teacher), *options.overrides]
+    )
     if options.steps is not None:
         training = dataclasses.replace(recipe.training, steps=options.steps)
         recipe = dataclasses.replace(recipe, training=training)

@@ -40,8 +40,14 @@ IMAGENET = "imagenet"  # value of ``pretrained``: the weights of an installed pa
 DEPTH_ANYTHING = "depth_anything_v2"  # how the names of its sizes begin
 OWN, SUBPIXEL = "own", "subpixel"  # values of ``decoder``
 WITH_ENCODER = ("small", "resnet", "efficientnet", "lite_mono", "timm:")  # how names begin
+CONVOLUTIONAL, PATCH = 32, 14  # multiples of the image sizes that networks take
 ONNX = "onnx"  # name of a depth network that is the user's own graph: it runs, nothing else
 TIMM = "timm:"  # an encoder of the package timm by its name there, timm:resnet26
+
+
+def size_multiple(width: int) -> int:
+    """Multiple of the image sizes in training, by the width: a transformer's where 32 is not."""
+    return CONVOLUTIONAL if width % CONVOLUTIONAL == 0 else PATCH
 
 
 @dataclass(frozen=True)
@@ -124,7 +130,7 @@ class DepthNetworkConfig:
         """Divisor of height and width of the network's image."""
         if self.name == ONNX:
             return 1  # its size is fixed
-        return 14 if self.name.startswith(DEPTH_ANYTHING) else 32
+        return PATCH if self.name.startswith(DEPTH_ANYTHING) else CONVOLUTIONAL
 
     def __post_init__(self) -> None:
         check_options(self)

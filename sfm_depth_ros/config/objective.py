@@ -58,6 +58,12 @@ class ObjectiveConfig:
         0.0,
         "weight that keeps explainability masks near one (SfMLearner); needs pose.explainability",
     )
+    warp_motion: str = option(
+        "network",
+        "motion by which sources are warped into the target: the pose network's, or the measured "
+        "one where a snippet has it, the odometer's with the rotation that tracked corners show",
+        choices=("network", "measured"),
+    )
     fuse_flipped: bool = option(
         False,
         "depth is that of the image and of its mirror image, fused; training learns through both "
@@ -93,6 +99,12 @@ class ObjectiveConfig:
     )
     gradient_matching_weight: float = _weight(
         0.0, "weight of how depth's gradients differ from the measured ones' (Mannequin)"
+    )
+    teacher_weight: float = _weight(
+        0.0,
+        "weight of the difference to the disparity of training.teacher_model, without its gain "
+        "and offset; in the last quarter of a training 9/19 of it (NimbleD: 1/9, then 1/19 of the "
+        "photometric weight)",
     )
     # A second camera next to the first, with known baseline (Monodepth).
     stereo_weight: float = _weight(

@@ -7,7 +7,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sfm_depth_ros.config.loading import check_options, option
-from sfm_depth_ros.config.networks import DepthNetworkConfig, PoseNetworkConfig
+from sfm_depth_ros.config.networks import (
+    DepthNetworkConfig,
+    PoseNetworkConfig,
+    size_multiple,
+)
 from sfm_depth_ros.config.objective import (
     ObjectiveConfig,
     check_features_fit,
@@ -101,6 +105,11 @@ class OfflineTrainingConfig:
         "planes swept over neighbouring images",
         choices=("none", "tracks", "stereo", "multi_view_stereo"),
     )
+    teacher_model: str = option(
+        "",
+        "model folder of a larger network, for example an imported Depth Anything V2, whose "
+        "disparity teaches shape with objective.teacher_weight; empty = none",
+    )
     min_displacement: float = option(
         0.05,
         "camera translation in metres between images of a snippet, at least: images of a slow "
@@ -149,7 +158,11 @@ class OfflineTrainingConfig:
     threads: int = option(0, "CPU threads; 0 = as many as torch chooses", minimum=0, maximum=256)
     device: str = option("cpu", "torch device, for example cpu or cuda:0")
     width: int = option(
-        320, "width of the network's image in pixels, a multiple of 32", minimum=32, maximum=4096
+        320,
+        "width of the network's image in pixels, a multiple of 32; of 14 and not of 32 for "
+        "depth_anything_v2_*",
+        minimum=28,
+        maximum=4096,
     )
     zoom: float = option(
         1.0,
@@ -175,9 +188,9 @@ class OfflineTrainingConfig:
     )
     synthetic_heights: tuple[float, ...] = option(
         (96.0, 160.0),
-        "heights in pixels of the rendered images, each a multiple of 32; every "
+        "heights in pixels of the rendered images, multiples like width; every "
         "batch has one of them",
-        minimum=32,
+        minimum=28,
         maximum=4096,
     )
     synthetic_validation: int = option(
@@ -212,13 +225,18 @@ class OfflineTrainingConfig:
     )
 
     @property
+    def multiple(self) -> int:
+        """What all image sizes are multiples of: 32, or 14 where the width is not."""
+        return size_multiple(self.width)
+
+    @property
     def prepared_width(self) -> int:
-        """Width in pixels of the images that windows are taken of, a multiple of 32."""
+        """Width in pixels of the images that windows are taken of, a multiple like ``width``."""
         return self.prepared(self.width)
 
     def prepared(self, size: float) -> int:
-        """Width or height in pixels before a window is taken, a multiple of 32."""
-        return int(size * self.zoom) // 32 * 32
+        """Width or height in pixels before a window is taken, a multiple like ``width``."""
+        return int(size * self.zoom) // self.multiple * self.multiple
 
     def __post_init__(self) -> None:
         check_options(self)
@@ -227,10 +245,11 @@ class OfflineTrainingConfig:
                 "training.largest_turn needs training.zoom > 1: only windows of "
                 "larger images have a margin to rotate in"
             )
-        if self.width % 32 or any(height % 32 for height in self.synthetic_heights):
+        sizes = (self.width, *self.synthetic_heights)
+        if self.width % self.multiple or any(size % self.multiple for size in sizes):
             raise ConfigError(
-                "expected width and synthetic_heights to be multiples of 32, got "
-                f"{self.width} and {list(self.synthetic_heights)}"
+                "expected width and synthetic_heights to be multiples of 32 (of 14 for "
+                f"depth_anything_v2_*), got {self.width} and {list(self.synthetic_heights)}"
             )
 
 

@@ -94,6 +94,15 @@ class ReprojectionContext:
         return self._warped(0)
 
     @cached_property
+    def T_warp(self) -> Tensor:
+        """Motions ``(B, S, 4, 4)`` that the sources are warped by; see ``warp_motion``."""
+        predicted, measured = self.predicted.T_source_target, self.observed.T_measured
+        if self.config.warp_motion == "network" or measured is None:
+            return predicted
+        known = measured.flatten(-2).isfinite().all(-1)[..., None, None]
+        return torch.where(known, measured.to(predicted), predicted)
+
+    @cached_property
     def residual(self) -> Tensor | None:
         """Residual translation ``(B, S, 3, H, W)``, metres; None = the scene is static.
 
@@ -157,7 +166,7 @@ class ReprojectionContext:
             self._sources,
             self.points(scale),
             self.observed.K,
-            self.predicted.T_source_target,
+            self.T_warp,
             self.residual,
         )
 

@@ -42,6 +42,7 @@ class LossTerms:
     left_right: Tensor | None = None
     icp: Tensor | None = None
     sparse_depth: Tensor | None = None
+    teacher: Tensor | None = None
     residual_sparsity: Tensor | None = None  # Metres
     residual_smoothness: Tensor | None = None  # Metres per pixel
     cycle: Tensor | None = None
@@ -98,6 +99,7 @@ TERMS: dict[str, Callable[[ReprojectionContext], Tensor | None]] = {
     "consistency": terms.consistency,
     "icp": terms.icp,
     "sparse_depth": terms.sparse_depth,
+    "teacher": terms.teacher,
     "stereo": reprojection.stereo,
     "left_right": terms.left_right,
     "residual_sparsity": terms.residual_sparsity,

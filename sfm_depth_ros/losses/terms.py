@@ -14,9 +14,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from sfm_depth_ros.geometry.depth import inverse_depth
 from sfm_depth_ros.geometry.pinhole import backproject
 from sfm_depth_ros.geometry.stereo import disparity_from_depth
 from sfm_depth_ros.losses import residual_motion
+from sfm_depth_ros.losses.affine_invariant import affine_invariant_loss
 from sfm_depth_ros.losses.consistency import left_right_consistency
 from sfm_depth_ros.losses.context import ReprojectionContext
 from sfm_depth_ros.losses.icp import icp_loss
@@ -100,6 +102,14 @@ def gradient_matching(context: ReprojectionContext) -> Tensor | None:
     """Difference of depth's gradients, as logarithms, from those of measured depth."""
     measured = context.observed.sparse_depth
     return None if measured is None else gradient_matching_loss(context.full_size(0), measured)
+
+
+def teacher(context: ReprojectionContext) -> Tensor | None:
+    """Disparity of the finest scale against a larger network's, without gain and offset."""
+    disparity = context.observed.teacher_disparity
+    if disparity is None:
+        return None
+    return affine_invariant_loss(inverse_depth(context.full_size(0)), disparity)
 
 
 @torch.no_grad()

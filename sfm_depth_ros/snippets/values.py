@@ -87,6 +87,7 @@ MASK = Kind(np.bool_, np.bool_, True, "columns", "all")
 LABELS = Kind(np.uint8, np.uint8, 0, "columns", "nearest")
 DEPTH = Kind(np.float32, np.float16, 0, "columns", "nearest", "length")
 POINTS = Kind(np.float32, np.float16, 0, "columns", "points", "length")
+DISPARITY = Kind(np.float32, np.float16, math.nan, "columns", "mean")  # between 0 and 1
 MOTION = Kind(np.float32, np.float32, math.nan, "motion", "", "motion")
 LENGTHS = Kind(np.float32, np.float32, math.nan, "", "", "length")
 STAMPS = Kind(np.int64, np.int64, 0)
@@ -130,6 +131,9 @@ class Snippet:
     # Metres that a sensor measured (lidar, stereo; 0 = unknown), else None. Unlike `depth` it is
     # no truth: it may teach, it never judges.
     sparse_depth: Annotated[np.ndarray | None, Part(POINTS, ("H", "W"))] = None
+    # Inverse depth by a larger network, between 0 and 1 up to a gain and an offset (NaN =
+    # unknown), else None
+    teacher_disparity: Annotated[np.ndarray | None, Part(DISPARITY, ("H", "W"))] = None
     # Moving thing that a pixel of (target, earlier, later) belongs to, 0 = static, else None
     instances: Annotated[np.ndarray | None, Part(LABELS, (3, "H", "W"))] = None
 

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from sfm_depth_ros.config.networks import size_multiple
 from sfm_depth_ros.snippets.batch import SnippetBatch, rows_of_part
 
 WHOLE_SHARE = 0.25  # of the batches: what the robot's own lens sees is seen most often
-MULTIPLE = 32  # of the sizes that networks take
 ALL_VALID = 0.999  # a mean over valid pixels alone, but for rounding
 
 
@@ -29,7 +29,7 @@ def whole_view(batch: SnippetBatch, width: int) -> SnippetBatch:
 
     Args:
         batch: Snippets; images that are no wider stay as they are.
-        width: Columns wanted, a multiple of 32.
+        width: Columns wanted, a multiple of 32 or of 14.
     """
     if batch.target.shape[-1] <= width:
         return batch
@@ -47,7 +47,7 @@ def random_view(
 
     Args:
         batch: Snippets; images that are no wider stay as they are.
-        width: Columns wanted, a multiple of 32.
+        width: Columns wanted, a multiple of 32 or of 14.
         generator: Source of randomness (CPU).
         part: (rank, count) of processes: parts are seen as in the whole batch.
     """
@@ -86,7 +86,8 @@ def scaled_sources(batch: SnippetBatch, factor: float) -> tuple[Tensor, Tensor]:
 def _network_size(batch: SnippetBatch, width: int) -> tuple[int, int]:
     """Height and width of what networks see; as high as the shape and the multiple allow."""
     rows, columns = batch.target.shape[-2:]
-    return max(MULTIPLE, rows * width // columns // MULTIPLE * MULTIPLE), width
+    multiple = size_multiple(width)
+    return max(multiple, rows * width // columns // multiple * multiple), width
 
 
 def _largest_factor(batch: SnippetBatch, size: tuple[int, int]) -> float:

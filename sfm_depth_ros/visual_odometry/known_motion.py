@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -42,6 +42,9 @@ class PointDepths:
     pixels: np.ndarray  # `(N, 2)` float64 (column, row) in that image
     depth: np.ndarray  # `(N,)` float64 metres
     intrinsics: Intrinsics  # Camera of that image
+    # `(4, 4)` motion to every other image used, by its stamp: the measured one with the rotation
+    # that the points show
+    T_view_target: Mapping[int, np.ndarray] = field(default_factory=dict)
 
     def image(self, intrinsics: Intrinsics) -> np.ndarray:
         """Points as a depth image of the same view at another size; the nearest wins a pixel.

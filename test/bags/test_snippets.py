@@ -10,6 +10,7 @@ from exact_drive import make_drive, write_bag
 
 from sfm_depth_ros.bags.frames import read_frames
 from sfm_depth_ros.bags.snippets import read_snippets, taught
+from sfm_depth_ros.snippets.image_gate import ImageGate
 
 GATES = (0.05, 5.0, 0.5)
 
@@ -67,3 +68,28 @@ def test_what_a_sensor_measured_outweighs_the_tracks(frames, snippets):
 def test_an_unknown_teacher_is_refused(frames, snippets):
     with pytest.raises(ValueError, match="expected one of none, tracks, stereo"):
         list(taught(snippets, frames, "guess"))
+
+
+def test_tracks_correct_the_rotation_that_was_measured(frames, snippets):
+    """An odometer whose heading drifts: labels carry the rotation that the corners show."""
+    drift = np.eye(4, dtype=np.float32)
+    angle = 0.004
+    drift[0, 0] = drift[2, 2] = np.cos(angle)
+    drift[0, 2], drift[2, 0] = np.sin(angle), -np.sin(angle)
+    drifted = [dataclasses.replace(s, T_measured=drift @ s.T_measured) for s in snippets]
+    for given, snippet in zip(drifted, taught(drifted, frames, "tracks"), strict=True):
+        truth = snippet.T_source_target[:, :3, :3]
+        for corrected, wrong, right in zip(
+            snippet.T_measured[:, :3, :3], given.T_measured[:, :3, :3], truth, strict=True
+        ):
+            assert np.abs(corrected - right).max() < 0.4 * np.abs(wrong - right).max()
+
+
+def test_images_that_teach_nothing_are_refused(frames):
+    class Refusal(ImageGate):
+        def refusal(self, image, moved):
+            self.counts["covered"] += 1
+            return "covered"
+
+    assert list(read_snippets(frames, *GATES, image_gate=Refusal())) == []
+    assert frames.refused["covered"] == len(frames)

@@ -59,7 +59,12 @@ def test_a_term_adds_its_weight_times_itself(observed, predicted, name: str) -> 
         flow=sliding_flow(),
     )
     turn = motion_to_transform(torch.tensor([0, 0, 0, 0, 0.02, 0], dtype=torch.float64))
-    observed = replace(observed, sparse_depth=wall(6.0), T_measured=turn.expand(1, 2, 4, 4))
+    observed = replace(
+        observed,
+        sparse_depth=wall(6.0),
+        T_measured=turn.expand(1, 2, 4, 4),
+        teacher_disparity=torch.rand(1, 1, HEIGHT, WIDTH, dtype=torch.float64),
+    )
     off, on = (terms(observed, predicted, **{f"{name}_weight": w}) for w in (0.0, 0.7))
     assert getattr(off, name) is None
     assert getattr(on, name).item() > 0
@@ -290,3 +295,28 @@ def test_masks_leave_the_gradient_of_what_they_let_through(observed, predicted, 
     for part in (found.photometric, found.consistency):
         for gradient in torch.autograd.grad(part, (depth, T), retain_graph=True):
             assert gradient.norm() > 1e-4
+
+
+def test_sources_are_warped_by_the_measured_motion_where_it_is_known(observed, predicted) -> None:
+    wrong = replace(predicted, T_source_target=sideways(0.5 * STEP, -0.5 * STEP))
+    measured = replace(observed, T_measured=predicted.T_source_target)
+    by_network = photometric(measured, wrong)
+    by_odometer = photometric(measured, wrong, warp_motion="measured")
+    assert by_odometer == pytest.approx(photometric(observed, predicted), abs=1e-12)
+    assert by_odometer < 0.5 * by_network
+    unknown = replace(observed, T_measured=torch.full_like(predicted.T_source_target, torch.nan))
+    for seen in (unknown, replace(observed, T_measured=None)):
+        assert photometric(seen, wrong, warp_motion="measured") == pytest.approx(by_network)
+
+
+def test_a_warp_by_measured_motion_teaches_depth_but_no_motion(observed, predicted) -> None:
+    depth = (1.1 * wall()).requires_grad_()
+    motion = predicted.T_source_target.clone().requires_grad_()
+    measured = replace(observed, T_measured=predicted.T_source_target)
+    found = terms(
+        measured, replace(predicted, depths=[depth], T_source_target=motion),
+        velocity_weight=0.0, warp_motion="measured",
+    )  # fmt: skip
+    found.total.backward()
+    assert depth.grad.abs().max() > 0
+    assert motion.grad is None or not motion.grad.any()

@@ -25,6 +25,7 @@ from sfm_depth_ros.training.offline.rendered_snippets import (
     RenderedRows,
     rendered_cache,
 )
+from sfm_depth_ros.training.offline.teacher import read_teacher
 
 NUMBERS_PER_SEED = SNIPPETS_PER_DRIVE * 1_000_000
 VALIDATION_NUMBER = SNIPPETS_PER_DRIVE * 10**12  # beyond the numbers of any seed
@@ -134,14 +135,15 @@ def prepare_data(
         DataError: A bag cannot be used, or the disk is full.
     """
     share = 0.0 if validation_bags else config.validation_share
+    teacher = read_teacher(config.teacher_model, config.device) if bags else None
     training, validation = [], []
     for bag in bags:
-        for cache in recorded_caches(bag.selection, config, store, companions):
+        for cache in recorded_caches(bag.selection, config, store, companions, teacher):
             learnt, held_out = _split(cache, share)
             training.append(Source(cache, learnt, bag.weight))
             validation += [Source(cache, held_out)] if len(held_out) else []
     for selection in validation_bags:
-        caches = recorded_caches(selection, config, store, companions)
+        caches = recorded_caches(selection, config, store, companions)  # a teacher judges nothing
         validation += [Source.whole(cache) for cache in caches]
     if not rendered:
         return TrainingData([], training, config, [], validation)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -43,6 +44,9 @@ from sfm_depth_ros.training.step import StepOptions, training_step
 from sfm_depth_ros.training.trained_part import WeightAnchor, choose_trained
 
 MOST_REFUSED_IN_A_ROW = 20
+# NimbleD (Luginov and Shahzad, ECCV Workshops 2024): the photometric weight is .9, and .95 from
+# epoch 15 of 20 on; the teacher's is what is missing to 1
+LATE, LATE_TEACHER_SHARE = 0.75, (0.05 / 0.95) / (0.1 / 0.9)
 
 Judge = Callable[[NetworkPair], dict[str, float]]
 
@@ -197,7 +201,7 @@ class OfflineTrainer:
         statistics = [buffer.clone() for buffer in self._buffers]
         with processes.counts_shared(), phase.only_learners(self.networks):
             result = training_step(
-                self.networks.depth, self.networks.pose, batch, self._parts.objective, options
+                self.networks.depth, self.networks.pose, batch, self._objective(), options
             )
         rate = config.learning_rate * self._rate_share()
         set_rate(self._state.optimiser, rate)
@@ -222,6 +226,15 @@ class OfflineTrainer:
             return whole_view(batch, config.width)
         view = random_view(batch, config.width, generator, part)
         return random_rotation(view, batch, config.largest_turn, generator, part)
+
+    def _objective(self) -> ObjectiveConfig:
+        """The objective now: late in the training a teacher weighs less."""
+        objective = self._parts.objective
+        if objective.teacher_weight == 0 or self._share_done() < LATE:
+            return objective
+        return dataclasses.replace(
+            objective, teacher_weight=objective.teacher_weight * LATE_TEACHER_SHARE
+        )
 
     def _is_photometric(self, batch: SnippetBatch) -> bool:
         """Every n-th step is, and every one whose snippets have no truth to learn from."""

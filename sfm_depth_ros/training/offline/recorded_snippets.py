@@ -16,6 +16,7 @@ from sfm_depth_ros.bags.snippets import read_snippets, taught
 from sfm_depth_ros.config.extra_inputs import SPARSE_DEPTH
 from sfm_depth_ros.config.schema import OfflineTrainingConfig
 from sfm_depth_ros.errors import DataError
+from sfm_depth_ros.snippets.image_gate import ImageGate
 from sfm_depth_ros.snippets.refusals import main_refusal
 from sfm_depth_ros.snippets.store import (
     FORMAT_VERSION,
@@ -25,6 +26,7 @@ from sfm_depth_ros.snippets.store import (
     read_store,
 )
 from sfm_depth_ros.training.offline.caches import CacheStore, bag_content_hash, code_hash
+from sfm_depth_ros.training.offline.teacher import TeacherModel
 
 SNIPPETS_BETWEEN_LOOKS = 64  # at the room that is left
 
@@ -36,6 +38,7 @@ def recorded_caches(
     config: OfflineTrainingConfig,
     store: CacheStore,
     companions: tuple[str, ...] = (),
+    teacher_model: TeacherModel | None = None,
 ) -> list[SnippetStore]:
     """Snippets of a bag with their truth, where it has any; one cache for each image size.
 
@@ -44,6 +47,7 @@ def recorded_caches(
         config: Width of the network's image.
         store: Where they are kept, or found from an earlier run.
         companions: Roles of :mod:`sfm_depth_ros.config.extra_inputs` that snippets shall have.
+        teacher_model: Gives the targets' disparity, up to a gain and an offset.
 
     Raises:
         DataError: The bag cannot be used; the message names the remedy.
@@ -54,6 +58,7 @@ def recorded_caches(
         max_velocity_gap_s=config.max_velocity_gap,
         needs_velocity=True,
         companions=companions,
+        multiple=config.multiple,
     )
     frames = frames.wider(config.prepared_width)
     teacher = config.teacher if SPARSE_DEPTH in companions else "none"  # no term needs it
@@ -69,6 +74,7 @@ def recorded_caches(
         "width": frames.preprocessor.size[0],
         "companions": companions,
         "teacher": teacher,
+        "teacher_model": teacher_model.model_id if teacher_model else "",
         "gates": [
             config.min_displacement,
             config.max_displacement,
@@ -79,7 +85,7 @@ def recorded_caches(
             "bags", "camera", "geometry", "snippets", "visual_odometry", "messages.py"
         ),
     }
-    folder = store.entry(bag.name, content, partial(_fill, frames, config, teacher))
+    folder = store.entry(bag.name, content, partial(_fill, frames, config, teacher, teacher_model))
     return [read_store(path) for path in sorted(folder.iterdir())]
 
 
@@ -87,6 +93,7 @@ def _fill(
     frames: BagFrames,
     config: OfflineTrainingConfig,
     teacher: str,
+    teacher_model: TeacherModel | None,
     folder: Path,
     make_room: Callable[[], None],
 ) -> None:
@@ -99,8 +106,12 @@ def _fill(
         config.max_displacement,
         config.max_image_gap,
         with_truth=True,
+        image_gate=ImageGate(),
     )
-    for number, snippet in enumerate(taught(snippets, frames, teacher)):
+    labelled = taught(snippets, frames, teacher)
+    if teacher_model is not None:
+        labelled = teacher_model.taught(labelled)
+    for number, snippet in enumerate(labelled):
         height, width = size = snippet.target.shape[:2]
         if size not in caches:
             shape = StoreShape(height, width, name)

@@ -41,7 +41,7 @@ from sfm_depth_ros.training.offline.data import (
     prepare_data,
     profile_of_data,
 )
-from sfm_depth_ros.training.offline.loop import OfflineTrainer, RunParts
+from sfm_depth_ros.training.offline.loop import Judge, OfflineTrainer, RunParts
 from sfm_depth_ros.training.offline.observers import Observer, tensorboard_log
 from sfm_depth_ros.training.offline.processes import Processes
 from sfm_depth_ros.training.offline.run_state import SCORE, flat
@@ -238,7 +238,7 @@ def for_machine(
     training = dataclasses.replace(recipe.training, device=device)
     recipe = dataclasses.replace(recipe, training=training)
     if parent is None:
-        return recipe
+        return _with_fitting_sizes(recipe)
     for wanted, default, found in (
         (recipe.depth, DepthNetworkConfig(), parent.depth_config),
         (recipe.pose, PoseNetworkConfig(), parent.pose_config),
@@ -248,7 +248,21 @@ def for_machine(
                 f"--init {parent.path} holds the network {found}, but the recipe asks for "
                 f"{wanted}; leave --init out, or take a recipe with the model's networks"
             )
-    return dataclasses.replace(recipe, depth=parent.depth_config, pose=parent.pose_config)
+    return _with_fitting_sizes(
+        dataclasses.replace(recipe, depth=parent.depth_config, pose=parent.pose_config)
+    )
+
+
+def _with_fitting_sizes(recipe: RecipeConfig) -> RecipeConfig:
+    """The recipe, where its image sizes are what its depth network takes."""
+    depth, training = recipe.depth, recipe.training
+    if depth.multiple != training.multiple:
+        raise ConfigError(
+            f"{depth.name} takes images of multiples of {depth.multiple}, got training.width "
+            f"{training.width} and synthetic_heights {list(training.synthetic_heights)}; choose "
+            f"others, for example {9 * depth.multiple} and [{5 * depth.multiple}]"
+        )
+    return recipe
 
 
 def train(
@@ -257,6 +271,7 @@ def train(
     data: TrainingData,
     is_resumed: bool = False,
     observers: Callable[[int], Iterable[Observer]] = lambda first_step: (),
+    judge: Judge | None = None,
 ) -> tuple[dict[str, Any], NetworkPair]:
     """Run the loop on prepared data; report and averaged networks.
 
@@ -266,6 +281,7 @@ def train(
         data: Snippets to learn from and to be judged by.
         is_resumed: Whether the saved state is taken up.
         observers: From the first step to further observers; called at rank 0.
+        judge: Judges the averaged networks; None = a ``DataJudge``.
 
     Raises:
         TrainingError: Diverged, the disk is full, or there is no state to take up.
@@ -280,7 +296,8 @@ def train(
             for observer in observers(trainer.progress.step):
                 stack.callback(observer.close)
                 trainer.observers.append(observer)
-        report = trainer.run(make_batch, DataJudge(data, parts.objective, parts.config.device))
+        judge = judge or DataJudge(data, parts.objective, parts.config.device)
+        report = trainer.run(make_batch, judge)
     return report, trainer.average.network
 
 

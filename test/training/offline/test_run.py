@@ -8,12 +8,19 @@ import numpy as np
 import pytest
 import torch
 
-from sfm_depth_ros.config.schema import ObjectiveConfig, OfflineTrainingConfig
+from sfm_depth_ros.config.schema import (
+    DepthNetworkConfig,
+    ObjectiveConfig,
+    OfflineTrainingConfig,
+    RecipeConfig,
+)
+from sfm_depth_ros.errors import ConfigError
 from sfm_depth_ros.snippets.batch import collate
 from sfm_depth_ros.snippets.store import StoreShape, open_store
 from sfm_depth_ros.training.offline import run as module
 from sfm_depth_ros.training.offline.data import Source, TrainingData
-from sfm_depth_ros.training.offline.run import DataJudge
+from sfm_depth_ros.training.offline.processes import Processes
+from sfm_depth_ros.training.offline.run import DataJudge, for_machine
 from sfm_depth_ros.training.step import training_step
 from sfm_depth_ros.training.validation import measure_without_truth
 
@@ -97,3 +104,15 @@ def test_both_are_reported_and_the_recorded_ones_decide(
     found = DataJudge(data, ObjectiveConfig(), "cpu")(networks)
     assert found["score"] == 0.75
     assert found["abs_rel"] > 0
+
+
+def test_sizes_that_the_network_cannot_take_are_refused() -> None:
+    transformer = DepthNetworkConfig(name="depth_anything_v2_small", head="inverse-affine")
+    fits = OfflineTrainingConfig(width=252, synthetic_heights=(140.0,))
+    recipe = RecipeConfig(depth=transformer, training=fits)
+    assert for_machine(recipe, None, Processes()).training.multiple == 14
+    wrong = RecipeConfig(depth=transformer, training=OfflineTrainingConfig(width=224))
+    with pytest.raises(ConfigError, match=r"multiples of 14.*for example 126 and \[70\]"):
+        for_machine(wrong, None, Processes())
+    with pytest.raises(ConfigError, match="multiples of 32"):
+        for_machine(RecipeConfig(training=fits), None, Processes())
