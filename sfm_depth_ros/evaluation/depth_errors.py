@@ -74,6 +74,27 @@ def depth_scale_ratio(
     return float(np.median(predicted / known)) if known.size else None
 
 
+def affine_aligned(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Depth whose inverse has the gain and the offset that fit the truth of its frame best.
+
+    Least squares in inverse depth, as relative networks are compared (Ranftl et al., TPAMI 2022).
+
+    Args:
+        prediction: ``(N,)`` depth in an unknown unit: its inverse is inverse depth up to a gain
+            and an offset.
+        truth: ``(N,)`` metres of the same points.
+
+    Returns:
+        ``(N,)`` metres; +Inf where the fitted inverse depth is not positive.
+    """
+    inverse = 1.0 / prediction.astype(np.float64)
+    columns = np.stack((inverse, np.ones_like(inverse)), axis=1)
+    (gain, offset), *_ = np.linalg.lstsq(columns, 1.0 / truth.astype(np.float64), rcond=None)
+    fitted = gain * inverse + offset
+    with np.errstate(divide="ignore"):
+        return np.where(fitted > 0, 1.0 / np.maximum(fitted, 0.0), np.inf)
+
+
 def mean_errors(frames: list[DepthErrors]) -> dict[str, float | int] | None:
     """Mean over frames of every error, with the number of frames and of all points.
 

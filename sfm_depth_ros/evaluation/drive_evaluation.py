@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from sfm_depth_ros.evaluation.confidence_errors import ConfidenceErrors
 from sfm_depth_ros.evaluation.depth_errors import (
     DepthErrors,
     DistanceErrors,
+    affine_aligned,
     depth_errors,
     depth_scale_ratio,
 )
@@ -61,8 +62,13 @@ class DriveEvaluation:
     protocol: DepthProtocol  # How depth is judged
     min_displacement: float  # Measured camera translation below which a pair has no ratio, metres
     profile: RowProfile | None = None  # Depth by image row of other drives, to compare with
+    is_metric: bool = True  # Whether the network's own output is in metres
     depth: DepthRows = field(default_factory=DepthRows)  # Errors of the network alone
     anchored: DepthRows = field(default_factory=DepthRows)  # Errors of depth held to landmarks
+    # Errors of the network whose inverse depth is fitted to each frame's truth, if not metric
+    aligned: DepthRows = field(default_factory=DepthRows)
+    # Gain and offset (1/m) of the network's inverse depth, by landmarks, if not metric
+    corrections: list[tuple[float, float]] = field(default_factory=list)
     # Errors of what sees no image, by its name; empty without a profile
     image_free: dict[str, DepthRows] = field(default_factory=dict)
     # Depth's scale as the monitor measured it, without truth
@@ -102,10 +108,17 @@ class DriveEvaluation:
             self.monitored_ratios.append(result.depth_scale.ratio)
         self._add_motion(result, T_world_camera, measured_length, motions or {})
         self._add_temporal(result)
+        if not self.is_metric and result.correction.covariance[1, 1] > 0:
+            correction = result.correction
+            self.corrections.append((correction.inverse_factor, correction.inverse_shift))
         if truth is None:
             return None
         matched = match_depth(result.network_depth, truth, self.protocol)
         self._add_image_free(result, truth)
+        if not self.is_metric and len(matched) > 1:
+            depth = affine_aligned(matched.prediction, matched.truth)
+            aligned = replace(matched, prediction=depth)
+            self.aligned.add(result.stamp_ns, aligned, self.protocol)
         if result.step is not None:
             anchored = match_depth(result.frame_depth, truth, self.protocol)
             self.anchored.add(result.stamp_ns, anchored, self.protocol)

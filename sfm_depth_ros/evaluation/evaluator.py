@@ -18,6 +18,7 @@ import numpy as np
 from sfm_depth_ros.bags.frames import BagFrame, BagFrames, read_frames
 from sfm_depth_ros.bags.selection import BagSelection
 from sfm_depth_ros.camera.preprocessing import CameraModel, CameraTruth
+from sfm_depth_ros.config.networks import METRIC
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.engines.factory import create_engine as create_engine_for
 from sfm_depth_ros.errors import DataError, VelocityGapError
@@ -107,7 +108,12 @@ class Evaluator:
                 poses.
             name: Name of the drive for progress.
         """
-        evaluation = DriveEvaluation(self.protocol, self.config.min_displacement, self.profile)
+        evaluation = DriveEvaluation(
+            self.protocol,
+            self.config.min_displacement,
+            self.profile,
+            is_metric=self.folder.depth_config.head == METRIC,
+        )
         total = len(frames) if isinstance(frames, Sized) else 0
         estimator: DepthEstimator | None = None
         sources = MotionSources(velocities)

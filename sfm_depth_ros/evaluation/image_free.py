@@ -62,14 +62,18 @@ def verdict(part: dict[str, Any]) -> dict[str, Any] | None:
 
     Returns:
         ``{"metric": bool, "shape": bool}``: of ``abs_rel`` unscaled, and after scaling each frame
-        by its medians; None where nothing was compared.
+        by its medians; of a network that is not metric, held to landmarks. None where nothing was
+        compared.
     """
     rules = [part[name] for name in IMAGE_FREE if part.get(name)]
     rows = {"metric": "depth", "shape": "depth_median_scaled"}
-    if not rules or any(of.get(row) is None for of in (part, *rules) for row in rows.values()):
+    # a relative network has metres by landmarks alone
+    prefix = "depth" if part.get("is_metric", True) else "depth_anchored"
+    own: dict[str, Any] = {row: part.get(row.replace("depth", prefix, 1)) for row in rows.values()}
+    if not rules or any(of.get(row) is None for of in (own, *rules) for row in rows.values()):
         return None
     return {
-        name: all(part[row]["abs_rel"] < rule[row]["abs_rel"] for rule in rules)
+        name: all(own[row]["abs_rel"] < rule[row]["abs_rel"] for rule in rules)
         for name, row in rows.items()
     }
 

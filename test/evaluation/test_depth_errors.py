@@ -12,6 +12,7 @@ import pytest
 from sfm_depth_ros.evaluation.depth_errors import (
     DISTANCE_EDGES,
     DistanceErrors,
+    affine_aligned,
     depth_errors,
     depth_scale_ratio,
     join_distances,
@@ -104,3 +105,16 @@ def test_parts_join_and_lose_no_point() -> None:
     assert len(joined.as_dicts()) == len(DISTANCE_EDGES)
     mean = sum(row["abs_rel"] * row["points"] for row in joined.as_dicts()) / 3000
     assert mean == pytest.approx(np.mean(np.abs(said - truth) / truth))
+
+
+def test_affine_alignment_finds_gain_and_offset_of_inverse_depth() -> None:
+    truth = np.array([2.0, 4.0, 8.0, 30.0, 60.0])
+    relative = 1.0 / (0.2 / truth + 0.03)
+    np.testing.assert_allclose(affine_aligned(relative, truth), truth, rtol=1e-9)
+
+
+def test_what_an_affine_fit_takes_beyond_infinity_is_infinitely_far() -> None:
+    truth = np.array([1.0, 2.0, 3.0, 50.0])
+    prediction = np.array([1.0, 2.0, 3.0, 1e9])
+    found = affine_aligned(prediction, truth)
+    assert found[3] == np.inf or found[3] > 20.0

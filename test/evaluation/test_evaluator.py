@@ -8,6 +8,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from exact_drive import (
@@ -22,12 +23,15 @@ from exact_drive import (
 )
 
 from sfm_depth_ros.bags.frames import BagFrame
+from sfm_depth_ros.cli.evaluation.table import table
+from sfm_depth_ros.config.networks import DepthNetworkConfig
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.evaluation.evaluator import EvaluatedFrame, Evaluator
 from sfm_depth_ros.evaluation.flip_engine import FlipEngine
 from sfm_depth_ros.evaluation.matching import DepthProtocol
 from sfm_depth_ros.evaluation.report import report_of, summarize_drives
+from sfm_depth_ros.snippets.values import TrackingImage
 
 CONFIG = DepthNodeConfig(ego_motion="network")
 
@@ -188,3 +192,37 @@ def test_names_of_parts_are_kept_apart(tmp_path: Path, straight: Drive) -> None:
     drives = _evaluator(oracle(straight)).evaluate_bags([bag, f"{bag}@0.1-", bag, bag])
     assert list(drives) == ["drive", "drive@0.1-", str(bag), f"{bag} (2)"]
     assert [drive.frames for drive in drives.values()] == [3, 2, 3, 3]
+
+
+def test_a_relative_network_has_gain_and_offset_by_landmarks(straight: Drive) -> None:
+    """Inverse depth times 0.2 plus 0.05: the report finds what takes both back."""
+    gain, offset = 0.2, 0.05
+    relative = [1.0 / (gain / np.minimum(depth, 500.0) + offset) for depth in straight.depths]
+    folder = oracle(replace(straight, depths=relative))
+    config = DepthNetworkConfig(name="depth_anything_v2_small", head="inverse-affine")
+    folder = replace(folder, depth_config=config)
+    evaluator = Evaluator(
+        folder, DepthNodeConfig(tracking_width=320), create_engine=create_oracle_engine
+    )
+    frames = [_tracked(BagFrame(*item)) for item in straight]
+    report = report_of(
+        "oracle", {"drive": evaluator.evaluate_frames(frames, straight.velocities)},
+        evaluator.protocol,
+    )  # fmt: skip
+    assert not report["is_metric"]
+    assert report["depth_affine_aligned"]["abs_rel"] < 1e-3
+    assert report["depth"]["abs_rel"] > 0.3
+    assert report["inverse_factor"]["median"] == pytest.approx(1 / gain, rel=0.1)
+    assert report["inverse_shift"]["median"] == pytest.approx(-offset / gain, rel=0.1)
+    assert report["depth_anchored"]["abs_rel"] < 0.1
+    lines = table(report)
+    assert any("network, affine to truth" in line for line in lines)
+    assert any("inverse_shift" in line and "by landmarks" in line for line in lines)
+
+
+def _tracked(given: BagFrame) -> BagFrame:
+    """The frame with a tracking image of its own."""
+    frame = given.frame
+    grey = cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY)
+    tracking = TrackingImage(grey, frame.intrinsics)
+    return given._replace(frame=replace(frame, tracking=tracking))

@@ -17,9 +17,11 @@ from sfm_depth_ros.evaluation.trajectory import write_kitti_trajectory, write_tu
 
 DEPTH_COLUMNS = ("abs_rel", "sq_rel", "rmse", "rmse_log", "a1", "a2", "a3")
 RATIOS = ("depth_scale_ratio", "depth_scale_monitor", "translation_scale_ratio")
+AFFINE = ("inverse_factor", "inverse_shift")  # A and B of 1 / depth = A output + B, by landmarks
 DEPTH_ROWS = (
     ("depth", "network"),
     ("depth_median_scaled", "network, median scaled"),
+    ("depth_affine_aligned", "network, affine to truth"),
     ("depth_anchored", "anchored"),
     ("depth_anchored_median_scaled", "anchored, median scaled"),
 )
@@ -35,7 +37,7 @@ MOTION_ROWS = (
     ("ego_motion_visual", "visual"),
     ("ego_motion_fused", "fused"),
 )
-_LABEL = 23
+_LABEL = 24
 
 
 def table(report: dict[str, Any]) -> list[str]:
@@ -68,6 +70,8 @@ def table(report: dict[str, Any]) -> list[str]:
     lines += ["", f"{'scale, predicted / true':{width + 25}} median (iqr, count)"]
     for name, part in parts.items():
         lines += [f"{name:{width}} {row:24} {_ratio(part[row])}" for row in RATIOS]
+        if not part.get("is_metric", True):
+            lines += [f"{name:{width}} {row:24} {_affine(part[row])}" for row in AFFINE]
     lines += ["", "ego-motion"]
     for name, part in parts.items():
         lines += [
@@ -134,6 +138,12 @@ def _ratio(summary: dict[str, Any] | None) -> str:
     if summary is None:
         return "not known"
     return f"{summary['median']:.3f} ({summary['iqr']:.3f}, {summary['count']})"
+
+
+def _affine(summary: dict[str, Any] | None) -> str:
+    if summary is None:
+        return "not known: too few landmarks"
+    return f"{summary['median']:.4g} ({summary['iqr']:.2g}, {summary['count']}), by landmarks"
 
 
 def _motion_row(motion: dict[str, Any]) -> str:
