@@ -20,6 +20,7 @@ COMMANDS = {
     "info": "engines and devices found, versions, the model a node would start with",
     "synth": "render a drive as a rosbag2 with exact ground truth",
     "train": "train a model from bags",
+    "adapt": "a model of your own from bags of your robot, within minutes",
     "eval": "measure a model on bags with ground truth or odometry",
     "replay": "write depth and ego-motion of a bag back into a bag, no ROS running",
     "infer": "depth of single images",

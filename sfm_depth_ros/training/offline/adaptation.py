@@ -1,0 +1,280 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Adaptation of a model to a robot's own drives: plan, judge and verdict (``sfm-depth adapt``)."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sfm_depth_ros.bags.frames import read_frames
+from sfm_depth_ros.bags.selection import BagSelection, WeightedBag
+from sfm_depth_ros.config.networks import size_multiple
+from sfm_depth_ros.errors import ConfigError, DataError, ModelError, TrainingError
+from sfm_depth_ros.model_folder.folder import ModelFolder, read_model_folder
+from sfm_depth_ros.snippets.zoom import whole_view
+from sfm_depth_ros.storage import write_folder, write_whole
+from sfm_depth_ros.training.network_pair import NetworkPair
+from sfm_depth_ros.training.offline.data import Source, TrainingData, batches_of
+from sfm_depth_ros.training.offline.run import DataJudge
+from sfm_depth_ros.training.offline.run_state import SCORE
+from sfm_depth_ros.training.validation import landmark_errors
+
+PLAN_FILE = "plan.json"
+IMAGES_PER_MINUTE = 100  # of the time given: decoding and following corners takes a third of it
+PART_S = 30.0  # length of the parts that a long bag is sampled by, seconds
+MOST_JUDGED = 160  # held-out snippets
+LEAST_TRAINING = 0.5  # share of the minutes that trains, however long the preparation took
+CLOSING_MINUTES = 0.5  # for the last validation, the model and the page
+FORGOTTEN = 0.05  # relative loss on rendered drives that the page warns of
+FEW_JUDGED = 20  # held-out snippets with landmarks
+
+LANDMARK, RENDERED = "landmark_abs_rel", "abs_rel"
+
+
+@dataclass(frozen=True)
+class AdaptationPlan:
+    """Decisions of the first start, which every later one keeps."""
+
+    bags: list[str]  # Names of the bags and parts, with their weights
+    parent: str  # Id of the model that the adaptation begins with
+    train_minutes: float  # Time that training has; 0 = steps end it
+    before: dict[str, float]  # Figures of that model, as the judge has them
+
+    def write(self, folder: Path) -> None:
+        """Keep it next to the run's state."""
+        folder.mkdir(parents=True, exist_ok=True)
+        content = dataclasses.asdict(self)
+        content["before"] = {k: v for k, v in self.before.items() if math.isfinite(v)}
+        write_whole(folder / PLAN_FILE, json.dumps(content, indent=2) + "\n", sync=True)
+
+    @classmethod
+    def read(cls, folder: Path) -> AdaptationPlan:
+        """The plan of an interrupted adaptation.
+
+        Raises:
+            TrainingError: It is missing or damaged.
+        """
+        try:
+            return cls(**json.loads((folder / PLAN_FILE).read_text()))
+        except (OSError, ValueError, TypeError) as error:
+            raise TrainingError(
+                f"the plan of the interrupted adaptation in {folder} cannot be read ({error}); "
+                "remove that folder to start afresh"
+            ) from error
+
+    def require_same(self, bags: Sequence[str], parent: str, folder: Path) -> None:
+        """Refuse to go on with other drives or another model.
+
+        Raises:
+            ConfigError: They differ.
+        """
+        for what, now, then in (("bags", list(bags), self.bags), ("model", parent, self.parent)):
+            if now != then:
+                raise ConfigError(
+                    f"{folder} is the state of an adaptation with other {what} ({then}, not "
+                    f"{now}); give the same ones to go on, choose another --out, or remove it"
+                )
+
+
+def train_minutes(minutes: float, prepared_s: float) -> float:
+    """Minutes that are left to train, after those that preparing the snippets took."""
+    left = minutes - prepared_s / 60 - CLOSING_MINUTES
+    return max(left, LEAST_TRAINING * minutes)
+
+
+def sampled(bags: Sequence[WeightedBag], most_images: int) -> list[WeightedBag]:
+    """The bags, long ones as parts of half a minute spread evenly over them.
+
+    Args:
+        bags: Bags and parts of bags.
+        most_images: Images of all together, about.
+
+    Raises:
+        DataError: A bag cannot be read.
+    """
+    counts = [len(read_frames(bag.selection, 320)) for bag in bags]
+    share = most_images / max(1, sum(counts))
+    if share >= 1:
+        return list(bags)
+    return [
+        dataclasses.replace(bag, selection=part)
+        for bag in bags
+        for part in spread_parts(bag.selection, share)
+    ]
+
+
+def spread_parts(selection: BagSelection, share: float) -> list[BagSelection]:
+    """Parts of a bag that make up a share of its time, evenly spread, at least one.
+
+    Args:
+        selection: The bag, or a part of it.
+        share: Above 0; 1 = all of it.
+    """
+    stamps = read_frames(selection, 320).rig.image_stamps
+    begin = selection.start_s
+    end = min(selection.end_s, float(stamps[-1] - stamps[0]) * 1e-9)
+    count = max(1, round(share * (end - begin) / PART_S))
+    length = share * (end - begin) / count
+    starts = begin + (np.arange(count) + 0.5) * (end - begin) / count - length / 2
+    return [
+        dataclasses.replace(selection, start_s=round(start, 2), end_s=round(start + length, 2))
+        for start in starts.tolist()
+    ]
+
+
+def thinned(data: TrainingData) -> TrainingData:
+    """The data with no more held-out snippets than can be judged again and again."""
+    sources = data.recorded_validation
+    every = max(1, math.ceil(sum(len(source.rows) for source in sources) / MOST_JUDGED))
+    few = [Source(source.cache, source.rows[::every]) for source in sources]
+    return dataclasses.replace(data, recorded_validation=few)
+
+
+@dataclass(frozen=True)
+class LandmarkJudge:
+    """Judge in metres: depth at landmarks of held-out snippets, and rendered drives.
+
+    Landmarks are the labels that training does not see: no true depth decides. Where the drives
+    gave none, images and lengths of translations decide as in ``DataJudge``.
+    """
+
+    judge: DataJudge
+
+    def __call__(self, networks: NetworkPair) -> dict[str, float]:
+        """Figures by name, and under ``score`` the one to minimise.
+
+        Args:
+            networks: In eval mode.
+        """
+        data = self.judge.data
+        landmarks = self._landmarks(networks)
+        if not math.isfinite(landmarks.get(LANDMARK, math.nan)):
+            return self.judge(networks)
+        rendered = dataclasses.replace(data, recorded_validation=())
+        found = dataclasses.replace(self.judge, data=rendered)(networks)
+        return found | landmarks | {SCORE: landmarks[LANDMARK]}
+
+    @torch.no_grad()
+    def _landmarks(self, networks: NetworkPair) -> dict[str, float]:
+        data, device = self.judge.data, self.judge.device
+        batches = [
+            whole_view(batch, data.config.width).to(device)
+            for batch in batches_of(data.recorded_validation)
+            if batch.sparse_depth is not None
+        ]
+        if not batches:
+            return {}
+        points = [batch.sparse_depth for batch in batches if batch.sparse_depth is not None]
+        return landmark_errors(networks.depth, batches, points).as_floats()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the adapted model replaces the one that it began with, and why."""
+
+    is_better: bool
+    sentences: tuple[str, ...]  # For people, the most important first
+
+
+def verdict_of(before: Mapping[str, float], after: Mapping[str, float]) -> Verdict:
+    """Compare the figures of two models by the same judge.
+
+    Args:
+        before: Of the model that training began with.
+        after: Of the trained one.
+    """
+    was, now = before.get(SCORE, math.nan), after.get(SCORE, math.nan)
+    what = (
+        "mean error of depth at landmarks of held-out images"
+        if LANDMARK in after
+        else "error on held-out images (no landmarks were found to judge metres by)"
+    )
+    if not (math.isfinite(was) and math.isfinite(now)):
+        return Verdict(False, ("Nothing was held out to judge by, so the model stays as it was.",))
+    if now >= was:
+        gain = (
+            f"No gain: the {what} is {now:.3f}, and was {was:.3f} before. The model that "
+            "training began with is written back unchanged. Give a longer drive, or more minutes."
+        )
+        return Verdict(False, (gain,))
+    gain = f"Use it: the {what} is {now:.3f}, and was {was:.3f} before."
+    return Verdict(True, (gain, *_remarks(before, after)))
+
+
+def _remarks(before: Mapping[str, float], after: Mapping[str, float]) -> list[str]:
+    remarks = []
+    if after.get("landmark_snippets", FEW_JUDGED) < FEW_JUDGED:
+        remarks.append(
+            f"Only {after['landmark_snippets']:.0f} held-out images had landmarks: drive once "
+            "more and check with sfm-depth eval."
+        )
+    if RENDERED in before and RENDERED in after:
+        change = after[RENDERED] / before[RENDERED] - 1
+        if change > FORGOTTEN:
+            remarks.append(
+                f"On rendered drives of other places it is {100 * change:.0f} % worse than "
+                "before: keep the earlier model for places unlike these."
+            )
+    return remarks
+
+
+def write_back(parent: ModelFolder, out: Path) -> ModelFolder:
+    """A copy of the model that training began with.
+
+    Raises:
+        ModelError: It cannot be written.
+    """
+    try:
+        files = {p.name: p.read_bytes() for p in sorted(parent.path.iterdir()) if p.is_file()}
+        write_folder(out, files)
+    except OSError as error:
+        raise ModelError(
+            f"cannot write the model folder {out} ({error}); free some disk space or choose "
+            "another --out"
+        ) from error
+    return read_model_folder(out)
+
+
+def image_height(bags: Sequence[WeightedBag], width: int) -> int:
+    """Height in pixels of the network's image of the first bag.
+
+    Raises:
+        DataError: There is no bag, or it cannot be read.
+    """
+    if not bags:
+        raise DataError("nothing to learn from: give a BAG")
+    frames = read_frames(bags[0].selection, width, multiple=size_multiple(width))
+    return frames.preprocessor.size[1]
+
+
+def has_second_camera(bags: Sequence[WeightedBag]) -> bool:
+    """Whether a bag has images of a second camera."""
+    return any(bool(read_frames(bag.selection, 320).topics.right_image) for bag in bags)
+
+
+def report_of(
+    plan: AdaptationPlan, run: Mapping[str, Any], verdict: Verdict, folder: ModelFolder
+) -> dict[str, Any]:
+    """The report of ``sfm-depth adapt --json``."""
+    after: dict[str, float] = next(
+        (e for e in run["validations"] if e["step"] == run["best_step"]), {}
+    )
+    return {
+        "model": str(folder.path),
+        "model_id": folder.model_id,
+        "began_with": plan.parent,
+        "is_better": verdict.is_better,
+        "verdict": list(verdict.sentences),
+        "before": plan.before,
+        "after": {name: value for name, value in after.items() if name != "step"},
+        **run,
+    }

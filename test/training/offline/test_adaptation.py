@@ -1,0 +1,173 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Adaptation: time, parts of long bags, the judge in metres, the verdict, the way back."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from exact_drive import make_drive, write_bag
+
+from sfm_depth_ros.bags.selection import BagSelection, WeightedBag
+from sfm_depth_ros.config.schema import ObjectiveConfig, OfflineTrainingConfig
+from sfm_depth_ros.errors import ConfigError, TrainingError
+from sfm_depth_ros.model_folder.saving import save_model
+from sfm_depth_ros.snippets.store import StoreShape, open_store
+from sfm_depth_ros.training.offline import adaptation
+from sfm_depth_ros.training.offline.adaptation import (
+    AdaptationPlan,
+    LandmarkJudge,
+    sampled,
+    spread_parts,
+    thinned,
+    train_minutes,
+    verdict_of,
+    write_back,
+)
+from sfm_depth_ros.training.offline.data import Source, TrainingData
+from sfm_depth_ros.training.offline.run import DataJudge
+
+
+def test_preparation_counts_but_half_of_the_minutes_trains() -> None:
+    assert train_minutes(20, prepared_s=240) == pytest.approx(20 - 4 - 0.5)
+    assert train_minutes(20, prepared_s=1800) == 10
+
+
+@pytest.fixture(scope="module")
+def bag(tmp_path_factory) -> BagSelection:
+    drive = make_drive(21, speed=6.0)  # two seconds
+    return BagSelection(write_bag(tmp_path_factory.mktemp("bags") / "drive", drive))
+
+
+def test_parts_of_a_long_bag_are_spread_over_it(bag, monkeypatch) -> None:
+    monkeypatch.setattr(adaptation, "PART_S", 0.2)
+    parts = spread_parts(bag, share=0.4)  # 0.8 s of 2 s in parts of 0.2 s
+    assert [(part.start_s, part.end_s) for part in parts] == [
+        (0.15, 0.35), (0.65, 0.85), (1.15, 1.35), (1.65, 1.85)
+    ]  # fmt: skip
+
+
+def test_parts_stay_within_the_part_that_was_asked_for(bag, monkeypatch) -> None:
+    monkeypatch.setattr(adaptation, "PART_S", 0.5)
+    (part,) = spread_parts(dataclasses.replace(bag, start_s=1.0), share=0.5)
+    assert (part.start_s, part.end_s) == (1.25, 1.75)
+
+
+def test_a_short_bag_is_taken_whole(bag) -> None:
+    given = [WeightedBag(bag, 2.0)]
+    assert sampled(given, most_images=21) == given
+    (part,) = sampled(given, most_images=10)
+    assert part.weight == 2.0
+    assert not part.selection.is_whole
+
+
+def _source(folder, snippets) -> Source:
+    cache = open_store(folder, StoreShape(64, 96, folder.name))
+    for row, snippet in enumerate(snippets):
+        cache.write(row, snippet)
+    return Source.whole(cache)
+
+
+def _data(tmp_path, plane_snippets, factor: float = 1.0) -> TrainingData:
+    """Held-out snippets whose landmarks are the truth times a factor, at every eighth pixel."""
+    labelled = []
+    for snippet in plane_snippets(3, with_truth=True):
+        sparse = np.zeros_like(snippet.depth)
+        sparse[::8, ::8] = factor * snippet.depth[::8, ::8]
+        labelled.append(dataclasses.replace(snippet, sparse_depth=sparse, depth=None))
+    recorded = _source(tmp_path / "recorded", labelled)
+    return TrainingData([], [recorded], OfflineTrainingConfig(width=96), (), [recorded])
+
+
+def test_landmarks_decide(tmp_path, plane_snippets, tiny_networks) -> None:
+    data = _data(tmp_path, plane_snippets)
+    networks = tiny_networks().eval()
+    judge = LandmarkJudge(DataJudge(data, ObjectiveConfig(), "cpu"))
+    found = judge(networks)
+    batch = data.recorded_validation[0].cache.batch(data.recorded_validation[0].rows)
+    depth = networks.depth(batch.target)[0] * (batch.K[:, 0, 0] / 57.0).view(-1, 1, 1, 1)
+    known = batch.sparse_depth > 0
+    by_hand = [
+        float(((d[k] - s[k]).abs() / s[k]).mean())
+        for d, s, k in zip(depth.detach(), batch.sparse_depth, known, strict=True)
+    ]
+    assert found["score"] == found["landmark_abs_rel"] == pytest.approx(np.mean(by_hand), 1e-3)
+    assert found["landmark_snippets"] == 3
+
+
+def test_without_landmarks_images_decide(tmp_path, plane_snippets, tiny_networks) -> None:
+    recorded = _source(tmp_path / "recorded", plane_snippets(3))
+    data = TrainingData([], [recorded], OfflineTrainingConfig(width=96), (), [recorded])
+    by_images = DataJudge(data, ObjectiveConfig(), "cpu")
+    networks = tiny_networks().eval()
+    assert LandmarkJudge(by_images)(networks)["score"] == by_images(networks)["score"]
+
+
+def test_few_held_out_snippets_are_judged(tmp_path, plane_snippets, monkeypatch) -> None:
+    monkeypatch.setattr(adaptation, "MOST_JUDGED", 2)
+    data = thinned(_data(tmp_path, plane_snippets))
+    assert [list(source.rows) for source in data.recorded_validation] == [[0, 2]]
+
+
+@pytest.fixture
+def tiny_model(tmp_path, tiny_networks):
+    networks = tiny_networks()
+    metadata = {
+        "preprocessing": {"width": 96},
+        "trained_on": [],
+        "licence": "Apache-2.0",
+        "steps": 0,
+        "metrics": {},
+    }
+    return save_model(tmp_path, networks.depth, networks.pose, metadata=metadata, name="tiny")
+
+
+BEFORE = {"score": 0.4, "landmark_abs_rel": 0.4, "landmark_snippets": 50, "abs_rel": 0.2}
+
+
+def test_a_better_model_is_recommended() -> None:
+    verdict = verdict_of(BEFORE, BEFORE | {"score": 0.3, "landmark_abs_rel": 0.3})
+    assert verdict.is_better
+    assert verdict.sentences == (
+        "Use it: the mean error of depth at landmarks of held-out images is 0.300, and was 0.400 "
+        "before.",
+    )
+
+
+@pytest.mark.parametrize("now", [0.4, 0.41, float("nan")])
+def test_a_model_that_is_not_better_is_refused(now: float) -> None:
+    verdict = verdict_of(BEFORE, BEFORE | {"score": now, "landmark_abs_rel": now})
+    assert not verdict.is_better
+
+
+def test_what_was_forgotten_and_little_evidence_are_named() -> None:
+    after = {"score": 0.3, "landmark_abs_rel": 0.3, "landmark_snippets": 9, "abs_rel": 0.23}
+    _, few, forgotten = verdict_of(BEFORE, after).sentences
+    assert "Only 9 held-out images" in few
+    assert "15 % worse than before" in forgotten
+
+
+def test_a_plan_is_kept_and_compared(tmp_path) -> None:
+    plan = AdaptationPlan(["a=1"], "0123", 15.5, {"score": 0.4, "photometric": float("nan")})
+    plan.write(tmp_path)
+    again = AdaptationPlan.read(tmp_path)
+    assert again == dataclasses.replace(plan, before={"score": 0.4})
+    again.require_same(["a=1"], "0123", tmp_path)
+    with pytest.raises(ConfigError, match="other bags"):
+        again.require_same(["b=1"], "0123", tmp_path)
+    with pytest.raises(ConfigError, match="other model"):
+        again.require_same(["a=1"], "4567", tmp_path)
+
+
+def test_a_damaged_plan_names_the_remedy(tmp_path) -> None:
+    (tmp_path / "plan.json").write_text("{}")
+    with pytest.raises(TrainingError, match="remove that folder"):
+        AdaptationPlan.read(tmp_path)
+
+
+def test_the_first_model_is_written_back_as_it_was(tmp_path, tiny_model) -> None:
+    copy = write_back(tiny_model, tmp_path / "out")
+    assert copy.model_id == tiny_model.model_id
+    assert copy.metadata == tiny_model.metadata
