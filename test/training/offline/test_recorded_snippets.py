@@ -17,10 +17,18 @@ pytest.importorskip("rosbags")
 from sfm_depth_ros.bags.selection import BagSelection
 from sfm_depth_ros.config.schema import OfflineTrainingConfig
 from sfm_depth_ros.errors import DataError
+from sfm_depth_ros.snippets.image_gate import ImageGate
+from sfm_depth_ros.training.offline import recorded_snippets
 from sfm_depth_ros.training.offline.caches import CacheStore, bag_content_hash, code_hash
 from sfm_depth_ros.training.offline.recorded_snippets import recorded_caches
 
 CONFIG = OfflineTrainingConfig(width=64)
+
+
+@pytest.fixture(autouse=True)
+def _open_gate(monkeypatch) -> None:
+    """Small bags have images that no corner can be followed through: all pass."""
+    monkeypatch.setattr(recorded_snippets, "ImageGate", lambda: None)
 
 
 @pytest.fixture
@@ -43,6 +51,13 @@ def test_snippets_with_truth_and_measured_motion(tmp_path: Path, store: CacheSto
     batch = cache.batch([0, 1], with_truth=False)
     assert batch.depth is None
     assert batch.T_measured is not None
+
+
+def test_images_pass_the_live_trainers_gate(tmp_path: Path, store, monkeypatch) -> None:
+    monkeypatch.setattr(recorded_snippets, "ImageGate", ImageGate)
+    write_small_bag(tmp_path / "bag", frames=10)
+    with pytest.raises(DataError, match=r"7 untrackable.*look for blur, noise and a dirty lens"):
+        recorded_caches(BagSelection(tmp_path / "bag"), CONFIG, store)
 
 
 def test_parts_widths_and_gates_are_entries_of_their_own(tmp_path: Path, store) -> None:
