@@ -9,7 +9,7 @@ import dataclasses
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,7 @@ from sfm_depth_ros.optional import require
 from sfm_depth_ros.storage import write_whole
 
 if TYPE_CHECKING:
+    from sfm_depth_ros.bags.frames import BagFrames
     from sfm_depth_ros.model_folder.folder import ModelFolder
     from sfm_depth_ros.training.network_pair import NetworkPair
     from sfm_depth_ros.training.offline.adaptation import AdaptationPlan, LandmarkJudge
@@ -157,10 +158,13 @@ def _training_run(options: argparse.Namespace, parent: ModelFolder) -> TrainingR
         dataclasses.replace(bag, selection=selection)
         for bag, selection in zip(options.bags, chosen, strict=True)
     ]
-    own = [*_options_of_bags(bags, parent), *teacher_options(options.teacher)]
+    opened = adaptation.open_bags(bags, parent.width)
+    own = [*_options_of_bags(opened, parent), *teacher_options(options.teacher)]
     recipe = load_config(RecipeConfig, recipe_file(options.config), [*own, *options.overrides])
     if options.steps is None:
-        bags = adaptation.sampled(bags, int(options.minutes * adaptation.IMAGES_PER_MINUTE))
+        bags = adaptation.sampled(
+            bags, opened, int(options.minutes * adaptation.IMAGES_PER_MINUTE)
+        )
     if recipe.training.threads:
         require("torch").set_num_threads(recipe.training.threads)
     return TrainingRun(
@@ -173,18 +177,15 @@ def _training_run(options: argparse.Namespace, parent: ModelFolder) -> TrainingR
     )
 
 
-def _options_of_bags(bags: list[WeightedBag], parent: ModelFolder) -> list[str]:
+def _options_of_bags(opened: Sequence[BagFrames], parent: ModelFolder) -> list[str]:
     """Options that follow from the bags, the model and the machine."""
-    from sfm_depth_ros.training.offline import adaptation
-
-    height = adaptation.image_height(bags, parent.width)
     device = "cuda" if require("torch").cuda.is_available() else "cpu"
     found = [
         f"training.width={parent.width}",
-        f"training.synthetic_heights=[{height}]",
+        f"training.synthetic_heights=[{opened[0].preprocessor.size[1]}]",
         f"training.device={device}",
     ]
-    if adaptation.has_second_camera(bags):
+    if any(frames.topics.right_image for frames in opened):
         found.append("objective.stereo_weight=1")
     return found
 

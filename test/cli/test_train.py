@@ -86,3 +86,14 @@ def test_nothing_is_overwritten(tmp_path, capsys) -> None:
     (work / "state.safetensors").write_bytes(b"")
     assert main(["train", "--out", str(tmp_path / "other"), "--synthetic", "4"]) == 1
     assert "--resume" in capsys.readouterr().err
+
+
+def test_a_teacher_sets_its_options(tmp_path) -> None:
+    from sfm_depth_ros.cli.arguments import teacher_options
+    from sfm_depth_ros.config.loading import load_config
+    from sfm_depth_ros.config.schema import RecipeConfig
+
+    assert teacher_options(None) == []
+    recipe = load_config(RecipeConfig, None, teacher_options("models/large"))
+    assert recipe.training.teacher_model == "models/large"
+    assert recipe.objective.teacher_weight == pytest.approx(0.1 / 0.9, abs=1e-3)

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from sfm_depth_ros.bags.frames import read_frames
+from sfm_depth_ros.bags.frames import BagFrames, read_frames
 from sfm_depth_ros.bags.selection import BagSelection, WeightedBag
 from sfm_depth_ros.config.networks import size_multiple
-from sfm_depth_ros.errors import ConfigError, DataError, ModelError, TrainingError
+from sfm_depth_ros.errors import ConfigError, ModelError, TrainingError
 from sfm_depth_ros.model_folder.folder import ModelFolder, read_model_folder
 from sfm_depth_ros.snippets.zoom import whole_view
 from sfm_depth_ros.storage import write_folder, write_whole
@@ -31,6 +31,7 @@ from sfm_depth_ros.training.validation import landmark_errors
 PLAN_FILE = "plan.json"
 IMAGES_PER_MINUTE = 100  # of the time given: decoding and following corners takes a third of it
 PART_S = 30.0  # length of the parts that a long bag is sampled by, seconds
+MOST_PARTS = 6  # of one bag, which is read once for each; longer parts where that is too few
 MOST_JUDGED = 160  # held-out snippets
 LEAST_TRAINING = 0.5  # share of the minutes that trains, however long the preparation took
 CLOSING_MINUTES = 0.5  # for the last validation, the model and the page
@@ -91,38 +92,37 @@ def train_minutes(minutes: float, prepared_s: float) -> float:
     return max(left, LEAST_TRAINING * minutes)
 
 
-def sampled(bags: Sequence[WeightedBag], most_images: int) -> list[WeightedBag]:
-    """The bags, long ones as parts of half a minute spread evenly over them.
+def sampled(
+    bags: Sequence[WeightedBag], opened: Sequence[BagFrames], most_images: int
+) -> list[WeightedBag]:
+    """The bags, long ones as parts spread evenly over them.
 
     Args:
         bags: Bags and parts of bags.
+        opened: Their frames.
         most_images: Images of all together, about.
-
-    Raises:
-        DataError: A bag cannot be read.
     """
-    counts = [len(read_frames(bag.selection, 320)) for bag in bags]
-    share = most_images / max(1, sum(counts))
+    share = most_images / max(1, sum(map(len, opened)))
     if share >= 1:
         return list(bags)
     return [
         dataclasses.replace(bag, selection=part)
-        for bag in bags
-        for part in spread_parts(bag.selection, share)
+        for bag, frames in zip(bags, opened, strict=True)
+        for part in spread_parts(frames, share)
     ]
 
 
-def spread_parts(selection: BagSelection, share: float) -> list[BagSelection]:
+def spread_parts(frames: BagFrames, share: float) -> list[BagSelection]:
     """Parts of a bag that make up a share of its time, evenly spread, at least one.
 
     Args:
-        selection: The bag, or a part of it.
+        frames: The bag, or a part of it.
         share: Above 0; 1 = all of it.
     """
-    stamps = read_frames(selection, 320).rig.image_stamps
+    selection, stamps = frames.selection, frames.rig.image_stamps
     begin = selection.start_s
     end = min(selection.end_s, float(stamps[-1] - stamps[0]) * 1e-9)
-    count = max(1, round(share * (end - begin) / PART_S))
+    count = min(MOST_PARTS, max(1, round(share * (end - begin) / PART_S)))
     length = share * (end - begin) / count
     starts = begin + (np.arange(count) + 0.5) * (end - begin) / count - length / 2
     return [
@@ -244,21 +244,16 @@ def write_back(parent: ModelFolder, out: Path) -> ModelFolder:
     return read_model_folder(out)
 
 
-def image_height(bags: Sequence[WeightedBag], width: int) -> int:
-    """Height in pixels of the network's image of the first bag.
+def open_bags(bags: Sequence[WeightedBag], width: int) -> list[BagFrames]:
+    """Frames of the bags at the network's width.
 
     Raises:
-        DataError: There is no bag, or it cannot be read.
+        DataError: One cannot be used; the message names the remedy.
     """
-    if not bags:
-        raise DataError("nothing to learn from: give a BAG")
-    frames = read_frames(bags[0].selection, width, multiple=size_multiple(width))
-    return frames.preprocessor.size[1]
-
-
-def has_second_camera(bags: Sequence[WeightedBag]) -> bool:
-    """Whether a bag has images of a second camera."""
-    return any(bool(read_frames(bag.selection, 320).topics.right_image) for bag in bags)
+    multiple = size_multiple(width)
+    return [
+        read_frames(bag.selection, width, needs_velocity=True, multiple=multiple) for bag in bags
+    ]
 
 
 def report_of(

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from exact_drive import make_drive, write_bag
 
+from sfm_depth_ros.bags.frames import read_frames
 from sfm_depth_ros.bags.selection import BagSelection, WeightedBag
 from sfm_depth_ros.config.schema import ObjectiveConfig, OfflineTrainingConfig
 from sfm_depth_ros.errors import ConfigError, TrainingError
@@ -19,6 +20,7 @@ from sfm_depth_ros.training.offline import adaptation
 from sfm_depth_ros.training.offline.adaptation import (
     AdaptationPlan,
     LandmarkJudge,
+    open_bags,
     sampled,
     spread_parts,
     thinned,
@@ -43,7 +45,7 @@ def bag(tmp_path_factory) -> BagSelection:
 
 def test_parts_of_a_long_bag_are_spread_over_it(bag, monkeypatch) -> None:
     monkeypatch.setattr(adaptation, "PART_S", 0.2)
-    parts = spread_parts(bag, share=0.4)  # 0.8 s of 2 s in parts of 0.2 s
+    parts = spread_parts(read_frames(bag, 320), share=0.4)  # 0.8 s of 2 s in parts of 0.2 s
     assert [(part.start_s, part.end_s) for part in parts] == [
         (0.15, 0.35), (0.65, 0.85), (1.15, 1.35), (1.65, 1.85)
     ]  # fmt: skip
@@ -51,14 +53,22 @@ def test_parts_of_a_long_bag_are_spread_over_it(bag, monkeypatch) -> None:
 
 def test_parts_stay_within_the_part_that_was_asked_for(bag, monkeypatch) -> None:
     monkeypatch.setattr(adaptation, "PART_S", 0.5)
-    (part,) = spread_parts(dataclasses.replace(bag, start_s=1.0), share=0.5)
+    (part,) = spread_parts(read_frames(dataclasses.replace(bag, start_s=1.0), 320), share=0.5)
     assert (part.start_s, part.end_s) == (1.25, 1.75)
+
+
+def test_a_very_long_bag_has_few_long_parts(bag, monkeypatch) -> None:
+    monkeypatch.setattr(adaptation, "PART_S", 0.01)
+    parts = spread_parts(read_frames(bag, 320), share=0.6)
+    assert len(parts) == adaptation.MOST_PARTS
+    assert sum(part.end_s - part.start_s for part in parts) == pytest.approx(1.2, abs=0.06)
 
 
 def test_a_short_bag_is_taken_whole(bag) -> None:
     given = [WeightedBag(bag, 2.0)]
-    assert sampled(given, most_images=21) == given
-    (part,) = sampled(given, most_images=10)
+    opened = open_bags(given, 320)
+    assert sampled(given, opened, most_images=21) == given
+    (part,) = sampled(given, opened, most_images=10)
     assert part.weight == 2.0
     assert not part.selection.is_whole
 

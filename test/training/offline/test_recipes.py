@@ -23,7 +23,7 @@ from sfm_depth_ros.training.step import StepOptions, training_step
 
 FILES = sorted(find_share("config/train").glob("*.yaml"))
 NAMES = [file.stem for file in FILES]
-OURS = ("default", "bare_sfm")
+OURS = ("default", "bare_sfm", "adapt")
 LARGE = ("packnet_sfm", "packnet_sfm_slim")  # 77 and 128 million parameters
 MARKED = [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in NAMES]
 
@@ -61,7 +61,7 @@ def test_the_whole_list_is_there() -> None:
         "depth_in_the_wild", "sc_sfm_learner", "real_monodepth", "packnet_sfm",
         "packnet_sfm_slim", "superdepth", "feature_reconstruction", "ddvo", "geonet",
         "df_net", "competitive_collaboration", "mannequin",
-        "bare_sfm", "default",
+        "bare_sfm", "default", "adapt",
     }  # fmt: skip
 
 

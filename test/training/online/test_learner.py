@@ -83,3 +83,37 @@ def test_scale_moves_networks_and_average_alike(learner, plane_snippets) -> None
     learner.scale(1.25, 1.0)
     assert torch.allclose(learner.average.network.depth.depth(target), before * 1.25)
     assert torch.allclose(learner.networks.depth.depth(target), before * 1.25)
+
+
+@pytest.mark.parametrize("part", ["decoder", "adapters", "normalisation"])
+def test_a_part_learns_and_a_plain_model_is_deployed(tiny_networks, plane_snippets, part) -> None:
+    training = dataclasses.replace(TRAINING, trained_part=part)
+    start = tiny_networks()
+    learner = OnlineLearner(start, training, ObjectiveConfig())
+    batch = collate(plane_snippets(2))
+    assert all(learner.step(batch, live=2) for _ in range(3))
+    deployed = learner.average.network.state_dict()
+    assert deployed.keys() == start.state_dict().keys()
+    moved = {name for name, value in deployed.items() if not value.equal(start.state_dict()[name])}
+    assert any(name.startswith("depth.") and name != "depth.log_scale" for name in moved)
+    if part == "decoder":
+        assert not any(name.startswith("depth.encoder.") for name in moved)
+    learner.restart_from(start)
+    for name, value in learner.average.network.state_dict().items():
+        assert torch.equal(value, start.state_dict()[name])
+
+
+def test_an_anchor_keeps_weights_near_the_first_ones(tiny_networks, plane_snippets) -> None:
+    batch, moved = collate(plane_snippets(2)), []
+    for weight in (0.0, 500.0):  # half of the distance at a rate of 1e-3
+        start = tiny_networks()
+        learner = OnlineLearner(
+            start, dataclasses.replace(TRAINING, anchor_weight=weight), ObjectiveConfig()
+        )
+        for _ in range(6):
+            learner.step(batch, live=2)
+        pairs = zip(learner.networks.depth.parameters(), start.depth.parameters(), strict=True)
+        moved.append(
+            sum(float((a - b).detach().square().sum()) for a, b in pairs if a.ndim > 1) ** 0.5
+        )
+    assert moved[1] < 0.75 * moved[0]
