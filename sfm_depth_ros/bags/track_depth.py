@@ -11,7 +11,7 @@ that moves leaves its epipolar line in one of the views and is dropped.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -51,9 +51,9 @@ def track_depths(
     """
     for window, place in sliding_windows(frames, reach):
         target = tracked_views(window, place, velocities, reach)
-        views = [points for _, points in (*target.later, *target.earlier)]
-        if views:
-            yield from _triangulated(target, views)
+        seen = [*target.later, *target.earlier]
+        if seen:
+            yield from _triangulated(target, seen)
 
 
 class GreyFrame(NamedTuple):
@@ -112,8 +112,10 @@ def tracked_views(
     )  # fmt: skip
 
 
-def _triangulated(target: TrackedViews, views: Sequence[View]) -> Iterator[PointDepths]:
-    frame = target.target.frame
+def _triangulated(
+    target: TrackedViews, seen: Sequence[tuple[GreyFrame, View]]
+) -> Iterator[PointDepths]:
+    frame, views = target.target.frame, [view for _, view in seen]
     inverse_depth, is_good = triangulate_views(target.rays, views, frame.intrinsics.fx, _LIMITS)
     if is_good.any():
         yield PointDepths(
@@ -121,7 +123,7 @@ def _triangulated(target: TrackedViews, views: Sequence[View]) -> Iterator[Point
             target.corners[is_good],
             1.0 / inverse_depth[is_good],
             frame.intrinsics,
-            {view.stamp_ns: view.T_view_target for view in views},
+            {image.frame.stamp_ns: view.T_view_target for image, view in seen},
         )
 
 
@@ -146,7 +148,7 @@ def _follow(
         view = view_of(alive, rays, seen, T_view_target, frame.intrinsics.fx)
         if view is None:
             return
-        yield image, replace(view, stamp_ns=frame.stamp_ns)
+        yield image, view
 
 
 def _measured_motion(target: Frame, view: Frame, velocities: VelocityBuffer) -> np.ndarray | None:
