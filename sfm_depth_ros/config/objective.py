@@ -214,7 +214,8 @@ class ObjectiveConfig:
         """The same without the terms that compare optical flow, its mask, or features."""
         names = ("feature", "flow", "flow_smoothness", "flow_consistency", "cross_task",
                  "moderation", "consensus")  # fmt: skip
-        return replace(self, **{f"{name}_weight": 0.0 for name in names})
+        off: dict[str, Any] = {f"{name}_weight": 0.0 for name in names}
+        return replace(self, **off)
 
     @property
     def uses_moderator(self) -> bool:

@@ -71,7 +71,6 @@ class View:
     alive: np.ndarray  # (N,) bool, whether a point is seen
     seen: np.ndarray  # (N, 3) rays with z = 1
     T_view_target: np.ndarray  # (4, 4)
-    stamp_ns: int = 0  # of the other image
 
 
 def corners_of(grey: np.ndarray, valid: np.ndarray | None, limits: PointLimits) -> np.ndarray:
