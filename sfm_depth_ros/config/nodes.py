@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from sfm_depth_ros.config.loading import check_options, option
 from sfm_depth_ros.config.objective import ObjectiveConfig
-from sfm_depth_ros.config.training import OnlineTrainingConfig
+from sfm_depth_ros.config.online_training import OnlineTrainingConfig
 from sfm_depth_ros.engine_table import ENGINES
 from sfm_depth_ros.errors import ConfigError
 

@@ -5,11 +5,8 @@
 from sfm_depth_ros.config.networks import DepthNetworkConfig, PoseNetworkConfig
 from sfm_depth_ros.config.nodes import DepthNodeConfig, NodeConfig, TrainerNodeConfig
 from sfm_depth_ros.config.objective import ObjectiveConfig
-from sfm_depth_ros.config.training import (
-    OfflineTrainingConfig,
-    OnlineTrainingConfig,
-    RecipeConfig,
-)
+from sfm_depth_ros.config.online_training import OnlineTrainingConfig
+from sfm_depth_ros.config.training import OfflineTrainingConfig, RecipeConfig
 
 __all__ = [
     "DepthNetworkConfig",

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -30,23 +29,19 @@ from sfm_depth_ros.training.offline.processes import (
     synchronise_batch_norms,
 )
 from sfm_depth_ros.training.offline.run_state import SCORE, Progress, RunState
+from sfm_depth_ros.training.offline.schedule import Schedule, objective_at
 from sfm_depth_ros.training.optimiser import (
     Rates,
     WeightAverage,
-    cosine,
     create_optimiser,
     set_rate,
     take_step,
-    warmed_up,
 )
 from sfm_depth_ros.training.phases import phase_of
 from sfm_depth_ros.training.step import StepOptions, training_step
 from sfm_depth_ros.training.trained_part import WeightAnchor, choose_trained
 
 MOST_REFUSED_IN_A_ROW = 20
-# NimbleD (Luginov and Shahzad, ECCV Workshops 2024): the photometric weight is .9, and .95 from
-# epoch 15 of 20 on; the teacher's is what is missing to 1
-LATE, LATE_TEACHER_SHARE = 0.75, (0.05 / 0.95) / (0.1 / 0.9)
 
 Judge = Callable[[NetworkPair], dict[str, float]]
 
@@ -89,7 +84,7 @@ class OfflineTrainer:
         self.average = WeightAverage(self.networks, config.average_decay)
         self.progress = Progress()
         self.observers: list[Observer] = []
-        self._config, self._parts = config, parts
+        self._config, self._parts, self._schedule = config, parts, Schedule(config)
         if parts.processes.count > 1 and config.synchronise_batch_norm:
             synchronise_batch_norms(self.networks, parts.processes)
         if parts.keeps_statistics:
@@ -189,7 +184,7 @@ class OfflineTrainer:
         if config.jitter:
             batch = random_flip(batch, generator)
             jitter = PhotometricJitter(JitterStrength(), generator, part)
-        photometric_rows = None if self._is_photometric(batch) else 0
+        photometric_rows = None if self._schedule.is_photometric(step, batch) else 0
         phase = phase_of(step, self._share_done(), config.phase_steps, self._parts.objective)
         options = StepOptions(
             jitter,
@@ -201,7 +196,11 @@ class OfflineTrainer:
         statistics = [buffer.clone() for buffer in self._buffers]
         with processes.counts_shared(), phase.only_learners(self.networks):
             result = training_step(
-                self.networks.depth, self.networks.pose, batch, self._objective(), options
+                self.networks.depth,
+                self.networks.pose,
+                batch,
+                objective_at(self._parts.objective, self._share_done()),
+                options,
             )
         rate = config.learning_rate * self._rate_share()
         set_rate(self._state.optimiser, rate)
@@ -227,20 +226,6 @@ class OfflineTrainer:
         view = random_view(batch, config.width, generator, part)
         return random_rotation(view, batch, config.largest_turn, generator, part)
 
-    def _objective(self) -> ObjectiveConfig:
-        """The objective now: late in the training a teacher weighs less."""
-        objective = self._parts.objective
-        if objective.teacher_weight == 0 or self._share_done() < LATE:
-            return objective
-        return dataclasses.replace(
-            objective, teacher_weight=objective.teacher_weight * LATE_TEACHER_SHARE
-        )
-
-    def _is_photometric(self, batch: SnippetBatch) -> bool:
-        """Every n-th step is, and every one whose snippets have no truth to learn from."""
-        every = self._config.self_supervised_every
-        return batch.depth is None or (every > 0 and self.progress.step % every == 0)
-
     @torch.no_grad()
     def _count(self, is_taken: bool, statistics: Sequence[torch.Tensor]) -> None:
         """Note a step; one that was refused leaves no trace in the running statistics either."""
@@ -260,16 +245,11 @@ class OfflineTrainer:
                 f"(step {progress.step}); lower training.learning_rate"
             )
 
-    def _share_done(self) -> float:
-        by_steps = self.progress.step / self._config.steps
-        if not self._config.max_minutes:
-            return by_steps
-        return max(by_steps, self.progress.seconds / (60 * self._config.max_minutes))
-
     def _rate_share(self) -> float:
-        config = self._config
-        rising = warmed_up(self.progress.step, config.warmup_steps)
-        return rising * cosine(self._share_done(), config.final_rate_share)
+        return self._schedule.rate_share(self.progress.step, self.progress.seconds)
+
+    def _share_done(self) -> float:
+        return self._schedule.share_done(self.progress.step, self.progress.seconds)
 
     def _report(self, terms: dict[str, float], waited: float, seconds: float) -> None:
         if not self._parts.processes.is_first:

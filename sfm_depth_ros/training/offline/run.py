@@ -20,7 +20,7 @@ from sfm_depth_ros.bags.selection import BagSelection, WeightedBag
 from sfm_depth_ros.config.extra_inputs import extra_inputs
 from sfm_depth_ros.config.loading import to_dict
 from sfm_depth_ros.config.networks import DepthNetworkConfig, PoseNetworkConfig
-from sfm_depth_ros.config.schema import ObjectiveConfig, RecipeConfig
+from sfm_depth_ros.config.schema import RecipeConfig
 from sfm_depth_ros.errors import ConfigError
 from sfm_depth_ros.model_folder.folder import ModelFolder
 from sfm_depth_ros.model_folder.saving import save_model
@@ -35,21 +35,18 @@ from sfm_depth_ros.training.network_pair import (
 )
 from sfm_depth_ros.training.offline.caches import CacheStore, default_cache_folder
 from sfm_depth_ros.training.offline.data import (
-    Source,
     TrainingData,
-    batches_of,
     prepare_data,
     profile_of_data,
 )
+from sfm_depth_ros.training.offline.judge import DataJudge
 from sfm_depth_ros.training.offline.loop import Judge, OfflineTrainer, RunParts
 from sfm_depth_ros.training.offline.observers import Observer, tensorboard_log
 from sfm_depth_ros.training.offline.processes import Processes
-from sfm_depth_ros.training.offline.run_state import SCORE, flat
-from sfm_depth_ros.training.validation import measure_without_truth, validate
+from sfm_depth_ros.training.offline.run_state import flat
 
 LICENCE_OF_RENDERED = "Apache-2.0"
 LICENCE_OF_RECORDED = "that of the recordings it was trained on"
-RECORDED = "recorded_"
 EXAMPLES = 2  # snippets in the pictures of a run
 # Options that do not decide the result: places, pace of reports
 _INDIFFERENT = (
@@ -169,54 +166,6 @@ class TrainingRun:
         )
         _logger.info("wrote %s", folder.path)
         return folder
-
-
-@dataclass(frozen=True)
-class DataJudge:
-    """Judge of a run: compares networks with what training never sees.
-
-    Rendered snippets are compared with their truth. Recorded ones are judged by what a robot has:
-    how well the target is rebuilt from its sources, and the predicted lengths of translations
-    against the measured ones. Where their truth is known it is reported, but decides nothing.
-    """
-
-    data: TrainingData  # Its validation snippets
-    objective: ObjectiveConfig  # Weights of the photometric error
-    device: str  # Where the networks are
-
-    def __call__(self, networks: NetworkPair) -> dict[str, float]:
-        """Figures by name, and under ``score`` the one to minimise; empty without snippets.
-
-        Args:
-            networks: In eval mode.
-        """
-        found: dict[str, float] = {}
-        if self.data.rendered_validation:
-            found = self._against_truth(networks, self.data.rendered_validation)
-            found[SCORE] = found["abs_rel"]
-        if self.data.recorded_validation:
-            batches = self._batches(self.data.recorded_validation)
-            measured = measure_without_truth(networks, batches, self.objective)
-            found |= {RECORDED + name: value for name, value in measured.items()}
-            found |= self._truth_of_recorded(networks)
-            found[SCORE] = measured["photometric"] + measured["translation_error"]
-        return found
-
-    def _truth_of_recorded(self, networks: NetworkPair) -> dict[str, float]:
-        sources = self.data.recorded_validation
-        known = [source for source in sources if source.cache.has("depth")]
-        if not known:
-            return {}
-        errors = self._against_truth(networks, known)
-        errors["true_translation_error"] = errors.pop("translation_error")
-        return {RECORDED + name: value for name, value in errors.items()}
-
-    def _against_truth(self, networks: NetworkPair, sources: Iterable[Source]) -> dict[str, float]:
-        return validate(networks.depth, networks.pose, self._batches(sources)).as_floats()
-
-    def _batches(self, sources: Iterable[Source]) -> Iterable[SnippetBatch]:
-        batches = (batch.to(self.device) for batch in batches_of(sources))
-        return (whole_view(batch, self.data.config.width) for batch in batches)
 
 
 def cache_store(folder: str, gib: float) -> CacheStore:

@@ -1,0 +1,46 @@
+# Copyright 2026 The sfm_depth_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Schedule of an offline run: learning rate and objective by the share of the run that is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from sfm_depth_ros.config.schema import ObjectiveConfig, OfflineTrainingConfig
+from sfm_depth_ros.snippets.batch import SnippetBatch
+from sfm_depth_ros.training.optimiser import cosine, warmed_up
+
+# NimbleD (Luginov and Shahzad, ECCV Workshops 2024): the photometric weight is .9, and .95 from
+# epoch 15 of 20 on; the teacher's is what is missing to 1
+LATE, LATE_TEACHER_SHARE = 0.75, (0.05 / 0.95) / (0.1 / 0.9)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What a step does, by how many there were and how long they took."""
+
+    config: OfflineTrainingConfig
+
+    def share_done(self, step: int, seconds: float) -> float:
+        """Share of the run: by steps, or by the clock where that is further."""
+        by_steps = step / self.config.steps
+        if not self.config.max_minutes:
+            return by_steps
+        return max(by_steps, seconds / (60 * self.config.max_minutes))
+
+    def rate_share(self, step: int, seconds: float) -> float:
+        """Share of the highest learning rate: it rises, then falls as a cosine."""
+        rising = warmed_up(step, self.config.warmup_steps)
+        return rising * cosine(self.share_done(step, seconds), self.config.final_rate_share)
+
+    def is_photometric(self, step: int, batch: SnippetBatch) -> bool:
+        """Every n-th step is, and every one whose snippets have no truth to learn from."""
+        every = self.config.self_supervised_every
+        return batch.depth is None or (every > 0 and step % every == 0)
+
+
+def objective_at(objective: ObjectiveConfig, share_done: float) -> ObjectiveConfig:
+    """The objective at a share of the run: late in it a teacher weighs less."""
+    if objective.teacher_weight == 0 or share_done < LATE:
+        return objective
+    return replace(objective, teacher_weight=objective.teacher_weight * LATE_TEACHER_SHARE)
