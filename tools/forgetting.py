@@ -51,7 +51,7 @@ class Setting:
 
     name: str
     options: dict[str, Any]  # Of the online trainer
-    steps_per_snippet: float = 1.0
+    steps_per_snippet: float = 5.0
     is_guarded: bool = False  # Whether what is deployed counts, not the weights in training
     objective: dict[str, Any] = field(default_factory=dict)
 
@@ -71,10 +71,9 @@ SETTINGS = (
     Setting(
         "after CL-SLAM",
         {**PUBLISHED, "synthetic_share": 0.33},
-        5.0,
         objective={"velocity_weight": 0.05},
     ),
-    Setting("after CoVIO", PUBLISHED, 5.0, objective={"velocity_weight": 0.05}),
+    Setting("after CoVIO", PUBLISHED, objective={"velocity_weight": 0.05}),
 )
 
 
@@ -212,12 +211,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--snippets", type=int, default=300, help="length of the stream")
     parser.add_argument("--size", type=int, nargs=2, default=(320, 96), help="width and height")
+    names = [setting.name for setting in SETTINGS]
+    parser.add_argument("--settings", nargs="+", choices=names, default=names)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     rows: dict[str, list[dict[str, float]]] = {}
     for seed in range(options.seeds):
         worlds = make_worlds(seed, tuple(options.size), options.snippets)
-        for setting in SETTINGS:
+        for setting in (setting for setting in SETTINGS if setting.name in options.settings):
             with TemporaryDirectory() as folder:
                 found = run_setting(setting, worlds, seed, Path(folder))
             rows.setdefault(setting.name, []).append(found)

@@ -43,7 +43,13 @@ class Requests:
         except RequestTimeoutError as error:
             raise TrainingError("the trainer is busy; try again in a minute") from error
 
-    def do_all(self) -> None:
-        """Do what waits; called by the worker."""
-        while not self._waiting.empty():
-            self._waiting.get()()
+    def do_next(self) -> bool:
+        """Do the oldest that waits; called by the worker.
+
+        Returns:
+            Whether there was one.
+        """
+        if self._waiting.empty():
+            return False
+        self._waiting.get()()
+        return True

@@ -14,7 +14,8 @@ import numpy as np
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.odometer_step import odometer_step
 
-BEGINS, ENDS = 0.25, 0.15  # |log| of the odometer's factor at which slip begins and ends
+BEGINS, ENDS = 0.2, 0.15  # |log| of the odometer's factor at which slip begins and ends
+SMALLEST = 0.08  # a smaller step is that of noise and of curves, which would add up
 LEAK = 0.8  # share of what has added up that a snippet without slip keeps
 PATIENCE_S = 30.0  # wheels slip for less; then metres have to be earned anew
 
@@ -51,8 +52,10 @@ class SlipWatch:
         if not self.reason and (last is None or (last[1:] != snippet.stamps_ns[:2]).any()):
             self._log = 0.0  # not the interval that the snippet before ended with
         step = odometer_step(snippet)
-        if math.isfinite(step):
-            self._log = (1.0 if self.reason else LEAK) * self._log + step
+        if not self.reason:
+            self._log *= LEAK
+        if abs(step) > SMALLEST:  # false where the step is unknown
+            self._log += step
         if abs(self._log) > (ENDS if self.reason else BEGINS):
             self._begin(now_ns)
         elif self.reason:

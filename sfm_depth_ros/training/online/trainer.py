@@ -256,13 +256,13 @@ class OnlineTrainer:
     def _work_once(self) -> bool:
         """Do one piece of work; an error ends training, not the thread."""
         try:
-            self._requests.do_all()
+            while self._requests.do_next():  # no two deployments between two saves
+                self._save_if_due()
             may_work = not self._paused and not self._is_resting()
             is_busy = may_work and self._loop.advance()
             if is_busy:
                 self._trouble = ""
-            if self._is_save_due():
-                self._save_state()
+            self._save_if_due()
             return is_busy
         except SfmDepthError as error:
             self._note_trouble(str(error))
@@ -275,10 +275,11 @@ class OnlineTrainer:
         """Changes with every step and every deployment."""
         return self._loop.learner.steps, self._loop.deployment.folder.model_id
 
-    def _is_save_due(self) -> bool:
-        """Whether a deployment or a while has passed since the state was saved."""
+    def _save_if_due(self) -> None:
+        """Save the state after a deployment, and after a while."""
         is_deployed = self._version()[1] != self._saved[1]
-        return is_deployed or time.monotonic() - self._saved_at > SAVE_EVERY_S
+        if is_deployed or time.monotonic() - self._saved_at > SAVE_EVERY_S:
+            self._save_state()
 
     def _save_state(self) -> None:
         self._saved_at = time.monotonic()

@@ -154,15 +154,13 @@ def covered(image, number):
     return (90 + rng.normal(0, 2, image.shape)).astype(np.uint8)
 
 
-@pytest.mark.parametrize(("factor", "named"), [(2.0, "not believed"), (3.6, "km/h")])
+@pytest.mark.parametrize(("factor", "named"), [(2.0, "2 times"), (3.6, "km/h")])
 def test_slip_or_kilometres_per_hour_from_the_first_second(trial, factor, named):
     """C2, C3: nothing is learnt, nothing deployed, and the reason has the factor."""
-    trial.robot.drive(
-        280, velocity=times(factor), while_not=lambda: trial.status.facts.get("state") == "refused"
-    )
+    trial.robot.drive(160, velocity=times(factor))
     facts = trial.facts()
-    assert facts["state"] == "refused", facts
-    assert named in facts["reason"]
+    assert facts["state"] in ("refused", "gated"), facts
+    assert named in facts["reason"] + facts["remarks"], facts
     assert int(facts["models_deployed"]) == int(facts["steps"]) == 0
 
 
@@ -176,7 +174,8 @@ def test_slip_in_the_middle_moves_nothing_and_ends_by_itself(trial):
     slipped = [int(facts[name]) for name in NOTHING]
     assert facts["state"] == "gated", facts
     assert "wheel_slip" in facts["reason"]
-    assert "1.9" in facts["reason"] or "2." in facts["reason"]
+    factor = float(facts["reason"].split(" times")[0].split()[-1])
+    assert factor == pytest.approx(2.0, rel=0.15)
     assert int(facts["refused.wheel_slip"]) > 0
     # the last good snippets may still have been on their way
     assert slipped[0] == 0
@@ -200,8 +199,9 @@ def test_useless_images_are_named_and_none_is_taken(trial, change, reason):
     after = [int(facts[name]) for name in NOTHING]
     assert after[1] - before[1] <= 2, "the good ones before may have been on their way"
     assert after[2] - before[2] <= 2
-    trial.robot.drive(30)
-    assert trial.facts()["state"] != "gated"
+    trial.robot.drive(60)
+    facts = trial.facts()
+    assert facts["state"] != "gated", facts
 
 
 def test_a_robot_that_stands_learns_nothing(trial):
@@ -239,5 +239,5 @@ def test_spikes_and_nan_of_the_odometer_are_counted(trial):
     trial.robot.drive(80, velocity=faulty)
     facts = trial.facts()
     assert int(facts["no_velocity.acceleration"]) >= 6
-    assert int(facts["no_velocity.not_finite"]) >= 6
+    assert int(facts["errors.velocity"]) >= 6, facts["error_kinds"]
     assert int(facts["buffer"]) > 10, "what is between the faults still teaches"
