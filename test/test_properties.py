@@ -16,7 +16,13 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from sfm_depth_ros.camera.camera_model import CameraModel
-from sfm_depth_ros.camera.image_codec import _DECODERS, decode_depth, decode_image, depth_pixels
+from sfm_depth_ros.camera.image_codec import (
+    _DECODERS,
+    _PLANAR,
+    decode_depth,
+    decode_image,
+    depth_pixels,
+)
 from sfm_depth_ros.camera.image_files import decode_compressed, encode_png, image_size
 from sfm_depth_ros.camera.image_layout import ImageLayout
 from sfm_depth_ros.config.loading import from_mapping, iter_options, load_config
@@ -28,7 +34,7 @@ from sfm_depth_ros.messages import camera_info_to_model, pose_of, velocity_of
 settings.register_profile("sfm", deadline=None, suppress_health_check=list(HealthCheck))
 settings.load_profile("sfm")
 
-ENCODINGS = sorted(_DECODERS)
+ENCODINGS = sorted({*_DECODERS, *_PLANAR})
 numbers = st.floats(allow_nan=True, allow_infinity=True, width=64)
 small = st.integers(0, 12)
 sizes = st.integers(0, 2**32 - 1)

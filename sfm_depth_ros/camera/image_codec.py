@@ -52,6 +52,13 @@ _DECODERS: dict[str, tuple[type, int, Decoder]] = {
     **{f"{name}16": (np.uint16, 1, _converted(code)) for name, code in _BAYER.items()},
 }
 
+# encoding -> decoder of a grey plane with one of interleaved colours at half the size below it
+_PLANAR: dict[str, Decoder] = {
+    "nv12": _converted(cv2.COLOR_YUV2RGB_NV12),
+    "nv21": _converted(cv2.COLOR_YUV2RGB_NV21),
+}
+_SHARED_COLOURS = ("yuv422", "uyvy", "yuv422_yuy2", "yuyv", *_PLANAR)  # by two columns
+
 # encoding of a written image -> (sample type, samples per pixel)
 _MESSAGE_PIXELS: dict[str, tuple[np.dtype[Any], int]] = {
     "rgb8": (np.dtype("u1"), 3),
@@ -91,11 +98,17 @@ def decode_image(
     Raises:
         DataError: Encoding unknown, or step and size do not fit the buffer.
     """
-    if encoding not in _DECODERS:
+    if encoding not in _DECODERS and encoding not in _PLANAR:
         raise DataError(
             f"image encoding {encoding!r} is not known; have the camera driver or image_proc send "
-            f"one of: {', '.join(sorted(_DECODERS))}"
+            f"one of: {', '.join(sorted((*_DECODERS, *_PLANAR)))}"
         )
+    if encoding in _SHARED_COLOURS:
+        _check_even(encoding, height, width)
+    if encoding in _PLANAR:
+        rows = height + height // 2
+        planes = _pixels(encoding, data, rows, width, step, is_bigendian, np.uint8, 1)
+        return _PLANAR[encoding](np.ascontiguousarray(planes))
     sample, samples, decoder = _DECODERS[encoding]
     pixels = _pixels(encoding, data, height, width, step, is_bigendian, sample, samples)
     if sample is np.uint16:
@@ -105,8 +118,21 @@ def decode_image(
     except cv2.error as error:
         raise DataError(
             f"{encoding} image of {width}x{height} cannot be decoded: its size does not fit the "
-            "encoding (colours shared by two columns need an even width)"
+            "encoding"
         ) from error
+
+
+def _check_even(encoding: str, height: int, width: int) -> None:
+    """Refuse an odd size; OpenCV 4.6 decodes it beyond the image's end.
+
+    Raises:
+        DataError: The width is odd, or the height of an encoding in planes.
+    """
+    if width % 2 or (encoding in _PLANAR and height % 2):
+        raise DataError(
+            f"{encoding} image of {width}x{height} cannot be decoded: its size does not fit the "
+            "encoding (colours shared by two columns need an even width)"
+        )
 
 
 def debayered(mosaic: np.ndarray, pattern: str) -> np.ndarray:

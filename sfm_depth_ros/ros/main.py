@@ -9,6 +9,7 @@ Standard library only, so that the handlers stand before anything is imported.
 
 from __future__ import annotations
 
+import faulthandler
 import importlib
 import logging
 import os
@@ -22,6 +23,7 @@ from sfm_depth_ros import shared_memory
 from sfm_depth_ros.errors import SfmDepthError
 
 GRACE_S = 1.2
+HARD_LIMIT_S = 10.0  # from a signal to the end of the process, whatever hangs
 PIP_NAMES = {
     "torch": "torch onnx onnxscript",
     "safetensors": "safetensors",
@@ -54,8 +56,14 @@ def run_process(target: str) -> NoReturn:
     """
     # A SimpleQueue may be filled from a signal handler at any moment; an Event may not.
     wake: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def on_signal(*_: object) -> None:
+        wake.put("signal")
+        # The middleware may hang with the interpreter in its hands; this thread needs neither.
+        faulthandler.dump_traceback_later(HARD_LIMIT_S, exit=True)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: wake.put("signal"))
+        signal.signal(number, on_signal)
     shared_memory.remove_leftovers()
     stop = StopEvent()
     status: list[int] = []

@@ -224,3 +224,19 @@ def test_a_huge_image_is_refused_before_it_is_decoded():
     bomb = png[:16] + ihdr[:8] + png[24:]
     with pytest.raises(DataError, match="30000x30000, expected at most"):
         decode_compressed("png", bomb)
+
+
+@pytest.mark.parametrize(("encoding", "order"), [("nv12", (0, 1)), ("nv21", (1, 0))])
+@pytest.mark.parametrize("padding", [0, 6])
+def test_planar_yuv_of_one_colour(encoding, order, padding):
+    colour = np.full((4, 6, 3), (200, 40, 90), np.uint8)
+    y, u, v = cv2.cvtColor(colour, cv2.COLOR_RGB2YUV_I420).reshape(-1)[[0, 24, 30]]
+    planes = np.zeros((6, 6 + padding), np.uint8)
+    planes[:4, :6] = y
+    planes[4:, :6] = np.tile(np.array([u, v])[list(order)], 3)
+    decoded = decode_image(encoding, planes.tobytes(), 4, 6, 6 + padding)
+    np.testing.assert_allclose(decoded, colour, atol=3)
+    with pytest.raises(DataError, match="even width"):
+        decode_image(encoding, planes.tobytes(), 4, 5, 6 + padding)
+    with pytest.raises(DataError, match="bytes"):
+        decode_image(encoding, planes.tobytes()[:20], 4, 6, 6 + padding)

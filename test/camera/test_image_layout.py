@@ -63,7 +63,7 @@ def test_without_pillow_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
     camera = CameraModel.from_intrinsics(Intrinsics.from_hfov(80.0, 128, 96))
     Preprocessor(camera, 64)
-    with pytest.raises(MissingDependencyError, match=r"sfm_depth_ros\[import\]"):
+    with pytest.raises(MissingDependencyError, match="pip install pillow"):
         Preprocessor(camera, 64, resize_filter="lanczos")
 
 

@@ -93,7 +93,7 @@ def test_a_model_of_one_image_size_says_so() -> None:
 
 def test_without_timm_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(MissingDependencyError, match=r"timm.*pip install 'sfm_depth_ros\[timm\]'"):
+    with pytest.raises(MissingDependencyError, match=r"timm.*pip install timm"):
         create_depth_network(DepthNetworkConfig(name="timm:resnet26"))
 
 

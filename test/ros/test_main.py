@@ -31,6 +31,14 @@ def hangs(stop):
     print("ready", flush=True)
     time.sleep(60)
 
+def keeps_the_interpreter(stop):
+    import ctypes
+    from sfm_depth_ros.ros import main
+    main.HARD_LIMIT_S = 2.0
+    print("ready", flush=True)
+    stop.wait()
+    ctypes.PyDLL(None).sleep(60)  # a call into C that does not give the interpreter back
+
 def breaks_when_stopped(stop):
     print("ready", flush=True)
     stop.wait()
@@ -98,3 +106,13 @@ def test_a_signal_ends_it_within_two_seconds_without_a_trace(start, function, nu
     assert time.monotonic() - sent < 2.0
     assert (process.returncode, errors) == (0, "")
     assert output == ("clean\n" if function == "waits" else "")
+
+
+def test_a_call_that_keeps_the_interpreter_cannot_keep_the_process(start):
+    process = start("keeps_the_interpreter")
+    assert process.stdout.readline() == "ready\n"
+    sent = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 1 and 1.5 < time.monotonic() - sent < 15
+    assert "keeps_the_interpreter" in errors  # where it hung
