@@ -17,6 +17,10 @@ import pytest
 
 from sfm_depth_ros.camera.image_files import encode_png
 
+setuptools = pytest.importorskip("setuptools")
+if int(setuptools.__version__.split(".")[0]) < 71:  # earlier ones need the package wheel
+    pytest.importorskip("wheel")
+
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv*", "out", "build", "install", "log", ".*_cache")
 
 

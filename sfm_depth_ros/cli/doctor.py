@@ -17,7 +17,7 @@ from sfm_depth_ros.config.schema import NodeConfig
 from sfm_depth_ros.engine_table import ENGINES
 from sfm_depth_ros.errors import EngineError, SfmDepthError
 from sfm_depth_ros.inspection.finding import Finding
-from sfm_depth_ros.optional import is_available
+from sfm_depth_ros.optional import install_command, is_available
 from sfm_depth_ros.share import share_path
 from sfm_depth_ros.shared_memory import leftover_segments
 
@@ -262,6 +262,9 @@ def check_torch() -> Finding:
 def check_packages() -> Finding:
     """Packages that every command and both nodes import."""
     missing = [pip for module, pip in NEEDED.items() if not is_available(module)]
+    if not missing and not is_available("rosbags"):
+        lack = "rosbags not found: bags cannot be read, written or played"
+        return Finding("packages", "note", lack, install_command("rosbags"))
     if not missing:
         return Finding("packages", "ok", ", ".join(NEEDED))
     names = " ".join(missing)

@@ -94,6 +94,13 @@ def test_missing_packages_are_named_with_what_to_type(
     assert f"pip install {absent}" in finding.detail + finding.remedy
 
 
+def test_missing_rosbags_are_named_with_what_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "is_available", lambda module: module != "rosbags")
+    finding = doctor.check_packages()
+    assert finding.state == "note" and "bags cannot be read" in finding.detail
+    assert finding.remedy == "pip install 'rosbags>=0.11,<0.12'"
+
+
 def test_exit_status_tells_whether_something_must_be_mended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
