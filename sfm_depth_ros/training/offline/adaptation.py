@@ -38,7 +38,7 @@ CLOSING_MINUTES = 0.5  # for the last validation, the model and the page
 FORGOTTEN = 0.05  # relative loss on rendered drives that the page warns of
 FEW_JUDGED = 20  # held-out snippets with landmarks
 
-LANDMARK, RENDERED = "landmark_abs_rel", "abs_rel"
+LANDMARK, RENDERED, RENDERED_SHAPE = "landmark_abs_rel", "abs_rel", "abs_rel_scaled"
 
 
 @dataclass(frozen=True)
@@ -218,11 +218,15 @@ def _remarks(before: Mapping[str, float], after: Mapping[str, float]) -> list[st
             "more and check with sfm-depth eval."
         )
     if RENDERED in before and RENDERED in after:
-        change = after[RENDERED] / before[RENDERED] - 1
+        change, shape = (
+            after.get(name, 0.0) / before.get(name, math.inf) - 1
+            for name in (RENDERED, RENDERED_SHAPE)
+        )
         if change > FORGOTTEN:
             remarks.append(
                 f"On rendered drives of other places it is {100 * change:.0f} % worse than "
-                "before: keep the earlier model for places unlike these."
+                f"before, in shape {max(0.0, 100 * shape):.0f} %: keep the earlier model for "
+                "places and cameras unlike these."
             )
     return remarks
 

@@ -135,6 +135,7 @@ def tiny_model(tmp_path, tiny_networks):
 
 
 BEFORE = {"score": 0.4, "landmark_abs_rel": 0.4, "landmark_snippets": 50, "abs_rel": 0.2}
+BEFORE["abs_rel_scaled"] = 0.1
 
 
 def test_a_better_model_is_recommended() -> None:
@@ -154,9 +155,10 @@ def test_a_model_that_is_not_better_is_refused(now: float) -> None:
 
 def test_what_was_forgotten_and_little_evidence_are_named() -> None:
     after = {"score": 0.3, "landmark_abs_rel": 0.3, "landmark_snippets": 9, "abs_rel": 0.23}
+    after["abs_rel_scaled"] = 0.107
     _, few, forgotten = verdict_of(BEFORE, after).sentences
     assert "Only 9 held-out images" in few
-    assert "15 % worse than before" in forgotten
+    assert "15 % worse than before, in shape 7 %" in forgotten
 
 
 def test_a_plan_is_kept_and_compared(tmp_path) -> None:
