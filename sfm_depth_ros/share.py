@@ -11,7 +11,7 @@ from pathlib import Path
 from sfm_depth_ros.errors import DataError
 
 PACKAGE = "sfm_depth_ros"
-SHIPPED_MODEL = "models/small"
+SHIPPED_MODEL = "models/lite0"
 
 
 def share_directories() -> list[Path]:

@@ -156,7 +156,9 @@ def test_an_exported_model_has_the_trained_decoder_and_the_other_models_pose(
     list(training.run(time.monotonic() + 600))
     training.save(tmp_path / "state.pt")
     shipped = find_share(SHIPPED_MODEL)
-    folder = export_model(tmp_path / "state.pt", shipped, tmp_path / "model", 96, 8, images=4)
+    folder = export_model(
+        [tmp_path / "state.pt"] * 2, shipped, tmp_path / "model", 96, 8, images=4
+    )
     assert folder.width == 96
     assert folder.depth_config.pretrained == ""
     depth, pose = load_networks(folder)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import shlex
 import time
 from pathlib import Path
 
@@ -57,10 +58,10 @@ def _arguments() -> argparse.ArgumentParser:
     whole.add_argument("--processes", type=int, default=1)
     whole.add_argument("--images", type=int, default=2000, help="of each process")
     whole.add_argument("--device", default="cpu")
-    whole.add_argument("train_options", nargs="*", help="after --: options of train")
+    whole.add_argument("--train", default="", help='options of train: --train="--steps 6000"')
     whole.set_defaults(run=_whole)
     export = commands.add_parser("export", help="write the model folder")
-    export.add_argument("state", type=Path)
+    export.add_argument("states", type=Path, nargs="+", help="of one training: averaged")
     export.add_argument("out", type=Path)
     export.add_argument("--pose", type=Path, default=Path("models/small"), metavar="MODEL")
     export.add_argument("--width", type=int, default=320)
@@ -105,14 +106,14 @@ def _whole(options: argparse.Namespace) -> None:
     plan = RunPlan(
         options.folder, options.minutes, options.processes, options.images, device=options.device
     )
-    whole_run(plan, options.train_options)
+    whole_run(plan, shlex.split(options.train))
 
 
 def _export(options: argparse.Namespace) -> None:
     from tools.shipped.model_export import export_model
 
     folder = export_model(
-        options.state,
+        options.states,
         options.pose,
         options.out,
         options.width,
