@@ -36,9 +36,10 @@ class Admission:
             blocked: Reason of ``REASONS`` why none is taken at present, or "".
             is_trusted: Whether the metres before it were believed.
         """
-        reason = blocked or _unusable(snippet)
-        if not reason and self._slip.is_slipping(snippet, is_trusted):
-            reason = "wheel_slip"
+        unusable = _unusable(snippet)
+        # also while a gate refuses: a step that nobody saw would never be taken back
+        is_slipping = not unusable and self._slip.is_slipping(snippet, is_trusted)
+        reason = blocked or unusable or ("wheel_slip" if is_slipping else "")
         if reason:
             self.refused[reason] += 1
         return not reason

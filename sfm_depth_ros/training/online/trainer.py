@@ -196,10 +196,12 @@ class OnlineTrainer:
             return STOPPED, loop.stopped
         if self._paused or self._trouble:
             return PAUSED, self._paused or self._trouble
-        if inputs.gated or self._admission.slipping:
-            return GATED, inputs.gated or self._admission.slipping
+        if inputs.gated:
+            return GATED, inputs.gated
         if inputs.is_standing:
             return STANDING, "the camera does not move"
+        if self._admission.slipping:
+            return GATED, self._admission.slipping
         waiting = loop.why_waiting()
         if not waiting:
             return self._state_at_work()
