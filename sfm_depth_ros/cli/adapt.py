@@ -245,6 +245,7 @@ def _train(
         asked.identity(1),
         Processes(),
         signals.is_asked,
+        keeps_statistics=True,  # those of a few drives take the place of all that was seen before
     )
     until = f"{config.max_minutes:.1f} minutes" if config.max_minutes else f"{config.steps} steps"
     _logger.info("training for %s", until)
