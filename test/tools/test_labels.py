@@ -8,8 +8,11 @@ import dataclasses
 
 import numpy as np
 import pytest
+from plane_world import plane_snippets
 
 from tools.labels import LabelFigures, compare, table
+
+__all__ = ["plane_snippets"]
 
 
 def test_figures_by_hand(plane_snippets) -> None:

@@ -194,13 +194,16 @@ def test_depths_beside_the_target_are_those_of_their_images(tiny_networks, batch
 
 WITHOUT_DATA = (
     "sparse_depth",
+    "scale_invariant",
+    "gradient_matching",
     "flow",
     "flow_smoothness",
     "flow_consistency",
     "cross_task",
     "moderation",
     "consensus",
-)  # the batch has no measured depth, the step no flow
+    "teacher",
+)  # the batch has no measured depth, the step no flow and no larger network
 
 
 def test_some_rows_alone_with_every_extra(tiny_networks, batch) -> None:
