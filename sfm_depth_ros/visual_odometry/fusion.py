@@ -61,6 +61,17 @@ class Fusion:
         """Whether the odometer's rotation rate is off by more than chance, for long."""
         return self._rotation_trust.has_lasting_bias
 
+    def remarks(self, frame: WindowFrame) -> tuple[str, ...]:
+        """Reasons, in words, why the odometer counts for less in a frame."""
+        remarks = []
+        if frame.measured is None and self.has_odometer:
+            remarks.append("no odometry: the length comes from the landmarks")
+        if not frame.trusts_length:
+            remarks.append("the odometer's length contradicts the landmarks (wheel slip?)")
+        if self.uses_rotation and self.has_bias:
+            remarks.append("the odometer's rotation has a bias")
+        return tuple(remarks)
+
     @property
     def time_offset(self) -> TimeOffset | None:
         """Newest estimate, None until turns have shown it."""

@@ -8,11 +8,16 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from sfm_depth_ros.geometry.camera import Intrinsics
+from sfm_depth_ros.visual_odometry.landmarks import Landmarks
+
 _START_STD = 0.3  # 1/m, of a track that was seen once
 _START_INVERSE_DEPTH = 0.05  # 1/m, where no neighbour is known
 _SMALLEST = 1e-4  # 1/m
 _MEMORY = 0.8  # of what old views know, a frame: a track wanders over its surface
 _NEAREST_Z = 1e-3  # of a direction after the motion: behind the camera below
+_LANDMARK_AGE = 3  # images
+_LANDMARK_STD = 0.5  # of the inverse depth, relative: above, the depth is not known
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,3 +148,14 @@ class TrackTable:
         total = own + self.old_information
         mean = own * self.inverse_depth + self.old_information * self.old_inverse_depth
         return mean / total, 1.0 / total
+
+    def landmarks(self, stamp_ns: int, intrinsics: Intrinsics, deviation: float) -> Landmarks:
+        """Static tracks whose inverse depth is known; ``deviation`` is that of their scale."""
+        inverse_depth, variance = self.fused_inverse_depth()
+        # the scale is common to all landmarks, and uncertain by itself
+        std = np.sqrt(variance + (deviation * inverse_depth) ** 2)
+        chosen = (self.age >= _LANDMARK_AGE) & (self.strikes == 0)
+        chosen &= std < _LANDMARK_STD * inverse_depth
+        return Landmarks(
+            stamp_ns, intrinsics, self.pixels, inverse_depth, std, self.age, self.ids
+        ).selected(chosen)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.geometry.frames import invert
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
 from sfm_depth_ros.visual_odometry import odometry_step as sources
+from sfm_depth_ros.visual_odometry.fallback import OdometryImage, fallback_step, standing_step
 from sfm_depth_ros.visual_odometry.fusion import Fusion
 from sfm_depth_ros.visual_odometry.landmarks import Landmarks
 from sfm_depth_ros.visual_odometry.motion_search import (
@@ -33,25 +34,8 @@ from sfm_depth_ros.visual_odometry.standstill import is_standing
 from sfm_depth_ros.visual_odometry.tracker import PointTracker
 
 MODES = ("visual", "fused", "network")
-_LANDMARK_AGE = 3  # images
-_LANDMARK_STD = 0.5  # of the inverse depth, relative: above, the depth is not known
 _LEFT_WAITING = 0.6  # share of tracks that must be left while waiting for parallax
 _STRIKES = 4  # of a track, at which it is dropped
-_STANDING_COVARIANCE = np.diag([1e-3**2] * 3 + [1e-4**2] * 3)
-_FALLBACK_SHARE, _FALLBACK_FLOOR = 0.1, 0.005  # of an odometer's length that is not confirmed
-_FALLBACK_ROTATION = 0.02  # rad
-
-
-@dataclass(frozen=True, eq=False)
-class _Image:
-    """One image with what other sources say of the motion up to it."""
-
-    grey: np.ndarray
-    stamp_ns: int
-    intrinsics: Intrinsics
-    earlier_ns: int  # stamp of the image before
-    measured: MeasuredMotion | None  # since the newest frame of the window
-    network: MotionPrior | None
 
 
 class VisualOdometer:
@@ -126,7 +110,7 @@ class VisualOdometer:
         if window is None or interruption:
             return self._begin(grey, stamp_ns, intrinsics, valid, interruption)
         measured = self._fusion.measured(window.newest.stamp_ns, stamp_ns)
-        image = _Image(grey, stamp_ns, intrinsics, self._stamp_ns, measured, network)
+        image = OdometryImage(grey, stamp_ns, intrinsics, self._stamp_ns, measured, network)
         self._stamp_ns = stamp_ns
         self._keeps_image = False
         step = self._step(window, image)
@@ -135,7 +119,7 @@ class VisualOdometer:
             self._add_corners(window, grey, valid, everywhere=not len(window.tracks))
         return step
 
-    def _step(self, window: SlidingWindow, image: _Image) -> OdometryStep:
+    def _step(self, window: SlidingWindow, image: OdometryImage) -> OdometryStep:
         """Follow the tracks, find the motion, refine it with the window."""
         predicted = self._predicted(window, image)
         guess = None
@@ -174,7 +158,7 @@ class VisualOdometer:
         self._rate = window.newest_rate()
         return self._result(window, image, T_earlier_later, covariance, agrees)
 
-    def _predicted(self, window: SlidingWindow, image: _Image) -> np.ndarray:
+    def _predicted(self, window: SlidingWindow, image: OdometryImage) -> np.ndarray:
         """Motion ``(4, 4)`` to expect since the newest frame of the window."""
         seconds = (image.stamp_ns - window.newest.stamp_ns) * 1e-9
         if self._fusion.uses_rotation and image.measured is not None:
@@ -185,7 +169,7 @@ class VisualOdometer:
         return np.eye(4) if image.network is None else image.network.T_earlier_later
 
     def _fit(
-        self, window: SlidingWindow, rays: np.ndarray, predicted: np.ndarray, image: _Image
+        self, window: SlidingWindow, rays: np.ndarray, predicted: np.ndarray, image: OdometryImage
     ) -> PoseFit:
         if self._has_depth:
             return find_motion(window, rays, predicted, image.intrinsics, self._options)
@@ -195,7 +179,7 @@ class VisualOdometer:
         return find_first_motion(window, rays, expected, image.intrinsics, self._options)
 
     def _append(
-        self, window: SlidingWindow, fit: PoseFit, pixels: np.ndarray, image: _Image
+        self, window: SlidingWindow, fit: PoseFit, pixels: np.ndarray, image: OdometryImage
     ) -> np.ndarray:
         """Lengthen the window by the image, and scale it by the odometer."""
         rays = rays_of(pixels, image.intrinsics)
@@ -210,23 +194,17 @@ class VisualOdometer:
         self._fusion.take(window, focal_length(image.intrinsics))
         return agrees
 
-    def _stand(self, window: SlidingWindow, image: _Image, remark: str) -> OdometryStep:
+    def _stand(self, window: SlidingWindow, image: OdometryImage, remark: str) -> OdometryStep:
         """No motion at all: the window keeps its newest image, so that creeping adds up."""
         self._keeps_image = True
         if image.measured is None or image.measured.length < 0.003 or remark:
             window.newest.stamp_ns = image.stamp_ns
         self._rate = np.zeros(6)
-        landmarks = self._landmarks(window, image)
-        count = len(window.tracks)
-        counts = TrackCounts(count, count, 0, len(landmarks))
-        remarks = (remark,) if remark else ()
-        return OdometryStep(
-            image.earlier_ns, image.stamp_ns, np.eye(4), _STANDING_COVARIANCE.copy(),
-            sources.STANDING, landmarks, counts, remarks, "", self._fusion.time_offset,
-        )  # fmt: skip
+        landmarks, offset = self._landmarks(window, image), self._fusion.time_offset
+        return standing_step(image, landmarks, len(window.tracks), remark, offset)
 
     def _wait_for_parallax(
-        self, window: SlidingWindow, image: _Image, reason: str
+        self, window: SlidingWindow, image: OdometryImage, reason: str
     ) -> OdometryStep:
         """Another source's motion, while tracks go on from the window's only image."""
         measured = self._fusion.measured(image.earlier_ns, image.stamp_ns)
@@ -239,28 +217,17 @@ class VisualOdometer:
         return step
 
     def _fall_back(
-        self, image: _Image, measured: MeasuredMotion | None, tracked: int, reason: str
+        self, image: OdometryImage, measured: MeasuredMotion | None, tracked: int, reason: str
     ) -> OdometryStep:
         """The next source's motion."""
-        T, covariance, source, length_source = None, None, sources.NONE, ""
-        network = image.network
-        if measured is not None and (self._fusion.uses_rotation or network is None):
-            T, source, length_source = measured.T_earlier_later, sources.ODOMETER, "odometer"
-            sigma = _FALLBACK_SHARE * measured.length + _FALLBACK_FLOOR
-            covariance = np.diag([sigma**2] * 3 + [_FALLBACK_ROTATION**2] * 3)
-        elif network is not None:
-            T, covariance = network.T_earlier_later, network.covariance
-            source, length_source = sources.NETWORK, "network"
-        return OdometryStep(
-            image.earlier_ns, image.stamp_ns, T, covariance, source,
-            Landmarks.none(image.stamp_ns, image.intrinsics), TrackCounts(tracked), (reason,),
-            length_source, self._fusion.time_offset,
-        )  # fmt: skip
+        if image.network is not None and not self._fusion.uses_rotation:
+            measured = None
+        return fallback_step(image, measured, tracked, reason, self._fusion.time_offset)
 
     def _result(
         self,
         window: SlidingWindow,
-        image: _Image,
+        image: OdometryImage,
         T_earlier_later: np.ndarray,
         covariance: np.ndarray,
         agrees: np.ndarray,
@@ -279,34 +246,15 @@ class VisualOdometer:
         counts = TrackCounts(len(agrees), int(agrees.sum()), moving, len(landmarks))
         return OdometryStep(
             image.earlier_ns, image.stamp_ns, T_earlier_later, covariance, source, landmarks,
-            counts, tuple(self._remarks(window)), length_source, self._fusion.time_offset,
+            counts, self._fusion.remarks(frame), length_source, self._fusion.time_offset,
             None if frame.seen is None else frame.seen.T_earlier_later,
         )  # fmt: skip
 
-    def _remarks(self, window: SlidingWindow) -> list[str]:
-        remarks = []
-        if window.newest.measured is None and self._fusion.has_odometer:
-            remarks.append("no odometry: the length comes from the landmarks")
-        if not window.newest.trusts_length:
-            remarks.append("the odometer's length contradicts the landmarks (wheel slip?)")
-        if self._fusion.uses_rotation and self._fusion.has_bias:
-            remarks.append("the odometer's rotation has a bias")
-        return remarks
-
-    def _landmarks(self, window: SlidingWindow, image: _Image) -> Landmarks:
+    def _landmarks(self, window: SlidingWindow, image: OdometryImage) -> Landmarks:
         if not self._has_depth:
             return Landmarks.none(image.stamp_ns, image.intrinsics)
-        tracks = window.tracks
-        inverse_depth, variance = tracks.fused_inverse_depth()
-        # the scale is common to all landmarks, and uncertain by itself
-        variance = variance + (self._fusion.length_trust.deviation * inverse_depth) ** 2
-        std = np.sqrt(variance)
-        chosen = (tracks.age >= _LANDMARK_AGE) & (tracks.strikes == 0)
-        chosen &= std < _LANDMARK_STD * inverse_depth
-        return Landmarks(
-            image.stamp_ns, image.intrinsics, tracks.pixels, inverse_depth, std, tracks.age,
-            tracks.ids,
-        ).selected(chosen)  # fmt: skip
+        deviation = self._fusion.length_trust.deviation
+        return window.tracks.landmarks(image.stamp_ns, image.intrinsics, deviation)
 
     def _interruption(self, stamp_ns: int, intrinsics: Intrinsics) -> str:
         """Reason why this image does not continue the one before, or an empty string."""
