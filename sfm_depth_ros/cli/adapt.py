@@ -9,7 +9,7 @@ import dataclasses
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from sfm_depth_ros.cli.arguments import (
     teacher_options,
 )
 from sfm_depth_ros.cli.bag_options import add_bag_arguments, selected
-from sfm_depth_ros.cli.progress import ProgressBar
+from sfm_depth_ros.cli.progress import MetresLines, ProgressBar
 from sfm_depth_ros.cli.stop_signals import StopSignals
 from sfm_depth_ros.config.loading import load_config
 from sfm_depth_ros.config.schema import RecipeConfig
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from sfm_depth_ros.training.network_pair import NetworkPair
     from sfm_depth_ros.training.offline.adaptation import AdaptationPlan, LandmarkJudge
     from sfm_depth_ros.training.offline.data import TrainingData
-    from sfm_depth_ros.training.offline.observers import Observer, StepReport
+    from sfm_depth_ros.training.offline.observers import Observer
     from sfm_depth_ros.training.offline.run import TrainingRun
 
 RECIPE = "adapt"
@@ -250,36 +250,6 @@ def _train(
     until = f"{config.max_minutes:.1f} minutes" if config.max_minutes else f"{config.steps} steps"
     _logger.info("training for %s", until)
     return train(asked.networks(), parts, data, _is_interrupted(asked), observers, judge)
-
-
-class MetresLines:
-    """Writes a line after each validation: the error in metres now and before.
-
-    Args:
-        before: Figures of the model that training began with.
-    """
-
-    def __init__(self, before: Mapping[str, float]) -> None:
-        self._before = before
-        self._share = 0.0
-
-    def on_step(self, report: StepReport) -> None:
-        """Remember how far the run is."""
-        self._share = report.share_done
-
-    def on_validation(self, step: int, found: Mapping[str, float], networks: NetworkPair) -> None:
-        """Write the line."""
-        names = [name for name in ("landmark_abs_rel", "abs_rel", "score") if name in found]
-        labels = {"abs_rel": "rendered drives"}
-        figures = ", ".join(
-            f"{labels.get(name, name)} {found[name]:.3f} (before {self._before[name]:.3f})"
-            for name in names[:2]
-            if name in self._before
-        )
-        _logger.info("%.0f %% done, step %d: %s", 100 * self._share, step, figures)
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 def _close(

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ from sfm_depth_ros.optional import is_available, require
 if TYPE_CHECKING:
     from sfm_depth_ros.training.network_pair import NetworkPair
     from sfm_depth_ros.training.offline.observers import StepReport
+
+_logger = logging.getLogger(__name__)
 
 
 class FrameCounter:
@@ -86,3 +89,33 @@ class ProgressBar:
         """Leave the bar as it is."""
         if self._bar is not None:
             self._bar.close()
+
+
+class MetresLines:
+    """Writes a line after each validation: the error in metres now and before.
+
+    Args:
+        before: Figures of the model that training began with.
+    """
+
+    def __init__(self, before: Mapping[str, float]) -> None:
+        self._before = before
+        self._share = 0.0
+
+    def on_step(self, report: StepReport) -> None:
+        """Remember how far the run is."""
+        self._share = report.share_done
+
+    def on_validation(self, step: int, found: Mapping[str, float], networks: NetworkPair) -> None:
+        """Write the line."""
+        names = [name for name in ("landmark_abs_rel", "abs_rel", "score") if name in found]
+        labels = {"abs_rel": "rendered drives"}
+        figures = ", ".join(
+            f"{labels.get(name, name)} {found[name]:.3f} (before {self._before[name]:.3f})"
+            for name in names[:2]
+            if name in self._before
+        )
+        _logger.info("%.0f %% done, step %d: %s", 100 * self._share, step, figures)
+
+    def close(self) -> None:
+        """Nothing is open."""

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from sfm_depth_ros.snippets.selection import Role
+from sfm_depth_ros.snippets.selection import Role, most_redundant
 from sfm_depth_ros.snippets.store import SUFFIX, read_note
 from sfm_depth_ros.storage import write_whole
 
@@ -56,3 +57,14 @@ class BufferEntry:
         path = folder / f"{serial:09d}-{role.value}{SUFFIX}"
         write_whole(path, content)
         return cls(path, serial, role, feature, shape, len(content))
+
+
+def least_useful(
+    entries: Sequence[BufferEntry], shape: tuple[int, ...] | None, rng: np.random.Generator
+) -> BufferEntry:
+    """Entry of another image size than ``shape``, else the one that the others replace best."""
+    others = [entry for entry in entries if shape and entry.shape != shape]
+    if others or len(entries) < 2:
+        return (others or entries)[0]
+    features = np.stack([entry.feature for entry in entries])
+    return entries[most_redundant(features, rng)]

@@ -1,10 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The trainer's memory: a bounded, diverse set of snippets on disk that outlives the process.
-
-The policy alone: which snippets are admitted, for what, and which leave. Files are those of
-:mod:`sfm_depth_ros.snippets.store`, named by the order of admission and the role.
-"""
+"""The trainer's memory: a bounded, diverse set of snippets on disk that outlives the process."""
 
 from __future__ import annotations
 
@@ -16,13 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from sfm_depth_ros.errors import DataError, TrainingError
-from sfm_depth_ros.snippets.buffer_entry import BufferEntry
+from sfm_depth_ros.snippets.buffer_entry import BufferEntry, least_useful
 from sfm_depth_ros.snippets.selection import (
     HoldoutSchedule,
     Role,
-    most_redundant,
     similarity,
     snippet_feature,
+    spread_evenly,
 )
 from sfm_depth_ros.snippets.store import SUFFIX, encode_snippet, read_snippet
 from sfm_depth_ros.snippets.values import Snippet
@@ -71,8 +67,7 @@ class ReplayBuffer:
         self._next_serial = 0
         self._shape: tuple[int, ...] | None = None
         self._schedule: HoldoutSchedule | None = None
-        # Snippets refused, by reason
-        self.refused = {"duplicate": 0, "guard": 0, "too_large": 0}
+        self.refused = {"duplicate": 0, "guard": 0, "too_large": 0}  # snippets, by reason
         self._resume()
 
     def __len__(self) -> int:
@@ -135,7 +130,7 @@ class ReplayBuffer:
     def holdout(self, count: int | None = None) -> list[Snippet]:
         """Held-out snippets in the order of admission: all, or ``count`` spread evenly."""
         entries = self._present(Role.HOLDOUT)
-        entries = entries if count is None else _spread(entries, count)
+        entries = entries if count is None else spread_evenly(entries, count)
         return self._read(entries, len(entries))
 
     def count_since(self, serial: int) -> int:
@@ -144,12 +139,11 @@ class ReplayBuffer:
 
     def since(self, serial: int, count: int) -> list[Snippet]:
         """Snippets numbered ``serial`` or later, of both roles: up to ``count``, spread evenly."""
-        return self._read(_spread(self._since(serial), count), count)
+        return self._read(spread_evenly(self._since(serial), count), count)
 
     def _since(self, serial: int) -> list[BufferEntry]:
         with self._lock:
-            present = [e for e in self._entries if e.shape == self._shape]
-        return [entry for entry in present if entry.serial >= serial]
+            return [e for e in self._entries if e.shape == self._shape and e.serial >= serial]
 
     @property
     def next_serial(self) -> int:
@@ -259,17 +253,9 @@ class ReplayBuffer:
             free = self._max_bytes[role] - sum(entry.size for entry in entries)
             if not entries or (room >= count and free >= size):
                 return
-            leaves = self._least_useful(entries)
+            leaves = least_useful(entries, self._shape, self._rng)
             self._entries.remove(leaves)
             leaves.path.unlink(missing_ok=True)
-
-    def _least_useful(self, entries: Sequence[BufferEntry]) -> BufferEntry:
-        """Entry of another image size, else the one that the others replace best."""
-        others = [entry for entry in entries if self._shape and entry.shape != self._shape]
-        if others or len(entries) < 2:
-            return (others or entries)[0]
-        features = np.stack([entry.feature for entry in entries])
-        return entries[most_redundant(features, self._rng)]
 
     def _write(self, content: bytes, feature: np.ndarray, role: Role) -> BufferEntry:
         assert self._shape is not None  # add sets it
@@ -309,11 +295,3 @@ class ReplayBuffer:
             f"the snippet buffer {self._folder} cannot be written ({error}): free some space, or "
             "set training.buffer_dir to another folder"
         )
-
-
-def _spread(entries: list[BufferEntry], count: int) -> list[BufferEntry]:
-    """Up to ``count`` entries, spread evenly over all."""
-    if count >= len(entries):
-        return entries
-    places = np.linspace(0, len(entries) - 1, count).round().astype(int)
-    return [entries[place] for place in places]

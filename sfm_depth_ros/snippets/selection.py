@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -28,6 +30,8 @@ THUMBNAIL = (16, 8)  # width, height: coarse enough that pixel shifts do not mat
 MOTION_WEIGHT = 0.1  # a fifth more displacement counts like a cosine lower by 0.018
 MIN_DISPLACEMENT = 0.01  # metres; below, motion is noise
 MAX_COMPARED = 512
+
+Entry = TypeVar("Entry")
 
 _logger = logging.getLogger(__name__)
 
@@ -126,3 +130,11 @@ def most_redundant(features: np.ndarray, rng: np.random.Generator) -> int:
     alike[np.arange(len(chosen)), chosen] = -np.inf
     # argmax takes the first: of a mutually closest pair, the older one
     return int(chosen[np.argmax(alike.max(axis=1))])
+
+
+def spread_evenly(entries: Sequence[Entry], count: int) -> list[Entry]:
+    """Up to ``count`` entries, spread evenly over all."""
+    if count >= len(entries):
+        return list(entries)
+    places = np.linspace(0, len(entries) - 1, count).round().astype(int)
+    return [entries[place] for place in places]
