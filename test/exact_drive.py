@@ -183,6 +183,9 @@ class OracleFolder:
         """Focal length at which its depths are metres."""
         return self.depth_config.reference_focal
 
+    def row_profile(self) -> None:
+        """No profile of training drives."""
+
 
 def oracle(drive: Drive, depth_factor: float = 1.0, motion_factor: float = 1.0) -> OracleFolder:
     """A model that knows the drive, in its own canonical unit, times two factors."""

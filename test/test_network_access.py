@@ -65,7 +65,7 @@ def test_commands_work_without_any_network(tmp_path: Path) -> None:
         ("info",),
         ("doctor",),
         ("infer", "shipped", "image.png", "--hfov", "80", "--out", "depth"),
-        ("synth", "drive", "--seconds", "1", "--size", "320x96"),
+        ("synth", "drive", "--seconds", "1", "--size", "416x128"),
         ("doctor", "--bag", "drive"),
         ("replay", "shipped", "drive", "--out", "replayed"),
     ):

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from sfm_depth_ros.share import SHIPPED_MODEL
+
 pytest.importorskip("torch")
 pytest.importorskip("rosbags")
 
@@ -74,7 +76,7 @@ def test_ros_is_gone(tree: Path) -> None:
 
 
 def test_info_names_the_shipped_model(tree: Path) -> None:
-    assert str(tree / "models" / "small") in _run(tree, "info", "--models-dir", tree / "none")
+    assert str(tree / SHIPPED_MODEL) in _run(tree, "info", "--models-dir", tree / "none")
 
 
 def test_train_reads_a_recipe_and_writes_a_model(tree: Path, bag: Path) -> None:

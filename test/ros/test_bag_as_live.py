@@ -21,7 +21,8 @@ from sfm_depth_ros.bags.writer import BagWriter
 from sfm_depth_ros.camera.preprocessing import Preprocessor
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.estimation.depth_estimator import DepthEstimator
-from sfm_depth_ros.estimation.replay import DEPTH_TOPIC, replay
+from sfm_depth_ros.estimation.output_topics import DEPTH_TOPIC
+from sfm_depth_ros.estimation.replay import replay
 from sfm_depth_ros.geometry.frames import rotation_matrix
 from sfm_depth_ros.messages import depth_to_metres
 from sfm_depth_ros.ros import conversions

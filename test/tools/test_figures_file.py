@@ -117,7 +117,7 @@ def test_both_sides_learn_and_are_judged_on_drives_that_can_be_rendered(
 
 
 def test_every_recipe_can_be_shortened() -> None:
-    assert len(recipes.recipe_names()) == 12
+    assert len(recipes.recipe_names()) == 20
     for name in recipes.recipe_names():
         short = recipes.shortened(name, recipes.RecipeSetting(steps=40))
         assert short.training.warmup_steps == 4

@@ -17,7 +17,7 @@ from sfm_depth_ros.config.schema import (
 from sfm_depth_ros.errors import ConfigError
 from sfm_depth_ros.snippets.batch import collate
 from sfm_depth_ros.snippets.store import StoreShape, open_store
-from sfm_depth_ros.training.offline import run as module
+from sfm_depth_ros.training.offline import judge
 from sfm_depth_ros.training.offline.data import Source, TrainingData
 from sfm_depth_ros.training.offline.processes import Processes
 from sfm_depth_ros.training.offline.run import DataJudge, for_machine
@@ -97,7 +97,7 @@ def test_both_are_reported_and_the_recorded_ones_decide(
     recorded = source(tmp_path / "b", plane_snippets(2))
     data = TrainingData([rendered], [recorded], OfflineTrainingConfig(), [rendered], [recorded])
     monkeypatch.setattr(
-        module,
+        judge,
         "measure_without_truth",
         lambda *_: {"photometric": 0.25, "translation_error": 0.5},
     )

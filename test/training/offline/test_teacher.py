@@ -19,6 +19,7 @@ from sfm_depth_ros.model_folder.saving import save_model
 from sfm_depth_ros.training.offline.caches import CacheStore
 from sfm_depth_ros.training.offline.loop import OfflineTrainer, RunParts
 from sfm_depth_ros.training.offline.recorded_snippets import recorded_caches
+from sfm_depth_ros.training.offline.schedule import Schedule, objective_at
 from sfm_depth_ros.training.offline.teacher import TeacherModel, read_teacher
 
 
@@ -65,14 +66,12 @@ def test_snippets_of_a_bag_carry_it(tmp_path, teacher) -> None:
     assert not without.has("teacher_disparity")
 
 
-def test_a_teacher_weighs_less_in_the_last_quarter(tmp_path, tiny_networks) -> None:
+def test_a_teacher_weighs_less_in_the_last_quarter() -> None:
     objective = ObjectiveConfig(teacher_weight=0.1 / 0.9)
-    config = dataclasses.replace(CONFIG, steps=4)
-    trainer = OfflineTrainer(tiny_networks(), RunParts(tmp_path, config, objective))
-    weights = []
-    for step in range(4):
-        trainer.progress.step = step
-        weights.append(trainer._objective().teacher_weight)
+    schedule = Schedule(dataclasses.replace(CONFIG, steps=4))
+    weights = [
+        objective_at(objective, schedule.share_done(step, 0.0)).teacher_weight for step in range(4)
+    ]
     assert weights == pytest.approx([1 / 9, 1 / 9, 1 / 9, 1 / 19])
 
 
