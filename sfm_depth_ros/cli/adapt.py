@@ -23,7 +23,7 @@ from sfm_depth_ros.cli.arguments import (
     sole_writer,
     teacher_options,
 )
-from sfm_depth_ros.cli.bag_options import add_bag_arguments, selected
+from sfm_depth_ros.cli.bag_options import add_bag_arguments, selected, selected_weighted
 from sfm_depth_ros.cli.progress import MetresLines, ProgressBar
 from sfm_depth_ros.cli.stop_signals import StopSignals
 from sfm_depth_ros.config.loading import load_config
@@ -153,11 +153,7 @@ def _training_run(options: argparse.Namespace, parent: ModelFolder) -> TrainingR
     from sfm_depth_ros.training.offline.processes import Processes
     from sfm_depth_ros.training.offline.run import TrainingRun, for_machine
 
-    chosen = selected(options, [bag.selection for bag in options.bags])
-    bags = [
-        dataclasses.replace(bag, selection=selection)
-        for bag, selection in zip(options.bags, chosen, strict=True)
-    ]
+    bags = selected_weighted(options, options.bags)
     opened = adaptation.open_bags(bags, parent.width)
     own = [*_options_of_bags(opened, parent), *teacher_options(options.teacher)]
     recipe = load_config(RecipeConfig, recipe_file(options.config), [*own, *options.overrides])

@@ -13,7 +13,7 @@ from sfm_depth_ros.errors import ConfigError
 
 if TYPE_CHECKING:
     from sfm_depth_ros.bags.options import BagOptions
-    from sfm_depth_ros.bags.selection import BagSelection
+    from sfm_depth_ros.bags.selection import BagSelection, WeightedBag
 
 _TOPICS = {
     "image": ("image", "images"),
@@ -95,3 +95,14 @@ def selected(
     made = bag_options(options)
     selections = [b if isinstance(b, BagSelection) else BagSelection.parse(b) for b in bags]
     return [dataclasses.replace(selection, options=made) for selection in selections]
+
+
+def selected_weighted(
+    options: argparse.Namespace, bags: Sequence[WeightedBag]
+) -> list[WeightedBag]:
+    """Weighted bags of a command, likewise."""
+    selections = selected(options, [bag.selection for bag in bags])
+    return [
+        dataclasses.replace(bag, selection=selection)
+        for bag, selection in zip(bags, selections, strict=True)
+    ]

@@ -23,7 +23,7 @@ from sfm_depth_ros.cli.arguments import (
     sole_writer,
     teacher_options,
 )
-from sfm_depth_ros.cli.bag_options import add_bag_arguments, selected
+from sfm_depth_ros.cli.bag_options import add_bag_arguments, selected, selected_weighted
 from sfm_depth_ros.cli.progress import ProgressBar
 from sfm_depth_ros.cli.stop_signals import StopSignals
 from sfm_depth_ros.config.loading import load_config
@@ -154,11 +154,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _apply_bag_options(options: argparse.Namespace) -> None:
-    chosen = selected(options, [bag.selection for bag in options.bags])
-    options.bags = [
-        dataclasses.replace(bag, selection=selection)
-        for bag, selection in zip(options.bags, chosen, strict=True)
-    ]
+    options.bags = selected_weighted(options, options.bags)
     options.validate = selected(options, options.validate)
 
 
