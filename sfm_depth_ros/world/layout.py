@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sfm_depth_ros.world.ground import GroundStyle
+from sfm_depth_ros.world.ground import Band, GroundStyle
 from sfm_depth_ros.world.props import Place, Props
 from sfm_depth_ros.world.road import Road
 
@@ -58,3 +58,18 @@ def random_tint(rng: Rng, low: float = 0.85, high: float = 1.15) -> tuple[float,
     """A random brightness with a weak hue."""
     r, g, b = rng.uniform(low, high) * (1 + rng.normal(0, 0.03, 3))
     return float(r), float(g), float(b)
+
+
+def country_bands(
+    rng: Rng, half: float, verge: float, tiles: tuple[str, str, str]
+) -> tuple[Band, ...]:
+    """Bands of a road ``2 half`` metres wide between verges; tiles of roadway, verge, field."""
+    surface, edge, field = tiles
+    tints = [random_tint(rng, 0.8, 1.25) for _ in range(3)]
+    return (
+        Band(-half - verge, field, tints[0]),
+        Band(-half, edge, tints[1]),
+        Band(half, surface, tints[2]),
+        Band(half + verge, edge, tints[1]),
+        Band(np.inf, "grass", tints[0]),
+    )

@@ -9,7 +9,7 @@ import numpy as np
 from sfm_depth_ros.world import street_clutter as clutter
 from sfm_depth_ros.world import vegetation
 from sfm_depth_ros.world.ground import Band, GroundStyle, Line
-from sfm_depth_ros.world.layout import Layout, Rng, Roadside, random_tint
+from sfm_depth_ros.world.layout import Layout, Rng, Roadside, country_bands, random_tint
 from sfm_depth_ros.world.objects import BALL
 from sfm_depth_ros.world.props import Props
 from sfm_depth_ros.world.road import Road
@@ -212,14 +212,7 @@ def _ground(rng: Rng, half: float, walk: float, lanes: int) -> GroundStyle:
 def _country_ground(rng: Rng, half: float, verge: float) -> GroundStyle:
     surface = str(rng.choice(["asphalt", "asphalt_old", "patched", "gravel"]))
     edge, field = str(rng.choice(["grass", "gravel"])), str(rng.choice(["grass", "soil"]))
-    tints = [random_tint(rng, 0.8, 1.25) for _ in range(3)]
-    bands = (
-        Band(-half - verge, field, tints[0]),
-        Band(-half, edge, tints[1]),
-        Band(half, surface, tints[2]),
-        Band(half + verge, edge, tints[1]),
-        Band(np.inf, "grass", tints[0]),
-    )
+    bands = country_bands(rng, half, verge, (surface, edge, field))
     lines = []
     if rng.random() < 0.5:
         lines = [Line(at, 0.13, 1.0, 1.0, 0.8) for at in (-half + 0.2, half - 0.2)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 
 from sfm_depth_ros.world.ground import Band, Crossing, GroundStyle, Line
-from sfm_depth_ros.world.layout import Layout, Rng, Roadside, random_tint
+from sfm_depth_ros.world.layout import Layout, Rng, Roadside, country_bands, random_tint
 from sfm_depth_ros.world.props import Place, Props
 from sfm_depth_ros.world.road import Road
 
@@ -194,14 +194,7 @@ def country(props: Props, road: Road) -> Layout:
 def _country_ground(rng: Rng, half: float, verge: float) -> GroundStyle:
     surface = str(rng.choice(LANES, p=LANE_SHARES))
     edge, field = str(rng.choice(["grass", "gravel", "soil"])), str(rng.choice(["grass", "soil"]))
-    tints = [random_tint(rng, 0.8, 1.25) for _ in range(3)]
-    bands = (
-        Band(-half - verge, field, tints[0]),
-        Band(-half, edge, tints[1]),
-        Band(half, surface, tints[2]),
-        Band(half + verge, edge, tints[1]),
-        Band(np.inf, "grass", tints[0]),
-    )
+    bands = country_bands(rng, half, verge, (surface, edge, field))
     lines = []
     if surface.startswith("asphalt") and rng.random() < 0.6:
         lines = [Line(at, 0.12, 1.0, 1.0, 0.8) for at in (-half + 0.2, half - 0.2)]

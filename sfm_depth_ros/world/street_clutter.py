@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What stands at and over roads: kerbs, walls, garages, rails, queues of vehicles, bridges."""
+"""Clutter at and over roads: kerbs, walls, garages, rails, queues of vehicles, bridges."""
 
 from __future__ import annotations
 
