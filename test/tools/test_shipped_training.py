@@ -121,14 +121,15 @@ def test_steps_that_were_interrupted_end_as_those_that_were_not(
     cache: ImageCache, tmp_path: Path
 ) -> None:
     whole = DecoderTraining(TRAINING, [cache], "cpu")
-    losses = list(whole.run(time.monotonic() + 600))
+    losses = [float(loss) for loss in whole.run(time.monotonic() + 600)]
     part = DecoderTraining(TRAINING, [cache], "cpu")
     steps = part.run(time.monotonic() + 600)
-    begun = [next(steps) for _ in range(3)]
+    begun = [float(next(steps)) for _ in range(3)]
     part.save(tmp_path / "state.pt")
     rest = DecoderTraining(TRAINING, [cache], "cpu")
     rest.load(tmp_path / "state.pt")
-    assert begun + list(rest.run(time.monotonic() + 600)) == pytest.approx(losses, rel=1e-5)
+    ended = [float(loss) for loss in rest.run(time.monotonic() + 600)]
+    assert begun + ended == pytest.approx(losses, rel=1e-5)
 
 
 @pytest.mark.usefixtures("small")
@@ -136,7 +137,7 @@ def test_the_encoder_stays_as_it_is_and_the_decoder_learns(cache: ImageCache) ->
     spec = dataclasses.replace(TRAINING, steps=40, rate=5e-3)
     training = DecoderTraining(spec, [cache], "cpu")
     before = {k: v.clone() for k, v in training.network.encoder.state_dict().items()}
-    losses = list(training.run(time.monotonic() + 600))
+    losses = [float(loss) for loss in training.run(time.monotonic() + 600)]
     after = training.network.encoder.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert np.mean(losses[-10:]) < np.mean(losses[:10])
@@ -157,7 +158,7 @@ def test_an_exported_model_has_the_trained_decoder_and_the_other_models_pose(
     training.save(tmp_path / "state.pt")
     shipped = find_share(SHIPPED_MODEL)
     folder = export_model(
-        [tmp_path / "state.pt"] * 2, shipped, tmp_path / "model", 96, 8, images=4
+        [tmp_path / "state.pt"] * 2, shipped, tmp_path / "model", training.spec, images=4
     )
     assert folder.width == 96
     assert folder.depth_config.pretrained == ""

@@ -9,11 +9,12 @@ import logging
 import shlex
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from tools.shipped.decoder_training import DecoderTraining, TrainingSpec
+from tools.shipped.decoder_training import ENCODERS, FROZEN, DecoderTraining, TrainingSpec
 from tools.shipped.image_cache import CacheSpec, ImageCache
 from tools.shipped.whole_run import RunPlan, whole_run
 
@@ -44,13 +45,18 @@ def _arguments() -> argparse.ArgumentParser:
     train.add_argument("--out", type=Path, required=True, help="file of the state")
     train.add_argument("--steps", type=int, default=3000)
     train.add_argument("--minutes", type=float, default=1e6)
+    train.add_argument(
+        "--falls-with-clock", action="store_true",
+        help="the rate falls to its end with the minutes instead of the steps",
+    )  # fmt: skip
     train.add_argument("--batch-size", type=int, default=12)
-    train.add_argument("--size", type=int, nargs=2, default=(320, 96), metavar=("W", "H"))
-    train.add_argument("--decoder-width", type=int, default=16)
     train.add_argument("--style-mixing", type=float, default=0.5)
+    train.add_argument("--feature-dropout", type=float, default=0.0)
+    train.add_argument("--smallest-window", type=float, default=0.72)
     train.add_argument("--feature-precision", choices=("f32", "bf16"), default="f32")
     train.add_argument("--rate", type=float, default=2e-3)
     train.add_argument("--device", default="cpu")
+    _add_network(train)
     train.set_defaults(run=_train)
     whole = commands.add_parser("run", help="render with many processes, then train; goes on")
     whole.add_argument("folder", type=Path)
@@ -64,11 +70,32 @@ def _arguments() -> argparse.ArgumentParser:
     export.add_argument("states", type=Path, nargs="+", help="of one training: averaged")
     export.add_argument("out", type=Path)
     export.add_argument("--pose", type=Path, default=Path("models/small"), metavar="MODEL")
-    export.add_argument("--width", type=int, default=320)
-    export.add_argument("--decoder-width", type=int, default=16)
     export.add_argument("--images", type=int, default=6000)
+    _add_network(export)
     export.set_defaults(run=_export)
     return parser
+
+
+def _add_network(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--network", default="efficientnet_lite0", help="or small")
+    parser.add_argument("--encoder", choices=ENCODERS, default=FROZEN)
+    parser.add_argument("--decoder-width", type=int, default=16)
+    parser.add_argument(
+        "--size", type=int, nargs=2, default=(320, 96), metavar=("W", "H"),
+        help="of the network's image; height of caches with other proportions: theirs",
+    )  # fmt: skip
+
+
+def _spec(options: argparse.Namespace, **further: Any) -> TrainingSpec:
+    width, height = options.size
+    return TrainingSpec(
+        width=width,
+        height=height,
+        network=options.network,
+        encoder=options.encoder,
+        decoder_width=options.decoder_width,
+        **further,
+    )
 
 
 def _render(options: argparse.Namespace) -> None:
@@ -83,20 +110,20 @@ def _render(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    width, height = options.size
-    spec = TrainingSpec(
-        options.steps, options.batch_size, width, height, options.rate, options.decoder_width,
-        style_mixing=options.style_mixing, feature_precision=options.feature_precision,
+    names = (
+        "steps", "batch_size", "rate", "style_mixing", "feature_dropout", "smallest_window",
+        "feature_precision", "falls_with_clock",
     )  # fmt: skip
+    spec = _spec(options, **{name: getattr(options, name) for name in names})
     training = DecoderTraining(spec, [_open(folder) for folder in options.caches], options.device)
     if options.out.exists():
         training.load(options.out)
-    until, total = time.monotonic() + 60 * options.minutes, 0.0
+    until, total = time.monotonic() + 60 * options.minutes, torch.zeros((), device=options.device)
     for loss in training.run(until):
-        total += loss
+        total = total + loss
         if training.step % 100 == 0:
             _logger.info("step %d of %d: loss %.4f", training.step, spec.steps, total / 100)
-            total = 0.0
+            total.zero_()
         if training.step % 500 == 0:
             training.save(options.out)
     training.save(options.out)
@@ -112,14 +139,8 @@ def _whole(options: argparse.Namespace) -> None:
 def _export(options: argparse.Namespace) -> None:
     from tools.shipped.model_export import export_model
 
-    folder = export_model(
-        options.states,
-        options.pose,
-        options.out,
-        options.width,
-        options.decoder_width,
-        options.images,
-    )
+    spec = _spec(options, steps=0)
+    folder = export_model(options.states, options.pose, options.out, spec, options.images)
     _logger.info("wrote %s", folder.path)
 
 

@@ -49,16 +49,16 @@ def crop(
         focals: ``(B,)`` pixels of the rendered images.
         size: Width and height of the result.
         limits: How much.
-        generator: Source of randomness.
+        generator: Source of randomness, on the images' device.
     """
-    batch, (width, height) = len(images), size
+    batch, (width, height), device = len(images), size, images.device
     full_height, full_width = images.shape[-2:]
-    draw = torch.rand(4, batch, generator=generator)
+    draw = torch.rand(4, batch, generator=generator, device=device)
     # The window has the result's proportions in pixels; the roll stays inside with its share.
     widest = min(1.0, full_height * width / height / full_width)
     share = limits.smallest * widest + (1 - limits.smallest) * widest * draw[0]
     tall = share * full_width * height / width / full_height
-    roll = math.radians(limits.roll_deg) * torch.randn(batch, generator=generator)
+    roll = math.radians(limits.roll_deg) * torch.randn(batch, generator=generator, device=device)
     mirrored = torch.where(draw[3] < 0.5, -1.0, 1.0)
     centre = (2 * draw[1] - 1) * (1 - share), (2 * draw[2] - 1) * (1 - tall)
     aspect = full_height / full_width
@@ -79,7 +79,7 @@ def relight(image: Tensor, generator: torch.Generator) -> Tensor:
 
     Args:
         image: ``(B, 3, H, W)`` in [0, 1].
-        generator: Source of randomness.
+        generator: Source of randomness, on the image's device.
 
     Returns:
         The same shape, in [0, 1].
@@ -87,29 +87,30 @@ def relight(image: Tensor, generator: torch.Generator) -> Tensor:
     batch = len(image)
 
     def normal(*shape: int) -> Tensor:
-        return torch.randn(batch, *shape, 1, 1, generator=generator)
+        return image.new_empty(batch, *shape).normal_(generator=generator)
+
+    def uniform(low: float = 0.0, high: float = 1.0) -> Tensor:
+        return image.new_empty(batch, 1, 1, 1).uniform_(low, high, generator=generator)
 
     def chance(share: float) -> Tensor:
-        return torch.rand(batch, 1, 1, 1, generator=generator) < share
+        return uniform() < share
 
     # Gamma, gain and colour in one exponential of the logarithm.
-    light = 0.25 * normal(1) + 0.06 * normal(3)
+    light = 0.25 * normal(1, 1, 1) + 0.06 * normal(3, 1, 1)
     uneven = functional.interpolate(
-        0.35 * torch.randn(batch, 1, 3, 6, generator=generator) * chance(0.4),
+        0.35 * normal(1, 3, 6) * chance(0.4),
         image.shape[-2:],
         mode="bilinear",
     )
-    image = image.clamp(min=1e-3).log_().mul_(torch.exp(0.3 * normal(1)))
+    image = image.clamp(min=1e-3).log_().mul_(torch.exp(0.3 * normal(1, 1, 1)))
     image = image.add_(light).add_(uneven).exp_()
     grey = (image * image.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
     image.lerp_(grey, chance(0.45).float())
     mean = image.mean((2, 3), keepdim=True)
-    image.sub_(mean).mul_(torch.exp(0.25 * normal(1))).add_(mean)
+    image.sub_(mean).mul_(torch.exp(0.25 * normal(1, 1, 1))).add_(mean)
     soft = functional.avg_pool2d(image, 3, 1, 1, count_include_pad=False)
-    amount = torch.empty(batch, 1, 1, 1).uniform_(-0.7, 0.9, generator=generator)
-    image.lerp_(soft, amount * chance(0.6))
-    noise = torch.randn(batch, 1, *image.shape[-2:], generator=generator)
-    image.add_(noise * (0.025 * torch.rand(batch, 1, 1, 1, generator=generator)))
+    image.lerp_(soft, uniform(-0.7, 0.9) * chance(0.6))
+    image.add_(normal(1, *image.shape[-2:]) * uniform(0.0, 0.025))
     return image.clamp_(0, 1)
 
 
@@ -124,17 +125,17 @@ def mix_styles(
     Args:
         features: Each ``(B, C, h, w)``.
         strength: Largest share of the other image's style; 0 = features as they are.
-        generator: Source of randomness.
+        generator: Source of randomness, on the features' device.
     """
-    batch = len(features[0])
-    partner = torch.randperm(batch, generator=generator)
-    keep = (1 - strength * torch.rand(batch, generator=generator)).view(-1, 1, 1, 1)
+    batch, device = len(features[0]), features[0].device
+    partner = torch.randperm(batch, generator=generator, device=device)
+    draw = torch.rand(batch, 1, 1, 1, generator=generator, device=device)
+    keep = 1 - strength * draw
     mixed = []
     for feature in features:
         spread, mean = torch.std_mean(feature, (2, 3), keepdim=True)
         spread = spread + 1e-4
-        weight = keep.to(feature.device)
-        gain = torch.lerp(spread[partner], spread, weight) / spread
-        offset = torch.lerp(mean[partner], mean, weight) - mean * gain
+        gain = torch.lerp(spread[partner], spread, keep) / spread
+        offset = torch.lerp(mean[partner], mean, keep) - mean * gain
         mixed.append(torch.addcmul(offset, feature, gain))
     return mixed

@@ -14,7 +14,7 @@ Features = Callable[[Tensor], list[Tensor]]
 
 
 def frozen_features(
-    encoder: nn.Module, shape: tuple[int, int, int, int], device: str, precision: str = "f32"
+    encoder: nn.Module, shape: tuple[int, ...], device: str, precision: str = "f32"
 ) -> Features:
     """A function from images ``shape`` to the encoder's features, without gradient.
 
@@ -30,7 +30,7 @@ def frozen_features(
     encoder = encoder.eval().requires_grad_(False).to(device)
     openvino = _openvino() if device == "cpu" else None
     if openvino is None:
-        return torch.no_grad()(encoder)
+        return _in_torch(encoder, device, precision)
     model = openvino.convert_model(encoder, example_input=torch.zeros(shape), input=list(shape))
     threads = torch.get_num_threads()
     options = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads}
@@ -39,6 +39,15 @@ def frozen_features(
     def compute(image: Tensor) -> list[Tensor]:
         outputs = request.infer([image.numpy()]).to_tuple()
         return [torch.from_numpy(output.copy()) for output in outputs]
+
+    return compute
+
+
+def _in_torch(encoder: nn.Module, device: str, precision: str) -> Features:
+    @torch.no_grad()
+    def compute(image: Tensor) -> list[Tensor]:
+        with torch.autocast(device.partition(":")[0], torch.bfloat16, enabled=precision == "bf16"):
+            return encoder(image.contiguous(memory_format=torch.channels_last))
 
     return compute
 

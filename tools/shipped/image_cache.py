@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from sfm_depth_ros.world.distribution import random_drive_spec
 from sfm_depth_ros.world.drive import SyntheticDrive
@@ -51,6 +53,12 @@ class ImageCache:
     def filled(self) -> np.ndarray:
         """Rows that hold an image."""
         return np.nonzero(self.focals > 0)[0]
+
+    def take(self, rows: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+        """Images ``(B, H, W, 3)`` uint8, depths ``(B, H, W)`` float16, focal lengths ``(B,)``."""
+        arrays = self.images, self.depths, self.focals
+        images, depths, focals = (torch.from_numpy(array[rows]) for array in arrays)
+        return images, depths, focals
 
     def fill(self) -> Iterator[int]:
         """Render what is missing; yields the rows done after every place."""
