@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sfm_depth_ros.engines.base import Engine, EngineRequest, check_input, check_output, closed
 from sfm_depth_ros.errors import EngineError
@@ -55,7 +55,9 @@ class TorchEngine(Engine):
             )
         self._run: Callable[[np.ndarray], np.ndarray] | None
         try:
-            self._run = self._made(request, kinds[request.precision])
+            network = load_network(request.folder, request.network)
+            half = kinds[request.precision]
+            self._run = runner(network, self.input_shape, self.device, half, request.threads)
         except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
             raise EngineError(_failure(error)) from error
 
@@ -76,27 +78,40 @@ class TorchEngine(Engine):
         """Free the weights and the graph."""
         self._run = None
 
-    def _made(
-        self, request: EngineRequest, half: torch.dtype | None
-    ) -> Callable[[np.ndarray], np.ndarray]:
-        folded: Any = fold_batch_norm(load_network(request.folder, request.network))
-        network: Any = channels_last(folded).to(self.device)
-        kind = self.device.type
 
-        def forward(image: Tensor) -> Tensor:
-            with torch.autocast(kind, half, enabled=half is not None, cache_enabled=False):
-                output = network.depth(image) if request.network == "depth" else network(image)
-            return output.float()
+def runner(
+    network: nn.Module,
+    shape: tuple[int, ...],
+    device: torch.device,
+    half: torch.dtype | None = None,
+    threads: int = 1,
+) -> Callable[[np.ndarray], np.ndarray]:
+    """A network as a function of one image: eager on the CPU, a recorded graph on a GPU.
 
-        if kind == "cuda":
-            return CudaGraph(forward, request.input_shape, self.device)
+    Args:
+        network: Depth or pose network in eval mode.
+        shape: ``(N, C, H, W)`` of the image.
+        device: Where it computes.
+        half: Type of convolutions under autocast; None = type of the weights.
+        threads: On the CPU.
+    """
+    folded: Any = fold_batch_norm(network)
+    prepared: Any = channels_last(folded).to(device)
 
-        def eager(image: np.ndarray) -> np.ndarray:
-            x = torch.from_numpy(image).to(memory_format=torch.channels_last)
-            with _THREADS.limited_to(request.threads), torch.inference_mode():
-                return forward(x).contiguous().numpy()
+    def forward(image: Tensor) -> Tensor:
+        with torch.autocast(device.type, half, enabled=half is not None, cache_enabled=False):
+            output = prepared.depth(image) if hasattr(prepared, "depth") else prepared(image)
+        return output.float()
 
-        return eager
+    if device.type == "cuda":
+        return CudaGraph(forward, shape, device)
+
+    def eager(image: np.ndarray) -> np.ndarray:
+        x = torch.from_numpy(image).to(memory_format=torch.channels_last)
+        with _THREADS.limited_to(threads), torch.inference_mode():
+            return forward(x).contiguous().numpy()
+
+    return eager
 
 
 class _Threads:

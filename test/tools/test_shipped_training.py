@@ -18,7 +18,7 @@ from sfm_depth_ros.model_folder.loading import load_networks
 from sfm_depth_ros.share import SHIPPED_MODEL, find_share
 from tools.shipped import decoder_training
 from tools.shipped.augmentation import CropRange, crop, relight
-from tools.shipped.decoder_training import DecoderTraining, TrainingSpec
+from tools.shipped.decoder_training import SCRATCH, DecoderTraining, TrainingSpec
 from tools.shipped.image_cache import CacheSpec, ImageCache
 from tools.shipped.model_export import export_model
 from tools.shipped.shape_loss import LossWeights, shape_loss
@@ -141,6 +141,34 @@ def test_the_encoder_stays_as_it_is_and_the_decoder_learns(cache: ImageCache) ->
     after = training.network.encoder.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert np.mean(losses[-10:]) < np.mean(losses[:10])
+
+
+def test_from_scratch_the_encoder_learns_too_on_images_of_all_proportions(
+    cache: ImageCache, tmp_path: Path
+) -> None:
+    tall = ImageCache(tmp_path, CacheSpec(4, 96, 64, per_place=2, first_place=9))
+    for _ in tall.fill():
+        pass
+    spec = dataclasses.replace(
+        TRAINING, network="small", encoder=SCRATCH, further_widths=(128,), feature_dropout=0.1
+    )
+    training = DecoderTraining(spec, [cache, tall], "cpu")
+    sizes = {training._read(step).size for step in range(40)}
+    assert sizes == {(96, 32), (96, 64), (128, 64), (128, 96)}
+    before = {k: v.clone() for k, v in training.network.encoder.named_parameters()}
+    assert all(torch.isfinite(loss) for loss in training.run(time.monotonic() + 600))
+    after = dict(training.network.encoder.named_parameters())
+    assert all(not torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.usefixtures("small")
+def test_the_rate_falls_with_the_clock_where_that_is_wanted(cache: ImageCache) -> None:
+    spec = dataclasses.replace(TRAINING, steps=10**6, falls_with_clock=True)
+    training = DecoderTraining(spec, [cache], "cpu")
+    steps = len(list(training.run(time.monotonic() + 3.0)))
+    assert 1 < steps < 10**6
+    rate = training._optimiser.param_groups[0]["lr"]
+    assert rate < 0.2 * spec.rate * min(1.0, steps / decoder_training.WARMUP_STEPS)
 
 
 @pytest.mark.usefixtures("small")

@@ -49,6 +49,7 @@ def _arguments() -> argparse.ArgumentParser:
         "--falls-with-clock", action="store_true",
         help="the rate falls to its end with the minutes instead of the steps",
     )  # fmt: skip
+    train.add_argument("--further-widths", type=int, nargs="*", default=[], metavar="W")
     train.add_argument("--batch-size", type=int, default=12)
     train.add_argument("--style-mixing", type=float, default=0.5)
     train.add_argument("--feature-dropout", type=float, default=0.0)
@@ -62,7 +63,7 @@ def _arguments() -> argparse.ArgumentParser:
     whole.add_argument("folder", type=Path)
     whole.add_argument("--minutes", type=float, default=9.0)
     whole.add_argument("--processes", type=int, default=1)
-    whole.add_argument("--images", type=int, default=2000, help="of each process")
+    whole.add_argument("--images", type=int, default=2000, help="of each process, at most")
     whole.add_argument("--device", default="cpu")
     whole.add_argument("--train", default="", help='options of train: --train="--steps 6000"')
     whole.set_defaults(run=_whole)
@@ -114,7 +115,8 @@ def _train(options: argparse.Namespace) -> None:
         "steps", "batch_size", "rate", "style_mixing", "feature_dropout", "smallest_window",
         "feature_precision", "falls_with_clock",
     )  # fmt: skip
-    spec = _spec(options, **{name: getattr(options, name) for name in names})
+    given = {name: getattr(options, name) for name in names}
+    spec = _spec(options, further_widths=tuple(options.further_widths), **given)
     training = DecoderTraining(spec, [_open(folder) for folder in options.caches], options.device)
     if options.out.exists():
         training.load(options.out)

@@ -133,7 +133,7 @@ def mix_styles(
     keep = 1 - strength * draw
     mixed = []
     for feature in features:
-        spread, mean = torch.std_mean(feature, (2, 3), keepdim=True)
+        spread, mean = torch.std_mean(feature.float(), (2, 3), keepdim=True)
         spread = spread + 1e-4
         gain = torch.lerp(spread[partner], spread, keep) / spread
         offset = torch.lerp(mean[partner], mean, keep) - mean * gain

@@ -38,6 +38,7 @@ class TrainingSpec:
     batch_size: int = 12  # Images of `width` x `height`; of other proportions, as many pixels
     width: int = 320  # Pixels of the network's image
     height: int = 96
+    further_widths: tuple[int, ...] = ()  # Of images that as many steps see
     rate: float = 2e-3
     network: str = "efficientnet_lite0"
     encoder: str = FROZEN  # Or `TUNED` from its ImageNet weights, or trained from `SCRATCH`
@@ -171,9 +172,9 @@ class DecoderTraining:
         counts = np.array([len(rows) for rows in filled])
         place = int(rng.choice(len(counts), p=counts / counts.sum()))
         cache = self._caches[place]
-        height = 32 * round(spec.width * cache.spec.height / cache.spec.width / 32)
-        size = (spec.width, max(height, 32))
-        count = max(2, round(spec.batch_size * spec.height / size[1]))
+        width = int(rng.choice((spec.width, *spec.further_widths)))
+        size = width, max(32, 32 * round(width * cache.spec.height / cache.spec.width / 32))
+        count = max(2, round(spec.batch_size * spec.width * spec.height / (width * size[1])))
         rows = np.sort(rng.choice(filled[place], min(count, counts[place]), replace=False))
         return Drawn(cache.take(rows), size, int(rng.integers(2**62)))
 
