@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -203,6 +204,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--smoothness", type=float, default=Training.smoothness)
     parser.add_argument("--every", type=int, default=10**9, help="steps between rows")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--save", type=Path, metavar="FILE", help="the trained weights")
     parser.add_argument("--processes", type=int, default=1, help="that render drives")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
@@ -227,6 +229,8 @@ def main(arguments: list[str] | None = None) -> int:
                         options.smoothness)  # fmt: skip
     steps = train(network, triples, learning, report)
     print(judge.row(f"network, {steps} steps", by_network(network)), flush=True)
+    if options.save:
+        torch.save(network.cpu().state_dict(), options.save)
     return 0
 
 
