@@ -18,6 +18,7 @@ from torch import Tensor
 
 from sfm_depth_ros.config.schema import ObjectiveConfig
 from sfm_depth_ros.geometry.flow import visible_by_round_trip
+from sfm_depth_ros.losses.flow import CHECKS
 from sfm_depth_ros.losses.inputs import FlowPrediction, Prediction
 from sfm_depth_ros.losses.objective import self_supervised_objective
 from sfm_depth_ros.networks.flow import FlowNetwork
@@ -97,6 +98,7 @@ class Training:
     batch: int = 2
     rate: float = 1e-3
     smoothness: float = OBJECTIVE.flow_smoothness_weight
+    check: str = OBJECTIVE.flow_check
 
     def share_done(self, step: int, seconds: float) -> float:
         """How much of it is done."""
@@ -111,7 +113,9 @@ def train(
 ) -> int:
     """Unsupervised training on the device that ``triples`` are on; the number of steps."""
     optimiser = torch.optim.Adam(network.parameters(), options.rate)
-    config = replace(OBJECTIVE, flow_smoothness_weight=options.smoothness)
+    config = replace(
+        OBJECTIVE, flow_smoothness_weight=options.smoothness, flow_check=options.check
+    )
     rng, begin, step = np.random.default_rng(0), time.monotonic(), 0
     while (share := options.share_done(step, time.monotonic() - begin)) < 1:
         rows = rng.choice(len(triples), options.batch, replace=False)
@@ -202,6 +206,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--batch", type=int, default=Training.batch)
     parser.add_argument("--rate", type=float, default=Training.rate)
     parser.add_argument("--smoothness", type=float, default=Training.smoothness)
+    parser.add_argument("--check", choices=CHECKS, default=Training.check, help="where it counts")
     parser.add_argument("--every", type=int, default=10**9, help="steps between rows")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--save", type=Path, metavar="FILE", help="the trained weights")
@@ -226,7 +231,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(judge.row(f"network, {step} steps", by_network(network)), flush=True)
 
     learning = Training(options.steps, options.seconds, options.batch, options.rate,
-                        options.smoothness)  # fmt: skip
+                        options.smoothness, options.check)  # fmt: skip
     steps = train(network, triples, learning, report)
     print(judge.row(f"network, {steps} steps", by_network(network)), flush=True)
     if options.save:
