@@ -52,7 +52,7 @@ FIELD = (NO_AUTO_MASK, "pose.residual_translation=true",
 ROTATIONS = "objective.rotation_weight=20.0"
 NO_ODOMETER = "objective.velocity_weight=0.0"
 MEAN = (NO_AUTO_MASK, "objective.reduction=mean")
-COMPETITION = (*MEAN, "objective.flow_weight=0.5", "objective.flow_smoothness_weight=0.1",
+COMPETITION = (*MEAN, "objective.flow_weight=0.5", "objective.flow_smoothness_weight=0.025",
                "objective.moderation_weight=0.1", "objective.consensus_weight=0.3",
                "training.phase_steps=5")  # fmt: skip
 FEATURES = ("objective.feature_weight=0.3",)
@@ -69,7 +69,7 @@ EXTRAS = {
             ),
             "competitive collaboration": COMPETITION,
         },
-        ("things_abs_rel", "abs_rel", "abs_rel_scaled", "depth_scale_ratio"),
+        ("things_abs_rel", "abs_rel", "abs_rel_scaled", "depth_scale_ratio", "moving_iou"),
     ),
     "changing light": Extra(
         ("--style street --exposure-drift 0.5",),
@@ -134,16 +134,23 @@ EXTRAS = {
 }  # fmt: skip
 
 
-def measure_extra(
-    name: str, variant: str, steps: int, threads: int, scratch: Path
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class ExtraSetting:
+    """Length and place of every side's training."""
+
+    steps: int = 400
+    threads: int = 1  # of the CPU
+    device: str = "cpu"
+    flow: Path | None = None  # weights that flow begins with; None = random
+
+
+def measure_extra(name: str, variant: str, setting: ExtraSetting, scratch: Path) -> dict[str, Any]:
     """Train one side; figures by name.
 
     Args:
         name: Of :data:`EXTRAS`.
         variant: One of its variants.
-        steps: How long.
-        threads: CPU threads.
+        setting: How long, where.
         scratch: Folder for drives and prepared snippets.
     """
     extra = EXTRAS[name]
@@ -157,7 +164,7 @@ def measure_extra(
         render_drive(scratch, f"{style} {JUDGE} {camera} --seed {JUDGE_SEED}")
         for style in extra.drives
     ]
-    recipe = recipe_of(name, variant, steps, threads)
+    recipe = recipe_of(name, variant, setting)
     return measure_run(
         ShortRun(
             recipe,
@@ -169,11 +176,12 @@ def measure_extra(
             tuple(judges[1:]),
             extra.lost_scale,
             extra.focal_factor,
+            setting.flow,
         )
     )
 
 
-def recipe_of(name: str, variant: str, steps: int, threads: int) -> RecipeConfig:
+def recipe_of(name: str, variant: str, setting: ExtraSetting) -> RecipeConfig:
     """Networks, objective and loop of one side."""
     overrides = [*PLAIN, *EXTRAS[name].variants[variant]]
     recipe: RecipeConfig = load_config(RecipeConfig, None, overrides)
@@ -181,12 +189,13 @@ def recipe_of(name: str, variant: str, steps: int, threads: int) -> RecipeConfig
         recipe,
         training=dataclasses.replace(
             recipe.training,
-            steps=steps,
-            warmup_steps=steps // 20,
-            validate_every=steps,
-            save_every=10 * steps,
+            steps=setting.steps,
+            warmup_steps=setting.steps // 20,
+            validate_every=setting.steps,
+            save_every=10 * setting.steps,
             keep="last",
-            threads=threads,
+            threads=setting.threads,
+            device=setting.device,
             tensorboard=False,
         ),
     )
@@ -244,19 +253,21 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="DIR",
         help="drives, and extras.json with the figures of this and earlier calls",
     )
-    parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--variant", action="append", metavar="NAME", help="default: all")
+    parser.add_argument("--steps", type=int, default=ExtraSetting.steps)
+    parser.add_argument("--threads", type=int, default=ExtraSetting.threads)
+    parser.add_argument("--device", default=ExtraSetting.device)
+    parser.add_argument("--flow", type=Path, metavar="FILE", help="of tools.flow --save")
     parser.add_argument("--document", type=Path, metavar="FILE", help="put the tables there")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     kept = Figures(options.out / "extras.json")
+    setting = ExtraSetting(options.steps, options.threads, options.device, options.flow)
     for name in options.names or EXTRAS:
-        for variant in EXTRAS[name].variants:
+        for variant in options.variant or EXTRAS[name].variants:
             key = f"{name}: {variant}"
             if options.names or key not in kept.rows:
-                kept.add(
-                    key, measure_extra(name, variant, options.steps, options.threads, options.out)
-                )
+                kept.add(key, measure_extra(name, variant, setting, options.out))
         print(_table(name, kept.rows), flush=True)
     if options.document:
         standing = read_section(options.document, "extras")

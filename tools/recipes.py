@@ -31,6 +31,7 @@ class RecipeSetting:
     steps: int = 200  # Steps of every recipe
     batch_size: int = 2  # Snippets in a batch
     threads: int = 1  # CPU threads
+    device: str = "cpu"  # That trains; depth is judged on the CPU
 
 
 def recipe_names() -> list[str]:
@@ -96,6 +97,7 @@ def shortened(name: str, setting: RecipeSetting) -> RecipeConfig:
             save_every=10 * setting.steps,
             keep="last",
             threads=setting.threads,
+            device=setting.device,
             tensorboard=False,
         ),
     )
@@ -116,10 +118,11 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--steps", type=int, default=RecipeSetting.steps)
     parser.add_argument("--threads", type=int, default=RecipeSetting.threads)
+    parser.add_argument("--device", default=RecipeSetting.device)
     parser.add_argument("--document", type=Path, metavar="FILE", help="put the table there")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
-    setting = RecipeSetting(steps=options.steps, threads=options.threads)
+    setting = RecipeSetting(steps=options.steps, threads=options.threads, device=options.device)
     kept = Figures(options.out / "recipes.json")
     missing = [name for name in recipe_names() if name not in kept.rows]
     for name in options.names or missing:

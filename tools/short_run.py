@@ -35,6 +35,7 @@ class ShortRun:
     more_judges: tuple[Path, ...] = ()  # More bags to judge by; each is judged by itself as well
     lost_scale: float = 1.0  # Depths and translations begin this many times too large
     focal_factor: float = 1.0  # How many times the true focal length the bags report
+    flow: Path | None = None  # Weights that `tools.flow --save` wrote, which flow begins with
 
 
 @dataclass
@@ -84,6 +85,7 @@ def _train(run: ShortRun) -> dict[str, Any]:
         keeps = run.begin_with is not None
         parts = RunParts(Path(folder), config, objective, keeps_statistics=keeps)
         report, trained = train(networks, parts, data, observers=lambda first_step: [totals])
+    trained = trained.cpu()
     found = _figures(report, totals.values) | {
         "held_out_before": before,
         "held_out_after": _objective(trained, held_out, objective),
@@ -105,6 +107,8 @@ def _judged(networks: NetworkPair, source: Source, focal_factor: float) -> dict[
 
 
 def _begin(run: ShortRun) -> NetworkPair:
+    import torch
+
     from sfm_depth_ros.model_folder.folder import read_model_folder
     from sfm_depth_ros.training.network_pair import (
         fresh_networks,
@@ -118,6 +122,8 @@ def _begin(run: ShortRun) -> NetworkPair:
     if run.begin_with is not None:
         known = networks_of(read_model_folder(run.begin_with)).state_dict()
         networks.load_state_dict(known, strict=False)  # heads that it lacks stay fresh
+    if run.flow is not None and networks.companions.flow is not None:
+        networks.companions.flow.load_state_dict(torch.load(run.flow, weights_only=True))
     networks.scale(run.lost_scale, run.lost_scale)
     return networks
 

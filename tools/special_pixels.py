@@ -11,13 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sfm_depth_ros.config.schema import ObjectiveConfig
 from sfm_depth_ros.geometry.pinhole import backproject
 from sfm_depth_ros.geometry.warping import warp_sources
-from sfm_depth_ros.losses.inputs import Prediction
 from sfm_depth_ros.losses.occlusion import splat_occlusion_mask
 from sfm_depth_ros.networks.predictions import predict_depths, predict_source_motions
-from sfm_depth_ros.training.companion_predictions import completed
+from sfm_depth_ros.training.moving_mask import moving_mask
 
 if TYPE_CHECKING:
     from sfm_depth_ros.snippets.batch import SnippetBatch
@@ -48,8 +46,9 @@ def errors_where_difficult(
     ratios, overlaps = [], []
     for batch in batches:
         ratios.append(focal_factor * _believed(networks, batch))
-        if networks.companions.moderator is not None and batch.instances is not None:
-            overlaps.append(_overlap(networks, batch))
+        mask, truth = moving_mask(networks, batch), moving(batch)
+        if mask is not None and truth is not None:
+            overlaps.append(_overlap(mask > 0.5, truth))
         if batch.depth is None:
             continue
         depth = predict_depths(networks.depth, batch.target, batch.K)[0]
@@ -99,17 +98,6 @@ def _believed(networks: NetworkPair, batch: SnippetBatch) -> Tensor:
     return K.diagonal(dim1=1, dim2=2)[:, :2] / batch.K.diagonal(dim1=1, dim2=2)[:, :2]
 
 
-def _overlap(networks: NetworkPair, batch: SnippetBatch) -> Tensor:
+def _overlap(by_mask: Tensor, truth: Tensor) -> Tensor:
     """Pixels in both the moderator's mask and what moves, and in either, ``(2,)``."""
-    objective = ObjectiveConfig(flow_weight=1.0, moderation_weight=1.0)
-    motions = predict_source_motions(networks.pose, batch.target, batch.sources, batch.K)
-    depths = predict_depths(networks.depth, batch.target, batch.K)
-    predicted = completed(
-        Prediction(depths, motions.T_source_target), batch.contiguous(), networks.depth,
-        networks.companions, objective,
-    )  # fmt: skip
-    assert predicted.flow is not None and predicted.flow.static is not None  # asked for
-    by_mask = predicted.flow.static.mean(1) < 0.5  # (B, 1, H, W): in both sources together
-    truth = moving(batch)
-    assert truth is not None  # callers have looked
     return torch.stack(((by_mask & truth).sum(), (by_mask | truth).sum()))

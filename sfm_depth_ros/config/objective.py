@@ -180,10 +180,11 @@ class ObjectiveConfig:
         choices=("nothing", "rigid"),
     )
     flow_check: str = option(
-        "relative",
-        "round trip that makes flow valid: by the squared lengths (UnFlow), or adaptive, within "
-        "max(3 px, 5 %) (GeoNet)",
-        choices=("relative", "adaptive"),
+        "coverage",
+        "where the photometric error of flow counts: where the source's own flow covers a pixel, "
+        "or where the round trip ends near it: by the squared lengths (UnFlow), or adaptive, "
+        "within max(3 px, 5 %) (GeoNet); flow that is not learnt yet returns nearly nowhere",
+        choices=("coverage", "relative", "adaptive"),
     )
     cross_task_weight: float = _weight(
         0.0, "weight of the difference between the static scene's flow and free flow (DF-Net)"

@@ -15,6 +15,7 @@ from sfm_depth_ros.geometry.warping import grid_to_pixels
 RELATIVE, ABSOLUTE = 0.01, 0.5  # of the squared lengths, and pixels squared
 # GeoNet (Yin and Shi, CVPR 2018)
 ADAPTIVE_PIXELS, ADAPTIVE_SHARE = 3.0, 0.05
+COVERED = 0.2  # pixels' worth of the other image: what is magnified by 1.5 has 0.25 and more
 
 
 def rigid_flow(grid: Tensor, size: tuple[int, int]) -> Tensor:
@@ -88,6 +89,44 @@ def consistent_by_round_trip(forward: Tensor, backward: Tensor) -> Tensor:
     length = _square(forward).sqrt()
     limit = (ADAPTIVE_SHARE * length).clamp(min=ADAPTIVE_PIXELS)
     return (_square(round_trip(forward, backward)).sqrt() < limit) & lands_inside(forward)
+
+
+@torch.no_grad()
+def visible_by_coverage(forward: Tensor, backward: Tensor) -> Tensor:
+    """Visibility in the other image: some of it flows back to the pixel, and it stays inside.
+
+    Unlike a round trip this does not compare two flows of a pixel: a flow that has not been
+    learnt yet fails nearly every round trip, and what is left out is never learnt.
+
+    Returns:
+        ``(N, 1, H, W)`` bool.
+    """
+    return (coverage(backward) > COVERED) & lands_inside(forward)
+
+
+@torch.no_grad()
+def coverage(backward: Tensor) -> Tensor:
+    """How much of the second image flows to each pixel of the first.
+
+    The range map of Wang et al. (Occlusion Aware Unsupervised Learning of Optical Flow, CVPR
+    2018): each pixel of the second image is shared out among the four around where it points.
+
+    Args:
+        backward: ``(N, 2, H, W)`` flow from the second image to the first, pixels.
+
+    Returns:
+        ``(N, 1, H, W)`` pixels' worth; 1 where nothing moves, 0 where nothing points.
+    """
+    height, width = backward.shape[-2], backward.shape[-1]
+    columns, rows = pixel_grid(height, width, like=backward)
+    x, y = backward[:, 0] + columns, backward[:, 1] + rows
+    found = backward.new_zeros(len(backward), height * width)
+    for column, row in ((x.floor() + i, y.floor() + j) for j in (0, 1) for i in (0, 1)):
+        share = (1 - (x - column).abs()) * (1 - (y - row).abs())
+        inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+        index = row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
+        found.scatter_add_(1, index.long().flatten(1), (share * inside).flatten(1))
+    return found.view(-1, 1, height, width)
 
 
 def _grid(flow: Tensor) -> Tensor:

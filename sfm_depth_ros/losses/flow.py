@@ -18,6 +18,7 @@ from sfm_depth_ros.geometry.flow import (
     lands_inside,
     rigid_flow,
     round_trip,
+    visible_by_coverage,
     visible_by_round_trip,
     warp_by_flow,
 )
@@ -25,24 +26,31 @@ from sfm_depth_ros.losses.context import ReprojectionContext
 from sfm_depth_ros.losses.masked_mean import masked_mean
 from sfm_depth_ros.losses.photometric import photometric_error
 
+CHECKS = {
+    "coverage": visible_by_coverage,
+    "relative": visible_by_round_trip,
+    "adaptive": consistent_by_round_trip,
+}
 EDGE = 10.0  # flow may change where the image does by more than 1 / EDGE of its range
 
 
 def flow(context: ReprojectionContext) -> Tensor | None:
     """Photometric error of the sources warped by flow, where visible; mean over scales.
 
-    What a moderator takes for static counts as little as it is likely to be.
+    Each scale's flow warps images of its own size: at full size a coarse flow would find its way
+    only over a pixel or two. What a moderator takes for static counts as little as it is likely
+    to be.
     """
     predicted = context.predicted.flow
     if predicted is None:
         return None
-    visible, means = flow_visibility(context), []
+    visible, means = flow_visibility(context).to(predicted.backward.dtype), []
     for scale in range(len(predicted.forward)):
         error, inside = flow_errors(context, scale)
-        weight = (visible & inside).to(error.dtype)
+        size = (error.shape[-2], error.shape[-1])
         if predicted.static is not None:
-            error = error * (1 - predicted.static[:, :, 0])
-        means.append(masked_mean(error, weight))
+            error = error * (1 - shrunk(predicted.static[:, :, 0], size))
+        means.append(masked_mean(error, shrunk(visible, size) * inside))
     return torch.stack(means).mean()
 
 
@@ -69,7 +77,9 @@ def cross_task(context: ReprojectionContext) -> Tensor | None:
     predicted = context.predicted.flow
     if predicted is None:
         return None
-    used = flow_visibility(context) & context.warped(0).valid[:, :, 0]
+    forward, backward = predicted.forward[0].flatten(0, 1), predicted.backward.flatten(0, 1)
+    used = visible_by_round_trip(forward, backward).view_as(context.warped(0).valid[:, :, 0])
+    used = used & context.warped(0).valid[:, :, 0]
     reverse = context.predicted.rigid_reverse
     if reverse is not None:
         rigid = rigid_flow_of(context).flatten(0, 1)
@@ -86,33 +96,44 @@ def rigid_flow_of(context: ReprojectionContext) -> Tensor:
 
 
 def flow_errors(context: ReprojectionContext, scale: int) -> tuple[Tensor, Tensor]:
-    """Photometric errors ``(B, S, H, W)`` of a scale's flow, and where it hits valid pixels."""
+    """Photometric errors ``(B, S, h, w)`` of a scale's flow, and where it hits valid pixels.
+
+    Target and sources are compared at that flow's size.
+    """
     predicted = context.predicted.flow
     assert predicted is not None  # callers have looked
-    field, sources = predicted.forward[scale], context.with_validity(context.observed.sources)
-    shape, size = field.shape[:2], context.observed.target.shape[-2:]
-    flat = field.flatten(0, 1)
-    if flat.shape[-2:] != size:
-        flat = functional.interpolate(flat, (size[0], size[1]), mode="bilinear")
-    warped = warp_by_flow(sources.flatten(0, 1), flat).unflatten(0, shape)
-    inside = lands_inside(flat)[:, 0].unflatten(0, shape)
-    if context.valid is not None:
-        inside = inside & context.valid & (warped[:, :, 3].detach() > 1 - 1e-3)
+    field, valid = predicted.forward[scale], context.valid
+    size, whole = (field.shape[-2], field.shape[-1]), context.observed.target.shape[-1]
+    sources = shrunk(context.with_validity(context.observed.sources), size).flatten(0, 1)
+    flat = (field * (size[1] / whole)).flatten(0, 1)  # in pixels of its own size
+    warped = warp_by_flow(sources, flat).unflatten(0, field.shape[:2])
+    inside = lands_inside(flat)[:, 0].unflatten(0, field.shape[:2])
+    if valid is not None:
+        own = shrunk(valid.to(flat.dtype), size) > 1 - 1e-3
+        inside = inside & own & (warped[:, :, 3].detach() > 1 - 1e-3)
         warped = warped[:, :, :3]
-    config = context.config
+    config, is_whole = context.config, size[1] == whole
+    window = min(config.ssim_window, 2 * min(size) - 1)  # the largest that the border allows
     error = photometric_error(
-        warped, context.reference, config.ssim_weight, config.ssim_window, context.statistics,
-        config.difference,
+        warped, shrunk(context.reference, size), config.ssim_weight, window,
+        context.statistics if is_whole else None, config.difference,
     )  # fmt: skip
     return error[:, :, 0], inside
 
 
+def shrunk(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Maps ``(..., H, W)`` at a smaller size, each pixel the mean of what it covers."""
+    if maps.shape[-2:] == size:
+        return maps
+    flat = maps.flatten(0, -3)[None]
+    return functional.interpolate(flat, size, mode="area")[0].unflatten(0, maps.shape[:-2])
+
+
 def flow_visibility(context: ReprojectionContext) -> Tensor:
-    """Where ``(B, S, H, W)`` the finest flow comes back from the source."""
+    """Where ``(B, S, H, W)`` the source sees what the finest flow moves, by ``flow_check``."""
     predicted = context.predicted.flow
     assert predicted is not None  # callers have looked
-    is_adaptive = context.config.flow_check == "adaptive"
-    check = consistent_by_round_trip if is_adaptive else visible_by_round_trip
+    check = CHECKS[context.config.flow_check]
     forward, backward = predicted.forward[0], predicted.backward
     return check(forward.flatten(0, 1), backward.flatten(0, 1)).view(
         *forward.shape[:2], *forward.shape[-2:]

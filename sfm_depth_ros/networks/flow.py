@@ -3,6 +3,9 @@
 """A small optical flow network: coarse to fine, with correlation in plain operators.
 
 Pyramid, warping and cost volume after PWC-Net (Sun et al., CVPR 2018); one decoder for all levels.
+Features are normalised before they are matched (UFlow, Jonschkowski et al., ECCV 2020): with
+their means left in, all of them look alike. The expected displacement under the matches'
+likelihood is where the decoder begins, so that fresh weights find some flow already.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ RADIUS = 4  # pixels of a level that are searched around the present flow
 REDUCED = 32  # channels of the features that the decoder sees
 DECODER = (96, 64, 32)
 SLOPE = 0.1
+SHARPNESS = 5.0  # initial factor between correlation and log likelihood
 
 
 class FlowNetwork(nn.Module):
@@ -31,7 +35,7 @@ class FlowNetwork(nn.Module):
     """
 
     def __init__(self) -> None:
-        """Build it; fresh weights predict almost no flow."""
+        """Build it; fresh weights predict the expected displacement of what matches."""
         super().__init__()
         self.pyramid = nn.ModuleList(
             nn.Sequential(
@@ -41,7 +45,7 @@ class FlowNetwork(nn.Module):
             for a, b in pairwise((3, *CHANNELS))
         )  # fmt: skip
         self.reduce = nn.ModuleList(nn.Conv2d(c, REDUCED, 1) for c in CHANNELS[FINEST:])
-        inputs = ((2 * RADIUS + 1) ** 2 + REDUCED + 2, *DECODER)
+        inputs = ((2 * RADIUS + 1) ** 2 + REDUCED + 4, *DECODER)
         self.decoder = nn.Sequential(
             *(
                 part
@@ -53,6 +57,7 @@ class FlowNetwork(nn.Module):
         nn.init.normal_(self.head.weight, std=1e-3)
         assert self.head.bias is not None  # a plain convolution has one
         nn.init.zeros_(self.head.bias)
+        self.sharpness = nn.Parameter(torch.tensor(SHARPNESS))
 
     def forward(self, first: Tensor, second: Tensor, start: Tensor | None = None) -> list[Tensor]:
         """Flow at three scales, in pixels of the whole image.
@@ -70,14 +75,15 @@ class FlowNetwork(nn.Module):
         found: list[Tensor] = []  # what is added to the start, coarse to fine
         flows: list[Tensor] = []
         for level in range(len(CHANNELS) - 1, FINEST - 1, -1):
-            here, there = features[0][level], features[1][level]
+            here, there = normalised_together(features[0][level], features[1][level])
             size, step = here.shape[-2:], 2 ** (level + 1)
             rest = enlarged(found[-1], size) if found else here.new_zeros((len(here), 2, *size))
             base = rest if start is None else rest + functional.avg_pool2d(start, step)
             cost = correlation(here, warp_by_flow(there, base / step), RADIUS)
+            matched = expected_displacement(self.sharpness * cost, RADIUS)
             reduced = self.reduce[level - FINEST](here)
-            hidden = self.decoder(torch.cat((cost, reduced, base / step), dim=1))
-            change = self.head(hidden) * step
+            hidden = self.decoder(torch.cat((cost, matched, reduced, base / step), dim=1))
+            change = (matched + self.head(hidden)) * step
             found.append(rest + change)
             flows.append(base + change)
         finest = enlarged(found[-1], first.shape[-2:])
@@ -91,29 +97,49 @@ class FlowNetwork(nn.Module):
         return features[1:]
 
 
+def normalised_together(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Two feature maps ``(B, C, H, W)`` of zero mean and unit deviation, by channel.
+
+    Statistics are those of both together, so that equal features stay equal.
+    """
+    both = torch.cat((first, second), dim=-1)
+    mean = both.mean((2, 3), keepdim=True)
+    scale = (both.var((2, 3), keepdim=True) + 1e-6).rsqrt()
+    return (first - mean) * scale, (second - mean) * scale
+
+
 def correlation(first: Tensor, second: Tensor, radius: int) -> Tensor:
-    """Cosine similarity of each pixel's features with those around it in the other map.
+    """Mean product of each pixel's features with those around it in the other map.
 
     Args:
-        first: ``(B, C, H, W)``.
-        second: ``(B, C, H, W)``.
+        first: ``(B, C, H, W)``, normalised.
+        second: ``(B, C, H, W)``, likewise.
         radius: How far to look, in pixels.
 
     Returns:
         ``(B, (2 radius + 1)^2, H, W)``, row by row of the displacements; zero outside.
     """
-    first, second = functional.normalize(first, dim=1), functional.normalize(second, dim=1)
     height, width = first.shape[-2], first.shape[-1]
     padded = functional.pad(second, (radius,) * 4)
     across = range(2 * radius + 1)
     return torch.stack(
         [
-            (first * padded[..., y : y + height, x : x + width]).sum(1)
+            (first * padded[..., y : y + height, x : x + width]).mean(1)
             for y in across
             for x in across
         ],
         dim=1,
     )
+
+
+def expected_displacement(logits: Tensor, radius: int) -> Tensor:
+    """Mean displacement ``(B, 2, H, W)`` under the softmax of a ``correlation``, in its pixels."""
+    side = 2 * radius + 1
+    share = logits.softmax(1).unflatten(1, (side, side))
+    steps = torch.arange(-radius, radius + 1, dtype=logits.dtype, device=logits.device)
+    columns = (share.sum(1) * steps[:, None, None]).sum(1)
+    rows = (share.sum(2) * steps[:, None, None]).sum(1)
+    return torch.stack((columns, rows), dim=1)
 
 
 def enlarged(flow: Tensor, size: torch.Size | tuple[int, int]) -> Tensor:

@@ -11,9 +11,11 @@ from torch import Tensor
 
 from sfm_depth_ros.geometry.flow import (
     consistent_by_round_trip,
+    coverage,
     lands_inside,
     rigid_flow,
     round_trip,
+    visible_by_coverage,
     visible_by_round_trip,
     warp_by_flow,
 )
@@ -91,3 +93,28 @@ def test_gradients() -> None:
     )
     back = (-flow + 0.05).detach().clone().requires_grad_()
     assert torch.autograd.gradcheck(round_trip, (flow.clone().requires_grad_(), back))
+
+
+def test_coverage_equals_the_reference() -> None:
+    flow = random_flow(3, 8.0)
+    found = coverage(flow)
+    for n in range(2):
+        expected = np.zeros((HEIGHT, WIDTH))
+        for v, u in np.ndindex(HEIGHT, WIDTH):
+            x, y = u + float(flow[n, 0, v, u]), v + float(flow[n, 1, v, u])
+            for row, column in np.ndindex(HEIGHT, WIDTH):
+                expected[row, column] += max(1 - abs(x - column), 0) * max(1 - abs(y - row), 0)
+        np.testing.assert_allclose(found[n, 0].numpy(), expected, atol=1e-12)
+
+
+def test_what_is_magnified_is_covered_and_what_is_hidden_is_not() -> None:
+    nothing = torch.zeros(1, 2, HEIGHT, WIDTH, dtype=F64)
+    assert visible_by_coverage(nothing, nothing).all()
+    nearer = nothing.clone()  # the other image shows the middle at 1.5 times the size
+    nearer[0, 0] = (torch.arange(WIDTH) - 5.5) / 2
+    nearer[0, 1] = ((torch.arange(HEIGHT) - 3.5) / 2)[:, None]
+    assert visible_by_coverage(nothing, nearer).all()
+    away = nothing.clone()
+    away[0, :, 2:5, 4:8] = 100.0  # nothing there points into the first image
+    found = visible_by_coverage(nothing, away)[0, 0]
+    assert not found[2:5, 4:8].any() and found.sum() == HEIGHT * WIDTH - 12

@@ -20,7 +20,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / "config/train").glob("*.yaml")
 }
 OFF = {"occlusion_mask": "off", "smoothness_order": 1, "velocity_kind": "length",
-       "difference": "l1", "direct_alignment": "off", "flow_check": "relative",
+       "difference": "l1", "direct_alignment": "off", "flow_check": "coverage",
        "flow_start": "nothing"}  # fmt: skip
 
 

@@ -86,7 +86,7 @@ def test_the_tables_of_extras_take_figures_of_the_right_drive() -> None:
 @pytest.mark.parametrize("name", list(extras.EXTRAS))
 def test_every_variant_is_a_recipe(name: str) -> None:
     for variant in extras.EXTRAS[name].variants:
-        assert extras.recipe_of(name, variant, steps=40, threads=1).training.steps == 40
+        assert extras.recipe_of(name, variant, extras.ExtraSetting(40)).training.steps == 40
 
 
 @pytest.mark.parametrize("name", list(extras.EXTRAS))
@@ -105,7 +105,7 @@ def test_both_sides_learn_and_are_judged_on_drives_that_can_be_rendered(
     monkeypatch.setattr(extras, "measure_run", runs.append)
     extra = extras.EXTRAS[name]
     for variant in extra.variants:
-        extras.measure_extra(name, variant, 40, 1, tmp_path)
+        extras.measure_extra(name, variant, extras.ExtraSetting(40), tmp_path)
     learnt, kinds = len(extra.drives) * extra.places, len(extra.drives)
     assert len(asked) == (learnt + kinds) * len(extra.variants)
     assert [spec.seed for spec in asked[:learnt]] == [11, 13, 14, 15][: extra.places] * kinds

@@ -26,6 +26,7 @@ from sfm_depth_ros.losses.photometric import photometric_error
 from sfm_depth_ros.networks.predictions import predict_depths, predict_motions
 from sfm_depth_ros.optional import require
 from sfm_depth_ros.snippets.batch import SnippetBatch
+from sfm_depth_ros.training.moving_mask import moving_mask
 from sfm_depth_ros.training.network_pair import NetworkPair
 
 NEAREST = 2.0  # metres: depth pictures show the square root of this over depth
@@ -220,8 +221,9 @@ def example_pictures(
         objective: How the error is measured.
 
     Returns:
-        ``target``, ``depth``, ``warped`` (the earlier source as seen from the target) and
-        ``error``, each ``(B * H, W, 3)`` uint8 RGB.
+        ``target``, ``depth``, ``warped`` (the earlier source as seen from the target), ``error``
+        and, where there is a moderator, ``moving`` (white moves), each ``(B * H, W, 3)`` uint8
+        RGB.
     """
     depth = predict_depths(networks.depth, batch.target, batch.K)[0]
     T = predict_motions(
@@ -231,12 +233,16 @@ def example_pictures(
     warped = warp_sources(batch.sources[:, :1], points, batch.K, T[:, :1])
     error = photometric_error(warped.image, batch.target[:, None], objective.ssim_weight)
     shown = (error[:, 0] * warped.valid[:, 0] / BRIGHTEST).expand(-1, 3, -1, -1)
-    return {
+    pictures = {
         "target": _picture(batch.target),
         "depth": _colours(depth),
         "warped": _picture(warped.image[:, 0]),
         "error": _picture(shown),
     }
+    moving = moving_mask(networks, batch)
+    if moving is not None:
+        pictures["moving"] = _picture(moving.expand(-1, 3, -1, -1))
+    return pictures
 
 
 def _picture(images: Tensor) -> np.ndarray:

@@ -14,6 +14,7 @@ from sfm_depth_ros import optional
 from sfm_depth_ros.config.schema import ObjectiveConfig
 from sfm_depth_ros.errors import MissingDependencyError
 from sfm_depth_ros.snippets.batch import collate
+from sfm_depth_ros.training.companions import Companions
 from sfm_depth_ros.training.offline import observers as module
 from sfm_depth_ros.training.offline.observers import StepReport, example_pictures, tensorboard_log
 
@@ -24,6 +25,7 @@ class ExactNetworks:
     def __init__(self, snippets) -> None:
         self.batch = collate(snippets)
         self.depth = self.pose = None
+        self.companions = Companions()
 
 
 def test_pictures_show_target_depth_and_what_is_left_unexplained(
