@@ -160,7 +160,7 @@ def measure(
     """
     folder = named_model(model)
     frames = read_frames(
-        BagSelection(bag), folder.width, tracking_width=config.tracking_width,
+        BagSelection(bag), folder.width, tracking_width=config.tracking_width, narrows=True,
         multiple=folder.multiple, input_height=folder.input_height,
         resize_filter=folder.resize_filter,
     )  # fmt: skip

@@ -88,8 +88,8 @@ class BagFrames:
     def __len__(self) -> int:
         return self._frame_count
 
-    def wider(self, width: int, companions: Collection[str] | None = None) -> BagFrames:
-        """The same bag with larger images; as wide as the camera's are, at most.
+    def at_width(self, width: int, companions: Collection[str] | None = None) -> BagFrames:
+        """The same bag with images of another width; as wide as the camera's are, at most.
 
         Args:
             width: Of the network's image in pixels; rounded down to what the network takes.
@@ -236,6 +236,7 @@ def read_frames(
     tracking_width: int = 0,
     multiple: int = 32,
     input_height: int | None = None,
+    narrows: bool = False,
 ) -> BagFrames:
     """Open a bag for iteration.
 
@@ -252,6 +253,8 @@ def read_frames(
         tracking_width: Width of the tracking images that frames carry, 0 = none.
         multiple: What width and height of the network's image must be multiples of.
         input_height: Height of the network's image where it takes one alone.
+        narrows: Whether a camera with fewer columns than ``input_width`` is taken as it is, see
+            Preprocessor.
 
     Raises:
         DataError: The bag lacks something; the message names what it has and the remedy.
@@ -265,8 +268,17 @@ def read_frames(
         rig = read_rig(reader, max_velocity_gap_s, options)
         chosen = reader.topics
     preprocessor = Preprocessor(
-        rig.camera, input_width, crop, multiple, resize_filter, tracking_width, input_height
+        rig.camera,
+        input_width,
+        crop,
+        multiple,
+        resize_filter,
+        tracking_width,
+        input_height,
+        narrows,
     )
+    if preprocessor.narrowed:
+        _logger.info("%s: %s", selection.name, preprocessor.narrowed)
     return BagFrames(selection, rig, preprocessor, chosen, options, companions)
 
 

@@ -126,7 +126,7 @@ def tracked_points(frames: BagFrames) -> dict[int, PointDepths]:
 
     The images are read at the camera's own size: parallax is measured in its pixels.
     """
-    large = frames.wider(frames.preprocessor.columns, companions=())
+    large = frames.at_width(frames.preprocessor.columns, companions=())
     _logger.info("following corners through %s", frames.selection.name)
     images = (bag_frame.frame for bag_frame in large)
     return {points.stamp_ns: points for points in track_depths(images, large.velocities)}
@@ -134,7 +134,7 @@ def tracked_points(frames: BagFrames) -> dict[int, PointDepths]:
 
 def swept_depths(frames: BagFrames) -> dict[int, DenseDepth]:
     """Depth of every image of a bag by plane-sweep stereo, by its stamp."""
-    large = frames.wider(min(frames.preprocessor.columns, SWEPT_WIDTH), companions=())
+    large = frames.at_width(min(frames.preprocessor.columns, SWEPT_WIDTH), companions=())
     _logger.info("sweeping planes through %s", frames.selection.name)
     images = (bag_frame.frame for bag_frame in large)
     return {found.stamp_ns: found for found in sweep_depths(images, large.velocities)}

@@ -48,6 +48,7 @@ class ImageLayout:
         multiple: int,
         resize_filter: str = "area",
         input_height: int | None = None,
+        narrows: bool = False,
     ) -> ImageLayout:
         """Lay out.
 
@@ -60,6 +61,8 @@ class ImageLayout:
             resize_filter: ``"area"`` or ``"lanczos"``.
             input_height: Height of the network's image where it takes one alone; None = what the
                 area's shape gives.
+            narrows: Take what columns the area has, rounded down to ``multiple``, where they are
+                fewer than ``input_width``.
 
         Raises:
             DataError: The area is too small, or of another shape than ``input_height`` asks for.
@@ -69,6 +72,8 @@ class ImageLayout:
             raise ValueError(f"input_width: expected a multiple of {multiple}, got {input_width}")
         left, top, right, bottom = _cropped_area(area, crop)
         width, height = right - left, bottom - top
+        if narrows and width >= multiple:
+            input_width = min(input_width, width // multiple * multiple)
         scaled_height = round(height * input_width / width) if width > 0 else 0
         if width < input_width or scaled_height < multiple:
             raise DataError(

@@ -62,6 +62,7 @@ class Preprocessor:
         resize_filter: str = "area",
         tracking_width: int = 0,
         input_height: int | None = None,
+        narrows: bool = False,
     ) -> None:
         """Lay out the network's image for this camera.
 
@@ -74,13 +75,16 @@ class Preprocessor:
             tracking_width: Width of the tracking image that frames carry, 0 = none.
             input_height: Height of the network's image in pixels where it takes one alone; None =
                 as the camera's shape gives it.
+            narrows: Whether ``input_width`` is the most rather than exact: a camera with fewer
+                columns gets a network's image of its own, rounded down to ``multiple``.
 
         Raises:
             DataError: The image is smaller than the network needs.
         """
         self.camera = camera
         self._arguments = (
-            input_width, tuple(crop), multiple, resize_filter, tracking_width, input_height
+            input_width, tuple(crop), multiple, resize_filter, tracking_width, input_height,
+            narrows,
         )  # fmt: skip
         self._tracking = TrackingView(camera, tracking_width) if tracking_width else None
         self._rectification: Rectification | None = None
@@ -88,7 +92,14 @@ class Preprocessor:
         if camera.is_distorted:
             area = Rectification.sourced_area(camera)
         self._layout = ImageLayout.for_camera(
-            camera.rectified, area, input_width, crop, multiple, resize_filter, input_height
+            camera.rectified,
+            area,
+            input_width,
+            crop,
+            multiple,
+            resize_filter,
+            input_height,
+            narrows,
         )
         if camera.is_distorted:
             destination = self._layout.intrinsics
@@ -110,6 +121,17 @@ class Preprocessor:
     def columns(self) -> int:
         """Columns of the rectified image that the network's image is made of."""
         return self._layout.right - self._layout.left
+
+    @property
+    def narrowed(self) -> str:
+        """Remark on a network's image narrower than ``input_width``; "" where it is not."""
+        width, asked = self.size[0], self._arguments[0]
+        if width >= asked:
+            return ""
+        return (
+            f"the network's image is {width} columns wide instead of the model's {asked}: the "
+            f"camera's image has {self.columns}; depth of far objects gains from a wider one"
+        )
 
     @property
     def size(self) -> tuple[int, int]:
@@ -159,7 +181,7 @@ class Preprocessor:
 
     def for_width(self, width: int) -> Preprocessor:
         """This one for a network's image of another width, or the widest that the camera has."""
-        _, crop, multiple, resize_filter, tracking_width, _ = self._arguments
+        _, crop, multiple, resize_filter, tracking_width, *_ = self._arguments
         width = min(width, self.columns) // multiple * multiple
         return Preprocessor(self.camera, width, crop, multiple, resize_filter, tracking_width)
 

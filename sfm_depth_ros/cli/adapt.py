@@ -176,9 +176,10 @@ def _training_run(options: argparse.Namespace, parent: ModelFolder) -> TrainingR
 def _options_of_bags(opened: Sequence[BagFrames], parent: ModelFolder) -> list[str]:
     """Options that follow from the bags, the model and the machine."""
     device = "cuda" if require("torch").cuda.is_available() else "cpu"
+    width, height = opened[0].preprocessor.size
     found = [
-        f"training.width={parent.width}",
-        f"training.synthetic_heights=[{opened[0].preprocessor.size[1]}]",
+        f"training.width={width}",
+        f"training.synthetic_heights=[{height}]",
         f"training.device={device}",
     ]
     if any(frames.topics.right_image for frames in opened):

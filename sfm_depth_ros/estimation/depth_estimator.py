@@ -121,6 +121,16 @@ class DepthEstimator:
         engines = self._session.model.engines
         return {name: f"{engine.name} {engine.precision}" for name, engine in engines.items()}
 
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(width, height) of the network's image in pixels."""
+        return self._session.model.preprocessor.size
+
+    @property
+    def narrowed(self) -> str:
+        """Remark on a camera that is narrower than the model's images, or ""."""
+        return self._session.model.preprocessor.narrowed
+
     def refocus(self, camera: CameraModel) -> bool:
         """Follow a new calibration of the same camera (autofocus); engines and history stay.
 

@@ -169,6 +169,11 @@ def prepare_model(
     )
 
 
+def narrows(folder: ModelFolder, input_width: int) -> bool:
+    """Whether a narrow camera gets a narrower network's image: nobody and no graph fixed it."""
+    return input_width == 0 and folder.input_height is None
+
+
 def _preprocessor(
     folder: ModelFolder, camera: CameraModel, config: DepthNodeConfig
 ) -> Preprocessor:
@@ -183,7 +188,7 @@ def _preprocessor(
             f"input_width: expected a multiple of {multiple} for this model, got {width}; "
             f"set {max(1, round(width / multiple)) * multiple}"
         )
-    return Preprocessor(
+    preprocessor = Preprocessor(
         camera,
         width,
         config.crop,
@@ -191,7 +196,11 @@ def _preprocessor(
         folder.resize_filter,
         config.tracking_width,
         folder.input_height,
+        narrows=narrows(folder, config.input_width),
     )
+    if preprocessor.narrowed:
+        _logger.info("%s", preprocessor.narrowed)
+    return preprocessor
 
 
 def _refitted(

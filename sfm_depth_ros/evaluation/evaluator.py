@@ -24,7 +24,7 @@ from sfm_depth_ros.engines.factory import create_engine as create_engine_for
 from sfm_depth_ros.errors import DataError, VelocityGapError
 from sfm_depth_ros.estimation.depth_estimator import DepthEstimator
 from sfm_depth_ros.estimation.depth_result import DepthResult
-from sfm_depth_ros.estimation.prepared_model import CreateEngine
+from sfm_depth_ros.estimation.prepared_model import CreateEngine, narrows
 from sfm_depth_ros.evaluation.drive_evaluation import DriveEvaluation
 from sfm_depth_ros.evaluation.flip_engine import with_flip
 from sfm_depth_ros.evaluation.matching import DepthProtocol, MatchedDepth
@@ -93,6 +93,7 @@ class Evaluator:
             tracking_width=self.config.tracking_width,
             multiple=self.folder.multiple,
             input_height=self.folder.input_height,
+            narrows=narrows(self.folder, self.config.input_width),
         )
 
     def evaluate_frames(

@@ -31,14 +31,14 @@ def profile_of_bags(bags: Sequence[str | Path | BagSelection], width: int) -> Ro
 
     Args:
         bags: Bags and parts of bags.
-        width: Width in pixels that images are read at.
+        width: Width in pixels that images are read at, or a narrower camera's own.
 
     Raises:
         DataError: No depth can be had from them.
     """
     fit = RowProfileFit()
     for bag in bags:
-        frames = read_frames(bag, width)
+        frames = read_frames(bag, width, narrows=True)
         for depth, intrinsics in _known_depths(frames):
             fit.add(depth, intrinsics)
     return require_profile(fit.profile(), ", ".join(map(str, bags)))

@@ -125,6 +125,8 @@ class DepthStatus:
         notes = [self._velocity_guard.remark()]
         if path is not None:
             notes = [path.guard.remark(), *notes, *path.remarks]
+        if loader is not None and loader.serving is not None:
+            notes.append(loader.serving.estimator.narrowed)
         if (error := self._errors.remark()) and error not in reason:
             notes.append(error)
         facts = {
@@ -188,6 +190,7 @@ def _model_facts(loader: ModelLoader | None) -> dict[str, Value]:
     estimator = serving.estimator
     facts: dict[str, Value] = {
         "model_id": estimator.model_id,
+        "input_size": "x".join(map(str, estimator.input_size)),
         "models_loaded": loader.loaded,
         "models_refused": loader.refused,
         "model_update_s_p50": median(loader.update_s) if loader.update_s else None,

@@ -46,12 +46,13 @@ class Extrinsics:
         self.missing = ""  # Why it is unknown, and the remedy; empty where it is known
         self.fault = ""  # How the camera is turned about its axis, and the remedy; empty = upright
         self._node, self._on_change = node, on_change
-        self._base_frame, self._camera_frame = config.base_frame, ""
+        self._base_frame, self._camera_frame = config.base_frame.lstrip("/"), ""
         self._parameter = pose_to_matrix(config.base_to_camera)
         self._is_given = config.base_to_camera != type(config)().base_to_camera
         self._buffer: Any = None
         self._listener: Any = None
         self._timer: Any = None
+        self._not_found: Any = ()  # What tf2 raises where it has no transform
 
     @property
     def is_given(self) -> bool:
@@ -60,6 +61,7 @@ class Extrinsics:
 
     def look_for(self, camera_frame: str) -> None:
         """Find the pose of this frame; called in the executor's thread."""
+        camera_frame = camera_frame.lstrip("/")  # names of ROS 1's time; tf2 knows none of them
         if camera_frame == self._camera_frame and (self.source or self._listener is not None):
             return
         self.close()
@@ -82,6 +84,7 @@ class Extrinsics:
 
     def _listen(self) -> None:
         tf2_ros = optional.require("tf2_ros")
+        self._not_found = tf2_ros.TransformException
         self._buffer = tf2_ros.Buffer()
         self._listener = tf2_ros.TransformListener(self._buffer, self._node)
         clock = Clock(clock_type=ClockType.STEADY_TIME)
@@ -99,7 +102,7 @@ class Extrinsics:
     def _look_up(self) -> None:
         try:
             found = self._buffer.lookup_transform(self._base_frame, self._camera_frame, Time())
-        except Exception:  # tf2's exceptions have no base of their own
+        except self._not_found:
             return
         t, q = found.transform.translation, found.transform.rotation
         pose = pose_to_matrix((t.x, t.y, t.z, q.x, q.y, q.z, q.w))

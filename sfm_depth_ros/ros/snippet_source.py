@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -29,6 +30,8 @@ from sfm_depth_ros.snippets.values import Frame, Snippet, Velocity
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
 from sfm_depth_ros.snippets.velocity_gate import VelocityGate
 from sfm_depth_ros.visual_odometry.input_checks import SPEED_UNIT, InputFault
+
+_logger = logging.getLogger(__name__)
 
 MAX_DELAY = 2  # newer images that one waits for, to get what belongs to it
 
@@ -132,9 +135,10 @@ class SnippetSource:
 
     @property
     def remarks(self) -> str:
-        """Jumps of time in the last seconds; empty while it advances."""
+        """Jumps of time in the last seconds, and a camera narrower than the model; or ""."""
         guards = (self._image_guard, self._velocity_guard)
-        return "; ".join(filter(None, (guard.remark() for guard in guards)))
+        narrowed = "" if self._rig is None else self._rig.preprocessor.narrowed
+        return "; ".join(filter(None, (*(guard.remark() for guard in guards), narrowed)))
 
     @property
     def T_base_camera(self) -> np.ndarray | None:
@@ -265,7 +269,10 @@ class SnippetSource:
             self._multiple,
             self._resize_filter,
             TRACKING_WIDTH,
+            narrows=config.input_width == 0,
         )
+        if preprocessor.narrowed:
+            _logger.info("%s", preprocessor.narrowed)
         velocities = VelocityBuffer(T_base_camera, config.max_velocity_gap, gate=VelocityGate())
         gates = (config.min_displacement, config.max_displacement, config.max_image_gap)
         builder = SnippetBuilder(velocities, *gates, image_gate=ImageGate())

@@ -56,6 +56,16 @@ def test_frames_come_with_their_truth(tmp_path):
         assert index == 9
 
 
+def test_a_narrow_camera_is_taken_as_it_is_or_refused(tmp_path, caplog):
+    path = write_small_bag(tmp_path / "bag")  # 64 columns
+    with pytest.raises(DataError, match="lower input_width"):
+        read_frames(path, 96)
+    with caplog.at_level("INFO"):
+        frames = read_frames(path, 96, narrows=True)
+    assert next(iter(frames)).frame.image.shape == (32, 64, 3)
+    assert caplog.text.count("64 columns wide instead of the model's 96") == 1
+
+
 def test_snippets_of_a_bag(tmp_path):
     frames = read_frames(write_small_bag(tmp_path / "bag"), 64, needs_velocity=True)
     snippets = list(read_snippets(frames, 0.05, 5.0, 0.5))

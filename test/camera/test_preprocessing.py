@@ -118,6 +118,38 @@ def test_too_small_images_are_refused_with_the_remedy(size, arguments):
         Preprocessor(_camera(*size), 320, **arguments)
 
 
+@pytest.mark.parametrize(
+    ("size", "crop", "expected"),
+    [
+        ((640, 192), (0, 0, 0, 0), (320, 96)),  # wide enough: nothing changes
+        ((319, 192), (0, 0, 0, 0), (288, 160)),  # 288 * 192 / 319 = 173 rows, 13 of them cut
+        ((400, 200), (0, 0, 0.3, 0), (256, 192)),  # 280 columns are left
+        ((33, 33), (0, 0, 0, 0), (32, 32)),
+    ],
+)
+def test_a_narrow_camera_may_have_an_image_of_its_own(size, crop, expected):
+    preprocessor = Preprocessor(_camera(*size), 320, crop, narrows=True)
+    assert preprocessor.size == expected
+    remark = preprocessor.narrowed
+    assert remark == "" if expected[0] == 320 else f"{expected[0]} columns wide" in remark
+    if not any(crop):
+        image, _ = preprocessor(np.zeros((size[1], size[0], 3), np.uint8))
+        assert image.shape[1::-1] == expected
+        assert preprocessor.for_camera(_camera(size[0] + 96, size[1] + 96)).size[0] <= 320
+
+
+def test_an_image_below_one_multiple_is_still_refused():
+    with pytest.raises(DataError, match="input_width"):
+        Preprocessor(_camera(31, 64), 320, narrows=True)
+    with pytest.raises(DataError, match="32 rows"):
+        Preprocessor(_camera(319, 20), 320, narrows=True)
+
+
+def test_a_fixed_height_keeps_its_refusal():
+    with pytest.raises(DataError, match="takes 320x96 alone"):
+        Preprocessor(_camera(640, 640), 320, input_height=96)
+
+
 def test_image_of_another_size_is_refused():
     with pytest.raises(DataError, match="320x96 but camera_info is for 640x192"):
         Preprocessor(_camera(640, 192), 320)(np.zeros((96, 320, 3), np.uint8))

@@ -168,6 +168,9 @@ def test_own_graph_cannot_be_trained_and_takes_one_size(
     camera = CameraModel.from_intrinsics(Intrinsics.from_hfov(80.0, 400, 100))
     with pytest.raises(DataError, match="takes 96x64 alone, but the image of 400x100 would be"):
         DepthEstimator(folder, camera, DepthNodeConfig(precision="fp32"))
+    camera = CameraModel.from_intrinsics(Intrinsics.from_hfov(80.0, 80, 60))
+    with pytest.raises(DataError, match=r"image is 80x60 .*expected at least 96 columns"):
+        DepthEstimator(folder, camera, DepthNodeConfig(precision="fp32"))  # no narrower graph
     camera = CameraModel.from_intrinsics(Intrinsics.from_hfov(80.0, 128, 96))
     with pytest.raises(DataError, match="input_width: this imported graph takes 96 columns"):
         DepthEstimator(folder, camera, DepthNodeConfig(precision="fp32", input_width=128))

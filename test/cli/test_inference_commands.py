@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,31 @@ def test_replay_writes_a_bag(
         assert next(reader.raw_messages("/depth/image_rect")).message.encoding == "16UC1"
     assert main(words) == 1
     assert "exists already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["eval", "replay", "infer"])
+def test_a_model_wider_than_the_camera_runs_at_the_cameras_width(
+    command: str, bag: Path, tmp_path: Path, drive: Drive, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    wide = replace(oracle(drive, 1.1), width=CAMERA.width + 96)
+    monkeypatch.setattr(model_folder, "read_model_folder", lambda path: wide)
+    image, out = tmp_path / "street.png", tmp_path / "out"
+    cv2.imwrite(str(image), drive.frames[0].image)
+    words = {
+        "eval": [str(bag), "--json", str(out)],
+        "replay": [str(bag), "--out", str(out)],
+        "infer": [str(image), "--hfov", "80", "--out", str(out)],
+    }[command]
+    with caplog.at_level("INFO"):
+        assert main([command, "model", *words]) == 0
+    told = f"{CAMERA.width} columns wide instead of the model's {CAMERA.width + 96}"
+    assert caplog.text.count(told) == 1
+    if command == "eval":
+        depth = json.loads(out.read_text())["depth"]
+        assert depth["abs_rel"] == pytest.approx(0.1, abs=2e-3)
+    assert main([command, "model", *words, "--input-width", str(CAMERA.width + 96)]) == 1
+    assert "lower input_width" in capsys.readouterr().err
 
 
 def test_infer_follows_the_orientation_of_a_photograph(tmp_path: Path, drive: Drive) -> None:

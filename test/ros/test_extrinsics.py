@@ -52,9 +52,9 @@ class Robot:
         self._executor = SingleThreadedExecutor(context=self.node.context)
         self._executor.add_node(self.node)
 
-    def send(self, child="camera", x=1.5):
+    def send(self, child="camera", x=1.5, parent="base_link"):
         message = TransformStamped(child_frame_id=child)
-        message.header.frame_id = "base_link"
+        message.header.frame_id = parent
         message.transform.translation.x = x
         self._static.publish(message)
 
@@ -103,6 +103,26 @@ def test_with_tf2_the_transform_is_used_however_late_it_comes(robot, tf2):
     expected = pose_to_matrix((1.5, 0, 0, 0, 0, 0, 1))
     np.testing.assert_array_equal(one.poses[1], expected)
     assert (one.extrinsics.source, one.extrinsics.missing) == ("tf base_link <- camera", "")
+
+
+def test_a_slash_before_the_camera_frame_hides_no_transform(robot, tf2):
+    one = robot(base_frame="/base_link")
+    one.extrinsics.look_for("/camera")
+    one.send("camera")
+    one.until(lambda: one.extrinsics.T_base_camera is not None)
+    assert one.extrinsics.source == "tf base_link <- camera"
+
+
+def test_a_chain_that_is_completed_later_is_composed(robot, tf2):
+    one = robot()
+    one.extrinsics.look_for("camera")
+    one.send("camera", x=0.5, parent="mast")  # another tree, for now
+    end = time.monotonic() + 0.6
+    one.until(lambda: time.monotonic() > end)
+    assert one.extrinsics.T_base_camera is None and one.extrinsics.missing
+    one.send("mast", x=1.0)
+    one.until(lambda: one.extrinsics.T_base_camera is not None)
+    np.testing.assert_allclose(one.extrinsics.T_base_camera[:3, 3], [1.5, 0, 0])
 
 
 def test_one_listener_which_is_closed_when_the_transform_is_found(robot, tf2):

@@ -105,6 +105,18 @@ def test_three_images_and_their_velocities_make_a_snippet(feed):
     assert snippet.intrinsics.fx == pytest.approx(50.0)
 
 
+def test_a_camera_narrower_than_the_model_is_taken_and_remarked_on(feed, caplog):
+    narrow = Intrinsics(100.0, 100.0, 39.5, 31.5, 80, 64)
+    with caplog.at_level("INFO"):
+        feed.source.set_camera(CameraModel.from_intrinsics(narrow, "camera"))
+        for index in range(8):
+            feed.velocity(index)
+            feed.image(index, pixels=passing(index)[:, :80])
+    assert feed.snippets[0].target.shape == (64, 64, 3)  # 51 rows, padded to 64
+    assert "64 columns wide instead of the model's 96" in feed.source.remarks
+    assert caplog.text.count("columns wide") == 1
+
+
 def test_before_the_calibration_images_are_counted_as_dropped(feed):
     message = array_to_image(np.zeros((64, 192, 3), np.uint8), "rgb8", header_at(0, "camera"))
     feed.source.add_image(message)

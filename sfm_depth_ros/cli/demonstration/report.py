@@ -38,7 +38,7 @@ class Part:
     def frames(self, width: int, tracking_width: int = 0) -> BagFrames:
         """Frames at the network's size, with tracking images where they have a width."""
         selection = BagSelection(self.bag, self.from_s)
-        return read_frames(selection, width, tracking_width=tracking_width)
+        return read_frames(selection, width, tracking_width=tracking_width, narrows=True)
 
 
 def compare(parts: Sequence[Part], before: Path, after: Path) -> list[Comparison]:

@@ -249,15 +249,18 @@ def write_back(parent: ModelFolder, out: Path) -> ModelFolder:
 
 
 def open_bags(bags: Sequence[WeightedBag], width: int) -> list[BagFrames]:
-    """Frames of the bags at the network's width.
+    """Frames of the bags at the network's width, or at that of the narrowest camera.
 
     Raises:
         DataError: One cannot be used; the message names the remedy.
     """
     multiple = size_multiple(width)
-    return [
-        read_frames(bag.selection, width, needs_velocity=True, multiple=multiple) for bag in bags
+    opened = [
+        read_frames(bag.selection, width, needs_velocity=True, multiple=multiple, narrows=True)
+        for bag in bags
     ]
+    common = min(frames.preprocessor.size[0] for frames in opened)
+    return [frames.at_width(common) for frames in opened]
 
 
 def report_of(

@@ -60,7 +60,7 @@ def recorded_caches(
         companions=companions,
         multiple=config.multiple,
     )
-    frames = frames.wider(config.prepared_width)
+    frames = frames.at_width(config.prepared_width)
     teacher = config.teacher if SPARSE_DEPTH in companions else "none"  # no term needs it
     taught_roles = () if teacher == "none" else (SPARSE_DEPTH,)
     for role in companions:

@@ -247,3 +247,8 @@ def start_node(tmp_path_factory, namespace):
 @pytest.fixture(scope="module")
 def camera(probe):
     return Camera(probe)
+
+
+@pytest.fixture(scope="module")
+def narrow_camera(probe):
+    return Camera(probe, size=(80, 64))

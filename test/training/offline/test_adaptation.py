@@ -8,14 +8,18 @@ import dataclasses
 
 import numpy as np
 import pytest
-from exact_drive import make_drive, write_bag
+from exact_drive import base_to_camera, make_drive, write_bag
 
 from sfm_depth_ros.bags.frames import read_frames
 from sfm_depth_ros.bags.selection import BagSelection, WeightedBag
+from sfm_depth_ros.bags.writer import BagWriter
+from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.config.schema import ObjectiveConfig, OfflineTrainingConfig
 from sfm_depth_ros.errors import ConfigError, TrainingError
+from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.model_folder.saving import save_model
 from sfm_depth_ros.snippets.store import StoreShape, open_store
+from sfm_depth_ros.snippets.values import Velocity
 from sfm_depth_ros.training.offline import adaptation
 from sfm_depth_ros.training.offline.adaptation import (
     AdaptationPlan,
@@ -71,6 +75,18 @@ def test_a_short_bag_is_taken_whole(bag) -> None:
     (part,) = sampled(given, opened, most_images=10)
     assert part.weight == 2.0
     assert not part.selection.is_whole
+
+
+def test_bags_are_read_at_the_width_of_the_narrowest_camera(bag, tmp_path) -> None:
+    camera = CameraModel.from_intrinsics(Intrinsics.from_hfov(60.0, 170, 96), "camera")
+    with BagWriter(tmp_path / "narrow") as writer:
+        writer.write_static_transform(0, "base_link", "camera", base_to_camera())
+        writer.write_odometry(Velocity(0, np.ones(3), np.zeros(3)))
+        writer.write_camera_info(0, camera)
+        writer.write_image(0, np.zeros((96, 170, 3), np.uint8), "camera")
+    both = [WeightedBag(bag), WeightedBag(BagSelection(tmp_path / "narrow"))]
+    assert [frames.preprocessor.size[0] for frames in open_bags(both[:1], 320)] == [320]
+    assert [frames.preprocessor.size[0] for frames in open_bags(both, 320)] == [160, 160]
 
 
 def _source(folder, snippets) -> Source:
