@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from sfm_depth_ros.visual_odometry.anchor_points import AnchorPoints
 from sfm_depth_ros.visual_odometry.anchoring import DepthAnchor
 from sfm_depth_ros.visual_odometry.confidence import DepthConfidence
 from sfm_depth_ros.visual_odometry.depth_correction import DepthCorrection
+from sfm_depth_ros.visual_odometry.floor_check import FloorCheck
 from sfm_depth_ros.visual_odometry.landmark_scale import LandmarkScaleMonitor, ScaleEstimate
 
 
@@ -43,6 +44,7 @@ class AnchoredDepth:
         self._anchor = DepthAnchor("off", output)
         self._confidence = DepthConfidence()
         self._scale = LandmarkScaleMonitor()
+        self._floor = FloorCheck()
 
     def apply(
         self,
@@ -50,6 +52,7 @@ class AnchoredDepth:
         output: SessionOutput[MotionOutput],
         config: DepthNodeConfig,
         wants_confidence: bool,
+        T_base_camera: np.ndarray | None = None,
     ) -> AnchoredOutput:
         """Anchor the depth of the next image.
 
@@ -58,17 +61,20 @@ class AnchoredDepth:
             output: The network's depth, and the landmarks of the same image.
             config: ``anchoring`` and ``apply_scale``.
             wants_confidence: Whether to compute the confidence.
+            T_base_camera: ``(4, 4)`` mounting, which tells where the floor is; None = unknown.
         """
         depth, step = output.depth, output.motion.step
         if step is None:  # no tracking image: no landmarks either
             return AnchoredOutput(depth, DepthCorrection())
         with np.errstate(divide="ignore"):
             inverse = np.float32(1) / depth
-        points = AnchorPoints.of(step.landmarks, inverse, frame.intrinsics)
-        if step.is_moving and config.apply_scale != "off":
-            self._scale.add(frame.stamp_ns, points, output.motion.floor_height)
         mode = _mode(config)
         anchor = self._anchor_for(mode)
+        points = AnchorPoints.of(step.landmarks, inverse, frame.intrinsics)
+        if T_base_camera is not None:
+            points = self._above_floor(points, inverse, frame, T_base_camera, step.seconds)
+        if step.is_moving and config.apply_scale != "off":
+            self._scale.add(frame.stamp_ns, points, output.motion.floor_height)
         anchored = anchor.anchor(inverse, points, step.seconds, step.is_moving)
         confidence = None
         if wants_confidence:
@@ -88,6 +94,26 @@ class AnchoredDepth:
         self._output, self._mode = output, ""
         self._confidence.clear()
         self._scale.clear()
+        self._floor.clear()
+
+    def _above_floor(
+        self,
+        points: AnchorPoints,
+        inverse: np.ndarray,
+        frame: Frame,
+        T_base_camera: np.ndarray,
+        seconds: float,
+    ) -> AnchorPoints:
+        """The points without those that seem to lie below the floor: they move by themselves."""
+        seen = points
+        if self._output == "affine":
+            correction = self._anchor.correction
+            if correction.covariance[1, 1] == 0:  # without its shift, depth has no shape yet
+                return points
+            inverse = correction.inverse_depth(inverse)
+            seen = replace(points, output=correction.inverse_depth(points.output))
+        above = self._floor.above(seen, inverse, frame.intrinsics, T_base_camera, seconds)
+        return points if above.all() else points.selected(above)
 
     def _anchor_for(self, mode: str) -> DepthAnchor:
         if mode != self._mode:

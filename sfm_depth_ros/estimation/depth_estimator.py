@@ -89,7 +89,10 @@ class DepthEstimator:
             why = self._session.model.why_no_motion
             move = partial(self._motion.estimate, pair, velocities, self.config, on_motion, why)
             output = self._session.run(frame, pair.follows, move)
-            anchored = self._anchoring.apply(frame, output, self.config, self.wants_confidence)
+            mounting = None if velocities is None else velocities.T_base_camera
+            anchored = self._anchoring.apply(
+                frame, output, self.config, self.wants_confidence, mounting
+            )
             self._motion.remember(frame, output.depth, anchored.scale)
             return finish(frame, output, anchored, self._session.model, self.config)
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
@@ -35,6 +35,10 @@ class AnchorPoints:
 
     def __len__(self) -> int:
         return len(self.output)
+
+    def selected(self, chosen: np.ndarray) -> AnchorPoints:
+        """The points chosen by a ``(N,)`` mask."""
+        return AnchorPoints(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
     @property
     def area(self) -> np.ndarray:

@@ -30,6 +30,7 @@ from sfm_depth_ros.snippets.velocity import VelocityBuffer
 from sfm_depth_ros.visual_odometry.anchor_points import AnchorPoints
 from sfm_depth_ros.visual_odometry.anchoring import DepthAnchor
 from sfm_depth_ros.visual_odometry.confidence import DepthConfidence
+from sfm_depth_ros.visual_odometry.floor_check import FloorCheck
 from sfm_depth_ros.visual_odometry.tracker import PointTracker
 from sfm_depth_ros.visual_odometry.visual_odometer import VisualOdometer
 
@@ -150,7 +151,7 @@ def _stages_ms(drive: _Drive, folder: ModelFolder, setting: GeometrySetting) -> 
     view, tracker = TrackingView(drive.camera, config.tracking_width), _TimedTracker()
     odometer = VisualOdometer(drive.velocities, config.ego_motion, tracker=tracker)
     anchor, confidence = DepthAnchor(config.anchoring, model.output), DepthConfidence()
-    K, stages = model.preprocessor.intrinsics, _Stages()
+    floor, K, stages = FloorCheck(), model.preprocessor.intrinsics, _Stages()
     try:
         for stamp_ns, image in drive.images:
             stack = tensor.push(model.preprocessor(image)[0])
@@ -166,6 +167,8 @@ def _stages_ms(drive: _Drive, folder: ModelFolder, setting: GeometrySetting) -> 
             stages.ms.setdefault("tracking", []).append(1e3 * tracked)
             stages.lap("motion", without_s=tracked)
             points = AnchorPoints.of(step.landmarks, 1 / depth, K)
+            mounting = drive.velocities.T_base_camera
+            points = points.selected(floor.above(points, 1 / depth, K, mounting, step.seconds))
             held = anchor.anchor(1 / depth, points, step.seconds, step.is_moving)
             stages.lap("anchoring")
             confidence.assess(held.depth, held.log_variance, K, step.T_earlier_later)
