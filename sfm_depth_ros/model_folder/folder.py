@@ -170,7 +170,7 @@ class ModelFolder:
         tensors = self._read_tensors(CHECK_FRAMES)
         names = ("image", "depth", *(("pair", "motion") if self.has_pose else ()))
         try:
-            return CheckFrames(**{name: tensors[name] for name in names})
+            return CheckFrames(**{name: tensors[name].astype(np.float32) for name in names})
         except KeyError as error:
             raise damaged(self.path, f"{CHECK_FRAMES} lacks {error}") from error
 

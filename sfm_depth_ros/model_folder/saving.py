@@ -73,8 +73,8 @@ def save_model(
             the last ones; a procedural picture at the training size where none are given.
         profile: Depth by image row of the training drives; None = the parent's.
         name: Name of the folder; empty = UTC time and model id.
-        half_storage: Whether weights are rounded to float16 and kept as such, in half the space;
-            engines compute as before.
+        half_storage: Whether weights and check images are rounded to float16 and kept as such, in
+            half the space; engines compute as before.
 
     Raises:
         ModelError: The networks return NaN, or the folder cannot be written.
@@ -89,7 +89,12 @@ def save_model(
         size = content["preprocessing"]
         multiple = int(size["multiple"])
         check_images = procedural_check_images(size["width"], size.get("height"), multiple)
+    if half_storage:  # of the images as they are kept
+        check_images = check_images[0].half().float(), check_images[1].half().float()
     check_frames = _check_frames(networks, *check_images)
+    for name in ("image", "pair") if half_storage else ():
+        if name in check_frames:
+            check_frames[name] = check_frames[name].half()
     files = {CHECK_FRAMES: save_tensors(check_frames)}
     for kind, network in networks.items():
         weights, graph = FILES[kind]

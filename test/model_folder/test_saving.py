@@ -176,7 +176,7 @@ def test_half_storage_takes_half_the_space_and_computes_the_same(
 ) -> None:
     half = save_model(tmp_path, *networks(), metadata=METADATA, name="half", half_storage=True)
     for name in ("depth.safetensors", "pose.safetensors"):
-        assert (half.path / name).stat().st_size < 0.6 * (parent.path / name).stat().st_size
+        assert (half.path / name).stat().st_size < 0.65 * (parent.path / name).stat().st_size
     for saved, loaded in zip(networks(), load_networks(half), strict=True):
         for name, value in saved.state_dict().items():
             read = loaded.state_dict()[name]
