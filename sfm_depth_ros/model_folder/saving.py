@@ -92,9 +92,9 @@ def save_model(
     if half_storage:  # of the images as they are kept
         check_images = check_images[0].half().float(), check_images[1].half().float()
     check_frames = _check_frames(networks, *check_images)
-    for name in ("image", "pair") if half_storage else ():
-        if name in check_frames:
-            check_frames[name] = check_frames[name].half()
+    if half_storage:
+        kept = {"image", "pair"} & check_frames.keys()
+        check_frames |= {key: check_frames[key].half() for key in kept}
     files = {CHECK_FRAMES: save_tensors(check_frames)}
     for kind, network in networks.items():
         weights, graph = FILES[kind]
