@@ -15,7 +15,7 @@ from sfm_depth_ros.estimation.model_session import PoseNetwork
 from sfm_depth_ros.snippets.values import Frame
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
 from sfm_depth_ros.visual_odometry.ego_motion import EgoMotion, MotionUncertainty
-from sfm_depth_ros.visual_odometry.input_checks import InputFault
+from sfm_depth_ros.visual_odometry.input_fault import InputFault
 from sfm_depth_ros.visual_odometry.landmark_scale import ScaleEstimate
 from sfm_depth_ros.visual_odometry.odometry_step import NETWORK, NONE, MotionPrior, OdometryStep
 from sfm_depth_ros.visual_odometry.scale import ScaleMonitor
