@@ -127,7 +127,8 @@ def _window(pairs: Sequence[MotionPair], T_base_camera: np.ndarray) -> _Window:
             column.append(value)
     seconds = np.array([pair.seconds for pair in pairs])
     lever_m = float(np.linalg.norm(T_base_camera[:3, 3]))
-    return _Window(seconds, *(np.array(column) for column in columns), lever_m)
+    rotation, direction, measured, base = (np.array(column) for column in columns)
+    return _Window(seconds, rotation, direction, measured, base, lever_m)
 
 
 def _rotation_fault(window: _Window) -> InputFault | None:
