@@ -149,6 +149,11 @@ class MotionEstimator:
             self._inputs.floor_height,
         )
 
+    def find_corners(self) -> None:
+        """Search the newest image for corners; the next image waits for it, nothing else does."""
+        if self._odometer is not None:
+            self._odometer.find_corners()
+
     def _needs_network(
         self, frame: Frame, velocities: VelocityBuffer | None, config: DepthNodeConfig
     ) -> bool:
