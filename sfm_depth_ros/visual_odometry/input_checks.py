@@ -80,7 +80,7 @@ def find_input_faults(
 
     Returns:
         The faults, gravest first; empty where nothing is wrong or too little was driven to say.
-        Of an implausible speed, and of a direction that contradicts the mounting, nothing beside
+        Of an implausible speed or turn, and of a direction that contradicts the mounting, nothing beside
         it: landmarks are triangulated over them, and show what is not there.
     """
     fault = implausible_speed(_median_speed(pairs))
@@ -90,7 +90,7 @@ def find_input_faults(
     if sum(pair.seconds for pair in seen) < MIN_SECONDS or len(seen) < _MIN_PAIRS:
         return ()
     window = _window(seen, T_base_camera)
-    fault = _direction_fault(window)
+    fault = _implausible_turn(window) or _direction_fault(window)
     if fault is not None:
         return (fault,)
     rotation = _rotation_fault(window)
@@ -135,9 +135,6 @@ def _rotation_fault(window: _Window) -> InputFault | None:
     """Compare the odometer's rotation with the seen one, axis by axis."""
     seen, measured = _summed(window.seconds, window.seen_rotation, window.measured_rotation)
     angle = np.linalg.norm(seen, axis=1)
-    far = float(np.linalg.norm(measured, axis=1).sum())
-    if far > _IMPLAUSIBLE_TURN and far > _IMPLAUSIBLE_FACTOR * angle.sum():
-        return _degrees_fault(far / max(float(angle.sum()), 1e-3))
     turning = angle > _TURNING
     if np.count_nonzero(turning) < _MIN_CHUNKS or angle[turning].sum() < _MIN_TURN:
         return None
@@ -190,11 +187,16 @@ def _summed(seconds: np.ndarray, *rotations: np.ndarray) -> list[np.ndarray]:
     ]
 
 
-def _degrees_fault(factor: float) -> InputFault:
+def _implausible_turn(window: _Window) -> InputFault | None:
+    """Far more rotation than the images show, whatever the axis."""
+    seen, measured = _summed(window.seconds, window.seen_rotation, window.measured_rotation)
+    near, far = (float(np.linalg.norm(part, axis=1).sum()) for part in (seen, measured))
+    if far < _IMPLAUSIBLE_TURN or far < _IMPLAUSIBLE_FACTOR * near:
+        return None
     return InputFault(
         "yaw_degrees",
-        f"the odometer turns {factor:.0f} times as fast as the images: its angular velocity is "
-        "probably in degrees per second; publish rad/s (REP 103)",
+        f"the odometer turns {far / max(near, 1e-3):.0f} times as fast as the images: its angular "
+        "velocity is probably in degrees per second; publish rad/s (REP 103)",
     )
 
 
