@@ -80,8 +80,8 @@ def find_input_faults(
 
     Returns:
         The faults, gravest first; empty where nothing is wrong or too little was driven to say.
-        Of an implausible speed or turn, and of a direction that contradicts the mounting, nothing beside
-        it: landmarks are triangulated over them, and show what is not there.
+        Of an implausible speed or turn, and of a direction that contradicts the mounting, nothing
+        beside it: landmarks are triangulated over them, and show what is not there.
     """
     fault = implausible_speed(_median_speed(pairs))
     if fault is not None:
