@@ -89,11 +89,14 @@ class DepthEstimator:
             why = self._session.model.why_no_motion
             move = partial(self._motion.estimate, pair, velocities, self.config, on_motion, why)
             output = self._session.run(frame, pair.follows, move)
+            self._session.afterwards(self._motion.find_corners)
             mounting = None if velocities is None else velocities.T_base_camera
             anchored = self._anchoring.apply(
                 frame, output, self.config, self.wants_confidence, mounting
             )
-            self._motion.remember(frame, output.depth, anchored.scale)
+            # a network without metres is no witness of the odometer's unit
+            scale = anchored.scale if self._session.model.output == "metric" else None
+            self._motion.remember(frame, output.depth, scale)
             return finish(frame, output, anchored, self._session.model, self.config)
 
     def frame(self, image: np.ndarray, stamp_ns: int, frame_id: str = "") -> Frame:
@@ -170,6 +173,7 @@ class DepthEstimator:
     def reset(self) -> None:
         """Forget the image before and the pairs that wait (time jumped); the model stays."""
         with self._lock:
+            self._session.settle()
             self._motion.reset()
             self._anchoring.reset()
 

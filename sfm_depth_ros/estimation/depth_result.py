@@ -20,7 +20,7 @@ from sfm_depth_ros.snippets.values import Frame
 from sfm_depth_ros.visual_odometry.alignment import DepthScale
 from sfm_depth_ros.visual_odometry.depth_correction import DepthCorrection
 from sfm_depth_ros.visual_odometry.ego_motion import EgoMotion
-from sfm_depth_ros.visual_odometry.input_checks import InputFault
+from sfm_depth_ros.visual_odometry.input_fault import InputFault
 from sfm_depth_ros.visual_odometry.landmark_scale import ScaleEstimate
 from sfm_depth_ros.visual_odometry.odometry_step import OdometryStep
 

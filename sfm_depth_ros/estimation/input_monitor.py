@@ -11,14 +11,11 @@ import numpy as np
 from sfm_depth_ros.errors import VelocityGapError
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
 from sfm_depth_ros.visual_odometry.ground_plane import ground_of_landmarks
-from sfm_depth_ros.visual_odometry.input_checks import (
-    InputFault,
-    MotionPair,
-    ScaleWitnesses,
-    find_input_faults,
-)
+from sfm_depth_ros.visual_odometry.input_checks import MotionPair, find_input_faults
+from sfm_depth_ros.visual_odometry.input_fault import InputFault
 from sfm_depth_ros.visual_odometry.landmark_scale import ScaleEstimate
 from sfm_depth_ros.visual_odometry.odometry_step import OdometryStep
+from sfm_depth_ros.visual_odometry.speed_unit import ScaleWitnesses
 
 WINDOW_S = 8.0
 CHECK_EVERY_S = 0.5

@@ -7,7 +7,7 @@ from __future__ import annotations
 from sfm_depth_ros.estimation.input_monitor import InputMonitor
 from sfm_depth_ros.snippets.values import Frame
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
-from sfm_depth_ros.visual_odometry.input_checks import InputFault
+from sfm_depth_ros.visual_odometry.input_fault import InputFault
 from sfm_depth_ros.visual_odometry.visual_odometer import VisualOdometer
 
 TRACKING_WIDTH = 640  # pixels that corners are followed in

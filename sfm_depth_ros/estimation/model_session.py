@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -44,6 +45,7 @@ class ModelSession:
         self.model = model
         self._thread = SideThread("motion", own_core)
         self._tensor = _empty_tensor(model)
+        self._afterwards: Future[None] | None = None
 
     def check(self, frame: Frame) -> None:
         """Refuse a frame of another size.
@@ -73,6 +75,7 @@ class ModelSession:
         Raises:
             EngineError: An engine failed or its output is not finite.
         """
+        self.settle()
         clock = StageClock()
         if self._tensor.as_bytes != self.model.takes_bytes:  # another engine serves by now
             self._tensor = _empty_tensor(self.model)
@@ -88,6 +91,16 @@ class ModelSession:
         if frame.valid is not None:
             depth = np.where(frame.valid, depth, np.float32(np.nan))
         return SessionOutput(depth, motion, clock)
+
+    def afterwards(self, work: Callable[[], None]) -> None:
+        """Begin what belongs to the motion and what neither depth nor motion waits for."""
+        self._afterwards = self._thread.submit(work)
+
+    def settle(self) -> None:
+        """Wait for that, before anything touches the motion's state from another thread."""
+        work, self._afterwards = self._afterwards, None
+        if work is not None:
+            work.result()
 
     def swap(self, model: PreparedModel) -> PreparedModel:
         """Run another model from the next image on.
@@ -108,6 +121,7 @@ class ModelSession:
 
     def close(self) -> None:
         """Free the engines."""
+        self.settle()
         self._thread.close()
         self.model.close()
 

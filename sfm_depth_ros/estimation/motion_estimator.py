@@ -15,7 +15,7 @@ from sfm_depth_ros.estimation.model_session import PoseNetwork
 from sfm_depth_ros.snippets.values import Frame
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
 from sfm_depth_ros.visual_odometry.ego_motion import EgoMotion, MotionUncertainty
-from sfm_depth_ros.visual_odometry.input_checks import InputFault
+from sfm_depth_ros.visual_odometry.input_fault import InputFault
 from sfm_depth_ros.visual_odometry.landmark_scale import ScaleEstimate
 from sfm_depth_ros.visual_odometry.odometry_step import NETWORK, NONE, MotionPrior, OdometryStep
 from sfm_depth_ros.visual_odometry.scale import ScaleMonitor
@@ -148,6 +148,11 @@ class MotionEstimator:
             self._inputs.faults,
             self._inputs.floor_height,
         )
+
+    def find_corners(self) -> None:
+        """Search the newest image for corners; the next image waits for it, nothing else does."""
+        if self._odometer is not None:
+            self._odometer.find_corners()
 
     def _needs_network(
         self, frame: Frame, velocities: VelocityBuffer | None, config: DepthNodeConfig

@@ -29,7 +29,7 @@ from sfm_depth_ros.snippets.refusals import REMEDIES
 from sfm_depth_ros.snippets.values import Frame, Snippet, Velocity
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
 from sfm_depth_ros.snippets.velocity_gate import VelocityGate
-from sfm_depth_ros.visual_odometry.input_checks import SPEED_UNIT, InputFault
+from sfm_depth_ros.visual_odometry.input_fault import SPEED_UNIT, InputFault
 
 _logger = logging.getLogger(__name__)
 

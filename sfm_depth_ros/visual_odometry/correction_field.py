@@ -29,6 +29,9 @@ _FIELD_STD = 0.3  # of a network's error in log depth at each level: the prior
 _WORST_NETWORK_STD = 0.8  # of log depth, in a place unlike anything learnt
 _SMALLEST_STD = 0.05  # of a landmark's residual: below it the network's pixels are not worth more
 _TUNING = 2.5  # residuals of so many spreads weigh a quarter
+# The same of landmarks that are farther than the network has it: traffic that drives ahead is
+# consistent with the epipolar geometry, and triangulates too far by as much as it keeps up.
+_FARTHER_TUNING = 1.2
 _SMALLEST_SPREAD = 0.15
 _CORNERS = np.array(tuple(product((0, 1), repeat=3)))  # of a cell: (depth, row, column)
 
@@ -151,7 +154,8 @@ def _robust_weights(residuals: np.ndarray) -> np.ndarray:
     if not len(residuals):
         return residuals
     spread = max(robust_spread(residuals), _SMALLEST_SPREAD)
-    return np.asarray(1.0 / (1.0 + (residuals / (_TUNING * spread)) ** 2) ** 2)
+    tuning = np.where(residuals > 0, _FARTHER_TUNING, _TUNING)
+    return np.asarray(1.0 / (1.0 + (residuals / (tuning * spread)) ** 2) ** 2)
 
 
 def _splat(place: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:

@@ -3,8 +3,7 @@
 """Wrong inputs, named: units, signs and axes of the odometer, mounting and calibration.
 
 Vision measures rotation and direction of travel without any of them; the odometer and the
-mounting predict both. Length alone has no witness in the images' motion: for its unit the
-network's own metres and the camera's height above the floor are asked.
+mounting predict both. Length has no witness in the images' motion: see ``speed_unit.py``.
 """
 
 from __future__ import annotations
@@ -15,13 +14,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sfm_depth_ros.geometry.frames import invert, rotation_vector
+from sfm_depth_ros.geometry.frames import invert, rotation_matrix, rotation_vector
 from sfm_depth_ros.visual_odometry.depth_correction import weighted_median
+from sfm_depth_ros.visual_odometry.input_fault import InputFault
+from sfm_depth_ros.visual_odometry.speed_unit import (
+    ScaleWitnesses,
+    implausible_speed,
+    unit_fault,
+)
 
-SPEED_UNIT = "speed_unit"  # kind of the fault that makes every length wrong
+_EXTRINSICS = "extrinsics"
 MIN_SECONDS = 3.0  # of driving that a verdict rests on
 _MIN_LENGTH = 0.02  # metres between two images below which no direction is compared
-_STRAIGHT = 0.01  # radians between two images: less is straight ahead
+# share of the way that a turn moves the camera by its lever arm: beyond it, the mounting's own
+# translation, which may be the wrong one, bends the direction of travel
+_LEVER_SHARE = 0.1
 _MIN_PAIRS = 10
 _CHUNK_S = 1.0  # rotations are summed over so long, in which a turn outgrows vision's noise
 _TURNING = 0.02  # radians in a chunk from which it is compared
@@ -31,10 +38,6 @@ _DOMINANCE = 3.0  # of turns about one axis over those about the two others, squ
 _MIN_TURN = 0.1  # radians turned in all, for a sign, an axis or a unit
 _MIN_TURN_FOCAL = 0.15  # the same for a factor near one
 _IMPLAUSIBLE_TURN, _IMPLAUSIBLE_FACTOR = 1.0, 10.0  # radians in all; over what is seen
-_UNIT_FACTORS = {"km/h": 3.6, "mph": 2.23694, "cm/s": 100.0, "mm/s": 1000.0}
-_UNIT_TOLERANCE = 0.4  # in the logarithm, for the network, whose own scale may be so far off
-_LONE_FACTOR, _LONE_TOLERANCE = 3.0, 0.3  # a network alone is believed about large factors only
-_HEIGHT_TOLERANCE = 0.2  # the same for the height above the floor
 _CONTRADICTION = math.radians(10.0)  # between directions of travel; less is a mount's tolerance
 _AXIS_NAMES = ("x (forward)", "y (left)", "z (up)")
 _FOCAL_TOLERANCE = 0.2
@@ -51,22 +54,6 @@ class MotionPair:
     T_measured: np.ndarray  # (4, 4) by the odometer, carried to the camera through the mounting
 
 
-@dataclass(frozen=True)
-class ScaleWitnesses:
-    """Scales that the odometer's lengths are compared with; None where unknown."""
-
-    depth_scale_ratio: float | None = None  # a metric network's depth over the landmarks'
-    height_ratio: float | None = None  # camera's height by landmarks over the mounting's
-
-
-@dataclass(frozen=True)
-class InputFault:
-    """One wrong input with its remedy."""
-
-    kind: str
-    text: str
-
-
 @dataclass(frozen=True, eq=False)
 class _Window:
     """Pairs in the axes of the base: rotation vectors and translations, ``(N, 3)`` each."""
@@ -75,8 +62,8 @@ class _Window:
     seen_rotation: np.ndarray
     seen_direction: np.ndarray  # of the camera, unit length
     measured_rotation: np.ndarray
-    measured_camera: np.ndarray  # of the camera, metres
     measured_base: np.ndarray  # of the base, metres
+    lever_m: float  # distance of the camera from the base
 
 
 def find_input_faults(
@@ -93,26 +80,38 @@ def find_input_faults(
 
     Returns:
         The faults, gravest first; empty where nothing is wrong or too little was driven to say.
+        Of an implausible speed or turn, and of a direction that contradicts the mounting, nothing
+        beside it: landmarks are triangulated over them, and show what is not there.
     """
+    fault = implausible_speed(_median_speed(pairs))
+    if fault is not None:
+        return (fault,)
     seen = [pair for pair in pairs if pair.T_visual is not None]
     if sum(pair.seconds for pair in seen) < MIN_SECONDS or len(seen) < _MIN_PAIRS:
         return ()
     window = _window(seen, T_base_camera)
-    faults: dict[str, InputFault] = {}
-    for fault in (
-        _rotation_fault(window),
-        _direction_fault(window),
-        _unit_fault(witnesses or ScaleWitnesses()),
-    ):
-        if fault is not None:
-            faults.setdefault(fault.kind, fault)
-    return tuple(faults.values())
+    fault = _implausible_turn(window) or _direction_fault(window)
+    if fault is not None:
+        return (fault,)
+    rotation = _rotation_fault(window)
+    if rotation is not None and rotation.kind == _EXTRINSICS:
+        return (rotation,)
+    unit = unit_fault(witnesses or ScaleWitnesses())
+    return tuple(fault for fault in (rotation, unit) if fault is not None)
+
+
+def _median_speed(pairs: Sequence[MotionPair]) -> float:
+    """m/s, also where vision has no motion; 0 before there are enough pairs."""
+    if sum(pair.seconds for pair in pairs) < MIN_SECONDS:
+        return 0.0
+    speeds = [np.linalg.norm(pair.T_measured[:3, 3]) / pair.seconds for pair in pairs]
+    return float(np.median(speeds))
 
 
 def _window(pairs: Sequence[MotionPair], T_base_camera: np.ndarray) -> _Window:
     to_base = T_base_camera[:3, :3]
     T_camera_base = invert(T_base_camera)
-    columns: list[list[np.ndarray]] = [[], [], [], [], []]
+    columns: list[list[np.ndarray]] = [[], [], [], []]
     for pair in pairs:
         assert pair.T_visual is not None
         direction = pair.T_visual[:3, 3]
@@ -122,22 +121,20 @@ def _window(pairs: Sequence[MotionPair], T_base_camera: np.ndarray) -> _Window:
             to_base @ rotation_vector(pair.T_visual[:3, :3]),
             to_base @ direction / length,
             rotation_vector(base[:3, :3]),
-            to_base @ pair.T_measured[:3, 3],
             base[:3, 3],
         )
         for column, value in zip(columns, row, strict=True):
             column.append(value)
     seconds = np.array([pair.seconds for pair in pairs])
-    return _Window(seconds, *(np.array(column) for column in columns))
+    lever_m = float(np.linalg.norm(T_base_camera[:3, 3]))
+    rotation, direction, measured, base = (np.array(column) for column in columns)
+    return _Window(seconds, rotation, direction, measured, base, lever_m)
 
 
 def _rotation_fault(window: _Window) -> InputFault | None:
     """Compare the odometer's rotation with the seen one, axis by axis."""
     seen, measured = _summed(window.seconds, window.seen_rotation, window.measured_rotation)
     angle = np.linalg.norm(seen, axis=1)
-    far = float(np.linalg.norm(measured, axis=1).sum())
-    if far > _IMPLAUSIBLE_TURN and far > _IMPLAUSIBLE_FACTOR * angle.sum():
-        return _degrees_fault(far / max(float(angle.sum()), 1e-3))
     turning = angle > _TURNING
     if np.count_nonzero(turning) < _MIN_CHUNKS or angle[turning].sum() < _MIN_TURN:
         return None
@@ -190,11 +187,16 @@ def _summed(seconds: np.ndarray, *rotations: np.ndarray) -> list[np.ndarray]:
     ]
 
 
-def _degrees_fault(factor: float) -> InputFault:
+def _implausible_turn(window: _Window) -> InputFault | None:
+    """Far more rotation than the images show, whatever the axis."""
+    seen, measured = _summed(window.seconds, window.seen_rotation, window.measured_rotation)
+    near, far = (float(np.linalg.norm(part, axis=1).sum()) for part in (seen, measured))
+    if far < _IMPLAUSIBLE_TURN or far < _IMPLAUSIBLE_FACTOR * near:
+        return None
     return InputFault(
         "yaw_degrees",
-        f"the odometer turns {factor:.0f} times as fast as the images: its angular velocity is "
-        "probably in degrees per second; publish rad/s (REP 103)",
+        f"the odometer turns {far / max(near, 1e-3):.0f} times as fast as the images: its angular "
+        "velocity is probably in degrees per second; publish rad/s (REP 103)",
     )
 
 
@@ -204,7 +206,7 @@ def _tilted_fault(axis: int, measured: np.ndarray) -> InputFault | None:
     if not yaws:
         return None
     return InputFault(
-        "extrinsics",
+        _EXTRINSICS,
         f"through the mounting the images turn about {_AXIS_NAMES[axis]} of the base, not about "
         "z (up): base_to_camera (or TF) must be the pose of the optical frame (z forward, x "
         "right), for a camera that looks ahead qx, qy, qz, qw = -0.5, 0.5, -0.5, 0.5",
@@ -217,14 +219,17 @@ def _slope(measured: np.ndarray, seen: np.ndarray) -> float:
 
 
 def _direction_fault(window: _Window) -> InputFault | None:
-    """Compare the directions of travel on straight stretches."""
-    straight = np.linalg.norm(window.seen_rotation, axis=1) < _STRAIGHT
-    straight &= np.linalg.norm(window.measured_base, axis=1) > _MIN_LENGTH
-    if np.count_nonzero(straight) < _MIN_PAIRS:
+    """Compare the directions of travel, which the mounting's rotation carries to the base."""
+    length = np.linalg.norm(window.measured_base, axis=1)
+    lever = window.lever_m * np.linalg.norm(window.seen_rotation, axis=1)
+    alike = (length > _MIN_LENGTH) & (lever < _LEVER_SHARE * length)
+    if np.count_nonzero(alike) < _MIN_PAIRS:
         return None
-    seen = _mean_direction(window.seen_direction[straight])
-    # on a straight the base and the camera move alike; a wrong rotation cannot bend the base's
-    measured = _mean_direction(window.measured_base[straight])
+    # where base and camera move alike; a wrong mounting cannot bend the base's own motion
+    seen = _mean_direction(_midway(window.seen_direction[alike], window.seen_rotation[alike]))
+    measured = _mean_direction(
+        _midway(window.measured_base[alike], window.measured_rotation[alike])
+    )
     if seen is None or measured is None:
         return None
     angle = math.acos(float(np.clip(seen @ measured, -1.0, 1.0)))
@@ -246,10 +251,20 @@ def _direction_fault(window: _Window) -> InputFault | None:
         )
     across, up = math.degrees(math.atan2(seen[1], seen[0])), math.degrees(math.asin(seen[2]))
     return InputFault(
-        "extrinsics",
+        _EXTRINSICS,
         f"through the mounting the images drive {across:+.0f} deg to the left and {up:+.0f} deg "
         "upwards while the odometer drives elsewhere: base_to_camera (or TF) contradicts the "
         "motion; it must be the pose of the optical frame (z forward, x right) in base_frame",
+    )
+
+
+def _midway(translations: np.ndarray, rotations: np.ndarray) -> np.ndarray:
+    """Translations ``(N, 3)`` in the axes halfway through rotations ``(N, 3)``: of the twist."""
+    return np.array(
+        [
+            rotation_matrix(-0.5 * rotation) @ translation
+            for translation, rotation in zip(translations, rotations, strict=True)
+        ]
     )
 
 
@@ -259,31 +274,3 @@ def _mean_direction(vectors: np.ndarray) -> np.ndarray | None:
     mean = np.median(units, axis=0)
     length = float(np.linalg.norm(mean))
     return mean / length if length > 0.5 else None
-
-
-def _unit_fault(witnesses: ScaleWitnesses) -> InputFault | None:
-    """The unit of speed that all witnesses agree on."""
-    ratio, height = witnesses.depth_scale_ratio, witnesses.height_ratio
-    logs = []
-    smallest = 1.0 if height is not None else _LONE_FACTOR
-    if ratio is not None:
-        logs.append((-math.log(ratio), _LONE_TOLERANCE if height is None else _UNIT_TOLERANCE))
-    if height is not None:
-        logs.append((math.log(height), _HEIGHT_TOLERANCE))
-    if not logs:
-        return None
-    fitting = {
-        unit: abs(logs[-1][0] - math.log(factor))
-        for unit, factor in _UNIT_FACTORS.items()
-        if factor > smallest
-        and all(abs(value - math.log(factor)) < tolerance for value, tolerance in logs)
-    }
-    if not fitting:
-        return None
-    unit = min(fitting, key=lambda name: fitting[name])
-    witness = "the camera's height above the floor" if height is not None else "the depth network"
-    return InputFault(
-        SPEED_UNIT,
-        f"the odometer's distance is {math.exp(logs[-1][0]):.2g} times what {witness} allows: its "
-        f"speed is probably in {unit}; publish m/s (REP 103)",
-    )

@@ -48,13 +48,15 @@ class ScaleEstimate:
 
 @dataclass(frozen=True, eq=False)
 class _Sample:
-    stamp_ns: int
+    """One image, or the medians of a second's images."""
+
+    stamp_ns: int  # of the image, or of the first one
     log_ratios: np.ndarray  # (1 + groups,) of all landmarks, and without each group
     log_height: float  # of the camera above the floor, NaN where no floor is seen
 
 
 class LandmarkScaleMonitor:
-    """Remembers the ratio of each image, and summarises the newest ones robustly.
+    """Remembers the ratio of each second, and summarises the newest ones robustly.
 
     Seconds in which the ratio is far from the others hardly count.
 
@@ -64,11 +66,13 @@ class LandmarkScaleMonitor:
 
     def __init__(self, window_s: float = WINDOW_S) -> None:
         self._window_ns = int(window_s * 1e9)
-        self._samples: deque[_Sample] = deque()
+        self._blocks: deque[_Sample] = deque()  # medians of whole seconds
+        self._images: list[_Sample] = []  # of the second that has begun
 
     def clear(self) -> None:
         """Forget everything (another model, a jump in time)."""
-        self._samples.clear()
+        self._blocks.clear()
+        self._images.clear()
 
     def add(
         self,
@@ -87,53 +91,52 @@ class LandmarkScaleMonitor:
         ratios = _image_ratios(points)
         if ratios is None:
             return
-        if self._samples and stamp_ns < self._samples[-1].stamp_ns:
+        if self._images and stamp_ns < self._images[-1].stamp_ns:
             self.clear()
+        if self._images and stamp_ns - self._images[0].stamp_ns >= _BLOCK_S * 1e9:
+            self._blocks.append(_summary(self._images))
+            self._images = []
         height = math.nan if floor_height is None else math.log(floor_height)
-        self._samples.append(_Sample(stamp_ns, ratios, height))
-        while stamp_ns - self._samples[0].stamp_ns > self._window_ns:
-            self._samples.popleft()
+        self._images.append(_Sample(stamp_ns, ratios, height))
+        while self._blocks and stamp_ns - self._blocks[0].stamp_ns > self._window_ns:
+            self._blocks.popleft()
 
     @property
     def estimate(self) -> ScaleEstimate | None:
         """The window's ratio, or None before there are three seconds of it."""
-        blocks = self._blocks()
+        blocks = [*self._blocks, _summary(self._images)] if self._images else []
         if len(blocks) < _MIN_BLOCKS:
             return None
-        values = _robust_mean(blocks)
+        slip = _slip(np.array([block.log_height for block in blocks]))
+        ratios = np.array([block.log_ratios for block in blocks]) + slip[:, None]
+        values = _robust_mean(ratios)
         groups = values[1:]
         variance = (_GROUPS - 1) / _GROUPS * float(np.sum((groups - groups.mean()) ** 2))
-        change = float(np.var(np.diff(blocks[:, 0]))) / 2
+        change = float(np.var(np.diff(ratios[:, 0]))) / 2
         variance += _UNSEEN * change / len(blocks)
         half = _STUDENT_90 * math.sqrt(variance + _SYSTEMATIC**2)
         middle = float(values[0])
         ends = math.exp(middle - half), math.exp(middle + half)
         return ScaleEstimate(math.exp(middle), *ends, len(blocks) * _BLOCK_S)
 
-    def _blocks(self) -> np.ndarray:
-        """``(seconds, 1 + groups)`` medians of the images of each second."""
-        if not self._samples:
-            return np.zeros((0, 1 + _GROUPS))
-        stamps = np.array([sample.stamp_ns for sample in self._samples])
-        ratios = np.array([sample.log_ratios for sample in self._samples])
-        heights = np.array([sample.log_height for sample in self._samples])
-        block = ((stamps - stamps[0]) / (_BLOCK_S * 1e9)).astype(int)
-        starts = np.flatnonzero(np.diff(block, prepend=-1))[1:]
-        medians = np.array([np.median(part, axis=0) for part in np.split(ratios, starts)])
-        return medians + _slip(np.split(heights, starts))[:, None]
+
+def _summary(images: list[_Sample]) -> _Sample:
+    """Medians of the images of one second."""
+    ratios = np.median([image.log_ratios for image in images], axis=0)
+    heights = [image.log_height for image in images if math.isfinite(image.log_height)]
+    height = float(np.median(heights)) if heights else math.nan
+    return _Sample(images[0].stamp_ns, ratios, height)
 
 
-def _slip(heights: list[np.ndarray]) -> np.ndarray:
+def _slip(log_heights: np.ndarray) -> np.ndarray:
     """Log of the odometer's length over its usual one in each block, by the floor; 0 = unknown."""
-    seen = [part[np.isfinite(part)] for part in heights]
-    known = np.array([len(part) > 0 for part in seen])
-    slip = np.zeros(len(seen))
+    known = np.isfinite(log_heights)
+    slip = np.zeros(len(log_heights))
     if np.count_nonzero(known) < _MIN_BLOCKS:
         return slip
-    slip[known] = [np.median(part) for part in seen if len(part)]
-    slip[known] -= np.median(slip[known])
+    slip[known] = log_heights[known] - np.median(log_heights[known])
     is_steady = robust_spread(slip[known]) < _STEADY_FLOOR
-    return slip if is_steady else np.zeros(len(seen))
+    return slip if is_steady else np.zeros(len(slip))
 
 
 def _image_ratios(points: AnchorPoints) -> np.ndarray | None:

@@ -12,6 +12,7 @@ from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.geometry.frames import invert
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
 from sfm_depth_ros.visual_odometry import odometry_step as sources
+from sfm_depth_ros.visual_odometry.corner_search import CornerSearch
 from sfm_depth_ros.visual_odometry.fallback import OdometryImage, fallback_step, standing_step
 from sfm_depth_ros.visual_odometry.fusion import Fusion
 from sfm_depth_ros.visual_odometry.landmarks import Landmarks
@@ -63,7 +64,7 @@ class VisualOdometer:
         self._options = options or OdometerOptions()
         self._tracker = tracker or PointTracker(self._options.tracker)
         self._fusion = Fusion(velocities, mode == "fused", self._options)
-        self._next_id = 0
+        self._search = CornerSearch(self._tracker)
         self.reset()
 
     def reset(self) -> None:
@@ -76,6 +77,7 @@ class VisualOdometer:
         self._has_depth = False
         self._first_tracks = 0  # tracks of the first image of a window
         self._keeps_image = False  # the next image is compared with the same one again
+        self._search.drop()
 
     def advance(
         self,
@@ -88,7 +90,8 @@ class VisualOdometer:
     ) -> OdometryStep:
         """Take the next image.
 
-        A stamp that jumps, other intrinsics or a cut reset by themselves and are remarked.
+        A stamp that jumps, other intrinsics or a cut reset by themselves and are remarked. The
+        image is searched for new corners by ``find_corners``, or else by the next call.
 
         Args:
             grey: ``(H, W)`` uint8 rectified image at the tracking width.
@@ -105,6 +108,7 @@ class VisualOdometer:
                 f"expected uint8 ({intrinsics.height}, {intrinsics.width}), got {grey.dtype} "
                 f"{grey.shape}"
             )
+        self.find_corners()
         interruption = self._interruption(stamp_ns, intrinsics)
         window = self._window
         if window is None or interruption:
@@ -116,8 +120,14 @@ class VisualOdometer:
         step = self._step(window, image)
         if not self._keeps_image:
             self._grey = grey
-            self._add_corners(window, grey, valid, everywhere=not len(window.tracks))
+            everywhere = not len(window.tracks)
+            self._search.put(window, grey, valid, intrinsics, everywhere)
         return step
+
+    def find_corners(self) -> None:
+        """Search the newest image for corners: nobody has to wait for them before the next one."""
+        if self._search.run() and self._window is not None and not self._has_depth:
+            self._first_tracks = len(self._window.tracks)
 
     def _step(self, window: SlidingWindow, image: OdometryImage) -> OdometryStep:
         """Follow the tracks, find the motion, refine it with the window."""
@@ -281,20 +291,9 @@ class VisualOdometer:
         self.reset()
         self._window = SlidingWindow(stamp_ns, self._options)
         self._grey, self._stamp_ns, self._intrinsics = grey, stamp_ns, intrinsics
-        self._add_corners(self._window, grey, valid, everywhere=True)
+        self._search.put(self._window, grey, valid, intrinsics, everywhere=True)
         landmarks = Landmarks.none(stamp_ns, intrinsics)
         remarks = (interruption,) if interruption else ()
         return OdometryStep(
             None, stamp_ns, None, None, sources.NONE, landmarks, TrackCounts(), remarks
         )
-
-    def _add_corners(
-        self, window: SlidingWindow, grey: np.ndarray, valid: np.ndarray | None, everywhere: bool
-    ) -> None:
-        assert self._intrinsics is not None
-        new = self._tracker.new_corners(grey, window.tracks.pixels, valid, everywhere)
-        rays = rays_of(new, self._intrinsics)
-        window.tracks = window.tracks.with_corners(self._next_id, new, rays)
-        self._next_id += len(new)
-        if not self._has_depth:
-            self._first_tracks = len(window.tracks)

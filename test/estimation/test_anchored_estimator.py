@@ -4,14 +4,19 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from exact_drive import CAMERA, Drive, create_oracle_engine, make_drive, oracle
 
 from sfm_depth_ros.camera.preprocessing import CameraModel
-from sfm_depth_ros.config.schema import DepthNodeConfig
+from sfm_depth_ros.config.networks import INVERSE_AFFINE, METRIC
+from sfm_depth_ros.config.schema import DepthNetworkConfig, DepthNodeConfig
 from sfm_depth_ros.estimation.depth_estimator import DepthEstimator
 from sfm_depth_ros.estimation.depth_result import DepthResult
+from sfm_depth_ros.visual_odometry.tracker import PointTracker
 
 NEAR = 40.0  # metres: beyond, the drive's corners hardly move
 
@@ -118,3 +123,46 @@ def test_a_reset_drops_the_landmarks(long_drive: Drive) -> None:
     after = estimator.estimate(frame.image, frame.stamp_ns + 10**8, "camera")
     assert after.step is not None and len(after.step.landmarks) == 0
     assert after.ego_motion is None
+
+
+def test_no_result_waits_for_the_corners_of_the_next_image(
+    long_drive: Drive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The search ends only after the result is there; the next image and a reset wait for it."""
+    returned = threading.Semaphore(0)
+    found = PointTracker.new_corners
+
+    def slow(*arguments: object, **options: object) -> np.ndarray:
+        assert returned.acquire(timeout=20.0), "the result waited for the corners"
+        return found(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(PointTracker, "new_corners", slow)
+    estimator = DepthEstimator(
+        oracle(long_drive), CameraModel.from_intrinsics(CAMERA), DepthNodeConfig(),
+        create_oracle_engine,
+    )  # fmt: skip
+    tracked = []
+    for frame in long_drive.frames[:8]:
+        result = estimator.estimate(frame.image, frame.stamp_ns, "", long_drive.velocities)
+        returned.release()
+        assert result.step is not None
+        tracked.append(result.step.counts.tracked)
+    assert min(tracked[2:]) > 50
+    estimator.reset()
+    estimator.close()
+
+
+@pytest.mark.parametrize(("head", "is_witness"), [(METRIC, True), (INVERSE_AFFINE, False)])
+def test_a_network_without_metres_is_no_witness_of_the_speeds_unit(
+    long_drive: Drive, head: str, is_witness: bool
+) -> None:
+    """Its scale against the landmarks is measured all the same."""
+    network = DepthNetworkConfig("depth_anything_v2_small", head=head)
+    folder = replace(oracle(long_drive), depth_config=network)
+    estimator = DepthEstimator(
+        folder, CameraModel.from_intrinsics(CAMERA), DepthNodeConfig(), create_oracle_engine
+    )
+    for frame in long_drive.frames:
+        result = estimator.estimate(frame.image, frame.stamp_ns, "", long_drive.velocities)
+    assert result.depth_scale is not None
+    assert (estimator._motion._network_scale is not None) == is_witness

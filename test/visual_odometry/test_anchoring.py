@@ -308,3 +308,22 @@ def test_wrong_names_are_refused() -> None:
         DepthAnchor("best")
     with pytest.raises(ValueError, match="output is 'disparity'"):
         DepthAnchor("local", "disparity")
+
+
+def test_traffic_that_drives_ahead_is_hardly_followed() -> None:
+    """A lorry of a quarter of the image keeps up, so that its landmarks lie twice too far."""
+    truth = slanted_depth()
+    seen = landmarks_on(truth, 120)
+    columns, rows = seen.pixels[:, 0] / 2, seen.pixels[:, 1] / 2
+    on_lorry = (columns > 200) & (columns < 280) & (rows < 60)
+    inverse = np.where(on_lorry, 0.5, 1.0) * seen.inverse_depth
+    std = np.where(on_lorry, 0.12, 0.05) * inverse
+    moving = Landmarks(0, TRACKING, seen.pixels, inverse, std, seen.age, seen.ids)
+    patches = np.kron(np.random.default_rng(1).standard_normal((6, 20)), np.ones((16, 16)))
+    network = (truth * np.exp(0.3 * patches)).astype(np.float32)
+    result = anchored("local", network, moving)
+    lorry = np.zeros((96, 320), bool)
+    lorry[:60, 200:280] = True
+    assert on_lorry.sum() >= 10
+    # 1.2 with the weights of landmarks that are nearer than the network has it
+    assert np.median(result.depth[lorry] / truth[lorry]) < 1.1

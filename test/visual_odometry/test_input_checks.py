@@ -15,11 +15,8 @@ from sfm_depth_ros.geometry.frames import (
     rotation_matrix,
     twist_to_transform,
 )
-from sfm_depth_ros.visual_odometry.input_checks import (
-    MotionPair,
-    ScaleWitnesses,
-    find_input_faults,
-)
+from sfm_depth_ros.visual_odometry.input_checks import MotionPair, find_input_faults
+from sfm_depth_ros.visual_odometry.speed_unit import ScaleWitnesses
 
 # looking ahead, 1.2 m ahead of the axle and 1.5 m up
 MOUNTING = pose_to_matrix((1.2, 0.1, 1.5, -0.5, 0.5, -0.5, 0.5))
@@ -138,3 +135,40 @@ def test_too_little_driven_says_nothing() -> None:
     assert find_input_faults(wrong, MOUNTING) == ()
     unseen = [MotionPair(PERIOD, None, pair.T_measured) for pair in pairs(drive(0))]
     assert find_input_faults(unseen, MOUNTING) == ()
+
+
+@pytest.mark.parametrize("factor", [100.0, 1000.0])
+def test_a_speed_that_no_robot_drives_at_needs_no_witness(factor: float) -> None:
+    """Also where vision has no motion from lengths so wrong."""
+    wrong = pairs(drive(3), change=lambda v, w: (factor * v, w))
+    unseen = [MotionPair(PERIOD, None, pair.T_measured) for pair in wrong]
+    for given in (wrong, unseen):
+        faults = find_input_faults(given, MOUNTING)
+        assert [fault.kind for fault in faults] == ["speed_unit"]
+        assert "mm/s or cm/s" in faults[0].text
+
+
+def test_a_mounting_that_looks_aside_is_named_in_curves_alone() -> None:
+    twists = [(np.array((6.0, 0.0, 0.0)), np.array((0.0, 0.0, 0.25)))] * 60
+    wrong = MOUNTING.copy()
+    wrong[:3, :3] = rotation_matrix((0, 0, math.radians(20.0))) @ wrong[:3, :3]
+    assert [f.kind for f in find_input_faults(pairs(twists, believed=wrong), wrong)] == [
+        "extrinsics"
+    ]
+    assert find_input_faults(pairs(twists), MOUNTING) == ()
+
+
+def test_yaw_in_degrees_does_not_look_like_another_direction() -> None:
+    """A measured rotation that is far too large bends the chord, not the direction of travel."""
+    twists = [(np.array((6.0, 0.0, 0.0)), np.array((0.0, 0.0, 0.25)))] * 60
+    faults = find_input_faults(pairs(twists, change=WRONG_ODOMETERS["yaw_degrees"]), MOUNTING)
+    assert [fault.kind for fault in faults] == ["yaw_degrees"]
+
+
+def test_a_wrong_mounting_is_named_without_a_unit_beside_it() -> None:
+    """The height above the floor is measured through the mounting."""
+    wrong = MOUNTING.copy()
+    wrong[:3, :3] = np.eye(3)
+    witnesses = ScaleWitnesses(depth_scale_ratio=1 / 3.6, height_ratio=3.6)
+    faults = find_input_faults(pairs(drive(0), believed=wrong), wrong, witnesses)
+    assert [fault.kind for fault in faults] == ["extrinsics"]

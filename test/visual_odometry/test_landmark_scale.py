@@ -144,3 +144,15 @@ def test_a_jump_back_in_time_begins_anew() -> None:
         monitor.add(image * SECOND // 10, points(1.0, image))
     assert monitor.estimate is not None
     assert monitor.estimate.ratio == pytest.approx(1.0, rel=1e-6)
+
+
+def test_a_minute_of_many_images_costs_no_more_than_its_seconds() -> None:
+    """The estimate of each image reads one summary a second, not every image of the minute."""
+    monitor = LandmarkScaleMonitor()
+    for image in range(30 * 62):
+        monitor.add(image * SECOND // 30, points(1.1, image % 7))
+    kept = len(monitor._blocks) + len(monitor._images)
+    assert kept <= 61 + 30
+    assert monitor.estimate is not None
+    assert monitor.estimate.seconds == pytest.approx(61.0, abs=1.0)
+    assert monitor.estimate.ratio == pytest.approx(1.1, rel=1e-6)

@@ -317,3 +317,18 @@ def test_a_slow_robot_waits_for_parallax_and_then_moves_right() -> None:
         travelled = travelled @ step.T_earlier_later
     assert travelled[2, 3] == pytest.approx(0.015 * 23, rel=0.1)
     assert np.linalg.norm(travelled[:2, 3]) < 0.03
+
+
+def test_corners_may_be_looked_for_between_two_images() -> None:
+    """Or at the next image: the motion is the same."""
+    drive = _drive()
+    lazy = _advance_all(VisualOdometer(drive.velocities), drive)
+    odometer = VisualOdometer(drive.velocities)
+    for number, expected in enumerate(lazy):
+        step = odometer.advance(_grey(drive, number), number * PERIOD_NS, CAMERA)
+        odometer.find_corners()
+        odometer.find_corners()  # nothing is left to find
+        assert step.counts == expected.counts
+        if number:
+            assert step.T_earlier_later is not None and expected.T_earlier_later is not None
+            np.testing.assert_array_equal(step.T_earlier_later, expected.T_earlier_later)

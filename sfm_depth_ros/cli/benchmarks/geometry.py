@@ -31,13 +31,16 @@ from sfm_depth_ros.visual_odometry.anchor_points import AnchorPoints
 from sfm_depth_ros.visual_odometry.anchoring import DepthAnchor
 from sfm_depth_ros.visual_odometry.confidence import DepthConfidence
 from sfm_depth_ros.visual_odometry.floor_check import FloorCheck
+from sfm_depth_ros.visual_odometry.landmark_scale import LandmarkScaleMonitor
 from sfm_depth_ros.visual_odometry.tracker import PointTracker
 from sfm_depth_ros.visual_odometry.visual_odometer import VisualOdometer
 
 SECONDS = 10.0  # of the rendered drive, ten images a second
 WARM_UP = 20  # images that do not count
 NETWORKS = ("depth_network", "pose_network")
-GEOMETRY = ("tracking_image", "tracking", "motion", "anchoring", "confidence")
+GEOMETRY = (
+    "tracking_image", "tracking", "motion", "anchoring", "scale_monitor", "confidence", "corners",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -93,12 +96,6 @@ class _TimedTracker(PointTracker):
         self.seconds += time.process_time() - begun
         return found
 
-    def new_corners(self, *arguments: Any, **options: Any) -> np.ndarray:
-        begun = time.process_time()
-        found = super().new_corners(*arguments, **options)
-        self.seconds += time.process_time() - begun
-        return found
-
 
 def measure_geometry(setting: GeometrySetting) -> dict[str, Any]:
     """Measure on a rendered drive.
@@ -151,7 +148,8 @@ def _stages_ms(drive: _Drive, folder: ModelFolder, setting: GeometrySetting) -> 
     view, tracker = TrackingView(drive.camera, config.tracking_width), _TimedTracker()
     odometer = VisualOdometer(drive.velocities, config.ego_motion, tracker=tracker)
     anchor, confidence = DepthAnchor(config.anchoring, model.output), DepthConfidence()
-    floor, K, stages = FloorCheck(), model.preprocessor.intrinsics, _Stages()
+    floor, scale = FloorCheck(), LandmarkScaleMonitor()
+    K, stages = model.preprocessor.intrinsics, _Stages()
     try:
         for stamp_ns, image in drive.images:
             stack = tensor.push(model.preprocessor(image)[0])
@@ -171,8 +169,13 @@ def _stages_ms(drive: _Drive, folder: ModelFolder, setting: GeometrySetting) -> 
             points = points.selected(floor.above(points, 1 / depth, K, mounting, step.seconds))
             held = anchor.anchor(1 / depth, points, step.seconds, step.is_moving)
             stages.lap("anchoring")
+            scale.add(stamp_ns, points)
+            _ = scale.estimate
+            stages.lap("scale_monitor")
             confidence.assess(held.depth, held.log_variance, K, step.T_earlier_later)
             stages.lap("confidence")
+            odometer.find_corners()
+            stages.lap("corners")
     finally:
         model.close()
     return {name: median(values[WARM_UP:]) for name, values in stages.ms.items()}
