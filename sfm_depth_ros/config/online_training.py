@@ -42,6 +42,14 @@ class OnlineTrainingConfig:
     present_share: float = option(
         0.5, "share of a batch from the newest snippets", minimum=0.0, maximum=1.0
     )
+    landmark_weight: float = option(
+        1.0,
+        "weight of the error of log depth at landmarks (corners triangulated over the measured "
+        "motion) of the camera's snippets; not used beside objective.sparse_depth_weight",
+        minimum=0.0,
+        maximum=100.0,
+        dynamic=True,
+    )
     synthetic_share: float = option(
         0.25,
         "share of a batch from the rendered world, against forgetting",
@@ -87,8 +95,9 @@ class OnlineTrainingConfig:
         24, "snippets in the buffer before training starts", minimum=2, maximum=100000
     )
     max_forgetting: float = option(
-        0.2,
-        "relative loss of accuracy on rendered drives above which a model is not deployed",
+        0.05,
+        "relative loss of accuracy on rendered drives, in metres, above which a model is not "
+        "deployed; as much of the learnt weights as stays below it is mixed with the deployed ones",
         minimum=0.0,
         maximum=10.0,
     )
