@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import get_context
+from multiprocessing.pool import Pool
 from pathlib import Path
 from statistics import fmean, pstdev
 from tempfile import TemporaryDirectory
@@ -35,9 +36,9 @@ from sfm_depth_ros.training.online.loop import OnlineLoop
 from sfm_depth_ros.training.online.parts import TrainerParts
 from sfm_depth_ros.training.online.rehearsal import PER_DRIVE, World
 from sfm_depth_ros.training.validation import validate
+from tools.forgetting_bags import recorded_domains
 from tools.forgetting_worlds import Domains, make_domains
 
-MARKS = (0.25, 0.5, 1.0)  # of the stream, where errors are measured
 WORSE = 1.01  # times the first error, above which a run counts as worse
 
 
@@ -103,7 +104,7 @@ def run_setting(run: Run) -> dict[str, Any]:
     with TemporaryDirectory() as folder:
         loop = _loop(setting, domains, run, Path(folder))
         first, curve = judged(loop.deployment.networks, domains, run.device), []
-        marks = [round(mark * len(domains.stream)) for mark in MARKS]
+        marks = domains.marks
         wall = cpu = 0.0
         for number, snippet in enumerate(domains.stream, 1):
             loop.buffer.add(snippet)
@@ -138,6 +139,7 @@ def _loop(setting: Setting, domains: Domains, run: Run, folder: Path) -> OnlineL
     if not setting.is_guarded:
         training = dataclasses.replace(training, validate_every=100_000, min_snippets=8)
     camera = domains.camera
+    height, width = domains.stream[0].target.shape[:2]
     parts = TrainerParts(
         training=training,
         objective=ObjectiveConfig(**setting.objective),
@@ -146,9 +148,9 @@ def _loop(setting: Setting, domains: Domains, run: Run, folder: Path) -> OnlineL
         save=partial(save_model, folder),
         deploy=lambda _: None,
         make_world=lambda _: World(
-            "both", SnippetRenderer(camera.width, camera.height, PER_DRIVE, camera, True)
+            "both", SnippetRenderer(width, height, PER_DRIVE, camera, True)
         ),
-        mounting=lambda: camera.T_base_camera,
+        mounting=lambda: None if camera is None else camera.T_base_camera,
     )
     share = training.holdout_share
     return OnlineLoop(parts, ReplayBuffer(folder / "buffer", 600, 1 << 30, share, run.seed))
@@ -169,13 +171,13 @@ def judged(networks: NetworkPair, domains: Domains, device: str) -> dict[str, fl
 def table(rows: list[dict[str, Any]]) -> str:
     """Markdown of means and spreads over seeds, at the end of the stream, and how many got worse.
 
-    ``worse`` counts runs whose unscaled error on later frames of the drive, in other places of its
-    style, or on the old world rose by more than 1 %.
+    ``worse`` counts runs whose unscaled error in a domain rose by more than 1 %.
     """
-    domains = ("new", "elsewhere", "old")
+    ending = "_abs_rel_scaled"
+    domains = [name.removesuffix(ending) for name in rows[0]["first"] if name.endswith(ending)]
     columns = [f"{domain}_abs_rel" for domain in domains]
-    columns += ["old_abs_rel_scaled", "new_depth_scale_ratio"]
-    lines = ["| setting | runs | " + " | ".join(columns) + " | worse: new, elsewhere, old |"]
+    columns += ["old_abs_rel_scaled", f"{domains[0]}_depth_scale_ratio"]
+    lines = [f"| setting | runs | {' | '.join(columns)} | worse: {', '.join(domains)} |"]
     lines += ["|---" * (len(columns) + 3) + "|"]
     for name in dict.fromkeys(row["setting"] for row in rows):
         runs = [row for row in rows if row["setting"] == name]
@@ -185,11 +187,17 @@ def table(rows: list[dict[str, Any]]) -> str:
             cells.append(f"{fmean(before):.3f} → {fmean(after):.3f} ± {pstdev(after):.3f}")
         worse = [
             sum(run["last"][column] > WORSE * run["first"][column] for run in runs)
-            for column in columns[:3]
+            for column in columns[: len(domains)]
         ]
         counts = ", ".join(map(str, worse))
         lines.append(f"| {name} | {len(runs)} | " + " | ".join(cells) + f" | {counts} |")
     return "\n".join(lines)
+
+
+def _domains(options: argparse.Namespace, seed: int, pool: Pool) -> Domains:
+    if options.streams:
+        return recorded_domains(options.streams, options.judges, options.size[0])
+    return make_domains(seed, tuple(options.size), options.seconds, pool)
 
 
 def _write(out: Path, rows: list[dict[str, Any]]) -> None:
@@ -209,6 +217,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--settings", nargs="*", choices=list(SETTINGS), default=list(SETTINGS))
     parser.add_argument("--domains", type=Path, help="folder that keeps the rendered domains")
     parser.add_argument("--model", default=SHIPPED_MODEL)
+    parser.add_argument("--streams", nargs="+", help="bags to learn from, in this order")
+    parser.add_argument("--judges", nargs="+", default=[], help="bags with true depth")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--limit", type=float, default=1e9, help="seconds for all of it")
@@ -219,7 +229,7 @@ def main(arguments: list[str] | None = None) -> None:
         for seed in range(options.seeds):
             path = (options.domains or Path(folder)) / f"{seed}.pt"
             if not path.exists():
-                torch.save(make_domains(seed, tuple(options.size), options.seconds, pool), path)
+                torch.save(_domains(options, seed, pool), path)
             for name in options.settings:
                 run = Run(name, seed, path, options.steps, options.model, options.device)
                 runs.append(pool.apply_async(run_setting, (run,)))

@@ -32,15 +32,17 @@ LATER_S = 30.0  # of the drive behind the stream, which judges what was learnt
 OTHER_S = 60.0  # of the drives in other places of the same style
 SHORTEST_M = 0.1  # between target and source: shorter ones teach no scale
 CHUNK = 40  # targets that one process renders
+MARKS = (0.25, 0.5, 1.0)  # of the stream, where errors are measured
 
 
 @dataclass(frozen=True)
 class Domains:
     """Snippets to learn from and to judge by, of one seed."""
 
-    camera: CameraSpec  # Of the stream
+    camera: CameraSpec | None  # Of the stream, where its height is known
     stream: list[Snippet]  # As an odometer measured it, without truth
-    judges: dict[str, list[Snippet]]  # With truth: `new`, `elsewhere`, `old`
+    judges: dict[str, list[Snippet]]  # With truth, by domain: `new`, `elsewhere`, `old`
+    marks: list[int]  # Snippets of the stream after which errors are measured
 
 
 def new_camera(size: tuple[int, int]) -> CameraSpec:
@@ -83,7 +85,8 @@ def make_domains(seed: int, size: tuple[int, int], seconds: float, pool: Pool) -
         "elsewhere": [snippet for part in elsewhere for snippet in part.get()[: JUDGES // 3]],
         "old": old.get(),
     }
-    return Domains(camera, [s for part in streams for s in part.get()], judges)
+    stream = [snippet for part in streams for snippet in part.get()]
+    return Domains(camera, stream, judges, [round(mark * len(stream)) for mark in MARKS])
 
 
 def old_snippet(size: tuple[int, int], number: int) -> Snippet:

@@ -16,7 +16,7 @@ forgetting = pytest.importorskip("tools.forgetting")
 
 def test_what_is_deployed_is_worse_in_neither_world(tmp_path):
     out = tmp_path / "figures.json"
-    arguments = ["--seeds", "1", "--seconds", "30", "--size", "256", "96", "--steps", "0.8"]
+    arguments = ["--seeds", "1", "--seconds", "26", "--size", "256", "96", "--steps", "0.8"]
     forgetting.main([str(out), *arguments, "--settings", "this trainer", "after CoVIO"])
     ours, theirs = sorted(json.loads(out.read_text(encoding="utf-8")), key=_by_name, reverse=True)
     assert "| this trainer | 1 |" in out.with_suffix(".md").read_text(encoding="utf-8")
