@@ -56,6 +56,8 @@ UNPROTECTED = {
     "synthetic_share": 0.0,
     "calibrate_scale": False,
     "landmark_weight": 0.0,
+    "learning_rate": 2e-4,
+    "scale_rate_factor": 20.0,
 }
 PUBLISHED = {
     **UNPROTECTED,
@@ -66,20 +68,17 @@ PUBLISHED = {
     "trained_part": "decoder",
 }
 MEASURED = {"warp_motion": "measured"}
-SLOW = {"learning_rate": 1e-4, "scale_rate_factor": 1.0}
 SETTINGS = {
     "unprotected": Setting({**UNPROTECTED, "present_share": 1.0}),
-    "this trainer": Setting(SLOW, MEASURED, is_guarded=True),
-    "no guard": Setting(SLOW, MEASURED),
-    "no guard, without landmarks": Setting({**SLOW, "landmark_weight": 0.0}, MEASURED),
-    "no guard, network's motion": Setting(SLOW),
-    "no guard, rate 2e-4": Setting({**SLOW, "learning_rate": 2e-4}, MEASURED),
-    "no guard, rate 5e-5": Setting({**SLOW, "learning_rate": 5e-5}, MEASURED),
-    "no guard, half rehearsal": Setting(
-        {**SLOW, "synthetic_share": 0.5, "present_share": 0.25}, MEASURED
-    ),
-    "no guard, decoder": Setting({**SLOW, "trained_part": "decoder"}, MEASURED),
-    "no guard, anchor": Setting({**SLOW, "anchor_weight": 100.0}, MEASURED),
+    "this trainer": Setting({}, MEASURED, is_guarded=True),
+    "no guard": Setting({}, MEASURED),
+    "no guard, without landmarks": Setting({"landmark_weight": 0.0}, MEASURED),
+    "no guard, network's motion": Setting({}),
+    "no guard, rate 2e-4": Setting({"learning_rate": 2e-4}, MEASURED),
+    "no guard, rate 5e-5": Setting({"learning_rate": 5e-5}, MEASURED),
+    "no guard, half rehearsal": Setting({"synthetic_share": 0.5, "present_share": 0.25}, MEASURED),
+    "no guard, decoder": Setting({"trained_part": "decoder"}, MEASURED),
+    "no guard, anchor": Setting({"anchor_weight": 100.0}, MEASURED),
     "after CL-SLAM": Setting({**PUBLISHED, "synthetic_share": 0.33}, {"velocity_weight": 0.05}),
     "after CoVIO": Setting(PUBLISHED, {"velocity_weight": 0.05}),
 }
