@@ -2,10 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Gain on a new camera and loss on the old world, for online settings of the field and for ours.
 
-The old world is the random rendered one that the shipped model was trained in, the new one a drive
-through one street with another camera. Settings are built from the trainer's own parts; those
-after CL-SLAM (Vödisch et al., ISRR 2022) and CoVIO (Vödisch et al., CVPRW 2023) have their trained
-part, replay, rate and updates a frame, and no guard, as published.
+Settings are built from the trainer's own parts; those after CL-SLAM (Vödisch et al., ISRR 2022)
+and CoVIO (Vödisch et al., CVPRW 2023) have their trained part, replay and rate, and no guard, as
+published. All take the same number of steps a snippet, so that they cost the same.
 """
 
 from __future__ import annotations
@@ -14,49 +13,52 @@ import argparse
 import dataclasses
 import json
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing import get_context
+from multiprocessing.pool import Pool
 from pathlib import Path
 from statistics import fmean, pstdev
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 import torch
 
 from sfm_depth_ros.config.schema import ObjectiveConfig, OnlineTrainingConfig
-from sfm_depth_ros.model_folder.folder import ModelFolder, read_model_folder
+from sfm_depth_ros.model_folder.folder import read_model_folder
+from sfm_depth_ros.model_folder.saving import save_model
 from sfm_depth_ros.share import SHIPPED_MODEL, share_path
 from sfm_depth_ros.snippets.batch import collate_in_batches
 from sfm_depth_ros.snippets.replay_buffer import ReplayBuffer
-from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.network_pair import NetworkPair
 from sfm_depth_ros.training.offline.rendered_snippets import SnippetRenderer
 from sfm_depth_ros.training.online.loop import OnlineLoop
 from sfm_depth_ros.training.online.parts import TrainerParts
 from sfm_depth_ros.training.online.rehearsal import PER_DRIVE, World
 from sfm_depth_ros.training.validation import validate
-from sfm_depth_ros.world.camera_spec import CameraSpec
-from sfm_depth_ros.world.distribution import random_drive_spec
-from sfm_depth_ros.world.drive import SyntheticDrive
+from tools.forgetting_bags import recorded_domains
+from tools.forgetting_worlds import Domains, make_domains
 
-OLD_JUDGES = 500_000_000  # number of the first rendered snippet that judges the old world
-JUDGES = 24
-STRIDE = 2  # frames between targets of the stream
+WORSE = 1.01  # times the first error, above which a run counts as worse
 
 
 @dataclass(frozen=True)
 class Setting:
     """One setting of online training."""
 
-    name: str
     options: dict[str, Any]  # Of the online trainer
-    steps_per_snippet: float = 5.0
-    is_guarded: bool = False  # Whether what is deployed counts, not the weights in training
     objective: dict[str, Any] = field(default_factory=dict)
+    is_guarded: bool = False  # Whether what is deployed counts, not the weights in training
 
 
-UNPROTECTED = {"average_decay": 0.0, "synthetic_share": 0.0, "calibrate_scale": False}
+UNPROTECTED = {
+    "average_decay": 0.0,
+    "synthetic_share": 0.0,
+    "calibrate_scale": False,
+    "landmark_weight": 0.0,
+    "learning_rate": 2e-4,
+    "scale_rate_factor": 20.0,
+}
 PUBLISHED = {
     **UNPROTECTED,
     "learning_rate": 1e-4,
@@ -65,166 +67,178 @@ PUBLISHED = {
     "present_share": 0.34,
     "trained_part": "decoder",
 }
-SETTINGS = (
-    Setting("unprotected", {**UNPROTECTED, "present_share": 1.0, "synthetic_share": 0.0}),
-    Setting("this trainer", {}, is_guarded=True),
-    Setting(
-        "after CL-SLAM",
-        {**PUBLISHED, "synthetic_share": 0.33},
-        objective={"velocity_weight": 0.05},
-    ),
-    Setting("after CoVIO", PUBLISHED, objective={"velocity_weight": 0.05}),
-)
+MEASURED = {"warp_motion": "measured"}
+SETTINGS = {
+    "unprotected": Setting({**UNPROTECTED, "present_share": 1.0}),
+    "this trainer": Setting({}, MEASURED, is_guarded=True),
+    "no guard": Setting({}, MEASURED),
+    "no guard, without landmarks": Setting({"landmark_weight": 0.0}, MEASURED),
+    "no guard, network's motion": Setting({}),
+    "no guard, rate 2e-4": Setting({"learning_rate": 2e-4}, MEASURED),
+    "no guard, rate 5e-5": Setting({"learning_rate": 5e-5}, MEASURED),
+    "no guard, half rehearsal": Setting({"synthetic_share": 0.5, "present_share": 0.25}, MEASURED),
+    "no guard, decoder": Setting({"trained_part": "decoder"}, MEASURED),
+    "no guard, anchor": Setting({"anchor_weight": 100.0}, MEASURED),
+    "after CL-SLAM": Setting({**PUBLISHED, "synthetic_share": 0.33}, {"velocity_weight": 0.05}),
+    "after CoVIO": Setting(PUBLISHED, {"velocity_weight": 0.05}),
+}
 
 
 @dataclass(frozen=True)
-class Worlds:
-    """Snippets to learn from and to judge by, of one seed."""
+class Run:
+    """One run, for a process of its own."""
 
-    stream: list[Snippet]  # Of the new camera, as an odometer measured it
-    new: list[Snippet]  # Of another street with the new camera, with truth
-    old: list[Snippet]  # Of the random world, with truth
-    camera: CameraSpec
-
-
-def make_worlds(seed: int, size: tuple[int, int], snippets: int) -> Worlds:
-    """Render both worlds.
-
-    Args:
-        seed: Of the streets.
-        size: ``(width, height)`` of all images.
-        snippets: Length of the stream.
-    """
-    camera = CameraSpec(*size, hfov_deg=95.0, height_m=0.45, pitch_deg=0.0)
-    stream = list(_along(seed, camera, snippets))
-    new = list(_along(seed + 1000, camera, JUDGES, with_truth=True))
-    render = SnippetRenderer(*size)
-    old = [render(OLD_JUDGES + 3 * number) for number in range(JUDGES)]
-    return Worlds(stream, new, old, camera)
+    name: str  # Of the setting
+    seed: int
+    domains: Path  # Tensors of its seed
+    steps_per_snippet: float
+    model: str
+    device: str
 
 
-def _along(
-    seed: int, camera: CameraSpec, count: int, with_truth: bool = False
-) -> Iterator[Snippet]:
-    """Successive snippets of a drive; without truth the true motion becomes a measured one."""
-    seconds = 10.0 + 0.1 * STRIDE * count * (8 if with_truth else 1)
-    rng = np.random.default_rng(seed)
-    spec = random_drive_spec(rng, camera.width, camera.height, seconds, camera)
-    drive = SyntheticDrive(spec)
-    made = 0
-    for index in range(5, len(drive) - 5, STRIDE * (8 if with_truth else 1)):
-        snippet = drive.render_snippet(index, STRIDE)
-        assert snippet.T_source_target is not None
-        if np.linalg.norm(snippet.T_source_target[:, :3, 3], axis=1).min() < 0.1:
-            continue
-        if not with_truth:
-            snippet = dataclasses.replace(
-                snippet, depth=None, T_source_target=None, T_measured=snippet.T_source_target
-            )
-        yield snippet
-        made += 1
-        if made == count:
-            return
+def run_setting(run: Run) -> dict[str, Any]:
+    """Learn from the stream as it comes; errors at marks along it."""
+    torch.set_num_threads(1)
+    setting, domains = SETTINGS[run.name], torch.load(run.domains, weights_only=False)
+    with TemporaryDirectory() as folder:
+        loop = _loop(setting, domains, run, Path(folder))
+        first, curve = judged(loop.deployment.networks, domains, run.device), []
+        marks = domains.marks
+        wall = cpu = 0.0
+        for number, snippet in enumerate(domains.stream, 1):
+            loop.buffer.add(snippet)
+            loop.take(snippet)
+            begun = time.perf_counter(), time.process_time()
+            while loop.learner.steps < run.steps_per_snippet * number and loop.advance():
+                pass
+            wall, cpu = wall + time.perf_counter() - begun[0], cpu + time.process_time() - begun[1]
+            if number in marks:
+                guarded = setting.is_guarded
+                pair = loop.deployment.networks if guarded else loop.learner.average.network
+                curve.append(judged(pair, domains, run.device))
+        steps = max(loop.learner.steps, 1)
+        return {
+            "setting": run.name,
+            "seed": run.seed,
+            "first": first,
+            "curve": curve,
+            "frames": marks,
+            "steps": loop.learner.steps,
+            "deployed": loop.deployment.count,
+            "rolled_back": loop.rollbacks,
+            "verdict": loop.comparison.reason,
+            "cpu_s_per_step": cpu / steps,
+            "wall_s_per_step": wall / steps,
+            "step_ms": loop.pace.step_ms,
+        }
 
 
-def run_setting(setting: Setting, worlds: Worlds, seed: int, folder: Path) -> dict[str, float]:
-    """Learn from the stream as it comes; figures by name."""
-    loop = _loop(setting, worlds, seed, folder)
-    before = judged(loop.deployment.networks, worlds)
-    begun, steps = time.process_time(), 0
-    for number, snippet in enumerate(worlds.stream):
-        loop.buffer.add(snippet)
-        loop.take(snippet)
-        while loop.learner.steps < setting.steps_per_snippet * number and loop.advance():
-            steps += 1
-    pair = loop.deployment.networks if setting.is_guarded else loop.learner.average.network
-    after = judged(pair, worlds)
-    return {
-        **{f"{name}_before": value for name, value in before.items()},
-        **after,
-        "steps": loop.learner.steps,
-        "deployed": loop.deployment.count,
-        "cpu_s_per_step": (time.process_time() - begun) / max(loop.learner.steps, 1),
-    }
-
-
-def _loop(setting: Setting, worlds: Worlds, seed: int, folder: Path) -> OnlineLoop:
-    training = OnlineTrainingConfig(seed=seed, mixed_precision="off", **setting.options)
+def _loop(setting: Setting, domains: Domains, run: Run, folder: Path) -> OnlineLoop:
+    training = OnlineTrainingConfig(seed=run.seed, device=run.device, **setting.options)
     if not setting.is_guarded:
         training = dataclasses.replace(training, validate_every=100_000, min_snippets=8)
-    model = read_model_folder(share_path(SHIPPED_MODEL))
-    width, height = worlds.camera.width, worlds.camera.height
+    camera = domains.camera
+    height, width = domains.stream[0].target.shape[:2]
     parts = TrainerParts(
         training=training,
         objective=ObjectiveConfig(**setting.objective),
-        folder=model,
+        folder=read_model_folder(share_path(run.model)),
         work_dir=folder,
-        save=_keeping(model),
+        save=partial(save_model, folder),
         deploy=lambda _: None,
         make_world=lambda _: World(
-            "random", SnippetRenderer(width, height, PER_DRIVE, worlds.camera)
+            "both", SnippetRenderer(width, height, PER_DRIVE, camera, True)
         ),
+        mounting=lambda: None if camera is None else camera.T_base_camera,
     )
     share = training.holdout_share
-    return OnlineLoop(parts, ReplayBuffer(folder / "buffer", 600, 1 << 30, share, seed))
+    return OnlineLoop(parts, ReplayBuffer(folder / "buffer", 600, 1 << 30, share, run.seed))
 
 
-def _keeping(model: ModelFolder) -> Any:
-    """Saves nothing: graphs take longer than the steps that they are made of."""
-    return lambda depth, pose, *, metadata, parent=None: dataclasses.replace(
-        model, metadata={**model.metadata, **metadata}
-    )
+def judged(networks: NetworkPair, domains: Domains, device: str) -> dict[str, float]:
+    """Errors against the truth in every domain that judges."""
+    figures: dict[str, float] = {}
+    for name, snippets in domains.judges.items():
+        batches = [batch.to(device) for batch in collate_in_batches(snippets, 8)]
+        found = validate(networks.depth, networks.pose, batches)
+        figures[f"{name}_abs_rel"] = found.abs_rel
+        figures[f"{name}_abs_rel_scaled"] = found.abs_rel_scaled
+        figures[f"{name}_depth_scale_ratio"] = found.depth_scale_ratio
+    return figures
 
 
-def judged(networks: NetworkPair, worlds: Worlds) -> dict[str, float]:
-    """Errors against the truth in both worlds."""
-    new, old = (
-        validate(networks.depth, networks.pose, collate_in_batches(snippets, 8))
-        for snippets in (worlds.new, worlds.old)
-    )
-    return {
-        "new_abs_rel": new.abs_rel,
-        "new_abs_rel_scaled": new.abs_rel_scaled,
-        "new_depth_scale_ratio": new.depth_scale_ratio,
-        "old_abs_rel_scaled": old.abs_rel_scaled,
-    }
+def table(rows: list[dict[str, Any]]) -> str:
+    """Markdown of means and spreads over seeds, at the end of the stream, and how many got worse.
 
-
-def table(rows: dict[str, list[dict[str, float]]]) -> str:
-    """Markdown of means and spreads over seeds."""
-    names = list(next(iter(rows.values()))[0])
-    lines = ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
-    for setting, runs in rows.items():
+    ``worse`` counts runs whose unscaled error in a domain rose by more than 1 %.
+    """
+    ending = "_abs_rel_scaled"
+    domains = [name.removesuffix(ending) for name in rows[0]["first"] if name.endswith(ending)]
+    columns = [f"{domain}_abs_rel" for domain in domains]
+    columns += ["old_abs_rel_scaled", f"{domains[0]}_depth_scale_ratio"]
+    lines = [f"| setting | runs | {' | '.join(columns)} | worse: {', '.join(domains)} |"]
+    lines += ["|---" * (len(columns) + 3) + "|"]
+    for name in dict.fromkeys(row["setting"] for row in rows):
+        runs = [row for row in rows if row["setting"] == name]
         cells = []
-        for name in names:
-            values = [run[name] for run in runs]
-            spread = f" ± {pstdev(values):.3f}" if len(values) > 1 else ""
-            cells.append(f"{fmean(values):.3f}{spread}")
-        lines.append(f"| {setting} | " + " | ".join(cells) + " |")
+        for column in columns:
+            before, after = ([run[when][column] for run in runs] for when in ("first", "last"))
+            cells.append(f"{fmean(before):.3f} → {fmean(after):.3f} ± {pstdev(after):.3f}")
+        worse = [
+            sum(run["last"][column] > WORSE * run["first"][column] for run in runs)
+            for column in columns[: len(domains)]
+        ]
+        counts = ", ".join(map(str, worse))
+        lines.append(f"| {name} | {len(runs)} | " + " | ".join(cells) + f" | {counts} |")
     return "\n".join(lines)
 
 
+def _domains(options: argparse.Namespace, seed: int, pool: Pool) -> Domains:
+    if options.streams:
+        return recorded_domains(options.streams, options.judges, options.size[0])
+    return make_domains(seed, tuple(options.size), options.seconds, pool)
+
+
+def _write(out: Path, rows: list[dict[str, Any]]) -> None:
+    out.write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    last = [{**row, "last": row["curve"][-1]} for row in rows]
+    out.with_suffix(".md").write_text(table(last) + "\n", encoding="utf-8")
+
+
 def main(arguments: list[str] | None = None) -> None:
-    """Measure all settings; the table goes to the output file after every run."""
+    """Measure all settings; the figures go to the output file after every run."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path, help="JSON file of the figures")
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--snippets", type=int, default=300, help="length of the stream")
-    parser.add_argument("--size", type=int, nargs=2, default=(320, 96), help="width and height")
-    names = [setting.name for setting in SETTINGS]
-    parser.add_argument("--settings", nargs="+", choices=names, default=names)
+    parser.add_argument("--seconds", type=float, default=120.0, help="length of the stream")
+    parser.add_argument("--steps", type=float, default=0.5, help="training steps a snippet")
+    parser.add_argument("--size", type=int, nargs=2, default=(416, 128), help="width and height")
+    parser.add_argument("--settings", nargs="*", choices=list(SETTINGS), default=list(SETTINGS))
+    parser.add_argument("--domains", type=Path, help="folder that keeps the rendered domains")
+    parser.add_argument("--model", default=SHIPPED_MODEL)
+    parser.add_argument("--streams", nargs="+", help="bags to learn from, in this order")
+    parser.add_argument("--judges", nargs="+", default=[], help="bags with true depth")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--limit", type=float, default=1e9, help="seconds for all of it")
     options = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    rows: dict[str, list[dict[str, float]]] = {}
-    for seed in range(options.seeds):
-        worlds = make_worlds(seed, tuple(options.size), options.snippets)
-        for setting in (setting for setting in SETTINGS if setting.name in options.settings):
-            with TemporaryDirectory() as folder:
-                found = run_setting(setting, worlds, seed, Path(folder))
-            rows.setdefault(setting.name, []).append(found)
-            text = json.dumps(rows, indent=1)
-            options.out.write_text(text, encoding="utf-8")
-            options.out.with_suffix(".md").write_text(table(rows) + "\n", encoding="utf-8")
+    end, rows = time.monotonic() + options.limit, []
+    with TemporaryDirectory() as folder, get_context("spawn").Pool(options.processes) as pool:
+        runs = []
+        for seed in range(options.seeds):
+            path = (options.domains or Path(folder)) / f"{seed}.pt"
+            if not path.exists():
+                torch.save(_domains(options, seed, pool), path)
+            for name in options.settings:
+                run = Run(name, seed, path, options.steps, options.model, options.device)
+                runs.append(pool.apply_async(run_setting, (run,)))
+        while runs and time.monotonic() < end:
+            done = [run for run in runs if run.ready()]
+            runs = [run for run in runs if run not in done]
+            if done:
+                rows += [run.get() for run in done]
+                _write(options.out, rows)
+            time.sleep(0.2)
 
 
 if __name__ == "__main__":

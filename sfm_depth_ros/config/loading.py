@@ -46,6 +46,12 @@ def option(
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def redefined(config_class: type, name: str, default: Any) -> Any:
+    """Declare an option of a base class with another default in a derived one."""
+    known = next(f for f in dataclasses.fields(config_class) if f.name == name)
+    return dataclasses.field(default=default, metadata=known.metadata)
+
+
 def check_options(config: Any) -> None:
     """Check every field of a dataclass instance against its declared bounds.
 

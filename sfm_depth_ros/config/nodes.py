@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sfm_depth_ros.config.loading import check_options, option
+from sfm_depth_ros.config.loading import check_options, option, redefined
 from sfm_depth_ros.config.objective import ObjectiveConfig
 from sfm_depth_ros.config.online_training import OnlineTrainingConfig
 from sfm_depth_ros.engine_table import ENGINES
@@ -260,12 +260,23 @@ class DepthNodeConfig(NodeConfig):
             )
 
 
+@dataclass(frozen=True)
+class OnlineObjectiveConfig(ObjectiveConfig):
+    """The objective as the online trainer uses it, with the odometer's motion by default.
+
+    A pose network whose translations are too long by a factor pulls depth by as much towards
+    itself, before the velocity loss has corrected it.
+    """
+
+    warp_motion: str = redefined(ObjectiveConfig, "warp_motion", "measured")
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainerNodeConfig(NodeConfig):
     """Parameters of trainer_node."""
 
     training: OnlineTrainingConfig = field(default_factory=OnlineTrainingConfig)
-    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    objective: ObjectiveConfig = field(default_factory=OnlineObjectiveConfig)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -16,10 +16,10 @@ class OnlineTrainingConfig:
     """The online trainer: pace, memory, mixture, and what may be deployed."""
 
     learning_rate: float = option(
-        2e-4, "Adam's learning rate", minimum=1e-7, maximum=0.1, dynamic=True
+        1e-4, "Adam's learning rate", minimum=1e-7, maximum=0.1, dynamic=True
     )
     scale_rate_factor: float = option(
-        20.0, "the metric scales learn this many times faster", minimum=0.1, maximum=1000.0
+        1.0, "the metric scales learn this many times faster", minimum=0.1, maximum=1000.0
     )
     warmup_steps: int = option(
         50, "steps over which the learning rate rises", minimum=0, maximum=100000
@@ -41,6 +41,14 @@ class OnlineTrainingConfig:
     batch_size: int = option(4, "snippets in a batch", minimum=1, maximum=64)
     present_share: float = option(
         0.5, "share of a batch from the newest snippets", minimum=0.0, maximum=1.0
+    )
+    landmark_weight: float = option(
+        1.0,
+        "weight of the error of log depth at landmarks (corners triangulated over the measured "
+        "motion) of the camera's snippets; not used beside objective.sparse_depth_weight",
+        minimum=0.0,
+        maximum=100.0,
+        dynamic=True,
     )
     synthetic_share: float = option(
         0.25,
@@ -87,8 +95,10 @@ class OnlineTrainingConfig:
         24, "snippets in the buffer before training starts", minimum=2, maximum=100000
     )
     max_forgetting: float = option(
-        0.2,
-        "relative loss of accuracy on rendered drives above which a model is not deployed",
+        0.03,
+        "relative loss of accuracy on rendered drives, in metres, above which a model is not "
+        "deployed; as much of the learnt weights as stays below it is mixed with the deployed "
+        "ones",
         minimum=0.0,
         maximum=10.0,
     )

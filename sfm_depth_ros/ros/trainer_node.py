@@ -173,12 +173,15 @@ class TrainerNode(SfmNode):
             trainer.add_snippet(snippet)
 
     def _world_of(self, intrinsics: Intrinsics) -> World:
-        """Rendered drives to replay: through this very camera, if its height is known."""
+        """Rendered drives to replay: through random cameras, and every second one through this.
+
+        This very camera only if its height is known; its gain must not be the others' loss.
+        """
         pose = None if self._source is None else self._source.T_base_camera
         camera = None if pose is None else own_camera(intrinsics, pose)
         width, height = intrinsics.width, intrinsics.height
-        renderer = SnippetRenderer(width, height, PER_DRIVE, camera)
-        return World(repr(camera) if camera else "random cameras", renderer)
+        renderer = SnippetRenderer(width, height, PER_DRIVE, camera, is_alternating=True)
+        return World(f"{camera or 'no camera'} and random ones", renderer)
 
     def _mounting_on_floor(self) -> np.ndarray | None:
         """Pose of the camera in the base, if it is known and the base may lie on the floor."""

@@ -10,6 +10,7 @@ metres are the odometer's.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 
 import cv2
@@ -57,6 +58,13 @@ def landmark_depths(batches: Iterable[SnippetBatch]) -> list[Tensor]:
     The same as :func:`landmark_depth` for every snippet.
     """
     return [_of_batch(batch) for batch in batches]
+
+
+def with_landmarks(batch: SnippetBatch, rows: int) -> SnippetBatch:
+    """The batch with landmarks as measured depth of its first ``rows`` snippets."""
+    depth = torch.zeros_like(batch.target[:, :1])
+    depth[:rows] = _of_batch(batch.select(slice(rows)))
+    return dataclasses.replace(batch, sparse_depth=depth)
 
 
 def _of_batch(batch: SnippetBatch) -> Tensor:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -84,6 +85,22 @@ def test_table_has_the_network_alone_and_what_geometry_makes_of_it() -> None:
     assert rows["ego-motion, network: translation, %"] == ["12.340", "12.340"]
     assert rows["ego-motion, fused: translation, %"] == ["0.250", "0.250"]
     assert rows["ego-motion, fused: deg/100 m"] == ["-", "-"]
+
+
+def test_a_drive_without_a_new_model_has_its_reason() -> None:
+    facts = {
+        "steps": 20.0,
+        "verdict": "waiting for held-out snippets: 3 of 12",
+        "advice": "the CPU is busy: steps get 40% of a core",
+    }
+    live = dataclasses.replace(LIVE, models_deployed=0, details={"trainer_node": facts})
+    comparison = Comparison("fifth", _report(0.3, 1.2), _report(0.3, 1.2))
+    (line,) = (text for text in table(live, [comparison]).splitlines() if "why none" in text)
+    assert line.split(": ", 1)[1] == (
+        "20 training steps; waiting for held-out snippets: 3 of 12; the CPU is busy: steps get "
+        "40% of a core"
+    )
+    assert "why none" not in table(LIVE, [comparison])
 
 
 def test_state_follows_events_and_the_progress_line_shows_them() -> None:

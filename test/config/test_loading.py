@@ -86,11 +86,20 @@ def test_missing_file_and_malformed_override() -> None:
 
 
 def test_to_dict_and_back() -> None:
-    config = replace(TrainerNodeConfig(), objective=ObjectiveConfig(velocity_weight=0.3))
+    objective = replace(TrainerNodeConfig().objective, velocity_weight=0.3)
+    config = replace(TrainerNodeConfig(), objective=objective)
     plain = to_dict(config)
     assert plain["objective"]["velocity_weight"] == 0.3
     assert plain["crop"] == [0.0, 0.0, 0.0, 0.0]
     assert from_mapping(TrainerNodeConfig, plain) == config
+
+
+def test_the_online_objective_warps_by_the_measured_motion() -> None:
+    rows = {row.path: row for row in iter_options(TrainerNodeConfig)}
+    warp = rows["objective.warp_motion"]
+    assert (warp.default, warp.choices) == ("measured", ("network", "measured"))
+    assert TrainerNodeConfig().objective.warp_motion == "measured"
+    assert ObjectiveConfig().warp_motion == "network"
 
 
 def test_every_option_is_described() -> None:

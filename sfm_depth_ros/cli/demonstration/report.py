@@ -145,6 +145,7 @@ def table(live: LiveFigures, comparisons: list[Comparison]) -> str:
         f"images         {frames}",
         f"latency, ms    {latency}",
         f"models         {live.models_deployed} handed over while driving",
+        *_why_none(live),
     ]
     for comparison in comparisons:
         lines += ["", f"{comparison.name:44} {'before':>8} {'after':>8}"]
@@ -153,6 +154,16 @@ def table(live: LiveFigures, comparisons: list[Comparison]) -> str:
             before, after = (_text(value, ".3f") for value in values)
             lines.append(f"  {label:42} {before:>8} {after:>8}")
     return "\n".join(lines)
+
+
+def _why_none(live: LiveFigures) -> list[str]:
+    """Reason why nothing was handed over, from the trainer's last status; none where it was."""
+    facts = live.details.get("trainer_node")
+    if live.models_deployed or not isinstance(facts, Mapping):
+        return []
+    verdict = facts.get("verdict") or facts.get("note") or facts.get("reason")
+    reasons = [f"{facts.get('steps') or 0:.0f} training steps", verdict, facts.get("advice")]
+    return [f"               why none: {'; '.join(str(text) for text in reasons if text)}"]
 
 
 # By sections and name in the report of `eval`. Geometry, which holds depth and measures motion,

@@ -45,6 +45,7 @@ class SnippetRenderer:
         height: Image height in pixels.
         per_drive: How many successive numbers share a drive.
         camera: The camera of all drives, or None for random ones.
+        is_alternating: Whether every second drive is seen through a random camera all the same.
     """
 
     def __init__(
@@ -53,8 +54,10 @@ class SnippetRenderer:
         height: int,
         per_drive: int = SNIPPETS_PER_DRIVE,
         camera: CameraSpec | None = None,
+        is_alternating: bool = False,
     ) -> None:
         self._size, self._camera = (width, height), camera
+        self._is_alternating = is_alternating
         self._per_drive = per_drive
         self._number: int | None = None
         self._drive: SyntheticDrive | None = None
@@ -67,8 +70,10 @@ class SnippetRenderer:
 
     def _drive_of(self, number: int) -> SyntheticDrive:
         if self._drive is None or self._number != number:
+            is_own = not (self._is_alternating and number % 2)
+            camera = self._camera if is_own else None
             spec = random_drive_spec(
-                np.random.default_rng((number, 0)), *self._size, DRIVE_SECONDS, self._camera
+                np.random.default_rng((number, 0)), *self._size, DRIVE_SECONDS, camera
             )
             self._drive, self._number = SyntheticDrive(spec), number
         return self._drive

@@ -21,6 +21,7 @@ from sfm_depth_ros.training.online.metres import (
     MetreTrust,
     ScaleDecision,
     Stretch,
+    is_small,
     trusted_within,
 )
 from sfm_depth_ros.training.online.parts import TrainerParts
@@ -182,7 +183,7 @@ class Calibration:
 
     def _scale_by(self, what: str, depth: float, translation: float) -> None:
         if (depth, translation) != (1.0, 1.0):
-            self._learner.scale(depth, translation)
+            self._learner.scale(depth, translation, is_camera=not is_small(depth))
             self._metres.note_applied(depth, translation)
             self._tell(f"scales {what}: depth x %.3f, translation x %.3f", depth, translation)
 

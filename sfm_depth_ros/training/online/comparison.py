@@ -9,15 +9,18 @@ import numpy as np
 from sfm_depth_ros.config.schema import ObjectiveConfig, OnlineTrainingConfig
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.network_pair import NetworkPair
+from sfm_depth_ros.training.online.blend import SHARES, blended
 from sfm_depth_ros.training.online.deployed_models import DeployedModels
 from sfm_depth_ros.training.online.guard import (
     Exam,
     HeldOutError,
     Judgement,
     Verdict,
+    forgotten,
     judge,
     lacking,
     rehearsal_errors,
+    rendered_scales,
 )
 from sfm_depth_ros.training.online.rehearsal import HELD_OUT, Rehearsal
 
@@ -30,6 +33,8 @@ class HeldOutComparison:
         after: Held-out error of the newest candidate.
         first_rehearsal: Rehearsal errors of the model that training began with, one a snippet.
         reason: The newest verdict's reason.
+        chosen: The weights of the newest verdict, None before the first.
+        share: Share of the learnt weights in them; the rest is the deployed model's.
     """
 
     def __init__(self) -> None:
@@ -37,6 +42,8 @@ class HeldOutComparison:
         self.after: HeldOutError | None = None
         self.first_rehearsal = np.zeros(0)
         self.reason = ""
+        self.chosen: NetworkPair | None = None
+        self.share = 1.0
         self._rehearsal: Rehearsal | None = None  # that the first model was measured on
         self._compared_on: tuple[object, ...] = ()
         self._exam: Exam | None = None
@@ -49,24 +56,46 @@ class HeldOutComparison:
         snippets: list[Snippet],
         rehearsal: Rehearsal | None,
         configs: tuple[OnlineTrainingConfig, ObjectiveConfig],
+        world: float = 1.0,
     ) -> Verdict:
-        """Judge a candidate.
+        """Judge a candidate, or as much of it as forgets little (``chosen``, ``share``).
 
         Args:
-            candidate: Weights in eval mode.
+            candidate: Weights in eval mode, without adapters.
             deployment: What it would replace.
             snippets: The camera's held-out snippets, of one size.
             rehearsal: Rendered snippets, or None.
             configs: Thresholds for a candidate, and the weights of the photometric error.
+            world: Times that the rendered world is larger than its truth.
         """
+        self.chosen, self.share = None, 1.0
         if reason := lacking(snippets) or _lacking_rendered(rehearsal):
             return self._note(Verdict(False, False, reason))
         training, objective = configs
-        exam, deployed = self._prepared(deployment, snippets, rehearsal, configs)
-        judgement = Judgement.of(candidate, exam, objective)
-        self.after = judgement.means()
+        exam, deployed = self._prepared(deployment, snippets, rehearsal, configs, world)
         first = None if rehearsal is None else self.first_rehearsal
+        self._choose(candidate, deployment.networks, exam, first, training.max_forgetting)
+        assert self.chosen is not None
+        judgement = Judgement.of(self.chosen, exam, objective)
+        self.after = judgement.means()
         return self._note(judge(judgement, deployed, exam.places, first, training))
+
+    def _choose(
+        self,
+        learnt: NetworkPair,
+        deployed: NetworkPair,
+        exam: Exam,
+        first: np.ndarray | None,
+        allowed: float,
+    ) -> None:
+        """The largest share of the learnt weights that forgets little; else the smallest."""
+        for self.share in SHARES:
+            self.chosen = blended(deployed, learnt, self.share)
+            if first is None:
+                return
+            errors = rehearsal_errors(self.chosen, exam.rendered, exam.world)
+            if not forgotten(errors, first, allowed):
+                return
 
     def _prepared(
         self,
@@ -74,19 +103,21 @@ class HeldOutComparison:
         snippets: list[Snippet],
         rehearsal: Rehearsal | None,
         configs: tuple[OnlineTrainingConfig, ObjectiveConfig],
+        world: float,
     ) -> tuple[Exam, Judgement]:
         """The exam on these snippets, and the deployed model's errors in it."""
         training, objective = configs
         rendered = rehearsal.held_out() if rehearsal is not None else []
         stamps = (int(snippet.stamps_ns[1]) for snippet in snippets)
-        key = (deployment.folder.model_id, objective, len(rendered), *stamps)
+        key = (deployment.folder.model_id, objective, world, len(rendered), *stamps)
         if self._exam is None or self._deployed is None or key != self._compared_on:
-            self._exam = Exam.of(snippets, rendered, training.device)
+            self._exam = Exam.of(snippets, rendered, training.device, world)
             self._deployed = Judgement.of(deployment.networks, self._exam, objective)
             self.before = self._deployed.means()
             self._compared_on = key
         if rendered and rehearsal is not self._rehearsal:
-            self.first_rehearsal = rehearsal_errors(deployment.origin, self._exam.rendered)
+            size = rendered_scales(deployment.origin, self._exam.rendered)[0]
+            self.first_rehearsal = rehearsal_errors(deployment.origin, self._exam.rendered, size)
             self._rehearsal = rehearsal
         return self._exam, self._deployed
 

@@ -31,13 +31,15 @@ from sfm_depth_ros.training.online.paired import (
     places_of,
     relative_changes,
 )
-from sfm_depth_ros.training.validation import landmark_errors
+from sfm_depth_ros.training.online.rehearsal import PER_DRIVE
+from sfm_depth_ros.training.validation import landmark_errors, validate
 
 EXPLODED = 0.5  # relative change of the error that means divergence
 LARGEST_LOSS = 0.03  # relative, at one place; a larger one that is no chance forbids deployment
 FEWEST, FEWEST_PLACES = 12, 2  # held-out snippets and places before a model may be judged
 MOST = 40  # held-out snippets, spread evenly over all: a validation takes a few seconds
 BATCH = 8
+SMALLEST_BASE = 1e-3  # abs_rel that a change is relative to, at least
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,8 @@ class HeldOutError:
     landmark_abs_rel: float  # Of depth against landmarks, in metres
     translation_scale_ratio: float  # Median of predicted / measured length
     depth_scale_ratio: float  # Median of predicted / landmarks' depth
-    # Median-scaled abs_rel on held-out rendered drives; NaN without any. Scaled, because metric
-    # scale is the camera's: giving it up for another is no loss.
+    # abs_rel on held-out rendered drives, in metres of the size that the rendered world has to the
+    # first model; NaN without any
     rehearsal_abs_rel: float
 
     @property
@@ -80,16 +82,21 @@ class Exam:
     landmarks: Sequence[Tensor]  # `(B, 1, H, W)` metres of every batch
     places: np.ndarray  # `(N,)` number of the place of every snippet
     rendered: Sequence[SnippetBatch]  # Of the rehearsal, held out, with true depth
+    world: float = 1.0  # Times that the rendered world is larger than its truth
 
     @classmethod
     def of(
-        cls, snippets: Sequence[Snippet], rendered: Sequence[SnippetBatch], device: str
+        cls,
+        snippets: Sequence[Snippet],
+        rendered: Sequence[SnippetBatch],
+        device: str,
+        world: float = 1.0,
     ) -> Exam:
         """The exam of snippets of one image size, on a device."""
         batches = [batch.to(device) for batch in collate_in_batches(snippets, BATCH)]
         stamps = np.array([int(snippet.stamps_ns[1]) for snippet in snippets], np.int64)
         rendered = [batch.to(device) for batch in rendered]
-        return cls(batches, landmark_depths(batches), places_of(stamps), rendered)
+        return cls(batches, landmark_depths(batches), places_of(stamps), rendered, world)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,13 +104,13 @@ class Judgement:
     """Errors of one model in an exam."""
 
     errors: FrameErrors  # On the camera's snippets
-    rehearsal: np.ndarray  # `(M,)` median-scaled abs_rel on the rendered ones
+    rehearsal: np.ndarray  # `(M,)` abs_rel on the rendered ones, in metres
 
     @classmethod
     def of(cls, networks: NetworkPair, exam: Exam, objective: ObjectiveConfig) -> Judgement:
         """Judge networks in eval mode."""
         errors = frame_errors(networks, exam.batches, exam.landmarks, objective)
-        return cls(errors, rehearsal_errors(networks, exam.rendered))
+        return cls(errors, rehearsal_errors(networks, exam.rendered, exam.world))
 
     def means(self) -> HeldOutError:
         """The same in a few numbers."""
@@ -118,12 +125,37 @@ class Judgement:
         )
 
 
-def rehearsal_errors(networks: NetworkPair, rendered: Sequence[SnippetBatch]) -> np.ndarray:
-    """Median-scaled abs_rel of every rendered snippet, ``(M,)``."""
-    truths = [batch.depth for batch in rendered if batch.depth is not None]
+def rehearsal_errors(
+    networks: NetworkPair, rendered: Sequence[SnippetBatch], world: float = 1.0
+) -> np.ndarray:
+    """Unscaled abs_rel of every rendered snippet, ``(M,)``.
+
+    In metres, not median-scaled: places of the camera's drive teach a scale of their own, which
+    shows in other places as a wrong one.
+
+    Args:
+        networks: In eval mode.
+        rendered: With true depth.
+        world: Times that the rendered world is larger than its truth.
+    """
+    truths = [world * batch.depth for batch in rendered if batch.depth is not None]
     if not truths:
         return np.zeros(0)
-    return landmark_errors(networks.depth, rendered, truths).abs_rel_scaled
+    return landmark_errors(networks.depth, rendered, truths).abs_rel
+
+
+def rendered_scales(
+    networks: NetworkPair, rendered: Sequence[SnippetBatch]
+) -> tuple[float, float]:
+    """Median of predicted / true (depth, length of translations) on rendered snippets.
+
+    Returns:
+        1 for what is not known, or is no number.
+    """
+    found = validate(networks.depth, networks.pose, rendered)
+    scales = found.depth_scale_ratio, found.translation_scale_ratio
+    depth, translation = (s if math.isfinite(s) and s > 0 else 1.0 for s in scales)
+    return depth, translation
 
 
 def judge(
@@ -148,7 +180,7 @@ def judge(
         if old.is_finite:
             return _exploded("the held-out error is not a number")
         return _refused("waiting: the held-out error is not a number, for no model")
-    if reason := _forgotten(candidate.rehearsal, first_rehearsal, training.max_forgetting):
+    if reason := forgotten(candidate.rehearsal, first_rehearsal, training.max_forgetting):
         return _refused(reason)
     if not old.is_finite:
         return Verdict(True, False, "the deployed model's held-out error is not a number")
@@ -164,8 +196,14 @@ def judge(
     return Verdict(True, False, f"held-out error {change}, {_parts(candidate, deployed)}")
 
 
-def _forgotten(new: np.ndarray, first: np.ndarray | None, allowed: float) -> str:
-    """Reason why the error on rendered drives forbids deployment, or an empty string."""
+def forgotten(new: np.ndarray, first: np.ndarray | None, allowed: float) -> str:
+    """Reason why the error on rendered drives forbids deployment, or an empty string.
+
+    Args:
+        new: ``(M,)`` errors of the candidate.
+        first: ``(M,)`` of the first model on the same snippets; None = nothing is rehearsed.
+        allowed: Largest relative change of the mean.
+    """
     if first is None:
         return ""
     abs_rel, base = _known(new, np.mean), _known(first, np.mean)
@@ -174,7 +212,12 @@ def _forgotten(new: np.ndarray, first: np.ndarray | None, allowed: float) -> str
     limit = base * (1 + allowed)
     if abs_rel <= limit:
         return ""
-    return f"abs_rel {abs_rel:.4f} on rendered drives is above {limit:.4f}: too much is forgotten"
+    drives = np.arange(len(new)) // PER_DRIVE
+    change = mean_change((new - first) / max(base, SMALLEST_BASE), drives)
+    return (
+        f"abs_rel {abs_rel:.4f} on rendered drives is above {limit:.4f} ({change}): too much is "
+        "forgotten"
+    )
 
 
 def _worse_at_a_place(new: FrameErrors, old: FrameErrors, places: np.ndarray) -> str:

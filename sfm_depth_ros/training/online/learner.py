@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 
 import torch
@@ -15,6 +16,7 @@ from sfm_depth_ros.networks.adapters import load_plain
 from sfm_depth_ros.snippets.augmentation import JitterStrength, PhotometricJitter, random_flip
 from sfm_depth_ros.snippets.batch import SnippetBatch
 from sfm_depth_ros.training.device import uses_bfloat16
+from sfm_depth_ros.training.landmark_depth import with_landmarks
 from sfm_depth_ros.training.network_pair import NetworkPair
 from sfm_depth_ros.training.optimiser import (
     Rates,
@@ -41,19 +43,32 @@ class WorldScale(nn.Module):
     """Size of the rendered world to the live camera, as a multiple of its truth.
 
     Metric scale is the odometer's to teach, and a world that is twice as large looks the same from
-    a camera twice as high. So where the height of the camera is not known, or the base frame is
-    not on the ground, the truth about rendered depths and translations holds up to one factor
-    each, and these are learnt with the networks.
+    a camera twice as high. So rendered drives teach the sizes that the first model saw in them:
+    for one that was trained in this very world, its metres.
     """
+
+    _measured: Tensor
 
     def __init__(self) -> None:
         """Begin with the truth as it is."""
         super().__init__()
+        self.register_buffer("_measured", torch.zeros(()))
         self.depth, self.translation = _LogScale(), _LogScale()
 
     def forward(self) -> tuple[Tensor, Tensor]:
         """Factors of (depth, translation), scalars."""
         return self.depth.log_scale.exp(), self.translation.log_scale.exp()
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the first model's sizes are known."""
+        return bool(self._measured)
+
+    def measure(self, depth: float, translation: float) -> None:
+        """Note how many times larger the first model saw it than it is."""
+        self.depth.log_scale.fill_(math.log(depth))
+        self.translation.log_scale.fill_(math.log(translation))
+        self._measured.fill_(1.0)
 
     @torch.no_grad()
     def scale(self, depth_factor: float, translation_factor: float) -> None:
@@ -63,11 +78,13 @@ class WorldScale(nn.Module):
 
 
 class _LogScale(nn.Module):
-    """One scale, under the name that puts it into the optimiser's group of scales."""
+    """One scale."""
+
+    log_scale: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.log_scale = nn.Parameter(torch.zeros(()))
+        self.register_buffer("log_scale", torch.zeros(()))
 
 
 class OnlineLearner:
@@ -123,17 +140,19 @@ class OnlineLearner:
         Returns:
             Whether the step was taken; a refused one changes nothing but the counts.
         """
+        objective, weight = self.objective, self.training.landmark_weight
+        if weight > 0 and objective.sparse_depth_weight == 0:
+            batch = with_landmarks(batch, live)
+            objective = dataclasses.replace(objective, sparse_depth_weight=weight)
         batch = random_flip(batch.to(self.training.device), self._generator)
         options = StepOptions(
             PhotometricJitter(JITTER, self._generator),
             photometric_rows=live,
             photometric_scales=PHOTOMETRIC_SCALES,
             mixed_precision=self._uses_bfloat16,
-            truth_scales=self._truth_scales(),
+            truth_scales=self.world(),
         )
-        result = training_step(
-            self.networks.depth, self.networks.pose, batch, self.objective, options
-        )
+        result = training_step(self.networks.depth, self.networks.pose, batch, objective, options)
         set_rate(self._optimiser, self.learning_rate)
         is_taken = take_step(self._optimiser, result.terms.total, self.training.gradient_clip)
         if is_taken:
@@ -148,10 +167,21 @@ class OnlineLearner:
             self.refused_in_a_row += 1
         return is_taken
 
-    def scale(self, depth_factor: float, translation_factor: float) -> None:
-        """Multiply depths and translations by a measured factor each; rendered truth follows."""
-        for module in (self.networks, self.average.network, self.world):
+    def scale(
+        self, depth_factor: float, translation_factor: float, is_camera: bool = True
+    ) -> None:
+        """Multiply depths and translations by a measured factor each.
+
+        Args:
+            depth_factor: Of depths.
+            translation_factor: Of translations.
+            is_camera: Whether it is the camera's or the odometer's, so that the rendered world
+                follows; a factor of some places does not change the metres of others.
+        """
+        for module in (self.networks, self.average.network):
             module.scale(depth_factor, translation_factor)
+        if is_camera:
+            self.world.scale(depth_factor, translation_factor)
 
     def restart_from(self, networks: NetworkPair, rate_factor: float = 1.0) -> None:
         """Take over weights, forget the optimiser's moments, warm up again.
@@ -164,6 +194,11 @@ class OnlineLearner:
         self.rate_factor = rate_factor
         self.refused_in_a_row = 0
         self._begin_anew()
+
+    def step_back_to(self, networks: NetworkPair) -> None:
+        """Go on from weights between the first and the newest; the optimiser's moments stay."""
+        load_plain(self.networks, networks.state_dict())
+        self.average.reset(self.networks)
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that a restarted process needs to go on."""
@@ -209,14 +244,7 @@ class OnlineLearner:
             if bool(step.isfinite()):
                 size.log_scale.add_(step)
 
-    def _truth_scales(self) -> tuple[Tensor, Tensor]:
-        """Size of rendered truth, such that its gradient on the networks' scales cancels."""
-        depth, translation = self.world()
-        scales = self.networks.depth.log_scale, self.networks.pose.log_scale
-        moved = [torch.exp(scale - scale.detach()) for scale in scales]  # one, with a gradient
-        return depth * moved[0], translation * moved[1]
-
     def _begin_anew(self) -> None:
         rates = Rates(self.training.learning_rate, self.training.scale_rate_factor)
-        self._optimiser = create_optimiser(nn.ModuleList((self.networks, self.world)), rates)
+        self._optimiser = create_optimiser(self.networks, rates)
         self._since_fresh = 0

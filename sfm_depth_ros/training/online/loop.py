@@ -21,7 +21,7 @@ from sfm_depth_ros.training.network_pair import NetworkPair, networks_of
 from sfm_depth_ros.training.online.calibration import Calibration, of_size
 from sfm_depth_ros.training.online.comparison import HeldOutComparison
 from sfm_depth_ros.training.online.deployed_models import DeployedModels, ModelFacts
-from sfm_depth_ros.training.online.guard import MOST
+from sfm_depth_ros.training.online.guard import MOST, rendered_scales
 from sfm_depth_ros.training.online.learner import OnlineLearner
 from sfm_depth_ros.training.online.memory import draw_snippets
 from sfm_depth_ros.training.online.pace import Pace
@@ -126,6 +126,10 @@ class OnlineLoop:
             return False
         if self.hold or self.why_waiting() or self.rehearsal.judges_missing:
             return self.rehearsal.render_missing()
+        if not self.learner.world.is_measured and (opened := self.rehearsal.opened) is not None:
+            device = self.learner.training.device
+            rendered = [batch.to(device) for batch in opened.held_out()]
+            self.learner.world.measure(*rendered_scales(self.deployment.networks, rendered))
         if self.calibration.doubt or not self.calibration.is_done:
             if self._earn_metres():
                 self.validate()
@@ -171,12 +175,17 @@ class OnlineLoop:
             of_size(self.buffer.holdout(MOST), self.size),
             self.rehearsal.opened,
             (learner.training, learner.objective),
+            float(learner.world()[0]),
         )
         self.phase = TRAINING
         _logger.info("step %d: %s", learner.steps, verdict.reason)
         if verdict.has_exploded:
             self._go_back(verdict.reason)
             return
+        chosen, share = self.comparison.chosen, self.comparison.share
+        if chosen is not None and share < 1:
+            learner.step_back_to(chosen)
+            self._tell("%g %% of the learnt weights kept: more would forget too much", 100 * share)
         self.good.load_state_dict(average.state_dict())
         if verdict.is_accepted and not self.hold:
             self.deploy(verdict.reason)

@@ -155,6 +155,11 @@ def trusted_within(factor: float, snippets: int) -> float:
     return trusted_factor(factor, snippets) if _is_within(factor, LARGEST) else 1.0
 
 
+def is_small(factor: float) -> bool:
+    """Whether it may be that of a few places, and needs no witness."""
+    return _is_within(factor, LARGEST)
+
+
 def _small(stretch: Stretch) -> ScaleDecision:
     """Decision about a depth factor that needs no witness."""
     found = stretch.found

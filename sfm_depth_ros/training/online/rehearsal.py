@@ -18,9 +18,9 @@ from sfm_depth_ros.snippets.batch import SnippetBatch
 from sfm_depth_ros.snippets.store import SnippetStore, StoreShape, open_store
 from sfm_depth_ros.snippets.values import Snippet
 
-POOL, HELD_OUT = 40, 8  # a second or so each on a slow core; held-out ones before any training
+POOL, HELD_OUT = 40, 16  # half a second each on a slow core; held-out ones before any training
 HELD_OUT_SEED = 1_000_000_000  # of the first held-out snippet; pools stay below
-PER_DRIVE = 3  # renderers make this many successive numbers from one drive
+PER_DRIVE = 2  # renderers make this many successive numbers from one drive
 BATCH = 8
 RENDER_EVERY = 6  # steps between two missing rendered snippets
 REFRESH_EVERY = 24  # steps between two that replace old ones

@@ -20,6 +20,7 @@ from sfm_depth_ros.training.online.guard import (
     judge,
     lacking,
     rehearsal_errors,
+    rendered_scales,
 )
 
 PLACES = np.repeat([0, 1], 8)
@@ -112,10 +113,16 @@ def test_scale_errors_show_in_their_own_parts(tiny_networks, drive) -> None:
     )
 
 
-def test_rehearsal_error_is_free_of_scale(tiny_networks, plane_snippets) -> None:
+def test_rehearsal_error_is_metric_in_the_size_that_the_first_model_saw(
+    tiny_networks, plane_snippets
+) -> None:
     networks = tiny_networks().eval()
     rendered = [collate(plane_snippets(2, seed=1, with_truth=True))]
-    before = rehearsal_errors(networks, rendered)
-    networks.scale(1.5, 1.0)
-    assert rehearsal_errors(networks, rendered) == pytest.approx(before, rel=1e-3)
+    before, scales = rehearsal_errors(networks, rendered), rendered_scales(networks, rendered)
+    networks.scale(1.5, 2.0)
+    assert rehearsal_errors(networks, rendered, world=1.5) == pytest.approx(before, rel=1e-3)
+    assert rehearsal_errors(networks, rendered) != pytest.approx(before, rel=0.05)
+    assert rendered_scales(networks, rendered) == pytest.approx(
+        (1.5 * scales[0], 2.0 * scales[1]), rel=1e-3
+    )
     assert len(before) == 2

@@ -319,16 +319,36 @@ def test_held_out_rendered_snippets_come_before_the_first_step(make_loop, plane_
     world = planes_of(plane_snippets)
     loop = make_loop(make_world=world, calibrate_scale=False, spacing_s=JUDGED)
     loop.validate()
-    assert loop.comparison.reason == "waiting for held-out rendered snippets: 0 of 8"
+    assert loop.comparison.reason == f"waiting for held-out rendered snippets: 0 of {HELD_OUT}"
     for done in range(1, HELD_OUT + 1):
         loop.advance()
         assert loop.rehearsal.opened.held_out_missing == HELD_OUT - done
     assert loop.learner.steps == 0
+    assert not loop.learner.world.is_measured
     loop.advance()
     assert loop.learner.steps == 1
+    assert loop.learner.world.is_measured
     loop.validate()
     assert loop.comparison.after.rehearsal_abs_rel > 0
     assert loop.comparison.first_rehearsal.mean() > 0
+
+
+def test_what_forgets_too_much_is_stepped_back_from(make_loop, plane_snippets) -> None:
+    world = planes_of(plane_snippets)
+    loop = make_loop(
+        make_world=world, calibrate_scale=False, spacing_s=JUDGED, max_forgetting=0.05
+    )
+    for _ in range(HELD_OUT + 1):
+        loop.advance()
+    first = loop.learner.networks.depth.log_scale.item()
+    loop.learner.scale(1.5, 1.0, is_camera=False)
+    learnt = loop.learner.average.network.depth.log_scale.item()
+    loop.validate()
+    share = loop.comparison.share
+    assert share < 1
+    assert "would forget too much" in loop.note
+    kept = loop.learner.networks.depth.log_scale.item()
+    assert kept == pytest.approx(first + share * (learnt - first), abs=0.01)
 
 
 def test_few_held_out_snippets_judge_nothing(make_loop) -> None:
