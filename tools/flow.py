@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from sfm_depth_ros.config.schema import ObjectiveConfig
-from sfm_depth_ros.geometry.flow import visible_by_round_trip
+from sfm_depth_ros.geometry.flow import visible_by_coverage, visible_by_round_trip
 from sfm_depth_ros.losses.flow import CHECKS
 from sfm_depth_ros.losses.inputs import FlowPrediction, Prediction
 from sfm_depth_ros.losses.objective import self_supervised_objective
@@ -38,13 +38,33 @@ Estimate = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass
+class Detection:
+    """How well a check of two flows finds what the other image hides."""
+
+    found: int = 0  # Hidden pixels that fail it
+    hidden: int = 0
+    failed: int = 0  # Pixels inside the other image that fail it
+
+    def add(self, passed: np.ndarray, truth: ExactFlow) -> None:
+        """Count one image's pixels ``(H, W)``."""
+        failed = ~passed & truth.inside
+        self.found += int(np.count_nonzero(failed & truth.hidden))
+        self.hidden += int(np.count_nonzero(truth.hidden))
+        self.failed += int(np.count_nonzero(failed))
+
+    def cells(self) -> list[str]:
+        """Precision and recall."""
+        return [f"{self.found / max(n, 1):.2f}" for n in (self.failed, self.hidden)]
+
+
+@dataclass
 class FlowErrors:
-    """End-point errors in pixels by kind of pixel, and how well round trips find the hidden."""
+    """End-point errors in pixels by kind of pixel, and how well the checks find the hidden."""
 
     ends: dict[str, list[np.ndarray]] = field(default_factory=dict)
-    found: int = 0  # hidden pixels whose round trip fails
-    hidden: int = 0
-    failed: int = 0  # pixels inside the other image whose round trip fails
+    checks: tuple[Detection, Detection] = field(
+        default_factory=lambda: (Detection(), Detection())
+    )  # By round trip, by coverage
 
     def add(self, flow: np.ndarray, backward: np.ndarray, truth: ExactFlow) -> None:
         """Compare one flow ``(2, H, W)`` and the one back."""
@@ -57,17 +77,16 @@ class FlowErrors:
         for kind, where in kinds.items():
             self.ends.setdefault(kind, []).append(error[where])
         fields = [torch.from_numpy(f)[None].float() for f in (flow, backward)]
-        failed = ~visible_by_round_trip(fields[0], fields[1])[0, 0].numpy() & truth.inside
-        self.found += int(np.count_nonzero(failed & truth.hidden))
-        self.hidden += int(np.count_nonzero(truth.hidden))
-        self.failed += int(np.count_nonzero(failed))
+        for check, detection in zip(
+            (visible_by_round_trip, visible_by_coverage), self.checks, strict=True
+        ):
+            detection.add(check(fields[0], fields[1])[0, 0].numpy(), truth)
 
     def row(self, name: str) -> str:
         """One line of the table."""
         ends = [float(np.concatenate(self.ends[kind]).mean()) for kind in self.ends]
         cells = [f"{end:.2f}" for end in ends]
-        cells.append(f"{self.found / max(self.failed, 1):.2f}")
-        cells.append(f"{self.found / max(self.hidden, 1):.2f}")
+        cells += [cell for detection in self.checks for cell in detection.cells()]
         return f"| {name} | {' | '.join(cells)} |"
 
 
@@ -220,8 +239,12 @@ def main(arguments: list[str] | None = None) -> int:
     with get_context("spawn").Pool(options.processes) as pool:
         triples = triples_of(pool.map(render, jobs)).to(options.device)
     network = FlowNetwork().to(options.device)
-    print("| flow by | static, px | moving, px | hidden, px | precision | recall |")
-    print("|---|---|---|---|---|---|")
+    print(
+        "| flow by | static, px | moving, px | hidden, px | round trip: precision | recall | "
+        "coverage: precision | recall |\n|---|---|---|---|---|---|---|---|"
+    )
+    truths = {id(first): truth.flow for first, _, truth in judge.pairs}
+    print(judge.row("exact flow", lambda first, _: truths[id(first)]))
     print(judge.row("nothing", lambda first, _: np.zeros((2, *first.shape[:2]))))
     print(judge.row("OpenCV DIS, medium", by_dis))
     print(judge.row("network, fresh", by_network(network)), flush=True)

@@ -25,7 +25,8 @@ RADIUS = 4  # pixels of a level that are searched around the present flow
 REDUCED = 32  # channels of the features that the decoder sees
 DECODER = (96, 64, 32)
 SLOPE = 0.1
-SHARPNESS = 5.0  # initial factor between correlation and log likelihood
+SHARPNESS = 2.0  # initial factor between correlation and log likelihood
+SHARPNESS_UNIT = 20.0  # of its parameter, which so changes as fast as it must at a weight's rate
 
 
 class FlowNetwork(nn.Module):
@@ -57,7 +58,7 @@ class FlowNetwork(nn.Module):
         nn.init.normal_(self.head.weight, std=1e-3)
         assert self.head.bias is not None  # a plain convolution has one
         nn.init.zeros_(self.head.bias)
-        self.sharpness = nn.Parameter(torch.tensor(SHARPNESS))
+        self.sharpness = nn.Parameter(torch.tensor(SHARPNESS / SHARPNESS_UNIT))
 
     def forward(self, first: Tensor, second: Tensor, start: Tensor | None = None) -> list[Tensor]:
         """Flow at three scales, in pixels of the whole image.
@@ -80,7 +81,7 @@ class FlowNetwork(nn.Module):
             rest = enlarged(found[-1], size) if found else here.new_zeros((len(here), 2, *size))
             base = rest if start is None else rest + functional.avg_pool2d(start, step)
             cost = correlation(here, warp_by_flow(there, base / step), RADIUS)
-            matched = expected_displacement(self.sharpness * cost, RADIUS)
+            matched = expected_displacement(SHARPNESS_UNIT * self.sharpness * cost, RADIUS)
             reduced = self.reduce[level - FINEST](here)
             hidden = self.decoder(torch.cat((cost, matched, reduced, base / step), dim=1))
             change = (matched + self.head(hidden)) * step
