@@ -31,6 +31,7 @@ from sfm_depth_ros.ros.stream_faults import (
     why_nothing_arrives,
 )
 from sfm_depth_ros.ros.streams import LossCounter
+from sfm_depth_ros.snippets.twist_watch import TwistWatch
 from sfm_depth_ros.snippets.values import Velocity
 
 _logger = logging.getLogger(__name__)
@@ -87,7 +88,7 @@ class Inputs:
         self._node, self.config, self._handlers = node, config, handlers
         self._state, self._errors = state, errors
         self._warned_frames: set[str] = set()
-        self._losses = LossShare()
+        self._losses, self._twists = LossShare(), TwistWatch()
         self._began_at = time.monotonic()
         if config.camera_info_file:
             self._set_camera(read_camera_info_file(config.camera_info_file))
@@ -189,7 +190,7 @@ class Inputs:
             camera_frame = None  # such a file has no frame
         topics = [subscription.topic_name for subscription in self._subscriptions]
         found = publisher_faults(self._node, dict.fromkeys(topics))
-        found.append(frame_fault(state.image_frame, camera_frame))
+        found += [frame_fault(state.image_frame, camera_frame), self._twists.fault]
         if topics:
             found.append(self._losses.fault(state.received, state.losses.lost, topics[0]))
         return tuple(filter(None, found))
@@ -233,7 +234,11 @@ class Inputs:
 
     def _on_velocity(self, message: Any) -> None:
         try:
-            self._handlers.on_velocity(velocity_of(message))
+            velocity = velocity_of(message)
+            if isinstance(message, Odometry):
+                place = message.pose.pose.position
+                self._twists.add(velocity, (place.x, place.y, place.z))
+            self._handlers.on_velocity(velocity)
             self._state.velocities += 1
             self._state.velocity_at = time.monotonic()
             self._check_frame(velocity_frame(message))
