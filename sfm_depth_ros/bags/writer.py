@@ -23,7 +23,8 @@ _LATCHED_DEPTH = 100  # several messages may hold the tree; late joiners need ea
 class BagWriter:
     """One rosbag2 being written; a context manager, which removes the bag after an error.
 
-    Bag time is the message's stamp: a written drive has no transport.
+    Bag time is the message's stamp: a written drive has no transport. ``time_ns`` replaces it for
+    messages that belong to a recorded one.
     """
 
     def __init__(self, path: str | Path, storage: str = "mcap") -> None:
@@ -50,6 +51,7 @@ class BagWriter:
         self._messages = MessageBuilder(self._store.types.__getitem__, np.asarray)
         self._writer = rosbag2.Writer(path, version=9, storage_plugin=plugins[storage])
         self._connections: dict[str, Any] = {}
+        self.time_ns: int | None = None  # Bag time of what comes next; None = its stamp
         self._writer.open()
 
     def __enter__(self) -> BagWriter:
@@ -225,9 +227,10 @@ class BagWriter:
             )
         self._writer.write(self._connection(topic, type_name), time_ns, cdr)
 
-    def _write(self, topic: str, time_ns: int, message: Any) -> None:
+    def _write(self, topic: str, stamp_ns: int, message: Any) -> None:
         type_name = message.__msgtype__
         data = self._store.serialize_cdr(message, type_name)
+        time_ns = stamp_ns if self.time_ns is None else self.time_ns
         self._writer.write(self._connection(topic, type_name), time_ns, data)
 
     def _connection(self, topic: str, type_name: str) -> Any:

@@ -19,6 +19,7 @@ Numbers = Sequence[float] | np.ndarray
 FISHEYE_MODELS = ("equidistant", "fisheye")  # two names of one model (Kannala and Brandt 2006)
 TRANSPORTS = ("compressed", "theora", "ffmpeg", "zstd")  # last words of image topics
 MAX_PIXELS = 8192 * 4320  # of an image; larger ones come of a damaged message
+MAX_HEIGHT = 4  # of an image in widths; networks' and tracking images have its shape
 REFOCUS = 0.01  # change of K, relative to the focal length, that autofocus and stabilisers make
 
 
@@ -138,6 +139,11 @@ class CameraModel:
             raise DataError(
                 f"camera_info describes an image of {self.width}x{self.height}, expected at most "
                 f"{MAX_PIXELS} pixels: check the camera driver"
+            )
+        if self.height > MAX_HEIGHT * self.width:
+            raise DataError(
+                f"camera_info describes an image of {self.width}x{self.height}, expected a height "
+                f"of at most {MAX_HEIGHT} widths: check the camera driver"
             )
         _ = self.rectified
 

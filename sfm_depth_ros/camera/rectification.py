@@ -8,6 +8,8 @@ polynomial folds, and from behind the camera. Such pixels are marked as unseen.
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,6 +18,7 @@ from sfm_depth_ros.camera.camera_model import FISHEYE_MODELS, CameraModel
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.geometry.camera import Intrinsics
 
+_AREA_PIXELS = 1_000_000  # of the map that finds the part of a larger image that has a source
 _RADII = 4096  # samples of the lens curve when looking for the radius where it folds back
 # Model -> number of coefficients that it may have (Brown 1966, with a rational radial part).
 _COEFFICIENTS: dict[str, tuple[int, ...]] = {
@@ -76,10 +79,9 @@ def undistort_map(
 
 def _is_modelled(P: np.ndarray, R: np.ndarray, size: tuple[int, int], radius: float) -> np.ndarray:
     """Whether each rectified pixel's ray is in front of the camera and within ``radius``."""
-    width, height = size
-    columns, rows = np.meshgrid(np.arange(width), np.arange(height))
-    rays = np.stack([columns, rows, np.ones_like(rows)], axis=-1) @ (R.T @ np.linalg.inv(P)).T
-    return (rays[..., 2] > 0) & (np.hypot(rays[..., 0], rays[..., 1]) <= radius * rays[..., 2])
+    columns, rows = np.arange(size[0])[None, :], np.arange(size[1])[:, None]
+    x, y, z = (a * columns + b * rows + c for a, b, c in R.T @ np.linalg.inv(P))
+    return (z > 0) & (np.hypot(x, y) <= radius * z)
 
 
 def _fold_radius(model: str, d: np.ndarray) -> float:
@@ -152,12 +154,16 @@ class Rectification:
         """Part of the rectified image of the camera's size that has a source.
 
         P may describe a smaller image than width x height; border rows and columns of which less
-        than half has a source are left out.
+        than half has a source are left out. Large images are looked at in steps of some pixels:
+        a map of each pixel of a 4K image takes 0.4 GB.
 
         Returns:
             (left, top, right, bottom) in pixels.
         """
-        valid = _inside(camera, *_map(camera, camera.rectified))
+        whole = camera.rectified
+        step = max(1, math.ceil(math.sqrt(whole.width * whole.height / _AREA_PIXELS)))
+        coarse = whole.resized(max(1, whole.width // step), max(1, whole.height // step))
+        valid = _inside(camera, *_map(camera, coarse))
         rows = np.flatnonzero(valid.sum(axis=1) >= 0.5 * valid.any(0).sum())
         columns = np.flatnonzero(valid.sum(axis=0) >= 0.5 * valid.any(1).sum())
         if not rows.size or not columns.size:
@@ -165,7 +171,13 @@ class Rectification:
                 "the rectified image of this camera_info shows nothing of the camera's image: K, "
                 "D, R and P do not belong together; calibrate the camera again"
             )
-        return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+        x, y = whole.width / coarse.width, whole.height / coarse.height
+        return (
+            math.ceil(columns[0] * x),
+            math.ceil(rows[0] * y),
+            math.floor((columns[-1] + 1) * x),
+            math.floor((rows[-1] + 1) * y),
+        )
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """Rectify ``(H, W, 3)`` uint8 to the destination's ``(h, w, 3)``."""

@@ -145,7 +145,7 @@ class _Replayer:
             self._estimator.refocus(camera)
 
     def add(self, image: ImageEvent) -> None:
-        """Estimate an image and record the result under the image's own stamp."""
+        """Estimate an image; record the result under the image's own stamp and bag time."""
         stamp_ns = self._rig.clock.continued(image.time_ns, image.stamp_ns)
         if self._newest_ns is not None and stamp_ns <= self._newest_ns:
             self._counts.late += 1  # it would break the chain of images, as live
@@ -160,6 +160,7 @@ class _Replayer:
             _logger.warning("image at %d ns left out: %s", image.stamp_ns, error)
             return
         result = dataclasses.replace(result, stamp_ns=image.stamp_ns)
+        self._recorder.begin(image.time_ns)
         self._recorder.write_depth(result)
         self._counts.written += 1
         self._counts.motions += self._recorder.write_motion(result)

@@ -58,6 +58,10 @@ class Recorder:
         extras = [topic for name, topic in EXTRAS.items() if name in self._extras]
         return [DEPTH_TOPIC, DEPTH_INFO_TOPIC, ODOMETRY_TOPIC, TWIST_TOPIC, *extras]
 
+    def begin(self, time_ns: int) -> None:
+        """What follows belongs to a message of this bag time, in nanoseconds."""
+        self._writer.time_ns = time_ns
+
     def write_depth(self, result: DepthResult) -> None:
         """The depth image, the camera_info of exactly that image, and the extras."""
         if self._log is not None:

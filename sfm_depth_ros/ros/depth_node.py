@@ -130,7 +130,7 @@ class DepthNode(SfmNode):
 
     def _diagnose(self) -> Diagnosis:
         if self._inputs is not None:
-            self._inputs.look_for_latched_camera()
+            self._inputs.look_at_publishers()
         return self._status.diagnose(
             self, self._loader, self._inputs, self._path, self._extrinsics
         )

@@ -14,7 +14,7 @@ from geometry_msgs.msg import TwistStamped, TwistWithCovarianceStamped
 from nav_msgs.msg import Odometry
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy
+from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -31,6 +31,7 @@ from sfm_depth_ros.ros.stream_faults import (
     why_nothing_arrives,
 )
 from sfm_depth_ros.ros.streams import LossCounter
+from sfm_depth_ros.snippets.twist_watch import TwistWatch
 from sfm_depth_ros.snippets.values import Velocity
 
 _logger = logging.getLogger(__name__)
@@ -87,15 +88,16 @@ class Inputs:
         self._node, self.config, self._handlers = node, config, handlers
         self._state, self._errors = state, errors
         self._warned_frames: set[str] = set()
-        self._losses = LossShare()
+        self._losses, self._twists = LossShare(), TwistWatch()
         self._began_at = time.monotonic()
         if config.camera_info_file:
             self._set_camera(read_camera_info_file(config.camera_info_file))
         velocity_type, velocity_topic = _VELOCITY_TYPES[config.velocity_source]
         image_type = _IMAGE_TYPES[config.image_transport]
-        events = SubscriptionEventCallbacks(message_lost=state.losses.on_event)
+        self._events = SubscriptionEventCallbacks(message_lost=state.losses.on_event)
+        self._are_resent = False  # Whether lost images are asked for again
         self._subscriptions = [
-            self._subscribe(image_type, "image", self._on_image, qos.image_input(), events),
+            self._subscribe(image_type, "image", self._on_image, qos.image_input(), self._events),
             self._subscribe(velocity_type, velocity_topic, self._on_velocity, qos.small_input()),
         ]
         if not config.camera_info_file:
@@ -103,7 +105,39 @@ class Inputs:
                 self._subscribe(CameraInfo, "camera_info", self._on_camera, qos.small_input())
             )
 
-    def look_for_latched_camera(self) -> None:
+    def look_at_publishers(self) -> None:
+        """Subscribe as the publishers need it; called once a second."""
+        self._look_for_latched_camera()
+        self._have_images_resent()
+
+    def _have_images_resent(self) -> None:
+        """Ask for lost images again, where many are lost and every publisher can send again.
+
+        Best effort is right for what fits a few packets. An image of 25 MB is hundreds of
+        fragments, of which one is always missing.
+        """
+        is_silent = time.monotonic() - (self._state.image_at or self._began_at) > SILENCE_S
+        if self._are_resent or not self._subscriptions or not (is_silent or self._losses.is_high):
+            return
+        topic = self._subscriptions[0].topic_name
+        kind = _IMAGE_TYPES[self.config.image_transport]
+        reliable = ReliabilityPolicy.RELIABLE
+        fits = [
+            publisher.qos_profile.reliability == reliable
+            and publisher.topic_type.endswith(f"/{kind.__name__}")
+            for publisher in self._node.get_publishers_info_by_topic(topic)
+        ]
+        if not fits or not all(fits):
+            return
+        self._are_resent = True
+        self._node.destroy_subscription(self._subscriptions[0])
+        take: Any = self._on_image  # with the middleware's information
+        self._subscriptions[0] = self._node.create_subscription(
+            kind, "image", take, qos.resent_image_input(), event_callbacks=self._events
+        )  # no overrides: they are the first subscription's
+        _logger.info("images on %s do not arrive whole: lost parts are sent again now", topic)
+
+    def _look_for_latched_camera(self) -> None:
         """Subscribe to a calibration that was published once, before this node was there.
 
         A volatile subscription never gets it; one that is latched gets nothing from a volatile
@@ -156,7 +190,7 @@ class Inputs:
             camera_frame = None  # such a file has no frame
         topics = [subscription.topic_name for subscription in self._subscriptions]
         found = publisher_faults(self._node, dict.fromkeys(topics))
-        found.append(frame_fault(state.image_frame, camera_frame))
+        found += [frame_fault(state.image_frame, camera_frame), self._twists.fault]
         if topics:
             found.append(self._losses.fault(state.received, state.losses.lost, topics[0]))
         return tuple(filter(None, found))
@@ -200,7 +234,11 @@ class Inputs:
 
     def _on_velocity(self, message: Any) -> None:
         try:
-            self._handlers.on_velocity(velocity_of(message))
+            velocity = velocity_of(message)
+            if isinstance(message, Odometry):
+                place = message.pose.pose.position
+                self._twists.add(velocity, (place.x, place.y, place.z))
+            self._handlers.on_velocity(velocity)
             self._state.velocities += 1
             self._state.velocity_at = time.monotonic()
             self._check_frame(velocity_frame(message))

@@ -17,6 +17,11 @@ def image_input() -> QoSProfile:
     return QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
+def resent_image_input() -> QoSProfile:
+    """Images in whose fragments are sent again until they are whole."""
+    return QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
+
+
 def small_input() -> QoSProfile:
     """Calibration and velocities in: best effort, deep enough for a second of 200 Hz odometry."""
     return QoSProfile(depth=200, reliability=ReliabilityPolicy.BEST_EFFORT)

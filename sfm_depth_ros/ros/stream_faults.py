@@ -14,6 +14,7 @@ from rclpy.node import Node
 WINDOW_S = 10.0
 FEW = 20  # images in the window below which no share is judged
 MUCH = 0.2  # share of lost images that is named
+AT_LEAST = 5  # images in the window below which nothing is done about losses
 CARRY_REMEDY = (
     "sfm-depth doctor names what keeps large images back; image_transport: compressed needs none "
     "of it"
@@ -53,6 +54,7 @@ class LossShare:
     """Share of the images that were lost on the way, over the newest ten seconds."""
 
     def __init__(self) -> None:
+        self.is_high = False  # Whether something should be done about it
         self._counts: deque[tuple[float, int, int]] = deque()
 
     def fault(self, received: int, lost: int, topic: str) -> str:
@@ -64,6 +66,7 @@ class LossShare:
         _, received_before, lost_before = self._counts[0]
         lost -= lost_before
         sent = received - received_before + lost
+        self.is_high = sent >= AT_LEAST and lost >= MUCH * sent
         if sent < FEW or lost < MUCH * sent:
             return ""
         return f"{lost} of {sent} images on {topic} were lost on the way: {CARRY_REMEDY}"

@@ -231,7 +231,7 @@ class TrainerNode(SfmNode):
         missing, faults = "", ()  # type: str, tuple[str, ...]
         source = self._source
         if self._trainer is not None and self._inputs is not None and source is not None:
-            self._inputs.look_for_latched_camera()
+            self._inputs.look_at_publishers()
             inputs = input_report(self._inputs, self.errors, self._extrinsics, source)
             self._trainer.set_inputs(inputs)
             missing = inputs.missing

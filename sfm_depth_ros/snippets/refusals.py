@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 REMEDIES = {
     "standing": "the camera must move by min_displacement within max_image_gap: drive, or lower "
-    "the one, or raise the other for a slow robot",
+    "the one, or raise the other for a slow robot; if it did drive, its odometry's twist is not "
+    "filled (sfm-depth doctor)",
     "too_far": "the camera moves farther than max_displacement between images: record more images "
     "a second or drive slower, or raise it",
     "image_gap": "images are farther apart in time than max_image_gap: look for lost images, or "

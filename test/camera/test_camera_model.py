@@ -51,6 +51,7 @@ def test_lens_rotation_and_projection_each_make_it_distorted():
         ({"K": [float("nan"), *K[1:]]}, "K of camera_info"),
         ({"width": 0}, "image size"),
         ({"width": 30000, "height": 30000}, "30000x30000"),
+        ({"width": 200, "height": 801}, "200x801, expected a height"),
         ({"D": [float("nan")] * 5}, "distortion"),
         ({"R": [2.0, 0, 0, 0, 2, 0, 0, 0, 2]}, "rotation"),
     ],

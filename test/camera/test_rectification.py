@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from sfm_depth_ros.camera.rectification import undistort_map
+from sfm_depth_ros.camera.camera_model import CameraModel
+from sfm_depth_ros.camera.rectification import Rectification, undistort_map
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.geometry.frames import rotation_matrix
 
@@ -160,3 +161,16 @@ def test_unusable_calibrations_are_refused(change: dict[str, np.ndarray], words:
     calibration = {**KITTI_RAW, **change, "model": "plumb_bob"}
     with pytest.raises(DataError, match=words):
         undistort_map(**calibration, size_in=(1392, 512), size_out=(1242, 375))
+
+
+def test_the_area_of_a_4k_image_is_found_to_a_few_pixels():
+    """A lens that bends inwards at the corners, at 4K and at a quarter of its size."""
+    D = [-0.3, 0.08, 0, 0, 0]
+    areas = []
+    for factor in (1, 4):
+        K = [500.0 * factor, 0, 479.5 * factor, 0, 500 * factor, 269.5 * factor, 0, 0, 1]
+        P = [650.0 * factor, 0, 479.5 * factor, 0, 0, 300 * factor, 269.5 * factor, 0, 0, 0, 1, 0]
+        camera = CameraModel.from_matrices(K, 960 * factor, 540 * factor, D=D, P=P)
+        areas.append(np.array(Rectification.sourced_area(camera)))
+    assert tuple(areas[0]) != (0, 0, 960, 540)
+    np.testing.assert_allclose(areas[1], 4 * areas[0], atol=8)

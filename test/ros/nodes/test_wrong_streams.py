@@ -10,9 +10,12 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 pytestmark = pytest.mark.ros
 
+from nav_msgs.msg import Odometry
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
+
+from sfm_depth_ros.ros.conversions import header_at
 
 _MOTION = ("odometer", "base_to_camera", "twist.twist", "optical frame")
 UPSIDE_DOWN = "[0.0, 0.0, 1.0, 0.5, 0.5, 0.5, 0.5]"
@@ -116,3 +119,17 @@ def test_an_upside_down_camera_is_named(start_node, probe, camera, tiny_model, t
     probe.until(lambda: camera.shoot() and "mounted upside down" in _mounting_faults(probe))
     assert "mounted upside down" in node.text
     node.interrupt()
+
+
+def test_a_twist_that_is_never_filled_is_named(node, probe, camera):
+    def drive():
+        camera.stamp_ns += 10**8
+        message = Odometry(header=header_at(camera.stamp_ns, "odom"), child_frame_id="base_link")
+        message.pose.pose.position.x = camera.stamp_ns % 10**12 * 1e-9  # 1 m/s
+        camera.odometry.publish(message)
+        camera.infos.publish(camera.info())
+        camera.images.publish(camera.image())
+        return True
+
+    probe.until(lambda: drive() and "while its twist stayed zero" in probe.facts["input_faults"])
+    probe.until(lambda: camera.shoot() and "stayed zero" not in probe.facts["input_faults"])
