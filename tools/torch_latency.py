@@ -24,7 +24,7 @@ from tools.network_table import IMAGE_HW, NETWORKS, NetworkTable, fresh_network
 WARM_UP, RUNS = 30, 200
 TABLE = NetworkTable(
     "torch latency",
-    "| network | precision | p50 | p99 | memory on the device |\n|---|---|---|---|---|\n",
+    "| network | precision | p50 | p99 |\n|---|---|---|---|\n",
 )
 
 
@@ -34,9 +34,7 @@ def measure(kind: str, name: str, precision: str, device: torch.device) -> str:
     multiple = getattr(network, "multiple", 32)
     height, width = (multiple * round(side / multiple) for side in IMAGE_HW)
     shape = (1, channels(network, kind), height, width)
-    before = torch.cuda.memory_allocated(device)
     run = runner(network, shape, device, PRECISIONS["cuda"][precision])
-    used = (torch.cuda.memory_allocated(device) - before) / 2**20
     image = np.random.default_rng(0).random(shape, np.float32)
     seconds = []
     for _ in range(WARM_UP + RUNS):
@@ -44,7 +42,7 @@ def measure(kind: str, name: str, precision: str, device: torch.device) -> str:
         run(image)
         seconds.append(time.perf_counter() - start)
     middle, late = 1e3 * np.percentile(seconds[WARM_UP:], (50, 99))
-    return f"| {kind} {name} | {precision} | {middle:.2f} ms | {late:.2f} ms | {used:.0f} MiB |\n"
+    return f"| {kind} {name} | {precision} | {middle:.2f} ms | {late:.2f} ms |\n"
 
 
 def main(document: Path, names: list[str]) -> int:

@@ -166,6 +166,7 @@ class CudaGraph:
     def __init__(
         self, forward: Callable[[Tensor], Tensor], shape: tuple[int, ...], device: torch.device
     ) -> None:
+        self._forward = forward  # owns the weights, whose addresses the graph has recorded
         self._stream = torch.cuda.Stream(device)
         self._image = torch.zeros(shape, device=device).to(memory_format=torch.channels_last)
         with torch.inference_mode(), torch.cuda.device(device):

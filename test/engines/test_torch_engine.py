@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 
 import numpy as np
@@ -88,3 +89,18 @@ def test_a_recorded_graph_passes_the_check_frames(tiny_model: ModelFolder, preci
     engine.close()
     with pytest.raises(EngineError, match="closed"):
         engine.infer(kept)
+
+
+@gpu
+@needs_cuda
+def test_the_weights_stay_as_long_as_the_recorded_graph(tiny_model: ModelFolder) -> None:
+    """The graph knows their addresses alone: freed, others would write there."""
+    shape = check_shape(tiny_model, "depth")
+    engine = TorchEngine(EngineRequest(tiny_model, "depth", shape), device="cuda")
+    image = np.random.default_rng(1).random(shape, dtype=np.float32)
+    before = engine.infer(image).copy()
+    gc.collect()
+    sizes = [2**power for power in range(4, 21)] * 8
+    others = [torch.full((size,), float("nan"), device="cuda") for size in sizes]
+    np.testing.assert_array_equal(engine.infer(image), before)
+    assert len(others) == len(sizes)
