@@ -98,6 +98,8 @@ def _words(command: str, model: Path) -> list[str]:
         str(model) if word in MODELS and not is_output[index] else word
         for index, word in enumerate(words)
     ]
+    if "--synthetic" in words:
+        filled[words.index("--synthetic") + 1] = "12"  # rendered images take a second each
     return [*filled, *SHORTER.get(words[0], [])]
 
 
