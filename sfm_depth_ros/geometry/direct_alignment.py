@@ -37,7 +37,10 @@ class AlignmentOptions:
     levels: int = 4  # Halvings of the image, the image itself included
     iterations: int = 4  # Gauss-Newton steps a level
     residual: float = 0.1  # Difference of intensities in [0, 1] that counts half
-    damping: float = 1e-3  # Share of the Hessian's diagonal added to it
+    # Share of the Hessian's diagonal added to it. Through a depth that is still flat, rotation and
+    # sideways motion look alike: with 1e-3 the motion slid along them by 5 to 8 degrees on
+    # rendered drives, with this by 1. Through true depth both converge alike.
+    damping: float = 0.03
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,17 @@ def test_the_motion_of_a_painted_plane_is_found(start: str) -> None:
     assert float((off[..., :3, :3] - torch.eye(3, dtype=F64)).abs().max()) < 1e-3
 
 
+def test_damping_keeps_the_rotation_small_where_flat_depth_confuses_it_with_translation() -> None:
+    target, sources, depth, _ = pair([0.3, -0.1, 0.1, 0, 0, 0])
+    flat = torch.full_like(depth, float(1 / (1 / depth).mean()))
+    start = torch.eye(4, dtype=F64).expand(1, 2, 4, 4)
+    turned = [
+        float((align(target, sources, flat, camera(), start, options) - start)[..., :3, :3].norm())
+        for options in (AlignmentOptions(), AlignmentOptions(damping=1e-3))
+    ]
+    assert turned[0] < 0.6 * turned[1]
+
+
 def test_translation_has_the_unit_of_depth() -> None:
     target, sources, depth, _ = pair([0.1, 0.0, 0.2, 0.0, 0.01, 0.0])
     start = torch.eye(4, dtype=F64).expand(1, 2, 4, 4)
