@@ -67,7 +67,12 @@ PUBLISHED = {
     "present_share": 0.34,
     "trained_part": "decoder",
 }
-MEASURED = {"warp_motion": "measured"}
+MEASURED = {
+    "warp_motion": "measured",
+    "velocity_weight": 1.0,
+    "velocity_kind": "vector",
+    "rotation_weight": 20.0,
+}
 SETTINGS = {
     "unprotected": Setting({**UNPROTECTED, "present_share": 1.0}),
     "this trainer": Setting({}, MEASURED, is_guarded=True),
@@ -147,7 +152,7 @@ def _loop(setting: Setting, domains: Domains, run: Run, folder: Path) -> OnlineL
         save=partial(save_model, folder),
         deploy=lambda _: None,
         make_world=lambda _: World(
-            "both", SnippetRenderer(width, height, PER_DRIVE, camera, True)
+            "both", SnippetRenderer(width, height, PER_DRIVE, camera, True), camera is not None
         ),
         mounting=lambda: None if camera is None else camera.T_base_camera,
     )

@@ -264,11 +264,16 @@ class DepthNodeConfig(NodeConfig):
 class OnlineObjectiveConfig(ObjectiveConfig):
     """The objective as the online trainer uses it, with the odometer's motion by default.
 
+    The pose network learns from the odometer alone, as in ``sfm-depth adapt``.
+
     A pose network whose translations are too long by a factor pulls depth by as much towards
     itself, before the velocity loss has corrected it.
     """
 
     warp_motion: str = redefined(ObjectiveConfig, "warp_motion", "measured")
+    velocity_weight: float = redefined(ObjectiveConfig, "velocity_weight", 1.0)
+    velocity_kind: str = redefined(ObjectiveConfig, "velocity_kind", "vector")
+    rotation_weight: float = redefined(ObjectiveConfig, "rotation_weight", 20.0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -95,8 +95,8 @@ class OnlineTrainingConfig:
         24, "snippets in the buffer before training starts", minimum=2, maximum=100000
     )
     max_forgetting: float = option(
-        0.03,
-        "relative loss of accuracy on rendered drives, in metres, above which a model is not "
+        0.05,
+        "relative loss of accuracy on rendered drives above which a model is not "
         "deployed; as much of the learnt weights as stays below it is mixed with the deployed "
         "ones",
         minimum=0.0,

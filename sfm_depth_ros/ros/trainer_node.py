@@ -181,7 +181,7 @@ class TrainerNode(SfmNode):
         camera = None if pose is None else own_camera(intrinsics, pose)
         width, height = intrinsics.width, intrinsics.height
         renderer = SnippetRenderer(width, height, PER_DRIVE, camera, is_alternating=True)
-        return World(f"{camera or 'no camera'} and random ones", renderer)
+        return World(f"{camera or 'no camera'} and random ones", renderer, camera is not None)
 
     def _mounting_on_floor(self) -> np.ndarray | None:
         """Pose of the camera in the base, if it is known and the base may lie on the floor."""

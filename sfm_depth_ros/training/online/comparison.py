@@ -93,7 +93,7 @@ class HeldOutComparison:
             self.chosen = blended(deployed, learnt, self.share)
             if first is None:
                 return
-            errors = rehearsal_errors(self.chosen, exam.rendered, exam.world)
+            errors = rehearsal_errors(self.chosen, exam.rendered, exam.world, exam.is_own)
             if not forgotten(errors, first, allowed):
                 return
 
@@ -111,13 +111,16 @@ class HeldOutComparison:
         stamps = (int(snippet.stamps_ns[1]) for snippet in snippets)
         key = (deployment.folder.model_id, objective, world, len(rendered), *stamps)
         if self._exam is None or self._deployed is None or key != self._compared_on:
-            self._exam = Exam.of(snippets, rendered, training.device, world)
+            is_own = rehearsal.is_own if rehearsal is not None else None
+            self._exam = Exam.of(snippets, rendered, training.device, world, is_own)
             self._deployed = Judgement.of(deployment.networks, self._exam, objective)
             self.before = self._deployed.means()
             self._compared_on = key
         if rendered and rehearsal is not self._rehearsal:
             size = rendered_scales(deployment.origin, self._exam.rendered)[0]
-            self.first_rehearsal = rehearsal_errors(deployment.origin, self._exam.rendered, size)
+            self.first_rehearsal = rehearsal_errors(
+                deployment.origin, self._exam.rendered, size, self._exam.is_own
+            )
             self._rehearsal = rehearsal
         return self._exam, self._deployed
 

@@ -51,8 +51,8 @@ class HeldOutError:
     landmark_abs_rel: float  # Of depth against landmarks, in metres
     translation_scale_ratio: float  # Median of predicted / measured length
     depth_scale_ratio: float  # Median of predicted / landmarks' depth
-    # abs_rel on held-out rendered drives, in metres of the size that the rendered world has to the
-    # first model; NaN without any
+    # abs_rel on held-out rendered drives, in metres (of the size that the first model saw) through
+    # the robot's own camera, median-scaled through others; NaN without any
     rehearsal_abs_rel: float
 
     @property
@@ -83,6 +83,7 @@ class Exam:
     places: np.ndarray  # `(N,)` number of the place of every snippet
     rendered: Sequence[SnippetBatch]  # Of the rehearsal, held out, with true depth
     world: float = 1.0  # Times that the rendered world is larger than its truth
+    is_own: np.ndarray | None = None  # `(M,)` bool, rendered through the robot's own camera
 
     @classmethod
     def of(
@@ -91,12 +92,13 @@ class Exam:
         rendered: Sequence[SnippetBatch],
         device: str,
         world: float = 1.0,
+        is_own: np.ndarray | None = None,
     ) -> Exam:
         """The exam of snippets of one image size, on a device."""
         batches = [batch.to(device) for batch in collate_in_batches(snippets, BATCH)]
         stamps = np.array([int(snippet.stamps_ns[1]) for snippet in snippets], np.int64)
         rendered = [batch.to(device) for batch in rendered]
-        return cls(batches, landmark_depths(batches), places_of(stamps), rendered, world)
+        return cls(batches, landmark_depths(batches), places_of(stamps), rendered, world, is_own)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,13 +106,13 @@ class Judgement:
     """Errors of one model in an exam."""
 
     errors: FrameErrors  # On the camera's snippets
-    rehearsal: np.ndarray  # `(M,)` abs_rel on the rendered ones, in metres
+    rehearsal: np.ndarray  # `(M,)` abs_rel on the rendered ones
 
     @classmethod
     def of(cls, networks: NetworkPair, exam: Exam, objective: ObjectiveConfig) -> Judgement:
         """Judge networks in eval mode."""
         errors = frame_errors(networks, exam.batches, exam.landmarks, objective)
-        return cls(errors, rehearsal_errors(networks, exam.rendered, exam.world))
+        return cls(errors, rehearsal_errors(networks, exam.rendered, exam.world, exam.is_own))
 
     def means(self) -> HeldOutError:
         """The same in a few numbers."""
@@ -126,22 +128,30 @@ class Judgement:
 
 
 def rehearsal_errors(
-    networks: NetworkPair, rendered: Sequence[SnippetBatch], world: float = 1.0
+    networks: NetworkPair,
+    rendered: Sequence[SnippetBatch],
+    world: float = 1.0,
+    is_own: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Unscaled abs_rel of every rendered snippet, ``(M,)``.
+    """abs_rel of every rendered snippet, ``(M,)``.
 
-    In metres, not median-scaled: places of the camera's drive teach a scale of their own, which
-    shows in other places as a wrong one.
+    Through the robot's own camera in metres: places of its drive teach a scale of their own, which
+    shows in other places as a wrong one. Through other cameras median-scaled: their metres are
+    none of this robot's, their shape is.
 
     Args:
         networks: In eval mode.
         rendered: With true depth.
         world: Times that the rendered world is larger than its truth.
+        is_own: ``(M,)`` which are seen through the robot's own camera; None = none.
     """
     truths = [world * batch.depth for batch in rendered if batch.depth is not None]
     if not truths:
         return np.zeros(0)
-    return landmark_errors(networks.depth, rendered, truths).abs_rel
+    found = landmark_errors(networks.depth, rendered, truths)
+    if is_own is None:
+        return found.abs_rel_scaled
+    return np.where(is_own, found.abs_rel, found.abs_rel_scaled)
 
 
 def rendered_scales(

@@ -127,8 +127,7 @@ class OnlineLoop:
         if self.hold or self.why_waiting() or self.rehearsal.judges_missing:
             return self.rehearsal.render_missing()
         if not self.learner.world.is_measured and (opened := self.rehearsal.opened) is not None:
-            device = self.learner.training.device
-            rendered = [batch.to(device) for batch in opened.held_out()]
+            rendered = [b.to(self.learner.training.device) for b in opened.held_out()]
             self.learner.world.measure(*rendered_scales(self.deployment.networks, rendered))
         if self.calibration.doubt or not self.calibration.is_done:
             if self._earn_metres():

@@ -34,6 +34,8 @@ class World:
 
     name: str  # Of what is rendered; snippets under another name are made anew
     render: Callable[[int], Snippet]  # Renders the snippet of a number, with true depth and motion
+    # Whether every second drive, from the first on, is seen through the robot's own camera
+    has_own_camera: bool = False
 
 
 class Rehearsal:
@@ -47,11 +49,16 @@ class Rehearsal:
         size: ``(height, width)`` of the network's image.
         world: What is rendered, at that size.
         seed: First seed of the pool.
+
+    Attributes:
+        is_own: ``(HELD_OUT,)`` whether a held-out snippet is seen through the robot's own camera.
     """
 
     def __init__(self, folder: Path, size: tuple[int, int], world: World, seed: int = 0) -> None:
         self.size = size
         self._render, self._seed = world.render, seed
+        rows = np.arange(HELD_OUT)
+        self.is_own = (rows // PER_DRIVE % 2 == 0) & world.has_own_camera
         height, width = size
         place = folder / f"{width}x{height}"
         pool = StoreShape(height, width, f"pool of {world.name}")

@@ -113,15 +113,20 @@ def test_scale_errors_show_in_their_own_parts(tiny_networks, drive) -> None:
     )
 
 
-def test_rehearsal_error_is_metric_in_the_size_that_the_first_model_saw(
+def test_rehearsal_error_is_metric_through_the_robots_own_camera_alone(
     tiny_networks, plane_snippets
 ) -> None:
     networks = tiny_networks().eval()
     rendered = [collate(plane_snippets(2, seed=1, with_truth=True))]
     before, scales = rehearsal_errors(networks, rendered), rendered_scales(networks, rendered)
+    own, others = np.array([True, True]), np.array([True, False])
+    metric = rehearsal_errors(networks, rendered, is_own=own)
+    mixed = rehearsal_errors(networks, rendered, is_own=others)
+    assert mixed == pytest.approx([metric[0], before[1]])
     networks.scale(1.5, 2.0)
-    assert rehearsal_errors(networks, rendered, world=1.5) == pytest.approx(before, rel=1e-3)
-    assert rehearsal_errors(networks, rendered) != pytest.approx(before, rel=0.05)
+    assert rehearsal_errors(networks, rendered) == pytest.approx(before, rel=1e-3)
+    assert rehearsal_errors(networks, rendered, 1.5, own) == pytest.approx(metric, rel=1e-3)
+    assert rehearsal_errors(networks, rendered, 1.0, own) != pytest.approx(metric, rel=0.05)
     assert rendered_scales(networks, rendered) == pytest.approx(
         (1.5 * scales[0], 2.0 * scales[1]), rel=1e-3
     )

@@ -312,7 +312,7 @@ def test_rehearsal_is_rendered_while_waiting_and_never_more_than_needed(
 def planes_of(plane_snippets):
     """A world of four snippets with truth."""
     snippets = plane_snippets(4, with_truth=True)
-    return lambda _: World("planes", lambda number: snippets[number % 4])
+    return lambda _: World("planes", lambda number: snippets[number % 4], has_own_camera=True)
 
 
 def test_held_out_rendered_snippets_come_before_the_first_step(make_loop, plane_snippets) -> None:
