@@ -52,6 +52,7 @@ class Setting:
 
 
 UNPROTECTED = {
+    "batch_size": 4,
     "average_decay": 0.0,
     "synthetic_share": 0.0,
     "calibrate_scale": False,
@@ -81,7 +82,9 @@ SETTINGS = {
     "no guard, network's motion": Setting({}),
     "no guard, rate 2e-4": Setting({"learning_rate": 2e-4}, MEASURED),
     "no guard, rate 5e-5": Setting({"learning_rate": 5e-5}, MEASURED),
-    "no guard, half rehearsal": Setting({"synthetic_share": 0.5, "present_share": 0.25}, MEASURED),
+    "no guard, little rehearsal": Setting(
+        {"batch_size": 4, "synthetic_share": 0.25, "present_share": 0.5}, MEASURED
+    ),
     "no guard, decoder": Setting({"trained_part": "decoder"}, MEASURED),
     "no guard, anchor": Setting({"anchor_weight": 100.0}, MEASURED),
     "after CL-SLAM": Setting({**PUBLISHED, "synthetic_share": 0.33}, {"velocity_weight": 0.05}),

@@ -38,9 +38,9 @@ class OnlineTrainingConfig:
         "measure the metric scales on the first snippets before "
         "the first step, and correct a bias again when one shows",
     )
-    batch_size: int = option(4, "snippets in a batch", minimum=1, maximum=64)
+    batch_size: int = option(6, "snippets in a batch", minimum=1, maximum=64)
     present_share: float = option(
-        0.5, "share of a batch from the newest snippets", minimum=0.0, maximum=1.0
+        0.25, "share of a batch from the newest snippets", minimum=0.0, maximum=1.0
     )
     landmark_weight: float = option(
         1.0,
@@ -51,7 +51,7 @@ class OnlineTrainingConfig:
         dynamic=True,
     )
     synthetic_share: float = option(
-        0.25,
+        0.5,
         "share of a batch from the rendered world, against forgetting",
         minimum=0.0,
         maximum=1.0,

@@ -104,7 +104,7 @@ def test_the_online_objective_warps_by_the_measured_motion() -> None:
 
 def test_every_option_is_described() -> None:
     rows = {row.path: row for row in iter_options(TrainerNodeConfig)}
-    assert rows["training.batch_size"].default == 4
+    assert rows["training.batch_size"].default == 6
     assert rows["objective.velocity_weight"].dynamic
     assert rows["min_depth"].minimum == 0.01
     assert all(row.doc and not row.doc.endswith(".") for row in rows.values())
