@@ -31,7 +31,7 @@ _SMALLEST_STD = 0.05  # of a landmark's residual: below it the network's pixels 
 _TUNING = 2.5  # residuals of so many spreads weigh a quarter
 # The same of landmarks that are farther than the network has it: traffic that drives ahead is
 # consistent with the epipolar geometry, and triangulates too far by as much as it keeps up.
-_FARTHER_TUNING = 1.2
+_FARTHER_TUNING = 1.7
 _SMALLEST_SPREAD = 0.15
 _CORNERS = np.array(tuple(product((0, 1), repeat=3)))  # of a cell: (depth, row, column)
 

@@ -326,4 +326,4 @@ def test_traffic_that_drives_ahead_is_hardly_followed() -> None:
     lorry[:60, 200:280] = True
     assert on_lorry.sum() >= 10
     # 1.2 with the weights of landmarks that are nearer than the network has it
-    assert np.median(result.depth[lorry] / truth[lorry]) < 1.1
+    assert np.median(result.depth[lorry] / truth[lorry]) < 1.15
