@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ import torch
 from sfm_depth_ros.model_folder.folder import read_model_folder
 from sfm_depth_ros.model_folder.loading import load_networks
 from sfm_depth_ros.share import SHIPPED_MODEL, find_share
+from sfm_depth_ros.training.optimiser import cosine
 from tools.shipped import decoder_training
 from tools.shipped.augmentation import CropRange, crop, relight
 from tools.shipped.decoder_training import SCRATCH, DecoderTraining, TrainingSpec
@@ -162,13 +165,18 @@ def test_from_scratch_the_encoder_learns_too_on_images_of_all_proportions(
 
 
 @pytest.mark.usefixtures("small")
-def test_the_rate_falls_with_the_clock_where_that_is_wanted(cache: ImageCache) -> None:
+def test_the_rate_falls_with_the_clock_where_that_is_wanted(
+    cache: ImageCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
     spec = dataclasses.replace(TRAINING, steps=10**6, falls_with_clock=True)
     training = DecoderTraining(spec, [cache], "cpu")
-    steps = len(list(training.run(time.monotonic() + 3.0)))
-    assert 1 < steps < 10**6
-    rate = training._optimiser.param_groups[0]["lr"]
-    assert rate < 0.2 * spec.rate * min(1.0, steps / decoder_training.WARMUP_STEPS)
+    seconds = itertools.count()
+    clock = SimpleNamespace(monotonic=lambda: float(next(seconds)))
+    monkeypatch.setattr(decoder_training, "time", clock)
+    steps = len(list(training.run(20.0)))
+    assert steps == 19  # one second each, after the first look at the clock
+    left = cosine(19 / 20, decoder_training.FINAL_SHARE) * steps / decoder_training.WARMUP_STEPS
+    assert training._optimiser.param_groups[0]["lr"] == pytest.approx(left * spec.rate)
 
 
 @pytest.mark.usefixtures("small")
