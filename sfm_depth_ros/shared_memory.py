@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fast DDS segments in shared memory: those of dead processes, and this process's own.
 
-A segment of a participant is ``fastrtps_`` and 16 hexadecimal digits; its owner holds an exclusive
-``flock`` on the file of the same name with ``_el`` at the end for as long as it lives. The kernel
-releases the lock of a killed process and leaves the segment, 67 MB with config/fastdds.xml.
+A segment of a participant is ``fastrtps_`` (Fast DDS 2: Humble, Jazzy) or ``fastdds_`` (3: Kilted)
+and 16 hexadecimal digits; its owner holds an exclusive ``flock`` on the file of that name
+with ``_el`` at the end for as long as it lives. The kernel releases the lock of a killed process
+and leaves the segment, 67 MB with config/fastdds.xml.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 FOLDER = Path("/dev/shm")
-_LOCK_NAME = re.compile(r"fastrtps_[0-9a-f]{16}_el")
+_LOCK_NAME = re.compile(r"fast(rtps|dds)_[0-9a-f]{16}_el")
 _MIN_AGE_S = 2.0  # a younger lock file may not be locked yet by the process that creates it
 
 

@@ -23,12 +23,12 @@ sys.stdin.read()
 """
 
 
-@pytest.fixture
-def make_segment(tmp_path):
-    """Files as Fast DDS makes them, a minute old unless told otherwise."""
+@pytest.fixture(params=["fastrtps", "fastdds"])
+def make_segment(request, tmp_path):
+    """Files as Fast DDS 2 and 3 make them, a minute old unless told otherwise."""
 
     def make(number, age_s=60.0):
-        segment = tmp_path / f"fastrtps_{number:016x}"
+        segment = tmp_path / f"{request.param}_{number:016x}"
         segment.write_bytes(bytes(4096))
         lock = tmp_path / f"{segment.name}_el"
         lock.touch()

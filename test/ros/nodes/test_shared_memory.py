@@ -23,7 +23,7 @@ from sfm_depth_ros.ros.main import StopEvent
 stop = StopEvent()
 threading.Timer(1.0, stop.set).start()
 spin(DepthNode, stop)
-print([line.split()[-1] for line in open("/proc/self/maps") if "/dev/shm/fastrtps_" in line])
+print([line.split()[-1] for line in open("/proc/self/maps") if "/dev/shm/fast" in line])
 sys.stdout.flush()
 os._exit(0)
 """
@@ -35,7 +35,7 @@ def _segments(pid):
         lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
     except OSError:
         return set()
-    return {Path(line.split()[-1]) for line in lines if "/dev/shm/fastrtps_" in line}
+    return {Path(line.split()[-1]) for line in lines if "/dev/shm/fast" in line}
 
 
 def _wait_for_segment(node, before, seconds=30.0):
@@ -47,7 +47,7 @@ def _wait_for_segment(node, before, seconds=30.0):
 
 
 def _start_and_stop(start_node, options, number, pause_s):
-    before = set(Path("/dev/shm").glob("fastrtps_*"))
+    before = set(Path("/dev/shm").glob("fast*_*"))
     node = start_node("depth_node", **options)
     own = _wait_for_segment(node, before)
     time.sleep(pause_s)
@@ -73,7 +73,7 @@ def test_200_starts_and_stops_leave_nothing(start_node, tiny_model, tmp_path):
 
 def test_what_a_killed_node_left_is_removed_by_the_next(start_node, tiny_model, tmp_path):
     options = {"model": tiny_model.path, "models_dir": tmp_path}
-    before = set(Path("/dev/shm").glob("fastrtps_*"))
+    before = set(Path("/dev/shm").glob("fast*_*"))
     killed = start_node("depth_node", **options)
     left = _wait_for_segment(killed, before)
     killed.process.kill()
