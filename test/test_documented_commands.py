@@ -16,12 +16,10 @@ pytest.importorskip("rosbags")
 import cv2
 import numpy as np
 from exact_drive import make_drive, write_bag
+from random_model import write_random_model
 from test_documents import ALL
 
 from sfm_depth_ros.cli.main import COMMANDS, main
-from sfm_depth_ros.config.networks import DepthNetworkConfig, PoseNetworkConfig
-from sfm_depth_ros.model_folder.saving import save_model
-from sfm_depth_ros.training.network_pair import fresh_networks
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -67,16 +65,7 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small model of random weights."""
-    networks = fresh_networks(DepthNetworkConfig(width=8), PoseNetworkConfig(width=8), 0)
-    metadata = {
-        "preprocessing": {"width": 160},
-        "trained_on": [],
-        "licence": "Apache-2.0",
-        "steps": 0,
-        "metrics": {},
-    }
-    folder = tmp_path_factory.mktemp("models")
-    return save_model(folder, networks.depth, networks.pose, metadata=metadata).path
+    return write_random_model(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture

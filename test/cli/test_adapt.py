@@ -14,11 +14,10 @@ from exact_drive import make_drive, write_bag
 pytest.importorskip("torch")
 pytest.importorskip("rosbags")
 
+from random_model import write_random_model
+
 from sfm_depth_ros.cli.main import main
-from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
 from sfm_depth_ros.model_folder.folder import read_model_folder
-from sfm_depth_ros.model_folder.saving import save_model
-from sfm_depth_ros.training.network_pair import fresh_networks
 from sfm_depth_ros.training.offline import adaptation
 
 SETTINGS = (
@@ -36,16 +35,7 @@ def bag(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory) -> Path:
-    networks = fresh_networks(DepthNetworkConfig(width=8), PoseNetworkConfig(width=8), 0)
-    metadata = {
-        "preprocessing": {"width": 160},
-        "trained_on": [],
-        "licence": "Apache-2.0",
-        "steps": 0,
-        "metrics": {},
-    }
-    folder = tmp_path_factory.mktemp("models")
-    return save_model(folder, networks.depth, networks.pose, metadata=metadata).path
+    return write_random_model(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ import dataclasses
 import numpy as np
 import pytest
 from exact_drive import base_to_camera, make_drive, write_bag
+from random_model import untrained
 
 from sfm_depth_ros.bags.frames import read_frames
 from sfm_depth_ros.bags.selection import BagSelection, WeightedBag
@@ -140,14 +141,7 @@ def test_few_held_out_snippets_are_judged(tmp_path, plane_snippets, monkeypatch)
 @pytest.fixture
 def tiny_model(tmp_path, tiny_networks):
     networks = tiny_networks()
-    metadata = {
-        "preprocessing": {"width": 96},
-        "trained_on": [],
-        "licence": "Apache-2.0",
-        "steps": 0,
-        "metrics": {},
-    }
-    return save_model(tmp_path, networks.depth, networks.pose, metadata=metadata, name="tiny")
+    return save_model(tmp_path, networks.depth, networks.pose, metadata=untrained(96), name="tiny")
 
 
 BEFORE = {"score": 0.4, "landmark_abs_rel": 0.4, "landmark_snippets": 50, "abs_rel": 0.2}

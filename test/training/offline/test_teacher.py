@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from exact_drive import make_drive, write_bag
+from random_model import untrained
 from tiny_run import CONFIG, make_data
 
 from sfm_depth_ros.bags.selection import BagSelection
@@ -26,14 +27,8 @@ from sfm_depth_ros.training.offline.teacher import TeacherModel, read_teacher
 @pytest.fixture
 def teacher(tmp_path, tiny_networks) -> TeacherModel:
     networks = tiny_networks()
-    metadata = {
-        "preprocessing": {"width": 160},
-        "trained_on": [],
-        "licence": "Apache-2.0",
-        "steps": 0,
-        "metrics": {},
-    }
-    folder = save_model(tmp_path, networks.depth, networks.pose, metadata=metadata, name="teacher")
+    facts = untrained(160)
+    folder = save_model(tmp_path, networks.depth, networks.pose, metadata=facts, name="teacher")
     return TeacherModel(folder)
 
 
