@@ -74,9 +74,11 @@ class HeldOutComparison:
         training, objective = configs
         exam, deployed = self._prepared(deployment, snippets, rehearsal, configs, world)
         first = None if rehearsal is None else self.first_rehearsal
-        self._choose(candidate, deployment.networks, exam, first, training.max_forgetting)
-        assert self.chosen is not None
-        judgement = Judgement.of(self.chosen, exam, objective)
+        chosen, rehearsed = self._choose(
+            candidate, deployment.networks, exam, first, training.max_forgetting
+        )
+        self.chosen = chosen
+        judgement = Judgement.of(chosen, exam, objective, rehearsed)
         self.after = judgement.means()
         return self._note(judge(judgement, deployed, exam.places, first, training))
 
@@ -87,15 +89,18 @@ class HeldOutComparison:
         exam: Exam,
         first: np.ndarray | None,
         allowed: float,
-    ) -> None:
-        """The largest share of the learnt weights that forgets little; else the smallest."""
+    ) -> tuple[NetworkPair, np.ndarray]:
+        """The largest share of the learnt weights that forgets little; else the smallest.
+
+        Returns:
+            These weights, and their rehearsal errors.
+        """
         for self.share in SHARES:
-            self.chosen = blended(deployed, learnt, self.share)
-            if first is None:
-                return
-            errors = rehearsal_errors(self.chosen, exam.rendered, exam.world, exam.is_own)
-            if not forgotten(errors, first, allowed):
-                return
+            chosen = blended(deployed, learnt, self.share)
+            errors = rehearsal_errors(chosen, exam.rendered, exam.world, exam.is_own)
+            if first is None or not forgotten(errors, first, allowed):
+                break
+        return chosen, errors
 
     def _prepared(
         self,

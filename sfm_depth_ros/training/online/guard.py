@@ -109,10 +109,18 @@ class Judgement:
     rehearsal: np.ndarray  # `(M,)` abs_rel on the rendered ones
 
     @classmethod
-    def of(cls, networks: NetworkPair, exam: Exam, objective: ObjectiveConfig) -> Judgement:
-        """Judge networks in eval mode."""
+    def of(
+        cls,
+        networks: NetworkPair,
+        exam: Exam,
+        objective: ObjectiveConfig,
+        rehearsed: np.ndarray | None = None,
+    ) -> Judgement:
+        """Judge networks in eval mode; ``rehearsed`` are their rehearsal errors where known."""
         errors = frame_errors(networks, exam.batches, exam.landmarks, objective)
-        return cls(errors, rehearsal_errors(networks, exam.rendered, exam.world, exam.is_own))
+        if rehearsed is None:
+            rehearsed = rehearsal_errors(networks, exam.rendered, exam.world, exam.is_own)
+        return cls(errors, rehearsed)
 
     def means(self) -> HeldOutError:
         """The same in a few numbers."""

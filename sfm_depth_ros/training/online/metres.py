@@ -152,7 +152,7 @@ class MetreTrust:
 
 def trusted_within(factor: float, snippets: int) -> float:
     """Part of a small factor that is applied; 1 for one that needs a witness."""
-    return trusted_factor(factor, snippets) if _is_within(factor, LARGEST) else 1.0
+    return trusted_factor(factor, snippets) if is_small(factor) else 1.0
 
 
 def is_small(factor: float) -> bool:
