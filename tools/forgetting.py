@@ -24,6 +24,7 @@ from typing import Any
 
 import torch
 
+from sfm_depth_ros.config.nodes import OnlineObjectiveConfig
 from sfm_depth_ros.config.schema import ObjectiveConfig, OnlineTrainingConfig
 from sfm_depth_ros.model_folder.folder import read_model_folder
 from sfm_depth_ros.model_folder.saving import save_model
@@ -47,7 +48,7 @@ class Setting:
     """One setting of online training."""
 
     options: dict[str, Any]  # Of the online trainer
-    objective: dict[str, Any] = field(default_factory=dict)
+    objective: ObjectiveConfig = field(default_factory=OnlineObjectiveConfig)
     is_guarded: bool = False  # Whether what is deployed counts, not the weights in training
 
 
@@ -68,27 +69,23 @@ PUBLISHED = {
     "present_share": 0.34,
     "trained_part": "decoder",
 }
-MEASURED = {
-    "warp_motion": "measured",
-    "velocity_weight": 1.0,
-    "velocity_kind": "vector",
-    "rotation_weight": 20.0,
-}
+NETWORKS_MOTION = ObjectiveConfig()  # sources are warped by the pose network, not by the odometer
+WEAK_VELOCITY = ObjectiveConfig(velocity_weight=0.05)
 SETTINGS = {
-    "unprotected": Setting({**UNPROTECTED, "present_share": 1.0}),
-    "this trainer": Setting({}, MEASURED, is_guarded=True),
-    "no guard": Setting({}, MEASURED),
-    "no guard, without landmarks": Setting({"landmark_weight": 0.0}, MEASURED),
-    "no guard, network's motion": Setting({}),
-    "no guard, rate 2e-4": Setting({"learning_rate": 2e-4}, MEASURED),
-    "no guard, rate 5e-5": Setting({"learning_rate": 5e-5}, MEASURED),
+    "unprotected": Setting({**UNPROTECTED, "present_share": 1.0}, NETWORKS_MOTION),
+    "this trainer": Setting({}, is_guarded=True),
+    "no guard": Setting({}),
+    "no guard, without landmarks": Setting({"landmark_weight": 0.0}),
+    "no guard, network's motion": Setting({}, NETWORKS_MOTION),
+    "no guard, rate 2e-4": Setting({"learning_rate": 2e-4}),
+    "no guard, rate 5e-5": Setting({"learning_rate": 5e-5}),
     "no guard, little rehearsal": Setting(
-        {"batch_size": 4, "synthetic_share": 0.25, "present_share": 0.5}, MEASURED
+        {"batch_size": 4, "synthetic_share": 0.25, "present_share": 0.5}
     ),
-    "no guard, decoder": Setting({"trained_part": "decoder"}, MEASURED),
-    "no guard, anchor": Setting({"anchor_weight": 100.0}, MEASURED),
-    "after CL-SLAM": Setting({**PUBLISHED, "synthetic_share": 0.33}, {"velocity_weight": 0.05}),
-    "after CoVIO": Setting(PUBLISHED, {"velocity_weight": 0.05}),
+    "no guard, decoder": Setting({"trained_part": "decoder"}),
+    "no guard, anchor": Setting({"anchor_weight": 100.0}),
+    "after CL-SLAM": Setting({**PUBLISHED, "synthetic_share": 0.33}, WEAK_VELOCITY),
+    "after CoVIO": Setting(PUBLISHED, WEAK_VELOCITY),
 }
 
 
@@ -149,7 +146,7 @@ def _loop(setting: Setting, domains: Domains, run: Run, folder: Path) -> OnlineL
     height, width = domains.stream[0].target.shape[:2]
     parts = TrainerParts(
         training=training,
-        objective=ObjectiveConfig(**setting.objective),
+        objective=setting.objective,
         folder=read_model_folder(share_path(run.model)),
         work_dir=folder,
         save=partial(save_model, folder),
