@@ -89,13 +89,9 @@ def save_model(
         size = content["preprocessing"]
         multiple = int(size["multiple"])
         check_images = procedural_check_images(size["width"], size.get("height"), multiple)
-    if half_storage:  # of the images as they are kept
-        check_images = check_images[0].half().float(), check_images[1].half().float()
-    check_frames = _check_frames(networks, *check_images)
-    if half_storage:
-        kept = {"image", "pair"} & check_frames.keys()
-        check_frames |= {key: check_frames[key].half() for key in kept}
-    files = {CHECK_FRAMES: save_tensors(check_frames)}
+    kept_type = torch.float16 if half_storage else torch.float32
+    image, stack = (tensor.cpu().to(kept_type) for tensor in check_images)
+    files = {CHECK_FRAMES: save_tensors(_check_frames(networks, image, stack))}
     for kind, network in networks.items():
         weights, graph = FILES[kind]
         files[weights] = save_tensors(_state(network.half() if half_storage else network))
@@ -193,8 +189,7 @@ def _graph(network: nn.Module, kind: str, parent: ModelFolder | None) -> bytes:
 
 @torch.inference_mode()
 def _check_frames(networks: Mapping[str, Any], image: Tensor, stack: Tensor) -> dict[str, Tensor]:
-    image = image.cpu().float()
-    tensors = {"image": image, "depth": networks["depth"].depth(image)}
+    tensors = {"image": image, "depth": networks["depth"].depth(image.float())}
     if "pose" in networks:
         tensors |= _pose_frames(networks["pose"], stack)
     if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
@@ -212,5 +207,5 @@ def _pose_frames(network: Any, stack: Tensor) -> dict[str, Tensor]:
             f"expected check images with at least {channels} channels for the pose "
             f"network, got {stack.shape[1]}"
         )
-    pair = stack[:, -channels:].cpu().float()
-    return {"pair": pair, "motion": network(pair)}
+    pair = stack[:, -channels:]
+    return {"pair": pair, "motion": network(pair.float())}
