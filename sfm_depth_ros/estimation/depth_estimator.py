@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 
 from sfm_depth_ros.camera.camera_model import CameraModel
+from sfm_depth_ros.camera.preprocessing import Preprocessor
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.engines.factory import create_engine as create_engine_for
 from sfm_depth_ros.estimation.anchored_depth import AnchoredDepth
@@ -105,11 +106,11 @@ class DepthEstimator:
         Raises:
             DataError: The image has another size than the camera.
         """
-        return self._session.model.preprocessor.frame(image, stamp_ns, frame_id)
+        return self.preprocessor.frame(image, stamp_ns, frame_id)
 
     def takes(self, frame: Frame) -> bool:
         """Whether a frame has the size of the current model and about its intrinsics."""
-        return frame.intrinsics.is_close(self._session.model.preprocessor.intrinsics)
+        return frame.intrinsics.is_close(self.preprocessor.intrinsics)
 
     @property
     def scale(self) -> ScaleMonitor:
@@ -128,14 +129,9 @@ class DepthEstimator:
         return {name: f"{engine.name} {engine.precision}" for name, engine in engines.items()}
 
     @property
-    def input_size(self) -> tuple[int, int]:
-        """(width, height) of the network's image in pixels."""
-        return self._session.model.preprocessor.size
-
-    @property
-    def narrowed(self) -> str:
-        """Remark on a camera that is narrower than the model's images, or ""."""
-        return self._session.model.preprocessor.narrowed
+    def preprocessor(self) -> Preprocessor:
+        """Layout of the network's image."""
+        return self._session.model.preprocessor
 
     def refocus(self, camera: CameraModel) -> bool:
         """Follow a new calibration of the same camera (autofocus); engines and history stay.

@@ -126,7 +126,7 @@ class DepthStatus:
         if path is not None:
             notes = [path.guard.remark(), *notes, *path.remarks]
         if loader is not None and loader.serving is not None:
-            notes.append(loader.serving.estimator.narrowed)
+            notes.append(loader.serving.estimator.preprocessor.narrowed)
         if (error := self._errors.remark()) and error not in reason:
             notes.append(error)
         facts = {
@@ -190,7 +190,7 @@ def _model_facts(loader: ModelLoader | None) -> dict[str, Value]:
     estimator = serving.estimator
     facts: dict[str, Value] = {
         "model_id": estimator.model_id,
-        "input_size": "x".join(map(str, estimator.input_size)),
+        "input_size": "x".join(map(str, estimator.preprocessor.size)),
         "models_loaded": loader.loaded,
         "models_refused": loader.refused,
         "model_update_s_p50": median(loader.update_s) if loader.update_s else None,

@@ -90,10 +90,11 @@ def find_input_faults(
     if sum(pair.seconds for pair in seen) < MIN_SECONDS or len(seen) < _MIN_PAIRS:
         return ()
     window = _window(seen, T_base_camera)
-    fault = _implausible_turn(window) or _direction_fault(window)
+    turns = _summed(window.seconds, window.seen_rotation, window.measured_rotation)
+    fault = _implausible_turn(*turns) or _direction_fault(window)
     if fault is not None:
         return (fault,)
-    rotation = _rotation_fault(window)
+    rotation = _rotation_fault(*turns)
     if rotation is not None and rotation.kind == _EXTRINSICS:
         return (rotation,)
     unit = unit_fault(witnesses or ScaleWitnesses())
@@ -131,9 +132,8 @@ def _window(pairs: Sequence[MotionPair], T_base_camera: np.ndarray) -> _Window:
     return _Window(seconds, rotation, direction, measured, base, lever_m)
 
 
-def _rotation_fault(window: _Window) -> InputFault | None:
-    """Compare the odometer's rotation with the seen one, axis by axis."""
-    seen, measured = _summed(window.seconds, window.seen_rotation, window.measured_rotation)
+def _rotation_fault(seen: np.ndarray, measured: np.ndarray) -> InputFault | None:
+    """Compare the odometer's rotation with the seen one, axis by axis; ``(chunks, 3)`` each."""
     angle = np.linalg.norm(seen, axis=1)
     turning = angle > _TURNING
     if np.count_nonzero(turning) < _MIN_CHUNKS or angle[turning].sum() < _MIN_TURN:
@@ -187,9 +187,8 @@ def _summed(seconds: np.ndarray, *rotations: np.ndarray) -> list[np.ndarray]:
     ]
 
 
-def _implausible_turn(window: _Window) -> InputFault | None:
-    """Far more rotation than the images show, whatever the axis."""
-    seen, measured = _summed(window.seconds, window.seen_rotation, window.measured_rotation)
+def _implausible_turn(seen: np.ndarray, measured: np.ndarray) -> InputFault | None:
+    """Far more rotation than the images show, whatever the axis; ``(chunks, 3)`` each."""
     near, far = (float(np.linalg.norm(part, axis=1).sum()) for part in (seen, measured))
     if far < _IMPLAUSIBLE_TURN or far < _IMPLAUSIBLE_FACTOR * near:
         return None
