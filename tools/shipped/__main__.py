@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tools.shipped.decoder_training import ENCODERS, FROZEN, DecoderTraining, TrainingSpec
+from tools.shipped.depth_training import ENCODERS, FROZEN, DepthTraining, TrainingSpec
 from tools.shipped.image_cache import CacheSpec, ImageCache
 from tools.shipped.whole_run import RunPlan, whole_run
 
@@ -117,7 +117,7 @@ def _train(options: argparse.Namespace) -> None:
     )  # fmt: skip
     given = {name: getattr(options, name) for name in names}
     spec = _spec(options, further_widths=tuple(options.further_widths), **given)
-    training = DecoderTraining(spec, [_open(folder) for folder in options.caches], options.device)
+    training = DepthTraining(spec, [_open(folder) for folder in options.caches], options.device)
     if options.out.exists():
         training.load(options.out)
     until, total = time.monotonic() + 60 * options.minutes, torch.zeros((), device=options.device)

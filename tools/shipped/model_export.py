@@ -15,7 +15,7 @@ from sfm_depth_ros.model_folder.folder import ModelFolder, read_model_folder
 from sfm_depth_ros.model_folder.loading import load_network
 from sfm_depth_ros.model_folder.saving import procedural_check_images, save_model
 from sfm_depth_ros.networks.model import create_depth_network
-from tools.shipped.decoder_training import SCRATCH, TrainingSpec, network_config
+from tools.shipped.depth_training import SCRATCH, TrainingSpec, network_config
 
 IMAGENET_NOTE = "ImageNet images (the encoder's weights: EfficientNet-Lite0, Apache-2.0)"
 

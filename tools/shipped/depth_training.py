@@ -63,7 +63,7 @@ class Drawn:
     seed: int
 
 
-class DecoderTraining:
+class DepthTraining:
     """Network, optimiser and data; ``run`` takes steps."""
 
     def __init__(self, spec: TrainingSpec, caches: Sequence[ImageCache], device: str) -> None:
