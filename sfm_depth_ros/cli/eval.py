@@ -19,7 +19,7 @@ from sfm_depth_ros.cli.arguments import (
 from sfm_depth_ros.cli.bag_options import add_bag_arguments, selected
 from sfm_depth_ros.cli.progress import FrameCounter
 from sfm_depth_ros.errors import ConfigError
-from sfm_depth_ros.evaluation.matching import RESIZES, DepthProtocol
+from sfm_depth_ros.evaluation.protocol import RESIZES, DepthProtocol
 from sfm_depth_ros.storage import write_whole
 
 if TYPE_CHECKING:

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-MIN_DEPTH = 1e-3
-MAX_DEPTH = 80.0
+from sfm_depth_ros.evaluation.protocol import MAX_DEPTH, MIN_DEPTH
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,9 @@ from sfm_depth_ros.evaluation.depth_errors import (
     depth_scale_ratio,
 )
 from sfm_depth_ros.evaluation.image_free import image_free_depths
-from sfm_depth_ros.evaluation.matching import DepthProtocol, MatchedDepth, match_depth
+from sfm_depth_ros.evaluation.matching import MatchedDepth, match_depth
 from sfm_depth_ros.evaluation.motion_rows import MotionRows
+from sfm_depth_ros.evaluation.protocol import DepthProtocol
 from sfm_depth_ros.model_folder.row_profile import RowProfile
 from sfm_depth_ros.visual_odometry.temporal import log_depth_change, relative_difference
 

@@ -27,8 +27,9 @@ from sfm_depth_ros.estimation.depth_result import DepthResult
 from sfm_depth_ros.estimation.prepared_model import CreateEngine, narrows
 from sfm_depth_ros.evaluation.drive_evaluation import DriveEvaluation
 from sfm_depth_ros.evaluation.flip_engine import with_flip
-from sfm_depth_ros.evaluation.matching import DepthProtocol, MatchedDepth
+from sfm_depth_ros.evaluation.matching import MatchedDepth
 from sfm_depth_ros.evaluation.motion_rows import MotionSources
+from sfm_depth_ros.evaluation.protocol import DepthProtocol
 from sfm_depth_ros.geometry.frames import invert
 from sfm_depth_ros.model_folder.folder import ModelFolder
 from sfm_depth_ros.model_folder.row_profile import RowProfile

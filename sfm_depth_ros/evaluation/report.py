@@ -13,8 +13,8 @@ from sfm_depth_ros.evaluation.confidence_errors import confidence_report
 from sfm_depth_ros.evaluation.depth_errors import join_distances, mean_errors
 from sfm_depth_ros.evaluation.drive_evaluation import DepthRows, DriveEvaluation
 from sfm_depth_ros.evaluation.image_free import IMAGE_FREE, verdict
-from sfm_depth_ros.evaluation.matching import DepthProtocol
 from sfm_depth_ros.evaluation.motion_rows import MOTION_SOURCES, MotionRows
+from sfm_depth_ros.evaluation.protocol import DepthProtocol
 from sfm_depth_ros.evaluation.trajectory import join_segments, path_distances
 from sfm_depth_ros.visual_odometry.scale import RobustSummary, summarize
 

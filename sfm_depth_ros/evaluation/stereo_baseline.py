@@ -19,7 +19,8 @@ from sfm_depth_ros.bags.stereo_matching import StereoMatcher
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.evaluation.drive_evaluation import DepthRows
 from sfm_depth_ros.evaluation.evaluator import name_bags
-from sfm_depth_ros.evaluation.matching import DepthProtocol, match_depth
+from sfm_depth_ros.evaluation.matching import match_depth
+from sfm_depth_ros.evaluation.protocol import DepthProtocol
 from sfm_depth_ros.evaluation.report import depth_report
 
 _MULTIPLE = 32  # of the columns of an image that is read

@@ -29,7 +29,7 @@ from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.evaluation.evaluator import EvaluatedFrame, Evaluator
 from sfm_depth_ros.evaluation.flip_engine import FlipEngine
-from sfm_depth_ros.evaluation.matching import DepthProtocol
+from sfm_depth_ros.evaluation.protocol import DepthProtocol
 from sfm_depth_ros.evaluation.report import report_of, summarize_drives
 from sfm_depth_ros.snippets.values import TrackingImage
 

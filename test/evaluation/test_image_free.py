@@ -20,7 +20,7 @@ from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.evaluation.depth_errors import depth_errors
 from sfm_depth_ros.evaluation.evaluator import Evaluator
 from sfm_depth_ros.evaluation.image_free import profile_of_bags, verdict, verdict_words
-from sfm_depth_ros.evaluation.matching import DepthProtocol
+from sfm_depth_ros.evaluation.protocol import DepthProtocol
 from sfm_depth_ros.evaluation.report import report_of
 from sfm_depth_ros.model_folder.row_profile import RowProfile, RowProfileFit
 

@@ -11,7 +11,8 @@ import pytest
 
 from sfm_depth_ros.camera.preprocessing import CameraTruth
 from sfm_depth_ros.errors import ConfigError
-from sfm_depth_ros.evaluation.matching import DepthProtocol, bilinear, match_depth
+from sfm_depth_ros.evaluation.matching import bilinear, match_depth
+from sfm_depth_ros.evaluation.protocol import DepthProtocol
 
 RNG = np.random.default_rng(4)
 

@@ -13,7 +13,7 @@ pytest.importorskip("rosbags")
 
 from sfm_depth_ros.cli.main import main
 from sfm_depth_ros.errors import DataError
-from sfm_depth_ros.evaluation.matching import DepthProtocol
+from sfm_depth_ros.evaluation.protocol import DepthProtocol
 from sfm_depth_ros.evaluation.stereo_baseline import (
     add_stereo_baseline,
     evaluate_stereo,
