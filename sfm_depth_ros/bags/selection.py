@@ -8,9 +8,12 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sfm_depth_ros.bags.options import BagOptions
 from sfm_depth_ros.errors import DataError
+
+if TYPE_CHECKING:
+    from sfm_depth_ros.bags.options import BagOptions
 
 _NUMBER = r"\d+(?:\.\d*)?|\.\d+"
 _RANGE = re.compile(rf"(?P<path>.+)@(?P<start>{_NUMBER})?-(?P<end>{_NUMBER})?")

@@ -9,12 +9,12 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from sfm_depth_ros.errors import ConfigError, EngineError
 from sfm_depth_ros.storage import write_whole
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from sfm_depth_ros.model_folder.folder import ModelFolder
 
 FRAMES = 64  # half give the ranges, half judge; more change little
@@ -84,6 +84,8 @@ def read_stacks(bag: Path, width: int, images: int, multiple: int = 32) -> np.nd
     Returns:
         ``(N, 3 images, h, w)`` float32 in [0, 1], N at most ``FRAMES``.
     """
+    import numpy as np
+
     from sfm_depth_ros.bags.frames import read_frames
 
     frames = read_frames(bag, width, multiple=multiple)

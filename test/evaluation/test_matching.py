@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from sfm_depth_ros.camera.preprocessing import CameraTruth
-from sfm_depth_ros.errors import ConfigError
 from sfm_depth_ros.evaluation.matching import bilinear, match_depth
 from sfm_depth_ros.evaluation.protocol import DepthProtocol
 
@@ -94,25 +93,3 @@ def test_an_unknown_neighbour_without_weight_does_no_harm() -> None:
     image = np.array([[1.0, np.nan], [2.0, 4.0]])
     values = bilinear(image, np.array([0.0, 0.5, 1.0]), np.array([0.0, 0.5, 1.0]))
     np.testing.assert_array_equal(np.isnan(values), [False, True, False])
-
-
-def test_garg_crop_of_kittis_image_sizes() -> None:
-    # 0.40810811 * 375 = 153.04, 0.99189189 * 375 = 371.96; 0.03594771 * 1242 = 44.65, ...
-    assert DepthProtocol(crop="garg").window(375, 1242) == (slice(153, 371), slice(44, 1197))
-    assert DepthProtocol(crop="garg").window(376, 1241) == (slice(153, 372), slice(44, 1196))
-    assert DepthProtocol().window(375, 1242) == (slice(0, 375), slice(0, 1242))
-
-
-@pytest.mark.parametrize(
-    ("choices", "words"),
-    [
-        ({"min_depth": 0.0}, "0 < min_depth < max_depth"),
-        ({"min_depth": 5.0, "max_depth": 5.0}, "got min_depth 5 and max_depth 5"),
-        ({"max_depth": float("inf")}, "0 < min_depth < max_depth"),
-        ({"crop": "eigen"}, "crop: expected one of none, garg, got 'eigen'"),
-        ({"resize": "image"}, "resize: expected one of disparity, depth, truth"),
-    ],
-)
-def test_impossible_choices_are_refused(choices: dict, words: str) -> None:
-    with pytest.raises(ConfigError, match=words):
-        DepthProtocol(**choices)
