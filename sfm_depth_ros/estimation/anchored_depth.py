@@ -28,6 +28,8 @@ class AnchoredOutput:
     correction: DepthCorrection  # the global part that was applied; identity without anchoring
     confidence: np.ndarray | None = None  # `(h, w)` float32 in [0, 1]; None unless asked for
     scale: ScaleEstimate | None = None  # the network's own depth against the landmarks
+    # The same where the network predicts metres: only then it can test the odometer's unit
+    metric_scale: ScaleEstimate | None = None
     remark: str = ""  # reason for a lesser correction
 
 
@@ -83,7 +85,10 @@ class AnchoredDepth:
             )
         scale = self._scale.estimate if config.apply_scale != "off" else None
         held = depth if mode == "off" else anchored.depth
-        return AnchoredOutput(held, anchored.correction, confidence, scale, anchored.remark)
+        metric_scale = scale if self._output == "metric" else None
+        return AnchoredOutput(
+            held, anchored.correction, confidence, scale, metric_scale, anchored.remark
+        )
 
     def reset(self) -> None:
         """Forget the image before (time jumped); correction and scale stay."""

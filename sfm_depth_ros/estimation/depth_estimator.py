@@ -5,13 +5,11 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from sfm_depth_ros.camera.camera_model import CameraModel
-from sfm_depth_ros.camera.preprocessing import Preprocessor
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.engines.factory import create_engine as create_engine_for
 from sfm_depth_ros.estimation.anchored_depth import AnchoredDepth
@@ -22,7 +20,6 @@ from sfm_depth_ros.estimation.prepared_model import CreateEngine, PreparedModel,
 from sfm_depth_ros.model_folder.folder import ModelFolder
 from sfm_depth_ros.snippets.values import Frame
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
-from sfm_depth_ros.visual_odometry.scale import ScaleMonitor
 
 
 class DepthEstimator:
@@ -51,6 +48,7 @@ class DepthEstimator:
         prepared = prepare_model(folder, camera, config, create_engine)
         self._session = ModelSession(prepared, own_core=config.engine_threads == 1)
         self._motion = MotionEstimator(always_network)
+        self.scale = self._motion.scale  # both ratios over the newest image pairs
         self._anchoring = AnchoredDepth(prepared.output)
         self.wants_confidence = False
 
@@ -87,18 +85,14 @@ class DepthEstimator:
         with self._lock:
             self._session.check(frame)
             pair = self._motion.pair(frame, self.config.max_image_gap)
-            why = self._session.model.why_no_motion
-            move = partial(self._motion.estimate, pair, velocities, self.config, on_motion, why)
-            output = self._session.run(frame, pair.follows, move)
-            self._session.afterwards(self._motion.find_corners)
+            move = partial(self._motion.estimate, pair, velocities, self.config, on_motion)
+            output = self._session.run(frame, pair.follows, move, self._motion.find_corners)
             mounting = None if velocities is None else velocities.T_base_camera
             anchored = self._anchoring.apply(
                 frame, output, self.config, self.wants_confidence, mounting
             )
-            # a network without metres is no witness of the odometer's unit
-            scale = anchored.scale if self._session.model.output == "metric" else None
-            self._motion.remember(frame, output.depth, scale)
-            return finish(frame, output, anchored, self._session.model, self.config)
+            self._motion.remember(frame, output.depth, anchored.metric_scale)
+            return finish(frame, output, anchored, self.model, self.config)
 
     def frame(self, image: np.ndarray, stamp_ns: int, frame_id: str = "") -> Frame:
         """Rectify, crop and scale an image; may run concurrently with an estimate.
@@ -106,32 +100,12 @@ class DepthEstimator:
         Raises:
             DataError: The image has another size than the camera.
         """
-        return self.preprocessor.frame(image, stamp_ns, frame_id)
-
-    def takes(self, frame: Frame) -> bool:
-        """Whether a frame has the size of the current model and about its intrinsics."""
-        return frame.intrinsics.is_close(self.preprocessor.intrinsics)
+        return self.model.preprocessor.frame(image, stamp_ns, frame_id)
 
     @property
-    def scale(self) -> ScaleMonitor:
-        """Both scale ratios over the newest image pairs."""
-        return self._motion.scale
-
-    @property
-    def model_id(self) -> str:
-        """Identity of the current model."""
-        return self._session.model.model_id
-
-    @property
-    def engines(self) -> dict[str, str]:
-        """Engine and precision by network, for diagnostics."""
-        engines = self._session.model.engines
-        return {name: f"{engine.name} {engine.precision}" for name, engine in engines.items()}
-
-    @property
-    def preprocessor(self) -> Preprocessor:
-        """Layout of the network's image."""
-        return self._session.model.preprocessor
+    def model(self) -> PreparedModel:
+        """The current model, with its engines and the layout of its image."""
+        return self._session.model
 
     def refocus(self, camera: CameraModel) -> bool:
         """Follow a new calibration of the same camera (autofocus); engines and history stay.
@@ -139,13 +113,11 @@ class DepthEstimator:
         Returns:
             Whether it could: False where the network's image would get another size.
         """
-        model = self._session.model
-        preprocessor = model.preprocessor.for_camera(camera)
-        if preprocessor.input_hw != model.preprocessor.input_hw:
+        refocused = self.model.for_camera(camera)
+        if refocused is None:
             return False
         with self._lock:
-            self._session.model = replace(model, preprocessor=preprocessor)
-            self.camera = camera
+            self._session.model, self.camera = refocused, camera
         return True
 
     def prepare(self, folder: ModelFolder) -> PreparedModel:
@@ -155,8 +127,7 @@ class DepthEstimator:
             DataError: The camera's image is too small for the network.
             EngineError: No engine reproduces the model's check frames.
         """
-        current = self._session.model
-        return prepare_model(folder, self.camera, self.config, self._create_engine, current)
+        return prepare_model(folder, self.camera, self.config, self._create_engine, self.model)
 
     def swap(self, prepared: PreparedModel) -> None:
         """Make a prepared model the current one from the next image on; close the old one."""

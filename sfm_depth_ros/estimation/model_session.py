@@ -20,6 +20,8 @@ from sfm_depth_ros.snippets.values import Frame
 
 Motion = TypeVar("Motion")
 PoseNetwork = Callable[[], "np.ndarray | None"]  # runs it on the newest images
+# Estimates a motion, given the pose network and the reason why that may give none
+EstimateMotion = Callable[[PoseNetwork, str], Motion]
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,11 @@ class ModelSession:
             )
 
     def run(
-        self, frame: Frame, follows: bool, estimate_motion: Callable[[PoseNetwork], Motion]
+        self,
+        frame: Frame,
+        follows: bool,
+        estimate_motion: EstimateMotion[Motion],
+        afterwards: Callable[[], None],
     ) -> SessionOutput[Motion]:
         """Run both networks on the newest images.
 
@@ -71,6 +77,8 @@ class ModelSession:
             estimate_motion: Called concurrently with the depth network, with a function that
                 runs the pose network: ``T_earlier_later`` ``(4, 4)``, or None while it has too
                 few images.
+            afterwards: Called in the same thread once both are done; the next image waits for
+                it, this one's output does not.
 
         Raises:
             EngineError: An engine failed or its output is not finite.
@@ -88,16 +96,13 @@ class ModelSession:
         finally:  # the thread reads this session's state: wait for it even if depth failed
             motion = moving.result()
         clock.lap("motion")
+        self._afterwards = self._thread.submit(afterwards)
         if frame.valid is not None:
             depth = np.where(frame.valid, depth, np.float32(np.nan))
         return SessionOutput(depth, motion, clock)
 
-    def afterwards(self, work: Callable[[], None]) -> None:
-        """Begin what belongs to the motion and what neither depth nor motion waits for."""
-        self._afterwards = self._thread.submit(work)
-
     def settle(self) -> None:
-        """Wait for that, before anything touches the motion's state from another thread."""
+        """Wait for ``afterwards``, before another thread touches the motion's state."""
         work, self._afterwards = self._afterwards, None
         if work is not None:
             work.result()
@@ -129,14 +134,14 @@ class ModelSession:
         self,
         frame: Frame,
         stack: np.ndarray,
-        estimate_motion: Callable[[PoseNetwork], Motion],
+        estimate_motion: EstimateMotion[Motion],
     ) -> Motion:
         def pose_network() -> np.ndarray | None:
             if not self._tensor.is_full:
                 return None
             return self.model.motion(stack, frame.intrinsics.fx)
 
-        motion = estimate_motion(pose_network)
+        motion = estimate_motion(pose_network, self.model.why_no_motion)
         self._tensor.make_room()
         return motion
 

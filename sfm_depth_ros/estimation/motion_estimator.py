@@ -112,8 +112,8 @@ class MotionEstimator:
         velocities: VelocityBuffer | None,
         config: DepthNodeConfig,
         on_motion: OnMotion | None,
-        why_none: str,
         pose_network: PoseNetwork,
+        why_none: str,
     ) -> MotionOutput:
         """Estimate the motion of a pair.
 
@@ -122,8 +122,8 @@ class MotionEstimator:
             velocities: The odometer's memory.
             config: ``ego_motion``, ``apply_scale`` and ``min_displacement``.
             on_motion: Called with the ego-motion.
-            why_none: Reason to report where neither geometry nor a network gives a motion.
             pose_network: Runs the pose network on the newest images.
+            why_none: Reason to report where neither geometry nor a network gives a motion.
         """
         T_network = None
         if pair.follows and self._needs_network(pair.later, velocities, config):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from sfm_depth_ros.errors import DataError, EngineError
 from sfm_depth_ros.geometry.depth import canonical_to_depth, canonical_to_motion
 from sfm_depth_ros.geometry.frames import rotation_matrix
 from sfm_depth_ros.model_folder.folder import ModelFolder
+from sfm_depth_ros.snippets.values import Frame
 
 # Anchoring fits inverse depth: of a head that is depth up to a gain and an offset, the gain alone.
 OUTPUTS = {METRIC: "metric", INVERSE_AFFINE: "affine", DEPTH_AFFINE: "up_to_scale"}
@@ -36,9 +37,8 @@ class PreparedModel:
     # Runs `(1, 3 images, h, w)`, earlier before later, to the canonical motions between
     # neighbours; None = the model has no pose network
     pose_engine: Engine | None
-    depth_focal: (
-        float | None
-    )  # Focal length in pixels at which the depth network's output is in metres
+    # Focal length in pixels at which the depth network's output is in metres
+    depth_focal: float | None
     pose_focal: float | None  # The same of the pose network
 
     @property
@@ -58,6 +58,14 @@ class PreparedModel:
         return {name: engine for name, engine in engines.items() if engine is not None}
 
     @property
+    def engine_names(self) -> dict[str, str]:
+        """Engine and precision by network, for diagnostics."""
+        return {
+            network: f"{engine.name} {engine.precision}"
+            for network, engine in self.engines.items()
+        }
+
+    @property
     def output(self) -> str:
         """Unit of the depth network's output, as anchoring has it."""
         return OUTPUTS[self.folder.depth_config.head]
@@ -66,6 +74,17 @@ class PreparedModel:
     def takes_bytes(self) -> bool:
         """Whether images are better handed over as bytes; may change while an engine serves."""
         return all(engine.takes_bytes for engine in self.engines.values())
+
+    def takes(self, frame: Frame) -> bool:
+        """Whether a frame has the networks' size and about the camera's intrinsics."""
+        return frame.intrinsics.is_close(self.preprocessor.intrinsics)
+
+    def for_camera(self, camera: CameraModel) -> PreparedModel | None:
+        """The same engines for another calibration; None where their size does not fit it."""
+        preprocessor = self.preprocessor.for_camera(camera)
+        if preprocessor.input_hw != self.preprocessor.input_hw:
+            return None
+        return replace(self, preprocessor=preprocessor)
 
     def depth(self, image: np.ndarray, focal: float) -> np.ndarray:
         """Depth in metres.

@@ -126,7 +126,7 @@ class DepthStatus:
         if path is not None:
             notes = [path.guard.remark(), *notes, *path.remarks]
         if loader is not None and loader.serving is not None:
-            notes.append(loader.serving.estimator.preprocessor.narrowed)
+            notes.append(loader.serving.estimator.model.preprocessor.narrowed)
         if (error := self._errors.remark()) and error not in reason:
             notes.append(error)
         facts = {
@@ -187,16 +187,16 @@ def _model_facts(loader: ModelLoader | None) -> dict[str, Value]:
     serving = None if loader is None else loader.serving
     if loader is None or serving is None:
         return {"model_id": None}
-    estimator = serving.estimator
+    model = serving.estimator.model
     facts: dict[str, Value] = {
-        "model_id": estimator.model_id,
-        "input_size": "x".join(map(str, estimator.preprocessor.size)),
+        "model_id": model.model_id,
+        "input_size": "x".join(map(str, model.preprocessor.size)),
         "models_loaded": loader.loaded,
         "models_refused": loader.refused,
         "model_update_s_p50": median(loader.update_s) if loader.update_s else None,
-        **{f"engine_{network}": text for network, text in estimator.engines.items()},
+        **{f"engine_{network}": text for network, text in model.engine_names.items()},
     }
-    scale = estimator.scale
+    scale = serving.estimator.scale
     facts |= _summary("depth_scale_ratio", scale.depth_scale_ratio)
     facts |= _summary("translation_scale_ratio", scale.translation_scale_ratio)
     return facts

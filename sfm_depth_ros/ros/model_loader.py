@@ -207,7 +207,8 @@ class ModelLoader:
             old, self._served_camera = self.serving, camera
             fresh = Serving(estimator)
             self.serving = fresh.mounted(self._T_base_camera, self.config.max_velocity_gap)
-        _logger.info("model %s serves, engines %s", estimator.model_id, estimator.engines)
+        model = estimator.model
+        _logger.info("model %s serves, engines %s", model.model_id, model.engine_names)
         if old is not None:
             old.estimator.close()
 
@@ -221,7 +222,7 @@ class ModelLoader:
         estimator.swap(prepared)
         self._folder = folder
         self.loaded += 1
-        _logger.info("model %s serves from now on", estimator.model_id)
+        _logger.info("model %s serves from now on", folder.model_id)
         return True
 
     def _refuse(self, error: SfmDepthError) -> None:

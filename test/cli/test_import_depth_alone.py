@@ -71,7 +71,7 @@ def estimate(
     estimator = DepthEstimator(folder, camera, config)
     picture = np.random.default_rng(0).integers(30, 255, (*hw, 3), np.uint8)
     try:
-        assert list(estimator.engines) == ["depth"]
+        assert list(estimator.model.engines) == ["depth"]
         return [estimator.estimate(picture, i * 10**8) for i in range(2)]
     finally:
         estimator.close()

@@ -148,11 +148,11 @@ def test_output_at_the_inputs_size(drive: Drive) -> None:
 def test_swap_takes_effect_with_the_next_image_and_forgets_the_scale(drive: Drive) -> None:
     estimator = _estimator(oracle(drive))
     _run(estimator, drive)
-    old_engines = estimator._session.model
+    old_engines = estimator.model
     prepared = estimator.prepare(dataclasses.replace(oracle(drive, 2.0), model_id="newer"))
-    assert estimator.model_id == "oracle"
+    assert estimator.model.model_id == "oracle"
     estimator.swap(prepared)
-    assert estimator.model_id == "newer"
+    assert estimator.model.model_id == "newer"
     assert estimator.scale.depth_scale_ratio is None
     assert old_engines.depth_engine.closed
     assert old_engines.pose_engine.closed
@@ -167,15 +167,15 @@ def test_swap_takes_effect_with_the_next_image_and_forgets_the_scale(drive: Driv
 def test_an_engine_that_fails_once_leaves_no_wrong_pair(drive: Drive) -> None:
     estimator = _estimator(oracle(drive))
     estimator.estimate(drive.frames[0].image, 0)
-    good = estimator._session.model.depth_engine.infer
+    good = estimator.model.depth_engine.infer
 
     def fail(image: np.ndarray) -> np.ndarray:
         raise EngineError("out of memory; use a smaller image")
 
-    estimator._session.model.depth_engine.infer = fail  # type: ignore[method-assign]
+    estimator.model.depth_engine.infer = fail  # type: ignore[method-assign]
     with pytest.raises(EngineError):
         estimator.estimate(drive.frames[1].image, PERIOD_NS)
-    estimator._session.model.depth_engine.infer = good  # type: ignore[method-assign]
+    estimator.model.depth_engine.infer = good  # type: ignore[method-assign]
     assert estimator.estimate(drive.frames[2].image, 2 * PERIOD_NS).ego_motion is None
     assert estimator.estimate(drive.frames[3].image, 3 * PERIOD_NS).ego_motion is not None
 
@@ -183,7 +183,7 @@ def test_an_engine_that_fails_once_leaves_no_wrong_pair(drive: Drive) -> None:
 def test_engines_get_the_images_in_order(drive: Drive) -> None:
     estimator = _estimator(oracle(drive))
     _run(estimator, drive)
-    pose_engine = estimator._session.model.pose_engine
+    pose_engine = estimator.model.pose_engine
     assert isinstance(pose_engine, OracleEngine)
     pair = pose_engine.inputs[4][0]  # (6, h, w) of frames 4 and 5
     np.testing.assert_allclose(pair[:3], drive.frames[4].image.transpose(2, 0, 1) / 255, atol=1e-6)
@@ -228,12 +228,12 @@ def test_an_engine_that_takes_new_weights_is_kept(drive: Drive) -> None:
         oracle(drive), CameraModel.from_intrinsics(CAMERA), DepthNodeConfig(), create
     )
     depth_engine, pose_engine = (
-        estimator._session.model.depth_engine,
-        estimator._session.model.pose_engine,
+        estimator.model.depth_engine,
+        estimator.model.pose_engine,
     )
     estimator.swap(estimator.prepare(dataclasses.replace(oracle(drive, 2.0), model_id="newer")))
-    assert estimator.model_id == "newer"
-    assert estimator._session.model.depth_engine is depth_engine
+    assert estimator.model.model_id == "newer"
+    assert estimator.model.depth_engine is depth_engine
     assert pose_engine.closed
     near = drive.depths[0] < 40
     result = estimator.estimate(drive.frames[0].image, 0)
@@ -276,14 +276,14 @@ def test_the_motion_is_known_before_depth_and_its_failure_is_not_swallowed(drive
 def test_a_frame_may_be_prepared_before_its_turn(drive: Drive) -> None:
     beside, alone = _estimator(oracle(drive)), _estimator(oracle(drive))
     frames = [beside.frame(f.image, f.stamp_ns, f.frame_id) for f in drive.frames]
-    assert all(beside.takes(frame) for frame in frames)
+    assert all(beside.model.takes(frame) for frame in frames)
     results = [beside.estimate_frame(frame, drive.velocities) for frame in frames]
     for found, expected in zip(results, _run(alone, drive), strict=True):
         np.testing.assert_array_equal(found.depth, expected.depth)
         assert found.translation_ratio == expected.translation_ratio
     smaller = CameraModel.from_intrinsics(Intrinsics.from_hfov(80.0, 320, 64))
     other = DepthEstimator(oracle(drive), smaller, DepthNodeConfig(), create_oracle_engine)
-    assert not other.takes(frames[0])
+    assert not other.model.takes(frames[0])
 
 
 def test_timings_name_every_stage(drive: Drive) -> None:
@@ -318,7 +318,7 @@ def test_a_network_of_three_images_says_the_newest_motion(drive: Drive) -> None:
     translation = estimator.scale.translation_scale_ratio
     assert translation is not None
     assert translation.median == pytest.approx(1.0, rel=1e-3)
-    pose_engine = estimator._session.model.pose_engine
+    pose_engine = estimator.model.pose_engine
     assert isinstance(pose_engine, OracleEngine)
     for channels, frame in zip(
         np.split(pose_engine.inputs[3][0], 3), drive.frames[3:6], strict=True
@@ -361,18 +361,18 @@ def test_a_refocused_camera_keeps_engines_and_history(drive: Drive) -> None:
     estimator = DepthEstimator(
         oracle(drive), camera, DepthNodeConfig(), create_engine=create_oracle_engine
     )
-    engines = estimator._session.model.engines
+    engines = estimator.model.engines
     for index, frame in enumerate(drive.frames):
         focal = CAMERA.fx * (1 + 0.002 * index)  # 0.2 % an image
         focused = dataclasses.replace(CAMERA, fx=focal, fy=focal)
         assert estimator.refocus(CameraModel.from_intrinsics(focused, "camera"))
         made = estimator.frame(frame.image, frame.stamp_ns)
-        assert estimator.takes(made)
+        assert estimator.model.takes(made)
         result = estimator.estimate_frame(made, drive.velocities)
         assert result.intrinsics.fx == focal
         assert not any("other intrinsics" in remark for remark in result.remarks)
         assert index == 0 or result.ego_motion is not None
-    assert estimator._session.model.engines == engines
+    assert estimator.model.engines == engines
     small = dataclasses.replace(CAMERA, height=192, cy=95.5)
     assert not estimator.refocus(CameraModel.from_intrinsics(small, "camera"))
     estimator.close()

@@ -104,10 +104,10 @@ def test_a_gpu_that_fails_is_followed_by_an_engine_that_takes_floats(
     expected = _run(_estimator(tiny_model, "onnxruntime"), count=6)
     estimator = _estimator(tiny_model, "auto")
     found = _run(estimator, count=2)
-    assert set(estimator.engines.values()) == {"tensorrt fp32"}
+    assert set(estimator.model.engine_names.values()) == {"tensorrt fp32"}
     faults.gives_nan = True
     found += _run(estimator, 2, 1)
-    assert "tensorrt fp32" not in estimator.engines.values()
+    assert "tensorrt fp32" not in estimator.model.engine_names.values()
     found += _run(estimator, 3)
     assert found[3].ego_motion is None, "images are held as floats from here on"
     _assert_same(found[:3] + found[4:], expected[:3] + expected[4:])

@@ -26,20 +26,19 @@ POSE = pose_to_matrix(DepthNodeConfig().base_to_camera)
 class FakeEstimator:
     """The part of the estimator that the loader needs."""
 
-    engines = {"depth": "fake fp32"}
     broken: set[str] = set()
 
     def __init__(self, folder, camera, config):
-        self._check(folder)
-        self.camera, self.model_id, self.is_closed = camera, folder.model_id, False
+        self.camera, self.is_closed = camera, False
+        self.model = self.prepare(folder)
 
     def prepare(self, folder):
         self._check(folder)
         self.niceness = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-        return SimpleNamespace(model_id=folder.model_id)
+        return SimpleNamespace(model_id=folder.model_id, engine_names={"depth": "fake fp32"})
 
     def swap(self, prepared):
-        self.model_id = prepared.model_id
+        self.model = prepared
 
     def refocus(self, camera):
         self.camera = camera
@@ -84,7 +83,7 @@ def test_nothing_serves_before_a_camera_is_known(loader, tiny_model):
     assert loader.waiting == "waiting for camera_info"
     loader.set_camera(_camera())
     _wait(lambda: loader.serving is not None)
-    assert loader.serving.estimator.model_id == tiny_model.model_id
+    assert loader.serving.estimator.model.model_id == tiny_model.model_id
 
 
 def test_a_mounting_that_comes_later_is_taken_without_loading_again(loader):
@@ -129,11 +128,11 @@ def test_an_offer_that_no_engine_runs_leaves_the_old_model(loader, tiny_model, o
     inside = shutil.copytree(other_model.path, f"{loader.config.models_dir}/accepted")
     loader.offer(inside)
     _wait(lambda: loader.refused == 1)
-    assert loader.serving.estimator.model_id == tiny_model.model_id
+    assert loader.serving.estimator.model.model_id == tiny_model.model_id
     FakeEstimator.broken = set()
     loader.set_camera(_camera(focal=102.0))  # still builds with the model that served
     _wait(lambda: loader.serving.estimator.camera.K[0, 0] == 102)
-    assert loader.serving.estimator.model_id == tiny_model.model_id
+    assert loader.serving.estimator.model.model_id == tiny_model.model_id
 
 
 def test_an_accepted_offer_serves_and_says_how_long_it_took(loader, other_model):
@@ -142,7 +141,7 @@ def test_an_accepted_offer_serves_and_says_how_long_it_took(loader, other_model)
     time.sleep(0.05)
     loader.set_camera(_camera())
     _wait(lambda: loader.loaded == 1)
-    assert loader.serving.estimator.model_id == other_model.model_id
+    assert loader.serving.estimator.model.model_id == other_model.model_id
     assert [0.05 < seconds < 5 for seconds in loader.update_s] == [True]
 
 
