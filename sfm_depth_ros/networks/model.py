@@ -14,14 +14,19 @@ from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
 from sfm_depth_ros.errors import ModelError
 from sfm_depth_ros.networks.depth_anything import DepthAnythingV2
 from sfm_depth_ros.networks.dispnet import DispNet
-from sfm_depth_ros.networks.encoded_depth import resnet_depth_net, timm_depth_net
-from sfm_depth_ros.networks.encoders import subpixel_depth_net
-from sfm_depth_ros.networks.light_depth import efficientnet_depth_net
-from sfm_depth_ros.networks.lite_mono import LiteMono
+from sfm_depth_ros.networks.encoded_depth import (
+    resnet_depth_net,
+    resnet_encoder,
+    timm_depth_net,
+    timm_encoder,
+)
+from sfm_depth_ros.networks.light_depth import efficientnet_depth_net, efficientnet_encoder
+from sfm_depth_ros.networks.lite_mono import SHAPES, LiteMono, lite_mono_encoder
 from sfm_depth_ros.networks.packnet import PackNet
 from sfm_depth_ros.networks.pose import PoseOutput, SmallPoseNet
 from sfm_depth_ros.networks.posenet import PackNetPoseNet, PoseExpNet, PoseResNet
-from sfm_depth_ros.networks.small import SmallDepthNet
+from sfm_depth_ros.networks.small import STAGES, Encoder, SmallDepthNet
+from sfm_depth_ros.networks.subpixel import SubPixelDepthNet
 
 DEPTH_NETWORKS: dict[str, Callable[[DepthNetworkConfig], nn.Module]] = {
     "small": SmallDepthNet,
@@ -116,3 +121,36 @@ def create_pose_network(config: PoseNetworkConfig) -> nn.Module:
         ModelError: ``config.pretrained`` cannot be read or is of another encoder.
     """
     return POSE_NETWORKS[config.name](config)
+
+
+def create_encoder(config: DepthNetworkConfig) -> tuple[nn.Module, list[int]]:
+    """An encoder with fresh or ImageNet weights, and the channels of its feature maps.
+
+    Args:
+        config: Shape of the depth network whose encoder it is.
+
+    Returns:
+        Image to feature maps, finest first, and their channels from 1/2 of the image's size on; 0
+        for a size that it lacks.
+
+    Raises:
+        ModelError: ``config.pretrained`` cannot be read or is of another encoder.
+        MissingDependencyError: A package that it needs is not installed.
+        ConfigError: The network has no encoder of its own.
+    """
+    if config.name == "small":
+        channels = [config.width * stage for stage in STAGES]
+        return Encoder(channels), channels
+    if config.name.startswith("lite_mono"):
+        return lite_mono_encoder(config), [0, *SHAPES[config.name].channels]
+    if config.name.startswith("efficientnet"):
+        light = efficientnet_encoder(config)
+        return light, list(light.channels)
+    create = resnet_encoder if config.name.startswith("resnet") else timm_encoder
+    encoder = create(config)
+    return encoder, list(encoder.channels)
+
+
+def subpixel_depth_net(config: DepthNetworkConfig) -> SubPixelDepthNet:
+    """The encoder that ``config.name`` names with the sub-pixel decoder; raises as above."""
+    return SubPixelDepthNet(config, *create_encoder(config))
