@@ -13,9 +13,8 @@ from safetensors.numpy import save as save_tensors
 
 from sfm_depth_ros.config.loading import to_dict
 from sfm_depth_ros.config.networks import METRIC, DepthNetworkConfig
-from sfm_depth_ros.engines.graphs.agreement import open_session
+from sfm_depth_ros.engines.graphs.agreement import natural_pictures, open_session
 from sfm_depth_ros.engines.graphs.foreign import GraphDeclaration, check_outputs, wrap_graph
-from sfm_depth_ros.model_folder.check_pictures import natural_pictures
 from sfm_depth_ros.model_folder.folder import ModelFolder, write_model_folder
 from sfm_depth_ros.model_folder.metadata import CHECK_FRAMES, DEPTH_ONNX, DEPTH_WEIGHTS, HEAD
 

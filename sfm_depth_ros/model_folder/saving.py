@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from sfm_depth_ros.config.loading import to_dict
 from sfm_depth_ros.config.networks import METRIC
+from sfm_depth_ros.engines.graphs.agreement import natural_pictures
 from sfm_depth_ros.engines.graphs.export import export_onnx, update_onnx
 from sfm_depth_ros.engines.graphs.storage import store_half
 from sfm_depth_ros.errors import ModelError
-from sfm_depth_ros.model_folder.check_pictures import natural_pictures
 from sfm_depth_ros.model_folder.files import sha256
 from sfm_depth_ros.model_folder.folder import ModelFolder, write_model_folder
 from sfm_depth_ros.model_folder.history import model_folder_name
