@@ -31,8 +31,8 @@ from sfm_depth_ros.ros.stream_faults import (
     why_nothing_arrives,
 )
 from sfm_depth_ros.ros.streams import LossCounter
-from sfm_depth_ros.snippets.twist_watch import TwistWatch
 from sfm_depth_ros.snippets.values import Velocity
+from sfm_depth_ros.snippets.velocity_gate import TwistWatch
 
 _logger = logging.getLogger(__name__)
 _IMAGE_TYPES: dict[str, Any] = {"raw": Image, "compressed": CompressedImage}

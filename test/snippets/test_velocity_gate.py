@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sfm_depth_ros.snippets.values import Velocity
-from sfm_depth_ros.snippets.velocity_gate import VelocityGate
+from sfm_depth_ros.snippets.velocity_gate import TwistWatch, VelocityGate
 
 
 def _velocity(seconds: float, speed: float, yaw_rate: float = 0.0) -> Velocity:
@@ -55,3 +55,26 @@ def test_values_that_are_not_finite_are_counted(value: float) -> None:
 
 def test_speeds_beyond_any_road_are_refused() -> None:
     assert VelocityGate(max_speed=30.0).refusal(_velocity(0.0, 31.0)) == "too_fast"
+
+
+def _fed(positions: list[float], speeds: list[float]) -> TwistWatch:
+    watch = TwistWatch()
+    for index, (x, speed) in enumerate(zip(positions, speeds, strict=True)):
+        velocity = Velocity(index * 50_000_000, np.array([speed, 0.0, 0.0]), np.zeros(3))
+        watch.add(velocity, (x, 0.0, 0.0))
+    return watch
+
+
+def test_a_pose_that_moves_without_a_twist_is_named_with_its_metres() -> None:
+    watch = _fed([0.1 * index for index in range(21)], [0.0] * 21)
+    assert watch.fault.startswith("the odometry's pose moved by 2.0 m while its twist stayed zero")
+    assert "fill twist.twist" in watch.fault
+    watch.add(Velocity(10**10, np.array([2.0, 0.0, 0.0]), np.zeros(3)), (2.2, 0.0, 0.0))
+    assert watch.fault == ""
+
+
+def test_what_is_right_is_not_named() -> None:
+    assert _fed([0.1 * index for index in range(40)], [2.0] * 40).fault == ""  # it drives
+    assert _fed([0.0] * 40, [0.0] * 40).fault == ""  # it stands
+    assert _fed([0.0] * 20 + [3.0] * 20, [0.0] * 40).fault == ""  # its pose was corrected
+    assert _fed([float("nan")] * 40, [0.0] * 40).fault == ""
