@@ -9,6 +9,7 @@ from collections import deque
 import numpy as np
 
 from sfm_depth_ros.errors import VelocityGapError
+from sfm_depth_ros.snippets.values import Frame
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
 from sfm_depth_ros.visual_odometry.ground_plane import ground_of_landmarks
 from sfm_depth_ros.visual_odometry.input_checks import MotionPair, find_input_faults
@@ -16,6 +17,7 @@ from sfm_depth_ros.visual_odometry.input_fault import InputFault
 from sfm_depth_ros.visual_odometry.landmark_scale import ScaleEstimate
 from sfm_depth_ros.visual_odometry.odometry_step import OdometryStep
 from sfm_depth_ros.visual_odometry.speed_unit import ScaleWitnesses
+from sfm_depth_ros.visual_odometry.visual_odometer import VisualOdometer
 
 WINDOW_S = 8.0
 CHECK_EVERY_S = 0.5
@@ -98,3 +100,47 @@ class InputMonitor:
         found = find_input_faults([pair for _, pair in self._pairs], T_base_camera, witnesses)
         self.faults = tuple(fault for fault in found if fault.kind in self._suspected)
         self._suspected = {fault.kind for fault in found}
+
+
+TRACKING_WIDTH = 640  # pixels that corners are followed in
+
+
+class InputWatch:
+    """Follows corners to compare the odometer and the mounting with them.
+
+    ``add`` is for one thread; the rest may be called from any.
+
+    Without a network's metres, the camera's height above the floor alone shows the unit of speed.
+
+    Args:
+        velocities: The odometer's memory, with the mounting.
+    """
+
+    def __init__(self, velocities: VelocityBuffer) -> None:
+        self._velocities = velocities
+        self._odometer = VisualOdometer(velocities, "visual")
+        self._monitor = InputMonitor()
+        self._jumped = False
+
+    @property
+    def faults(self) -> tuple[InputFault, ...]:
+        """Wrong inputs over the newest seconds of driving."""
+        return self._monitor.faults
+
+    def add(self, frame: Frame) -> None:
+        """Take the next frame; those without a tracking image are passed over."""
+        image = frame.tracking
+        if image is None:
+            return
+        if self._jumped:
+            self._jumped = False
+            self._odometer.reset()
+            self._monitor.reset()
+        step = self._odometer.advance(
+            image.grey, frame.stamp_ns, image.intrinsics, valid=image.valid
+        )
+        self._monitor.add(step, self._velocities, None)
+
+    def reset(self) -> None:
+        """Forget the image before (time jumped); faults stay until the next check."""
+        self._jumped = True

@@ -17,7 +17,7 @@ from sfm_depth_ros.camera.preprocessing import Preprocessor
 from sfm_depth_ros.config.extra_inputs import RIGHT_IMAGE
 from sfm_depth_ros.config.schema import NodeConfig
 from sfm_depth_ros.errors import DataError
-from sfm_depth_ros.estimation.input_watch import TRACKING_WIDTH, InputWatch
+from sfm_depth_ros.estimation.input_monitor import TRACKING_WIDTH, InputWatch
 from sfm_depth_ros.ros.conversions import image_to_rgb, stamp_to_ns
 from sfm_depth_ros.ros.error_log import ErrorLog
 from sfm_depth_ros.ros.extra_inputs import TOPICS, decode_extra
