@@ -29,7 +29,7 @@ from sfm_depth_ros.training.offline.processes import (
     synchronise_batch_norms,
 )
 from sfm_depth_ros.training.offline.run_state import SCORE, Progress, RunState
-from sfm_depth_ros.training.offline.schedule import Schedule, objective_at
+from sfm_depth_ros.training.offline.schedule import Schedule, objective_at, phase_of
 from sfm_depth_ros.training.optimiser import (
     Rates,
     WeightAverage,
@@ -37,7 +37,6 @@ from sfm_depth_ros.training.optimiser import (
     set_rate,
     take_step,
 )
-from sfm_depth_ros.training.phases import phase_of
 from sfm_depth_ros.training.step import StepOptions, training_step
 from sfm_depth_ros.training.trained_part import WeightAnchor, choose_trained
 

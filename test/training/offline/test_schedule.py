@@ -15,7 +15,7 @@ from sfm_depth_ros.errors import ConfigError
 from sfm_depth_ros.share import find_share
 from sfm_depth_ros.snippets.batch import collate
 from sfm_depth_ros.training.network_pair import with_companions
-from sfm_depth_ros.training.phases import BOOTSTRAP, CYCLE, TOGETHER, phase_of
+from sfm_depth_ros.training.offline.schedule import BOOTSTRAP, CYCLE, TOGETHER, phase_of
 from sfm_depth_ros.training.step import StepOptions, training_step
 from sfm_depth_ros.training.validation import measure_without_truth
 
