@@ -24,6 +24,7 @@ CHECK_EVERY_S = 0.5
 _LOWEST_MOUNT = 0.15  # metres; a camera that low is not mounted over a base on the floor
 _HEIGHTS = 60  # newest heights above the floor that count
 _WAITING = 30  # newest image pairs that wait for the odometer
+TRACKING_WIDTH = 640  # pixels of the images in which an InputWatch follows corners
 
 
 class InputMonitor:
@@ -102,15 +103,11 @@ class InputMonitor:
         self._suspected = {fault.kind for fault in found}
 
 
-TRACKING_WIDTH = 640  # pixels that corners are followed in
-
-
 class InputWatch:
-    """Follows corners to compare the odometer and the mounting with them.
+    """An InputMonitor with visual odometry of its own, where no depth is estimated.
 
-    ``add`` is for one thread; the rest may be called from any.
-
-    Without a network's metres, the camera's height above the floor alone shows the unit of speed.
+    ``add`` is for one thread; the rest may be called from any. Without a network's metres, the
+    camera's height above the floor alone shows the unit of speed.
 
     Args:
         velocities: The odometer's memory, with the mounting.

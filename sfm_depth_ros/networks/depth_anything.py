@@ -5,6 +5,9 @@
 Yang et al., "Depth Anything V2", NeurIPS 2024. The relative head gives inverse depth up to a gain
 and an offset, ``1 / (A out + B)``: here A is ``exp(-log_scale)`` and B is ``A`` times ``shift``.
 The metric heads (outdoors up to 80 m, indoors up to 20 m) have the same tensors.
+
+DPT: Ranftl et al., "Vision Transformers for Dense Prediction", ICCV 2021, here without batch norm
+and with the class token unused.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from sfm_depth_ros.networks.vit import PATCH, VisionTransformer, ViTShape
 
 SMALLEST_INVERSE_DEPTH = 1e-6  # 1/m: a million metres, farther than any maximum
 SMALLEST_METRIC = 1e-6  # of the sigmoid, which is 0 in float32 for large negative numbers
+LAST_WIDTH = 32  # channels before the head's last convolution
 
 
 @dataclass(frozen=True)
@@ -82,9 +86,6 @@ class DepthAnythingV2(DepthNetwork):
         if self.is_metric:
             return output.clamp(min=SMALLEST_METRIC * self.config.max_depth) * scale
         return scale / (output + self.shift).clamp(min=SMALLEST_INVERSE_DEPTH)
-
-
-LAST_WIDTH = 32
 
 
 class ResidualUnit(nn.Module):

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Factories of depth and pose networks by name."""
+"""Factories of depth networks, pose networks and encoders by name."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def create_depth_network(config: DepthNetworkConfig) -> nn.Module:
             "cannot run or train it; choose another engine, or another model to train"
         )
     if config.decoder == SUBPIXEL:
-        return subpixel_depth_net(config)
+        return SubPixelDepthNet(config, *create_encoder(config))
     return DEPTH_NETWORKS.get(config.name, timm_depth_net)(config)
 
 
@@ -124,14 +124,14 @@ def create_pose_network(config: PoseNetworkConfig) -> nn.Module:
 
 
 def create_encoder(config: DepthNetworkConfig) -> tuple[nn.Module, list[int]]:
-    """An encoder with fresh or ImageNet weights, and the channels of its feature maps.
+    """A depth network's encoder, for decoders other than its own.
 
     Args:
         config: Shape of the depth network whose encoder it is.
 
     Returns:
-        Image to feature maps, finest first, and their channels from 1/2 of the image's size on; 0
-        for a size that it lacks.
+        The encoder, image to feature maps, finest first, with fresh or ImageNet weights; and the
+        maps' channels from 1/2 of the image's size on, 0 for a size that it lacks.
 
     Raises:
         ModelError: ``config.pretrained`` cannot be read or is of another encoder.
@@ -149,8 +149,3 @@ def create_encoder(config: DepthNetworkConfig) -> tuple[nn.Module, list[int]]:
     create = resnet_encoder if config.name.startswith("resnet") else timm_encoder
     encoder = create(config)
     return encoder, list(encoder.channels)
-
-
-def subpixel_depth_net(config: DepthNetworkConfig) -> SubPixelDepthNet:
-    """The encoder that ``config.name`` names with the sub-pixel decoder; raises as above."""
-    return SubPixelDepthNet(config, *create_encoder(config))

@@ -100,7 +100,7 @@ class FramePath:
         if serving is None or serving.estimator is not prepared.serving.estimator:
             self._stats.not_ready += 1  # prepared for another camera
             return
-        if not serving.estimator.model.takes(frame):  # the model was swapped for one of another size
+        if not serving.estimator.model.takes(frame):  # a model of another size was swapped in
             frame = self._frame_of(message, serving, clock)
         if not self.guard.check(frame.stamp_ns):
             self._stats.late += 1  # it would break the chain of images

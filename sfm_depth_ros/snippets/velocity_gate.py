@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Gate for velocities: no robot accelerates like a corrupted sample."""
+"""Checks of velocities by themselves: impossible samples, and a twist that is never filled."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ MAX_ANGULAR_ACCELERATION = 40.0  # rad/s^2
 _NOISE = np.array([1.0, 1.0])  # m/s and rad/s by which two neighbouring samples may always differ
 _AGREEING = 3  # samples in a row that agree with each other are believed after a jump
 _FORGOTTEN_S = 1.0  # after such a gap any velocity is possible
+_STEPS = 10  # moving steps of the pose before an empty twist is reported
+_PATH_M = 0.5  # metres that they add up to
+_LONGEST_STEP_M = 0.5  # a longer one is a correction of the pose, not a motion
 
 
 class VelocityGate:
@@ -80,13 +83,8 @@ def _is_reachable(before: Velocity, after: Velocity) -> bool:
     return bool((change <= limits + _NOISE).all())
 
 
-_STEPS = 10  # moving steps of the pose before anything is named
-_PATH_M = 0.5  # metres that they add up to
-_LONGEST_STEP_M = 0.5  # a longer one is a correction of the pose, not a motion
-
-
 class TwistWatch:
-    """Compares each velocity with the steps of the pose that came with it."""
+    """Detects odometry whose pose moves while its twist stays zero."""
 
     def __init__(self) -> None:
         self._last: np.ndarray | None = None

@@ -1,6 +1,9 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Comparison of an exported graph with torch; a graph that differs is never written."""
+"""Comparison of an exported graph with torch, and the pictures for it.
+
+A graph that differs is never written.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,12 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Schedule of an offline run: learning rate and objective by the share of the run that is done."""
+"""Schedule of an offline run: learning rate, objective, and the networks that learn at a step.
+
+Competitive Collaboration (Ranjan et al., CVPR 2019) trains depth and motion, then flow, then the
+moderator between them, again and again, each with the others fixed. Before that the first two
+learn alone, each from all pixels. DDVO (Wang et al., CVPR 2018) begins with the pose network's
+motion alone: through a depth that knows nothing yet, alignment finds any motion.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +23,12 @@ from sfm_depth_ros.training.optimiser import cosine, warmed_up
 # NimbleD (Luginov and Shahzad, ECCV Workshops 2024): the photometric weight is .9, and .95 from
 # epoch 15 of 20 on; the teacher's is what is missing to 1
 LATE, LATE_TEACHER_SHARE = 0.75, (0.05 / 0.95) / (0.1 / 0.9)
+BOOTSTRAP_SHARE = 0.4  # of the training
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """What a step does, by how many there were and how long they took."""
+    """Learning rate and kind of a step, by steps or by the clock."""
 
     config: OfflineTrainingConfig
 
@@ -50,12 +57,9 @@ def objective_at(objective: ObjectiveConfig, share_done: float) -> ObjectiveConf
     return replace(objective, teacher_weight=objective.teacher_weight * LATE_TEACHER_SHARE)
 
 
-BOOTSTRAP_SHARE = 0.4  # of the training
-
-
 @dataclass(frozen=True)
 class Phase:
-    """What learns at a step."""
+    """The networks that learn at a step."""
 
     name: str
     learners: tuple[str, ...] = ()  # Names of the networks that learn; empty = all of them
