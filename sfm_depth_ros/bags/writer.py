@@ -183,30 +183,21 @@ class BagWriter:
         message = self._messages.new("tf2_msgs/msg/TFMessage", transforms=[stamped])
         self._write("/tf_static", stamp_ns, message)
 
-    def write_depth_truth(
-        self, stamp_ns: int, depth: np.ndarray, frame_id: str, topic: str = "/ground_truth/depth"
-    ) -> None:
+    def write_depth_truth(self, stamp_ns: int, depth: np.ndarray, frame_id: str) -> None:
         """Write true depth as a PNG of 16-bit millimetres.
 
         Args:
             stamp_ns: The image's stamp in nanoseconds.
             depth: ``(H, W)`` metres of the camera's own image; 0, NaN and beyond 65.5 m = unknown.
             frame_id: Name of the optical frame.
-            topic: Topic name.
         """
-        self.write_compressed(stamp_ns, encode_depth(depth), frame_id, "16UC1; png", topic)
+        png, topic = encode_depth(depth), "/ground_truth/depth"
+        self.write_compressed(stamp_ns, png, frame_id, "16UC1; png", topic)
 
-    def write_pose_truth(
-        self,
-        stamp_ns: int,
-        T_world_base: np.ndarray,
-        world_frame: str = "odom",
-        base_frame: str = "base_link",
-        topic: str = "/ground_truth/odom",
-    ) -> None:
+    def write_pose_truth(self, stamp_ns: int, T_world_base: np.ndarray) -> None:
         """Write the true pose of the base, ``(4, 4)`` metres, as ``nav_msgs/Odometry``."""
         still = Velocity(stamp_ns, np.zeros(3), np.zeros(3))
-        self.write_odometry(still, T_world_base, world_frame, base_frame, topic)
+        self.write_odometry(still, T_world_base, "odom", "base_link", "/ground_truth/odom")
 
     def write_serialized(self, topic: str, type_name: str, time_ns: int, cdr: bytes) -> None:
         """Write a message that another bag holds, as it is.

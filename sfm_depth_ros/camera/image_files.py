@@ -52,7 +52,7 @@ def decode_compressed(
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def decode_compressed_depth(format: str, data: Any, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def decode_compressed_depth(format: str, data: Any) -> np.ndarray:
     """Decode a PNG of 16-bit millimetres (``"16UC1; png"``, ``"16UC1; compressedDepth png"``).
 
     Returns:
@@ -62,7 +62,7 @@ def decode_compressed_depth(format: str, data: Any, max_pixels: int = MAX_PIXELS
         raise DataError(f"compressed depth of format {format!r} is not known; expected 16UC1; png")
     # compressed_depth_image_transport puts a header of 12 bytes before the file
     body = memoryview(data)[12:] if "compressedDepth" in format else data
-    millimetres = _imdecode(format, body, cv2.IMREAD_UNCHANGED, max_pixels)
+    millimetres = _imdecode(format, body, cv2.IMREAD_UNCHANGED, MAX_PIXELS)
     if millimetres.dtype != np.uint16 or millimetres.ndim != 2:
         raise DataError(f"compressed depth {format!r} is no single channel of 16 bit")
     return millimetres.astype(np.float32) * np.float32(1e-3)

@@ -10,6 +10,7 @@ import numpy as np
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.visual_odometry.landmarks import Landmarks
 
+WARMEST_M = 2.0  # depth that gets the warmest colour, as everything nearer does
 POINT_TYPE = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("rgb", "<f4")])
 LANDMARK_TYPE = np.dtype(
     [("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("depth_std", "<f4"), ("age", "<f4")]
@@ -69,22 +70,21 @@ def _packed(rgb: np.ndarray) -> np.ndarray:
     return packed.astype(np.uint32).view(np.float32)
 
 
-def depth_to_color(depth: np.ndarray, near: float = 2.0) -> np.ndarray:
+def depth_to_color(depth: np.ndarray) -> np.ndarray:
     """Colour a depth image by its inverse depth, on a scale that does not change with time.
 
-    The square root of ``near / depth`` is coloured, so that both a kerb at 5 m and a house at
-    40 m stand out.
+    The square root of ``WARMEST_M / depth`` is coloured, so that both a kerb at 5 m and a house
+    at 40 m stand out.
 
     Args:
         depth: ``(H, W)`` metres; NaN and values <= 0 are unknown, +Inf is beyond range.
-        near: Depth in metres that gets the warmest colour, as everything nearer does.
 
     Returns:
         ``(H, W, 3)`` uint8 RGB; the same depth has the same colour in every picture.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         known = depth > 0
-        share = np.sqrt(np.clip(near / depth, 0.0, 1.0))
+        share = np.sqrt(np.clip(WARMEST_M / depth, 0.0, 1.0))
     index = np.where(known, 20.0 + 235.0 * share, 0.0).astype(np.uint8)
     color = cv2.cvtColor(cv2.applyColorMap(index, cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB)
     color[~known] = 0

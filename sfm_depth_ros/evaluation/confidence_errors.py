@@ -14,26 +14,24 @@ from sfm_depth_ros.visual_odometry.confidence import TOLERANCE
 
 BINS = 10  # of confidence, each a tenth wide
 STEPS = 20  # shares of points left out
+LEAST = 0.2  # share of the points that counts as least confident
 SAMPLE = 20_000  # points of a frame that are sorted, at most
 
 
-def error_share_of_least_confident(
-    confidence: np.ndarray, error: np.ndarray, share: float = 0.2
-) -> float | None:
-    """Share of the squared error that the least confident points carry.
+def error_share_of_least_confident(confidence: np.ndarray, error: np.ndarray) -> float | None:
+    """Share of the squared error that the least confident ``LEAST`` of the points carry.
 
     Args:
         confidence: ``(N,)``.
         error: ``(N,)`` predicted minus true depth, metres.
-        share: Share of the points that counts as least confident.
 
     Returns:
-        In [0, 1]; ``share`` itself where confidence is worth nothing, None without any error.
+        In [0, 1]; ``LEAST`` itself where confidence is worth nothing, None without any error.
     """
     square = np.asarray(error, np.float64) ** 2
     if not len(square) or square.sum() == 0:
         return None
-    count = round(share * len(square))
+    count = round(LEAST * len(square))
     least = np.argsort(confidence, kind="stable")[:count]
     return float(square[least].sum() / square.sum())
 

@@ -49,10 +49,10 @@ class Intrinsics:
         """K, shape ``(3, 3)``, float64."""
         return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1]])
 
-    def is_close(self, other: Intrinsics, share: float = 0.01) -> bool:
-        """Whether both are one camera, possibly refocused: within a share of the focal length."""
+    def is_close(self, other: Intrinsics) -> bool:
+        """Whether both are one camera, possibly refocused: within 1 % of the focal length."""
         return (self.width, self.height) == (other.width, other.height) and bool(
-            np.allclose(self.matrix, other.matrix, rtol=0.0, atol=share * self.fx)
+            np.allclose(self.matrix, other.matrix, rtol=0.0, atol=0.01 * self.fx)
         )
 
     def resized(self, width: int, height: int) -> Intrinsics:

@@ -30,9 +30,9 @@ ABANDONED_S = 3600.0  # nobody writes a folder for an hour
 _logger = logging.getLogger(__name__)
 
 
-def model_folder_name(model_id: str, created: datetime | None = None) -> str:
-    """Name that sorts by time: ``<UTC time>-<model id>``."""
-    utc = (created or datetime.now(timezone.utc)).astimezone(timezone.utc)
+def model_folder_name(model_id: str) -> str:
+    """Name of a model written now that sorts by time: ``<UTC time>-<model id>``."""
+    utc = datetime.now(timezone.utc)
     return f"{utc:%Y%m%dT%H%M%S}.{utc.microsecond // 1000:03d}Z-{model_id}"
 
 

@@ -28,6 +28,7 @@ from sfm_depth_ros.visual_odometry.scale import RobustSummary
 if TYPE_CHECKING:
     from sfm_depth_ros.training.online.trainer import OnlineTrainer
 
+PERIOD_S = 1.0  # between two messages
 Value = str | int | float | bool | None
 
 
@@ -44,22 +45,19 @@ class Diagnosis:
 class DiagnosticsPublisher:
     """Publishes on a steady clock: sim time that stands still must not silence it."""
 
-    def __init__(
-        self, node: Node, topic: str, diagnose: Callable[[], Diagnosis], period_s: float = 1.0
-    ) -> None:
+    def __init__(self, node: Node, topic: str, diagnose: Callable[[], Diagnosis]) -> None:
         """Start publishing.
 
         Args:
             node: The node that speaks.
             topic: ``/diagnostics``, or another topic of the same type.
-            diagnose: Called once per period, in the executor's thread.
-            period_s: Seconds between two messages.
+            diagnose: Called once a second, in the executor's thread.
         """
         self._node, self._diagnose = node, diagnose
         # The plain publisher on purpose: a lifecycle one is mute while the node is inactive.
         self._publisher = node.create_publisher(DiagnosticArray, topic, 10)
         self._timer = node.create_timer(
-            period_s, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME)
+            PERIOD_S, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
 
     def publish(self) -> None:

@@ -61,13 +61,13 @@ class ErrorLog:
         """The source is well again."""
         self._newest.pop(source, None)
 
-    def current(self, max_age_s: float = SHOWN_S) -> str | None:
-        """The newest error that is not older than ``max_age_s`` seconds."""
+    def current(self) -> str | None:
+        """The newest error of the last ``SHOWN_S`` seconds whose source is not well again."""
         now = time.monotonic()
         fresh = [
             (at, f"{source}: {text}")
             for source, (at, text) in self._newest.copy().items()
-            if now - at <= max_age_s
+            if now - at <= SHOWN_S
         ]
         return max(fresh)[1] if fresh else None
 
