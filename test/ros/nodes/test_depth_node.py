@@ -228,6 +228,7 @@ def test_every_image_is_accounted_for(node, probe, camera):
 def test_only_whole_models_inside_models_dir_are_taken(
     node, probe, camera, tiny_model, models_dir
 ):
+    _shoot_until(probe, camera, lambda: "publishing" in probe.message)  # offers wait for a camera
     offers = probe.node.create_publisher(String, "model", qos.latched())
     offers.publish(String(data=str(tiny_model.path)))
     probe.until(lambda: "does not lie in models_dir" in probe.message)
