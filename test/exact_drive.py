@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from sfm_depth_ros.bags.writer import BagWriter
-from sfm_depth_ros.camera.preprocessing import CameraModel
+from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
 from sfm_depth_ros.engines.base import Engine
 from sfm_depth_ros.geometry.camera import Intrinsics

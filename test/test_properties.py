@@ -24,7 +24,7 @@ from sfm_depth_ros.camera.image_codec import (
     depth_pixels,
 )
 from sfm_depth_ros.camera.image_files import decode_compressed, encode_png, image_size
-from sfm_depth_ros.camera.image_layout import ImageLayout
+from sfm_depth_ros.camera.image_layout import ImageLayout, NetworkInput
 from sfm_depth_ros.config.loading import from_mapping, iter_options, load_config
 from sfm_depth_ros.config.schema import DepthNodeConfig, RecipeConfig, TrainerNodeConfig
 from sfm_depth_ros.errors import ConfigError, DataError, SfmDepthError
@@ -166,7 +166,7 @@ def test_any_layout_has_sides_of_the_multiple(
     source = Intrinsics(width / 2, width / 2, width / 2, height / 2, width, height)
     try:
         layout = ImageLayout.for_camera(
-            source, (0, 0, width, height), units * multiple, crop, multiple
+            source, (0, 0, width, height), NetworkInput(units * multiple, crop, multiple)
         )
     except DataError:
         return
@@ -233,7 +233,7 @@ def test_a_damaged_bag_is_read_or_refused_by_name(
     path = folder / f"bag.{'mcap' if storage == 'mcap' else 'db3'}"
     path.write_bytes(bytes(content))
     try:
-        frames = list(read_frames(path, 64, needs_velocity=True))
+        frames = list(read_frames(path, NetworkInput(64), needs_velocity=True))
     except SfmDepthError:
         return
     assert len(frames) <= 4 and all(frame.frame.image.shape[2] == 3 for frame in frames)

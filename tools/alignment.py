@@ -16,6 +16,7 @@ from torch import Tensor
 
 from sfm_depth_ros.bags.frames import BagFrame, read_frames
 from sfm_depth_ros.bags.selection import BagSelection
+from sfm_depth_ros.camera.image_layout import NetworkInput
 from sfm_depth_ros.geometry.direct_alignment import align
 from sfm_depth_ros.geometry.frames import invert
 from sfm_depth_ros.model_folder.folder import read_model_folder
@@ -71,7 +72,9 @@ def _pairs(
 ) -> Iterator[tuple[dict[str, np.ndarray | None], np.ndarray, dict[str, float]]]:
     """Motions ``T_earlier_later`` of each pair by method, the true one, and milliseconds."""
     selection = BagSelection.parse(bag)
-    frames = read_frames(selection, WIDTH, needs_velocity=True, tracking_width=TRACKING_WIDTH)
+    frames = read_frames(
+        selection, NetworkInput(WIDTH, tracking_width=TRACKING_WIDTH), needs_velocity=True
+    )
     odometer = VisualOdometer(frames.velocities, "visual")
     earlier: BagFrame | None = None
     for later in frames:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sfm_depth_ros.bags.frames import read_frames
 from sfm_depth_ros.bags.snippets import read_snippets
+from sfm_depth_ros.camera.image_layout import NetworkInput
 from sfm_depth_ros.config.nodes import TrainerNodeConfig
 from sfm_depth_ros.snippets.image_gate import ImageGate
 from sfm_depth_ros.snippets.values import Snippet
@@ -52,7 +53,7 @@ def _judges(bag: str, width: int) -> list[Snippet]:
 def _read(bag: str, width: int, with_truth: bool) -> list[Snippet]:
     """Snippets as the live trainer takes them."""
     config = TrainerNodeConfig()
-    frames = read_frames(bag, width, needs_velocity=True).at_width(width)
+    frames = read_frames(bag, NetworkInput(width), needs_velocity=True).at_width(width)
     snippets = read_snippets(
         frames,
         config.min_displacement,

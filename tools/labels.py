@@ -47,10 +47,14 @@ def measure(bag: str, teachers: Sequence[str] = TEACHERS) -> dict[str, LabelFigu
     from sfm_depth_ros.bags.frames import read_frames
     from sfm_depth_ros.bags.selection import BagSelection
     from sfm_depth_ros.bags.snippets import read_snippets, taught
+    from sfm_depth_ros.camera.image_layout import NetworkInput
     from sfm_depth_ros.config.extra_inputs import RIGHT_IMAGE
 
     frames = read_frames(
-        BagSelection.parse(bag), WIDTH, needs_velocity=True, companions=(RIGHT_IMAGE,)
+        BagSelection.parse(bag),
+        NetworkInput(WIDTH),
+        needs_velocity=True,
+        companions=(RIGHT_IMAGE,),
     )
     snippets = list(read_snippets(frames, 0.05, 5.0, 0.5, with_truth=True))
     found = {}

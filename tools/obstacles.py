@@ -30,6 +30,7 @@ from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.estimation.depth_estimator import DepthEstimator
 from sfm_depth_ros.estimation.depth_views import depth_to_points
 from sfm_depth_ros.estimation.point_gate import PointGate
+from sfm_depth_ros.estimation.prepared_model import network_input
 from tools.drives import render_drive
 
 CELL = 0.05  # metres
@@ -159,11 +160,8 @@ def measure(
         skip: Frames at the start that are not counted: the landmarks' first seconds.
     """
     folder = named_model(model)
-    frames = read_frames(
-        BagSelection(bag), folder.width, tracking_width=config.tracking_width, narrows=True,
-        multiple=folder.multiple, input_height=folder.input_height,
-        resize_filter=folder.resize_filter,
-    )  # fmt: skip
+    wanted = network_input(folder, config, config.tracking_width)
+    frames = read_frames(BagSelection(bag), wanted)
     gate, T = PointGate.of(config), frames.rig.T_base_camera
     wider = dataclasses.replace(
         layer, min_height=layer.min_height / 2, max_range=layer.max_range + 4 * tolerance

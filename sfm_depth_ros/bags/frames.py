@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ from sfm_depth_ros.bags.selection import BagSelection
 from sfm_depth_ros.bags.topics import BagTopics, require_topics
 from sfm_depth_ros.camera.companions import CompanionPreparer, Matched, StampMatcher
 from sfm_depth_ros.camera.image_codec import darkness
+from sfm_depth_ros.camera.image_layout import NetworkInput
 from sfm_depth_ros.camera.preprocessing import CameraTruth, Preprocessor
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.snippets.values import Frame
@@ -225,36 +226,23 @@ class BagFrames:
 
 def read_frames(
     bag: str | Path | BagSelection,
-    input_width: int,
-    crop: Sequence[float] = (0.0, 0.0, 0.0, 0.0),
+    wanted: NetworkInput,
     *,
     options: BagOptions | None = None,
     max_velocity_gap_s: float = 0.3,
     needs_velocity: bool = False,
     companions: Collection[str] = (),
-    resize_filter: str = "area",
-    tracking_width: int = 0,
-    multiple: int = 32,
-    input_height: int | None = None,
-    narrows: bool = False,
 ) -> BagFrames:
     """Open a bag for iteration.
 
     Args:
         bag: The rosbag2, or a part of it (``PATH@START-END`` in seconds).
-        input_width: Width of the network's image in pixels, a multiple of ``multiple``.
-        crop: Shares of the rectified image cut off [top, bottom, left, right].
+        wanted: The network's image.
         options: Values that replace what the bag holds or lacks; None = the selection's.
         max_velocity_gap_s: Longest time in seconds between two velocities that is interpolated.
         needs_velocity: Refuse a bag without an odometer.
         companions: Companions of the frames, where the bag has them: roles of
             :mod:`sfm_depth_ros.config.extra_inputs`.
-        resize_filter: Filter that scales images, see Preprocessor.
-        tracking_width: Width of the tracking images that frames carry, 0 = none.
-        multiple: What width and height of the network's image must be multiples of.
-        input_height: Height of the network's image where it takes one alone.
-        narrows: Whether a camera with fewer columns than ``input_width`` is taken as it is, see
-            Preprocessor.
 
     Raises:
         DataError: The bag lacks something; the message names what it has and the remedy.
@@ -267,16 +255,7 @@ def read_frames(
         require_topics(reader.topics, reader.recorded, *roles)
         rig = read_rig(reader, max_velocity_gap_s, options)
         chosen = reader.topics
-    preprocessor = Preprocessor(
-        rig.camera,
-        input_width,
-        crop,
-        multiple,
-        resize_filter,
-        tracking_width,
-        input_height,
-        narrows,
-    )
+    preprocessor = Preprocessor(rig.camera, wanted)
     if preprocessor.narrowed:
         _logger.info("%s: %s", selection.name, preprocessor.narrowed)
     return BagFrames(selection, rig, preprocessor, chosen, options, companions)

@@ -20,6 +20,29 @@ MAX_MISFIT = 1 / 2  # of the rows, cut or added where the network takes one heig
 
 
 @dataclass(frozen=True)
+class NetworkInput:
+    """The image that a network takes, whatever the camera."""
+
+    width: int  # Pixels, a multiple of `multiple`
+    # Shares of the rectified image cut off [top, bottom, left, right]
+    crop: Sequence[float] = (0.0, 0.0, 0.0, 0.0)
+    multiple: int = 32  # What width and height are multiples of
+    resize_filter: str = "area"  # Or "lanczos", for models that were trained with it
+    tracking_width: int = 0  # Width of the tracking image that frames carry; 0 = none
+    height: int | None = None  # Where the network takes one alone; None = as the camera's shape
+    # Whether `width` is the most rather than exact: a camera with fewer columns gets a network's
+    # image of its own, rounded down to `multiple`
+    narrows: bool = False
+
+    def __post_init__(self) -> None:
+        _check_filter(self.resize_filter)
+        if self.width < self.multiple or self.width % self.multiple:
+            raise ValueError(
+                f"input_width: expected a multiple of {self.multiple}, got {self.width}"
+            )
+
+
+@dataclass(frozen=True)
 class ImageLayout:
     """A cut of the rectified image, scaled uniformly, its height fitted at the top.
 
@@ -40,39 +63,22 @@ class ImageLayout:
 
     @classmethod
     def for_camera(
-        cls,
-        source: Intrinsics,
-        area: tuple[int, int, int, int],
-        input_width: int,
-        crop: Sequence[float],
-        multiple: int,
-        resize_filter: str = "area",
-        input_height: int | None = None,
-        narrows: bool = False,
+        cls, source: Intrinsics, area: tuple[int, int, int, int], wanted: NetworkInput
     ) -> ImageLayout:
         """Lay out.
 
         Args:
             source: Pinhole of the whole rectified image.
             area: (left, top, right, bottom) of the part that has a source.
-            input_width: Width of the network's image in pixels.
-            crop: Shares of the area cut off [top, bottom, left, right].
-            multiple: What width and height must be multiples of.
-            resize_filter: ``"area"`` or ``"lanczos"``.
-            input_height: Height of the network's image where it takes one alone; None = what the
-                area's shape gives.
-            narrows: Take what columns the area has, rounded down to ``multiple``, where they are
-                fewer than ``input_width``.
+            wanted: The network's image.
 
         Raises:
-            DataError: The area is too small, or of another shape than ``input_height`` asks for.
+            DataError: The area is too small, or of another shape than ``wanted.height`` asks for.
         """
-        _check_filter(resize_filter)
-        if input_width < multiple or input_width % multiple:
-            raise ValueError(f"input_width: expected a multiple of {multiple}, got {input_width}")
-        left, top, right, bottom = _cropped_area(area, crop)
+        input_width, multiple = wanted.width, wanted.multiple
+        left, top, right, bottom = _cropped_area(area, wanted.crop)
         width, height = right - left, bottom - top
-        if narrows and width >= multiple:
+        if wanted.narrows and width >= multiple:
             input_width = min(input_width, width // multiple * multiple)
         scaled_height = round(height * input_width / width) if width > 0 else 0
         if width < input_width or scaled_height < multiple:
@@ -83,12 +89,12 @@ class ImageLayout:
                 "(for training: training.width), crop less, or use a larger image"
             )
         scaled_size = (input_width, scaled_height)
-        if input_height is None:
+        if wanted.height is None:
             cut_rows = scaled_height % multiple
             cut_rows -= multiple if cut_rows > scaled_height * MAX_CUT_SHARE else 0
         else:
-            cut_rows = _rows_beyond(input_height, scaled_size, (width, height))
-        return cls(source, left, top, right, bottom, scaled_size, cut_rows, resize_filter)
+            cut_rows = _rows_beyond(wanted.height, scaled_size, (width, height))
+        return cls(source, left, top, right, bottom, scaled_size, cut_rows, wanted.resize_filter)
 
     @cached_property
     def intrinsics(self) -> Intrinsics:

@@ -11,15 +11,14 @@ blurred as its place between the source's pixels, and a network sees that.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import cv2
 import numpy as np
 
 from sfm_depth_ros.camera.camera_model import CameraModel
-from sfm_depth_ros.camera.image_layout import ImageLayout
+from sfm_depth_ros.camera.image_layout import ImageLayout, NetworkInput
 from sfm_depth_ros.camera.rectification import Rectification
 from sfm_depth_ros.camera.tracking_view import TrackingView
 from sfm_depth_ros.errors import DataError
@@ -44,8 +43,6 @@ class CameraTruth:
         return cls(depth, np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64))
 
 
-__all__ = ["CameraModel", "Preprocessor"]
-
 _OVERSAMPLING = 2
 _SAME_ASPECT = 0.02  # relative difference of the factors in both directions
 
@@ -53,54 +50,24 @@ _SAME_ASPECT = 0.02  # relative difference of the factors in both directions
 class Preprocessor:
     """Maps images, true depth and predicted depth between one camera and one network size."""
 
-    def __init__(
-        self,
-        camera: CameraModel,
-        input_width: int,
-        crop: Sequence[float] = (0.0, 0.0, 0.0, 0.0),
-        multiple: int = 32,
-        resize_filter: str = "area",
-        tracking_width: int = 0,
-        input_height: int | None = None,
-        narrows: bool = False,
-    ) -> None:
+    def __init__(self, camera: CameraModel, wanted: NetworkInput) -> None:
         """Lay out the network's image for this camera.
 
         Args:
             camera: The camera; images must have its size.
-            input_width: Width of the network's image in pixels, a multiple of ``multiple``.
-            crop: Shares of the rectified image cut off [top, bottom, left, right].
-            multiple: What width and height must be multiples of.
-            resize_filter: ``"area"``, or ``"lanczos"`` for models that were trained with it.
-            tracking_width: Width of the tracking image that frames carry, 0 = none.
-            input_height: Height of the network's image in pixels where it takes one alone; None =
-                as the camera's shape gives it.
-            narrows: Whether ``input_width`` is the most rather than exact: a camera with fewer
-                columns gets a network's image of its own, rounded down to ``multiple``.
+            wanted: The network's image.
 
         Raises:
             DataError: The image is smaller than the network needs.
         """
-        self.camera = camera
-        self._arguments = (
-            input_width, tuple(crop), multiple, resize_filter, tracking_width, input_height,
-            narrows,
-        )  # fmt: skip
+        self.camera, self.wanted = camera, wanted
+        tracking_width = wanted.tracking_width
         self._tracking = TrackingView(camera, tracking_width) if tracking_width else None
         self._rectification: Rectification | None = None
         area = (0, 0, camera.width, camera.height)
         if camera.is_distorted:
             area = Rectification.sourced_area(camera)
-        self._layout = ImageLayout.for_camera(
-            camera.rectified,
-            area,
-            input_width,
-            crop,
-            multiple,
-            resize_filter,
-            input_height,
-            narrows,
-        )
+        self._layout = ImageLayout.for_camera(camera.rectified, area, wanted)
         if camera.is_distorted:
             destination = self._layout.intrinsics
             shrinks = camera.K[0, 0] >= _OVERSAMPLING * destination.fx
@@ -124,8 +91,8 @@ class Preprocessor:
 
     @property
     def narrowed(self) -> str:
-        """Remark on a network's image narrower than ``input_width``; "" where it is not."""
-        width, asked = self.size[0], self._arguments[0]
+        """Remark on a network's image narrower than wanted; "" where it is not."""
+        width, asked = self.size[0], self.wanted.width
         if width >= asked:
             return ""
         return (
@@ -177,13 +144,14 @@ class Preprocessor:
 
     def for_camera(self, camera: CameraModel) -> Preprocessor:
         """This one where the calibration is the same, else a new one for the new calibration."""
-        return self if camera.is_equal(self.camera) else Preprocessor(camera, *self._arguments)
+        return self if camera.is_equal(self.camera) else Preprocessor(camera, self.wanted)
 
     def for_width(self, width: int) -> Preprocessor:
         """This one for a network's image of another width, or the widest that the camera has."""
-        _, crop, multiple, resize_filter, tracking_width, *_ = self._arguments
+        multiple = self.wanted.multiple
         width = min(width, self.columns) // multiple * multiple
-        return Preprocessor(self.camera, width, crop, multiple, resize_filter, tracking_width)
+        wanted = replace(self.wanted, width=width, height=None, narrows=False)
+        return Preprocessor(self.camera, wanted)
 
     def enlarged_depth(self, depth: np.ndarray) -> np.ndarray:
         """True depth ``(H, W)`` of the camera's view at the camera's size.

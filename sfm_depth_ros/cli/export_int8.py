@@ -87,8 +87,9 @@ def read_stacks(bag: Path, width: int, images: int, multiple: int = 32) -> np.nd
     import numpy as np
 
     from sfm_depth_ros.bags.frames import read_frames
+    from sfm_depth_ros.camera.image_layout import NetworkInput
 
-    frames = read_frames(bag, width, multiple=multiple)
+    frames = read_frames(bag, NetworkInput(width, multiple=multiple))
     stride = max(1, len(frames) // FRAMES)
     newest: deque[np.ndarray] = deque(maxlen=images)
     stacks: list[np.ndarray] = []

@@ -21,7 +21,7 @@ from sfm_depth_ros.storage import write_whole
 if TYPE_CHECKING:
     import numpy as np
 
-    from sfm_depth_ros.camera.preprocessing import CameraModel
+    from sfm_depth_ros.camera.camera_model import CameraModel
     from sfm_depth_ros.estimation.depth_result import DepthResult
 
 
@@ -82,8 +82,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _camera(options: argparse.Namespace, image: np.ndarray) -> CameraModel:
-    from sfm_depth_ros.camera.camera_model import read_camera_info_file
-    from sfm_depth_ros.camera.preprocessing import CameraModel
+    from sfm_depth_ros.camera.camera_model import CameraModel, read_camera_info_file
     from sfm_depth_ros.geometry.camera import Intrinsics
 
     if options.camera_info:

@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sfm_depth_ros.camera.preprocessing import CameraModel, Preprocessor
+from sfm_depth_ros.camera.camera_model import CameraModel
+from sfm_depth_ros.camera.image_layout import NetworkInput
+from sfm_depth_ros.camera.preprocessing import Preprocessor
 from sfm_depth_ros.config.networks import DEPTH_AFFINE, INVERSE_AFFINE, METRIC
-from sfm_depth_ros.config.schema import DepthNodeConfig
+from sfm_depth_ros.config.schema import DepthNodeConfig, NodeConfig
 from sfm_depth_ros.engines.base import Engine, input_channels
 from sfm_depth_ros.errors import DataError, EngineError
 from sfm_depth_ros.geometry.depth import canonical_to_depth, canonical_to_motion
@@ -162,7 +164,9 @@ def prepare_model(
         DataError: The camera's image is too small for the network.
         EngineError: No engine runs the model as it should.
     """
-    preprocessor = _preprocessor(folder, camera, config)
+    preprocessor = Preprocessor(camera, network_input(folder, config, config.tracking_width))
+    if preprocessor.narrowed:
+        _logger.info("%s", preprocessor.narrowed)
     options = {
         "name": config.engine,
         "precision": config.precision,
@@ -188,14 +192,19 @@ def prepare_model(
     )
 
 
-def narrows(folder: ModelFolder, input_width: int) -> bool:
-    """Whether a narrow camera gets a narrower network's image: nobody and no graph fixed it."""
-    return input_width == 0 and folder.input_height is None
+def network_input(folder: ModelFolder, config: NodeConfig, tracking_width: int) -> NetworkInput:
+    """The image that a model takes under a node's options.
 
+    A camera narrower than the model gets a narrower image, unless a width or a graph fixes it.
 
-def _preprocessor(
-    folder: ModelFolder, camera: CameraModel, config: DepthNodeConfig
-) -> Preprocessor:
+    Args:
+        folder: The model.
+        config: ``input_width`` and ``crop``.
+        tracking_width: Width of the tracking images that come with it, 0 = none.
+
+    Raises:
+        DataError: ``input_width`` does not fit the model.
+    """
     if folder.input_height and config.input_width not in (0, folder.width):
         raise DataError(
             f"input_width: this imported graph takes {folder.width} columns alone, got "
@@ -207,19 +216,15 @@ def _preprocessor(
             f"input_width: expected a multiple of {multiple} for this model, got {width}; "
             f"set {max(1, round(width / multiple)) * multiple}"
         )
-    preprocessor = Preprocessor(
-        camera,
+    return NetworkInput(
         width,
         config.crop,
         multiple,
         folder.resize_filter,
-        config.tracking_width,
+        tracking_width,
         folder.input_height,
-        narrows=narrows(folder, config.input_width),
+        narrows=config.input_width == 0 and folder.input_height is None,
     )
-    if preprocessor.narrowed:
-        _logger.info("%s", preprocessor.narrowed)
-    return preprocessor
 
 
 def _refitted(

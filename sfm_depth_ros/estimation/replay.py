@@ -17,7 +17,7 @@ from sfm_depth_ros.bags.reader import BagReader
 from sfm_depth_ros.bags.rig import BagRig, read_rig
 from sfm_depth_ros.bags.topics import require_topics
 from sfm_depth_ros.bags.writer import BagWriter
-from sfm_depth_ros.camera.preprocessing import CameraModel
+from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.engines.factory import create_engine as create_engine_for
 from sfm_depth_ros.errors import DataError

@@ -17,14 +17,15 @@ import numpy as np
 
 from sfm_depth_ros.bags.frames import BagFrame, BagFrames, read_frames
 from sfm_depth_ros.bags.selection import BagSelection
-from sfm_depth_ros.camera.preprocessing import CameraModel, CameraTruth
+from sfm_depth_ros.camera.camera_model import CameraModel
+from sfm_depth_ros.camera.preprocessing import CameraTruth
 from sfm_depth_ros.config.networks import METRIC
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.engines.factory import create_engine as create_engine_for
 from sfm_depth_ros.errors import DataError, VelocityGapError
 from sfm_depth_ros.estimation.depth_estimator import DepthEstimator
 from sfm_depth_ros.estimation.depth_result import DepthResult
-from sfm_depth_ros.estimation.prepared_model import CreateEngine, narrows
+from sfm_depth_ros.estimation.prepared_model import CreateEngine, network_input
 from sfm_depth_ros.evaluation.drive_evaluation import DriveEvaluation
 from sfm_depth_ros.evaluation.flip_engine import with_flip
 from sfm_depth_ros.evaluation.matching import MatchedDepth
@@ -87,14 +88,8 @@ class Evaluator:
     def _open(self, selection: BagSelection) -> BagFrames:
         return read_frames(
             selection,
-            self.config.input_width or self.folder.width,
-            self.config.crop,
+            network_input(self.folder, self.config, self.config.tracking_width),
             max_velocity_gap_s=self.config.max_velocity_gap,
-            resize_filter=self.folder.resize_filter,
-            tracking_width=self.config.tracking_width,
-            multiple=self.folder.multiple,
-            input_height=self.folder.input_height,
-            narrows=narrows(self.folder, self.config.input_width),
         )
 
     def evaluate_frames(

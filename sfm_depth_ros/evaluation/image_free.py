@@ -13,6 +13,7 @@ import numpy as np
 from sfm_depth_ros.bags.frames import BagFrames, read_frames
 from sfm_depth_ros.bags.selection import BagSelection
 from sfm_depth_ros.bags.snippets import tracked_points
+from sfm_depth_ros.camera.image_layout import NetworkInput
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.model_folder.row_profile import RowProfile, RowProfileFit, require_profile
 
@@ -38,7 +39,7 @@ def profile_of_bags(bags: Sequence[str | Path | BagSelection], width: int) -> Ro
     """
     fit = RowProfileFit()
     for bag in bags:
-        frames = read_frames(bag, width, narrows=True)
+        frames = read_frames(bag, NetworkInput(width, narrows=True))
         for depth, intrinsics in _known_depths(frames):
             fit.add(depth, intrinsics)
     return require_profile(fit.profile(), ", ".join(map(str, bags)))

@@ -16,6 +16,7 @@ from sfm_depth_ros.bags.frames import BagFrames, read_frames
 from sfm_depth_ros.bags.reader import BagReader
 from sfm_depth_ros.bags.selection import BagSelection
 from sfm_depth_ros.bags.stereo_matching import StereoMatcher
+from sfm_depth_ros.camera.image_layout import NetworkInput
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.evaluation.drive_evaluation import DepthRows
 from sfm_depth_ros.evaluation.evaluator import name_bags
@@ -79,7 +80,9 @@ def _open(bag: BagSelection) -> BagFrames:
         events = (e for e in reader.events(CameraInfoEvent) if isinstance(e, CameraInfoEvent))
         first = next(events, None)
     columns = first.camera.width if first else _MULTIPLE  # else reading names what is missing
-    return read_frames(bag, columns // _MULTIPLE * _MULTIPLE, companions=("right_image",))
+    return read_frames(
+        bag, NetworkInput(columns // _MULTIPLE * _MULTIPLE), companions=("right_image",)
+    )
 
 
 def _evaluate(frames: BagFrames, protocol: DepthProtocol) -> StereoEvaluation:

@@ -13,11 +13,12 @@ import numpy as np
 
 from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.camera.companions import CompanionPreparer, Matched, StampMatcher
+from sfm_depth_ros.camera.image_layout import NetworkInput
 from sfm_depth_ros.camera.preprocessing import Preprocessor
 from sfm_depth_ros.config.extra_inputs import RIGHT_IMAGE
 from sfm_depth_ros.config.schema import NodeConfig
 from sfm_depth_ros.errors import DataError
-from sfm_depth_ros.estimation.input_monitor import TRACKING_WIDTH, InputWatch
+from sfm_depth_ros.estimation.input_monitor import InputWatch
 from sfm_depth_ros.ros.conversions import image_to_rgb, stamp_to_ns
 from sfm_depth_ros.ros.error_log import ErrorLog
 from sfm_depth_ros.ros.extra_inputs import TOPICS, decode_extra
@@ -54,28 +55,23 @@ class SnippetSource:
     def __init__(
         self,
         config: NodeConfig,
-        model_width: int,
+        wanted: NetworkInput,
         on_snippet: Callable[[Snippet], Any],
         errors: ErrorLog,
-        resize_filter: str = "area",
-        multiple: int = 32,
     ) -> None:
         """Wait for a camera.
 
         Args:
             config: Options of inputs and gates.
-            model_width: Width of the network's image where the options leave it to the model.
+            wanted: The network's image, with a tracking image.
             on_snippet: Takes snippets, in the decoding thread.
             errors: Log of errors.
-            resize_filter: How the model's images are scaled, see Preprocessor.
-            multiple: What their sides must be multiples of.
         """
         self.frames = 0  # Images that became frames
         self.failed = 0  # Images that could not be used
         self._not_ready = 0
-        self._config, self._width = config, config.input_width or model_width
+        self._config, self._wanted = config, wanted
         self._on_snippet, self._errors = on_snippet, errors
-        self._resize_filter, self._multiple = resize_filter, multiple
         self._mounting: np.ndarray | None = None
         self.with_extra: dict[str, int] = {}  # Frames with each extra input
         self._matcher = StampMatcher[Any](frozenset(), MAX_DELAY)
@@ -262,15 +258,7 @@ class SnippetSource:
     def _new_rig(self, camera: CameraModel, T_base_camera: np.ndarray, config: NodeConfig) -> _Rig:
         """What is gathered begins anew; what was counted stays."""
         self._past_refusals, self._past_velocities = self.refusals, self.velocities_refused
-        preprocessor = Preprocessor(
-            camera,
-            self._width,
-            config.crop,
-            self._multiple,
-            self._resize_filter,
-            TRACKING_WIDTH,
-            narrows=config.input_width == 0,
-        )
+        preprocessor = Preprocessor(camera, self._wanted)
         if preprocessor.narrowed:
             _logger.info("%s", preprocessor.narrowed)
         velocities = VelocityBuffer(T_base_camera, config.max_velocity_gap, gate=VelocityGate())

@@ -18,6 +18,8 @@ from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.config.extra_inputs import extra_inputs
 from sfm_depth_ros.config.schema import TrainerNodeConfig
 from sfm_depth_ros.errors import SfmDepthError
+from sfm_depth_ros.estimation.input_monitor import TRACKING_WIDTH
+from sfm_depth_ros.estimation.prepared_model import network_input
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.model_folder.folder import ModelFolder
 from sfm_depth_ros.model_folder.history import (
@@ -100,14 +102,8 @@ class TrainerNode(SfmNode):
             mounting=self._mounting_on_floor,
         )
         self._trainer = OnlineTrainer(parts)
-        self._source = SnippetSource(
-            config,
-            folder.width,
-            self._on_snippet,
-            self.errors,
-            folder.resize_filter,
-            folder.multiple,
-        )
+        wanted = network_input(folder, config, TRACKING_WIDTH)
+        self._source = SnippetSource(config, wanted, self._on_snippet, self.errors)
         self._extrinsics = Extrinsics(self, config, self._source.set_mounting)
         if is_inside(models_dir, folder.path):
             self._publish(folder)

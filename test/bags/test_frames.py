@@ -33,12 +33,13 @@ from sfm_depth_ros.bags.topics import BagTopics
 from sfm_depth_ros.bags.writer import BagWriter
 from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.camera.image_files import encode_depth
+from sfm_depth_ros.camera.image_layout import NetworkInput
 from sfm_depth_ros.errors import DataError, VelocityGapError
 from sfm_depth_ros.snippets.values import Velocity
 
 
 def test_frames_come_with_their_truth(tmp_path):
-    frames = read_frames(write_small_bag(tmp_path / "bag"), 64)
+    frames = read_frames(write_small_bag(tmp_path / "bag"), NetworkInput(64))
     T_base_camera = base_to_mast() @ mast_to_optical()
     np.testing.assert_allclose(frames.rig.T_base_camera, T_base_camera, atol=1e-12)
     assert len(frames) == 10
@@ -59,15 +60,15 @@ def test_frames_come_with_their_truth(tmp_path):
 def test_a_narrow_camera_is_taken_as_it_is_or_refused(tmp_path, caplog):
     path = write_small_bag(tmp_path / "bag")  # 64 columns
     with pytest.raises(DataError, match="lower input_width"):
-        read_frames(path, 96)
+        read_frames(path, NetworkInput(96))
     with caplog.at_level("INFO"):
-        frames = read_frames(path, 96, narrows=True)
+        frames = read_frames(path, NetworkInput(96, narrows=True))
     assert next(iter(frames)).frame.image.shape == (32, 64, 3)
     assert caplog.text.count("64 columns wide instead of the model's 96") == 1
 
 
 def test_snippets_of_a_bag(tmp_path):
-    frames = read_frames(write_small_bag(tmp_path / "bag"), 64, needs_velocity=True)
+    frames = read_frames(write_small_bag(tmp_path / "bag"), NetworkInput(64), needs_velocity=True)
     snippets = list(read_snippets(frames, 0.05, 5.0, 0.5))
     assert len(snippets) == 8
     for snippet in snippets:
@@ -86,13 +87,15 @@ def test_snippets_of_a_bag(tmp_path):
 def test_a_bag_that_lacks_something_is_refused(tmp_path, without, words):
     path = write_small_bag(tmp_path / "bag", frames=2, without=[without])
     with pytest.raises(DataError, match=words):
-        read_frames(path, 64, needs_velocity=True)
+        read_frames(path, NetworkInput(64), needs_velocity=True)
 
 
 def test_what_is_missing_can_be_given(tmp_path):
     path = write_small_bag(tmp_path / "bag", without=["camera_info", "tf_static"])
     T = base_to_mast() @ mast_to_optical()
-    frames = read_frames(path, 64, options=BagOptions(camera=CAMERA, T_base_camera=T))
+    frames = read_frames(
+        path, NetworkInput(64), options=BagOptions(camera=CAMERA, T_base_camera=T)
+    )
     assert len(list(frames)) == 10
     np.testing.assert_array_equal(frames.velocities.T_base_camera, T)
 
@@ -100,13 +103,13 @@ def test_what_is_missing_can_be_given(tmp_path):
 def test_a_given_calibration_outweighs_the_bags(tmp_path):
     path = write_small_bag(tmp_path / "bag", frames=3)
     other = CameraModel.from_matrices([50.0, 0, 30, 0, 50, 15, 0, 0, 1], 64, 32)
-    frames = read_frames(path, 64, options=BagOptions(camera=other))
+    frames = read_frames(path, NetworkInput(64), options=BagOptions(camera=other))
     assert {item.frame.intrinsics.fx for item in frames} == {50.0}
 
 
 def test_images_alone_are_enough_for_inference(tmp_path):
     path = write_small_bag(tmp_path / "bag", without=["velocity", "tf_static", "truth"])
-    frames = list(read_frames(path, 64))
+    frames = list(read_frames(path, NetworkInput(64)))
     assert len(frames) == 10
     assert frames[0].depth is None
     assert frames[0].T_world_camera is None
@@ -118,7 +121,7 @@ def test_damaged_images_are_left_out_and_counted(tmp_path):
         bag.write_compressed(START, b"no image", "optical")
         bag.write_image(START + 1, image(0), "optical", topic="/other")
     topics = BagTopics(image="/camera/image_raw/compressed")
-    frames = read_frames(tmp_path / "bag", 64, options=BagOptions(topics=topics))
+    frames = read_frames(tmp_path / "bag", NetworkInput(64), options=BagOptions(topics=topics))
     assert list(frames) == []
     assert frames.dropped == 1
 
@@ -129,7 +132,7 @@ def test_a_new_calibration_within_the_bag_counts(tmp_path):
         for index, camera in enumerate((CAMERA, CAMERA, other)):
             bag.write_camera_info(START + 2 * index, camera)
             bag.write_image(START + 2 * index + 1, image(index), "optical")
-    focals = [item.frame.intrinsics.fx for item in read_frames(tmp_path / "bag", 64)]
+    focals = [item.frame.intrinsics.fx for item in read_frames(tmp_path / "bag", NetworkInput(64))]
     assert focals == [40.0, 40.0, 50.0]
 
 
@@ -148,11 +151,13 @@ def test_a_given_pose_replaces_static_transforms_and_frames_can_be_named(tmp_pat
     path = write_small_bag(tmp_path / "bag", without=["tf_static"])
     T = base_to_mast() @ mast_to_optical()
     with pytest.raises(DataError, match="--base-to-camera"):
-        read_frames(path, 64)
-    frames = read_frames(path, 64, options=BagOptions(T_base_camera=T))
+        read_frames(path, NetworkInput(64))
+    frames = read_frames(path, NetworkInput(64), options=BagOptions(T_base_camera=T))
     np.testing.assert_array_equal(frames.rig.T_base_camera, T)
     path = write_small_bag(tmp_path / "named")
-    frames = read_frames(path, 64, options=BagOptions(base_frame="mast", camera_frame="base_link"))
+    frames = read_frames(
+        path, NetworkInput(64), options=BagOptions(base_frame="mast", camera_frame="base_link")
+    )
     expected = np.linalg.inv(base_to_mast())
     np.testing.assert_allclose(frames.rig.T_base_camera, expected, atol=1e-12)
     assert frames.rig.base_frame == "mast"
@@ -164,7 +169,7 @@ def test_odometry_without_child_frame_is_base_links(tmp_path):
         bag.write_camera_info(START, CAMERA)
         bag.write_image(START, image(0), "optical")
         bag.write_odometry(moved(START), base_frame="")
-    frames = read_frames(tmp_path / "bag", 64, needs_velocity=True)
+    frames = read_frames(tmp_path / "bag", NetworkInput(64), needs_velocity=True)
     assert frames.rig.base_frame == "base_link"
     np.testing.assert_allclose(frames.rig.T_base_camera, base_to_mast(), atol=1e-12)
 
@@ -174,7 +179,7 @@ def test_a_calibration_without_k_is_a_rectified_stream(tmp_path):
     with BagWriter(tmp_path / "bag") as bag:
         bag.write_camera_info(START, info)
         bag.write_image(START, image(0), "optical")
-    (given,) = read_frames(tmp_path / "bag", 64)
+    (given,) = read_frames(tmp_path / "bag", NetworkInput(64))
     assert given.frame.intrinsics == CAMERA.rectified
     np.testing.assert_array_equal(given.frame.image, image(0))
 
@@ -187,7 +192,7 @@ def test_rectified_images_beside_the_raw_calibration_are_not_rectified_again(tmp
         with BagWriter(tmp_path / name) as bag:
             bag.write_camera_info(START, raw)
             bag.write_image(START, image(0), "optical", topic=f"/camera/{name}")
-        (given,) = read_frames(tmp_path / name, 64)
+        (given,) = read_frames(tmp_path / name, NetworkInput(64))
         assert np.array_equal(given.frame.image, image(0)) == is_kept
         if is_kept:
             assert given.frame.intrinsics == CAMERA.rectified
@@ -204,7 +209,7 @@ def test_intrinsics_follow_autofocus_and_snippets_are_made(tmp_path):
             bag.write_odometry(moved(stamp))
             bag.write_camera_info(stamp, camera)
             bag.write_image(stamp, image(index), "optical")
-    frames = read_frames(tmp_path / "bag", 64, needs_velocity=True)
+    frames = read_frames(tmp_path / "bag", NetworkInput(64), needs_velocity=True)
     focals = [item.frame.intrinsics.fx for item in frames]
     np.testing.assert_allclose(focals, 40 * (1 + 0.001 * np.arange(10)))
     assert len(list(read_snippets(frames, 0.05, 5.0, 0.5))) == 8
@@ -217,7 +222,7 @@ def test_an_image_of_another_size_is_left_out_and_counted(tmp_path):
         for index in range(10):
             pixels = image(index)[:16] if index == 4 else image(index)
             bag.write_image(START + index * SECOND // 10, pixels, "optical")
-    frames = read_frames(tmp_path / "bag", 64)
+    frames = read_frames(tmp_path / "bag", NetworkInput(64))
     assert len(list(frames)) == 9
     assert frames.problems == {"image": 1}
 
@@ -231,7 +236,7 @@ def test_late_images_come_in_the_order_of_their_stamps(tmp_path):
         for raw in reader.raw_messages():
             late = SECOND // 4 if raw.time_ns in (START + SECOND // 10, START + SECOND // 2) else 0
             bag.write_serialized(raw.topic, raw.type_name, raw.time_ns + late, raw.cdr)
-    stamps = [item.frame.stamp_ns for item in read_frames(tmp_path / "bag", 64)]
+    stamps = [item.frame.stamp_ns for item in read_frames(tmp_path / "bag", NetworkInput(64))]
     assert stamps == [START + index * SECOND // 10 for index in range(10)]
 
 
@@ -246,10 +251,10 @@ def test_stamps_that_do_not_move_are_named(tmp_path):
         return tmp_path / name
 
     with pytest.raises(DataError, match=r"all 3 messages of /camera/image_raw.*header\.stamp"):
-        read_frames(write("images", 0, SECOND), 64)
+        read_frames(write("images", 0, SECOND), NetworkInput(64))
     with pytest.raises(DataError, match=r"all 3 messages of velocities.*header\.stamp"):
-        read_frames(write("velocities", SECOND, 0), 64)
-    assert len(list(read_frames(write("none", SECOND, SECOND), 64))) == 3
+        read_frames(write("velocities", SECOND, 0), NetworkInput(64))
+    assert len(list(read_frames(write("none", SECOND, SECOND), NetworkInput(64)))) == 3
 
 
 def test_a_clock_that_is_set_back_makes_two_stretches(tmp_path, caplog):
@@ -268,7 +273,7 @@ def test_a_clock_that_is_set_back_makes_two_stretches(tmp_path, caplog):
             for raw in reader.raw_messages():
                 time_ns = raw.time_ns - START - 2 * SECOND + end
                 bag.write_serialized(raw.topic, raw.type_name, time_ns, raw.cdr)
-    frames = read_frames(tmp_path / "bag", 64, needs_velocity=True)
+    frames = read_frames(tmp_path / "bag", NetworkInput(64), needs_velocity=True)
     stamps = [item.frame.stamp_ns for item in frames]
     assert stamps == sorted(stamps)
     assert len(stamps) == 100
@@ -288,11 +293,13 @@ def test_truth_beside_the_images_is_counted_and_found_by_option(tmp_path, caplog
             bag.write_image(stamp, image(index), "optical")
             truth = np.full((HEIGHT // 2, WIDTH // 2), 3.0 + index)
             bag.write_depth_truth(stamp + SECOND // 50, truth, "optical")
-    frames = read_frames(tmp_path / "bag", 64)
+    frames = read_frames(tmp_path / "bag", NetworkInput(64))
     assert [item.depth for item in frames] == [None] * 10
     assert frames.problems == {"depth_truth without image": 10}
     assert "the nearest stamps are 20.0 ms apart" in caplog.text
-    frames = read_frames(tmp_path / "bag", 64, options=BagOptions(truth_tolerance_s=0.03))
+    frames = read_frames(
+        tmp_path / "bag", NetworkInput(64), options=BagOptions(truth_tolerance_s=0.03)
+    )
     for index, item in enumerate(frames):
         np.testing.assert_allclose(item.depth, np.full((HEIGHT, WIDTH), 3.0 + index), rtol=1e-3)
         assert item.camera_truth.depth.shape == (HEIGHT, WIDTH)
@@ -310,7 +317,7 @@ def test_a_damaged_truth_costs_the_truth_alone(tmp_path):
             bag.write_compressed(stamp, data, "optical", "16UC1; png", "/ground_truth/depth")
         bag.write_image(START + SECOND, image(9), "optical")
         bag.write_depth_truth(START + SECOND, np.ones((10, WIDTH)), "optical")
-    frames = read_frames(tmp_path / "bag", 64)
+    frames = read_frames(tmp_path / "bag", NetworkInput(64))
     assert [item.depth is None for item in frames] == [False, True, False, False, True]
     assert frames.problems == {"depth_truth": 2}
 
@@ -327,8 +334,10 @@ def test_twelve_bits_are_remarked_on_and_scaled_by_option(tmp_path, caplog):
         message = dataclasses.replace(raw.message, encoding="mono16")
         cdr = store.serialize_cdr(message, raw.type_name)
         bag.write_serialized(raw.topic, raw.type_name, START, cdr)
-    frames = read_frames(tmp_path / "mono16", 64)
+    frames = read_frames(tmp_path / "mono16", NetworkInput(64))
     assert next(iter(frames)).frame.image.max() < 32
     assert "--white-level" in caplog.text
-    frames = read_frames(tmp_path / "mono16", 64, options=BagOptions(white_level=255 * 16))
+    frames = read_frames(
+        tmp_path / "mono16", NetworkInput(64), options=BagOptions(white_level=255 * 16)
+    )
     np.testing.assert_array_equal(next(iter(frames)).frame.image[..., 0], grey)

@@ -12,12 +12,13 @@ import pytest
 pytest.importorskip("rosbags")
 
 from sfm_depth_ros.bags.frames import read_frames
+from sfm_depth_ros.camera.image_layout import NetworkInput
 from sfm_depth_ros.geometry.frames import invert
 from sfm_depth_ros.snippets.builder import SnippetBuilder
 
 
 def test_displacement_agrees_with_true_poses(real_bags):
-    frames = read_frames(real_bags / "kitti_odometry_03", 320, needs_velocity=True)
+    frames = read_frames(real_bags / "kitti_odometry_03", NetworkInput(320), needs_velocity=True)
     seen = [(f.frame.stamp_ns, f.T_world_camera) for f in itertools.islice(frames, 1, 200)]
     ratios, angles = [], []
     for (t0, T0), (t1, T1) in itertools.pairwise(seen):
@@ -36,7 +37,7 @@ def test_displacement_agrees_with_true_poses(real_bags):
     [("kitti_raw_0926_0052", 78, 1.0), ("kitti_raw_0926_0039", 400, 0.95)],
 )
 def test_snippets_are_plausible(real_bags, name, count, valid):
-    frames = read_frames(real_bags / name, 320, needs_velocity=True)
+    frames = read_frames(real_bags / name, NetworkInput(320), needs_velocity=True)
     assert len(frames) == count
     builder = SnippetBuilder(frames.velocities, 0.05, 5.0, 0.5)
     first = itertools.islice(frames, 60)
@@ -51,7 +52,7 @@ def test_snippets_are_plausible(real_bags, name, count, valid):
 
 
 def test_lidar_truth_falls_on_the_image(real_bags):
-    frames = read_frames(real_bags / "kitti_raw_0926_0052", 320)
+    frames = read_frames(real_bags / "kitti_raw_0926_0052", NetworkInput(320))
     depths = [f.depth for f in itertools.islice(frames, 10) if f.depth is not None]
     assert len(depths) == 10
     known = np.stack(depths) > 0

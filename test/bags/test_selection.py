@@ -9,6 +9,7 @@ import pytest
 from bags.small_bag import SECOND, START, write_small_bag
 
 from sfm_depth_ros.bags.selection import BagSelection, WeightedBag
+from sfm_depth_ros.camera.image_layout import NetworkInput
 from sfm_depth_ros.errors import DataError
 
 pytest.importorskip("rosbags")
@@ -49,8 +50,11 @@ def test_a_part_that_ends_before_it_starts_is_refused(text):
 
 def test_parts_share_no_image_and_leave_none_out(tmp_path):
     bag = write_small_bag(tmp_path / "bag")  # 10 images, a tenth of a second apart
-    whole = [frame.frame.stamp_ns for frame in read_frames(bag, 64)]
-    first, second = read_frames(f"{bag}@-0.35", 64), read_frames(f"{bag}@0.35-", 64)
+    whole = [frame.frame.stamp_ns for frame in read_frames(bag, NetworkInput(64))]
+    first, second = (
+        read_frames(f"{bag}@-0.35", NetworkInput(64)),
+        read_frames(f"{bag}@0.35-", NetworkInput(64)),
+    )
     assert [len(first), len(second)] == [4, 6]
     parts = [frame.frame.stamp_ns for frames in (first, second) for frame in frames]
     assert parts == whole
@@ -60,7 +64,7 @@ def test_parts_share_no_image_and_leave_none_out(tmp_path):
 
 def test_truth_stays_with_its_image(tmp_path):
     bag = write_small_bag(tmp_path / "bag")
-    frames = list(read_frames(f"{bag}@0.35-0.75", 64))
+    frames = list(read_frames(f"{bag}@0.35-0.75", NetworkInput(64)))
     assert [int((f.frame.stamp_ns - START) // (SECOND // 10)) for f in frames] == [4, 5, 6, 7]
     truths = [None if f.depth is None else round(float(f.depth[0, 0]), 3) for f in frames]
     assert truths == [6.0, None, 8.0, None]
@@ -69,7 +73,7 @@ def test_truth_stays_with_its_image(tmp_path):
 def test_a_part_after_the_end_is_refused(tmp_path):
     bag = write_small_bag(tmp_path / "bag")
     with pytest.raises(DataError, match=r"bag@5- holds no image: .* end after 0\.9 s"):
-        read_frames(f"{bag}@5-", 64)
+        read_frames(f"{bag}@5-", NetworkInput(64))
 
 
 @pytest.mark.parametrize(

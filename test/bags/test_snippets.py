@@ -10,6 +10,7 @@ from exact_drive import make_drive, write_bag
 
 from sfm_depth_ros.bags.frames import read_frames
 from sfm_depth_ros.bags.snippets import read_snippets, taught
+from sfm_depth_ros.camera.image_layout import NetworkInput
 from sfm_depth_ros.snippets.image_gate import ImageGate
 
 GATES = (0.05, 5.0, 0.5)
@@ -19,7 +20,9 @@ GATES = (0.05, 5.0, 0.5)
 def frames(tmp_path_factory):
     drive = make_drive(7, speed=6.0, yaw_rate=0.05)
     return read_frames(
-        write_bag(tmp_path_factory.mktemp("bags") / "drive", drive), 160, needs_velocity=True
+        write_bag(tmp_path_factory.mktemp("bags") / "drive", drive),
+        NetworkInput(160),
+        needs_velocity=True,
     )
 
 

@@ -30,6 +30,7 @@ from sfm_depth_ros.bags.writer import BagWriter
 from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.camera.companions import CompanionPreparer, StampMatcher
 from sfm_depth_ros.camera.image_codec import decode_labels
+from sfm_depth_ros.camera.image_layout import NetworkInput
 from sfm_depth_ros.camera.preprocessing import Preprocessor
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.snippets.values import Velocity
@@ -81,7 +82,7 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_frame_has_its_own(bag: Path) -> None:
-    frames: list[BagFrame] = list(read_frames(bag, 64, companions=ALL))
+    frames: list[BagFrame] = list(read_frames(bag, NetworkInput(64), companions=ALL))
     assert len(frames) == 6
     for index, (frame, *_) in enumerate(frames):
         np.testing.assert_array_equal(frame.image, image(index))
@@ -93,7 +94,7 @@ def test_every_frame_has_its_own(bag: Path) -> None:
 
 
 def test_what_nobody_asked_for_is_not_read(bag: Path) -> None:
-    frame = next(iter(read_frames(bag, 64, companions=("sparse_depth",)))).frame
+    frame = next(iter(read_frames(bag, NetworkInput(64), companions=("sparse_depth",)))).frame
     assert frame.sparse_depth is not None
     assert frame.right is None
     assert frame.T_right_target is None
@@ -101,7 +102,7 @@ def test_what_nobody_asked_for_is_not_read(bag: Path) -> None:
 
 
 def test_snippets_carry_them(bag: Path) -> None:
-    frames = read_frames(bag, 64, needs_velocity=True, companions=ALL)
+    frames = read_frames(bag, NetworkInput(64), needs_velocity=True, companions=ALL)
     snippet = next(read_snippets(frames, 0.1, 5.0, 0.5))
     np.testing.assert_array_equal(snippet.right, image(101))
     assert [int(np.flatnonzero(mask[10])[0]) for mask in snippet.instances] == [1, 0, 2]
@@ -110,7 +111,7 @@ def test_snippets_carry_them(bag: Path) -> None:
 
 
 def test_a_bag_without_them_gives_plain_frames(tmp_path: Path) -> None:
-    frames = list(read_frames(write_small_bag(tmp_path / "bag"), 64, companions=ALL))
+    frames = list(read_frames(write_small_bag(tmp_path / "bag"), NetworkInput(64), companions=ALL))
     assert len(frames) == 10
     assert frames[0].frame.right is None
 
@@ -131,7 +132,7 @@ def test_topics_by_name() -> None:
 
 def test_a_right_camera_with_other_optics_is_rectified_to_the_left_ones() -> None:
     """A point in space falls where the left intrinsics and the baseline say."""
-    preprocessor = Preprocessor(CAMERA, 64)
+    preprocessor = Preprocessor(CAMERA, NetworkInput(64))
     K = [50.0, 0, 30.0, 0, 50, 14.0, 0, 0, 1]
     P = [40.0, 0, 31.5, -40.0 * BASELINE, 0, 40, 15.5, 0, 0, 0, 1, 0]
     right = CameraModel.from_matrices(K, WIDTH, HEIGHT, P=P, frame_id="r")
@@ -151,7 +152,7 @@ def test_a_right_camera_with_other_optics_is_rectified_to_the_left_ones() -> Non
 
 
 def test_no_baseline_and_wrong_sizes_are_said() -> None:
-    preprocessor = Preprocessor(CAMERA, 64)
+    preprocessor = Preprocessor(CAMERA, NetworkInput(64))
     with pytest.raises(DataError, match="baseline"):
         CompanionPreparer(preprocessor, CAMERA)
     preparer = CompanionPreparer(preprocessor, right_camera())
@@ -166,12 +167,12 @@ def test_labels_are_sampled_and_never_blended() -> None:
     big = CameraModel.from_matrices([80.0, 0, 63.5, 0, 80, 31.5, 0, 0, 1], 128, 64)
     mask = np.zeros((64, 128), np.uint8)
     mask[20:40, 50:90] = 200
-    small = Preprocessor(big, 64).resize_labels(mask)
+    small = Preprocessor(big, NetworkInput(64)).resize_labels(mask)
     assert set(np.unique(small)) == {0, 200}
     assert small[10:20, 25:45].all()
     assert np.count_nonzero(small) == 10 * 20
     bent = CameraModel.from_matrices(big.K, 128, 64, D=[-0.1, 0, 0, 0, 0])
-    assert set(np.unique(Preprocessor(bent, 64).resize_labels(mask))) == {0, 200}
+    assert set(np.unique(Preprocessor(bent, NetworkInput(64)).resize_labels(mask))) == {0, 200}
 
 
 def test_labels_of_16_bits_keep_moving_things_apart() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from sfm_depth_ros.camera.camera_model import CameraModel
+from sfm_depth_ros.camera.image_layout import NetworkInput
 from sfm_depth_ros.camera.preprocessing import Preprocessor
 from sfm_depth_ros.errors import DataError
 
@@ -43,7 +44,9 @@ def test_memory_and_time_are_bounded(seed: int) -> None:
     tracemalloc.start()
     began = time.thread_time()
     with contextlib.suppress(DataError):
-        preprocessor = Preprocessor(_camera(rng), 416, tracking_width=640, narrows=True)
+        preprocessor = Preprocessor(
+            _camera(rng), NetworkInput(416, tracking_width=640, narrows=True)
+        )
         assert preprocessor.size[0] <= 416
         assert np.isfinite(preprocessor.intrinsics.fx)
         _ = preprocessor.valid

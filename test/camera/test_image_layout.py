@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("PIL")
 
 from sfm_depth_ros.camera.camera_model import CameraModel
-from sfm_depth_ros.camera.image_layout import lanczos
+from sfm_depth_ros.camera.image_layout import NetworkInput, lanczos
 from sfm_depth_ros.camera.preprocessing import Preprocessor
 from sfm_depth_ros.errors import DataError, MissingDependencyError
 from sfm_depth_ros.geometry.camera import Intrinsics
@@ -62,9 +62,9 @@ def test_by_the_definition(height: int, width: int, size: tuple[int, int]) -> No
 def test_without_pillow_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
     camera = CameraModel.from_intrinsics(Intrinsics.from_hfov(80.0, 128, 96))
-    Preprocessor(camera, 64)
+    Preprocessor(camera, NetworkInput(64))
     with pytest.raises(MissingDependencyError, match="pip install pillow"):
-        Preprocessor(camera, 64, resize_filter="lanczos")
+        Preprocessor(camera, NetworkInput(64, resize_filter="lanczos"))
 
 
 def test_a_flat_image_stays_flat() -> None:
@@ -77,12 +77,12 @@ def test_the_preprocessor_takes_the_filter_that_it_is_told(height: int) -> None:
     """Rows are cut or added as ever, after the image was scaled."""
     camera = CameraModel.from_intrinsics(Intrinsics.from_hfov(80.0, 128, height))
     image = picture(height, 128)
-    preprocessor = Preprocessor(camera, 64, resize_filter="lanczos")
+    preprocessor = Preprocessor(camera, NetworkInput(64, resize_filter="lanczos"))
     found, _ = preprocessor(image)
     rows = len(found)
     scaled = lanczos(image, (64, round(height / 2)))
     assert np.array_equal(found[-min(rows, len(scaled)) :], scaled[-min(rows, len(scaled)) :])
-    assert not np.array_equal(found, Preprocessor(camera, 64)(image)[0])
+    assert not np.array_equal(found, Preprocessor(camera, NetworkInput(64))(image)[0])
     assert preprocessor.for_camera(camera) is preprocessor
     moved = CameraModel.from_intrinsics(Intrinsics.from_hfov(70.0, 128, height))
     assert np.array_equal(preprocessor.for_camera(moved)(image)[0], found)
@@ -91,4 +91,4 @@ def test_the_preprocessor_takes_the_filter_that_it_is_told(height: int) -> None:
 def test_an_unknown_filter_is_refused() -> None:
     camera = CameraModel.from_intrinsics(Intrinsics.from_hfov(80.0, 128, 96))
     with pytest.raises(DataError, match="filter 'bicubic', expected area or lanczos"):
-        Preprocessor(camera, 64, resize_filter="bicubic")
+        Preprocessor(camera, NetworkInput(64, resize_filter="bicubic"))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sfm_depth_ros.camera.camera_model import CameraModel
+from sfm_depth_ros.camera.image_layout import NetworkInput
 from sfm_depth_ros.camera.preprocessing import Preprocessor
 from sfm_depth_ros.camera.rectification import Rectification
 from sfm_depth_ros.geometry.camera import Intrinsics
@@ -67,8 +68,8 @@ def test_the_networks_image_is_that_of_a_rectified_camera(model: str) -> None:
         P[0, 0], P[1, 1], P[0, 2] - left, P[1, 2] - top, right - left, bottom - top
     )
     raw, rectified = (
-        Preprocessor(lens, 160),
-        Preprocessor(CameraModel.from_intrinsics(pinhole), 160),
+        Preprocessor(lens, NetworkInput(160)),
+        Preprocessor(CameraModel.from_intrinsics(pinhole), NetworkInput(160)),
     )
     assert raw.intrinsics == rectified.intrinsics
     image, valid = raw(_seen_by(_rays_of_pixels(model)))

@@ -6,7 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from sfm_depth_ros.camera.preprocessing import CameraModel, Preprocessor
+from sfm_depth_ros.camera.camera_model import CameraModel
+from sfm_depth_ros.camera.image_layout import NetworkInput
+from sfm_depth_ros.camera.preprocessing import Preprocessor
 from sfm_depth_ros.errors import DataError
 
 # a real lens of a driving camera, whose P describes a smaller image than width x height
@@ -52,7 +54,7 @@ def _ramp(width: int, height: int) -> np.ndarray:
     ],
 )
 def test_sizes_are_multiples_of_32_and_the_scale_is_uniform(width, height, input_width, size):
-    preprocessor = Preprocessor(_camera(width, height), input_width)
+    preprocessor = Preprocessor(_camera(width, height), NetworkInput(input_width))
     assert preprocessor.size == size
     K = preprocessor.intrinsics
     assert K.fx / K.fy == pytest.approx(1, abs=5e-3)
@@ -70,7 +72,7 @@ def test_sizes_are_multiples_of_32_and_the_scale_is_uniform(width, height, input
 def test_intrinsics_follow_the_pixels():
     """A ray through a pixel of the network's image meets the same content in the camera's."""
     camera = _camera(1280, 720, 900.0)
-    preprocessor = Preprocessor(camera, 320, crop=(0.1, 0.2, 0.05, 0.0))
+    preprocessor = Preprocessor(camera, NetworkInput(320, crop=(0.1, 0.2, 0.05, 0.0)))
     image, _ = preprocessor(_ramp(1280, 720))
     a, b = camera.rectified, preprocessor.intrinsics
     rows, columns = np.mgrid[5 : b.height - 5, 5 : b.width - 5]
@@ -83,7 +85,7 @@ def test_intrinsics_follow_the_pixels():
 
 
 def test_height_is_cut_at_the_top():
-    preprocessor = Preprocessor(_camera(640, 360), 640)
+    preprocessor = Preprocessor(_camera(640, 360), NetworkInput(640))
     image, _ = preprocessor(_ramp(640, 360))
     np.testing.assert_array_equal(image, _ramp(640, 360)[8:])
 
@@ -94,7 +96,7 @@ def test_each_pixel_is_the_mean_of_what_it_covers(input_width):
     image = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), dtype=np.uint8)
     factor = 1280 // input_width
     expected = image.reshape(720 // factor, factor, input_width, factor, 3).mean(axis=(1, 3))
-    small, _ = Preprocessor(_camera(1280, 720), input_width)(image)
+    small, _ = Preprocessor(_camera(1280, 720), NetworkInput(input_width))(image)
     rows = min(len(small), len(expected))  # both end at the bottom
     difference = small[-rows:] - expected[-rows:]
     halvings = int(np.log2(factor))
@@ -104,7 +106,7 @@ def test_each_pixel_is_the_mean_of_what_it_covers(input_width):
 
 def test_answer_is_a_copy():
     source = np.zeros((96, 320, 3), np.uint8)
-    image, _ = Preprocessor(_camera(320, 96), 320)(source)
+    image, _ = Preprocessor(_camera(320, 96), NetworkInput(320))(source)
     source[:] = 255
     assert image.max() == 0
 
@@ -115,7 +117,7 @@ def test_answer_is_a_copy():
 )
 def test_too_small_images_are_refused_with_the_remedy(size, arguments):
     with pytest.raises(DataError, match="input_width"):
-        Preprocessor(_camera(*size), 320, **arguments)
+        Preprocessor(_camera(*size), NetworkInput(320, **arguments))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +130,7 @@ def test_too_small_images_are_refused_with_the_remedy(size, arguments):
     ],
 )
 def test_a_narrow_camera_may_have_an_image_of_its_own(size, crop, expected):
-    preprocessor = Preprocessor(_camera(*size), 320, crop, narrows=True)
+    preprocessor = Preprocessor(_camera(*size), NetworkInput(320, crop, narrows=True))
     assert preprocessor.size == expected
     remark = preprocessor.narrowed
     assert remark == "" if expected[0] == 320 else f"{expected[0]} columns wide" in remark
@@ -140,29 +142,29 @@ def test_a_narrow_camera_may_have_an_image_of_its_own(size, crop, expected):
 
 def test_an_image_below_one_multiple_is_still_refused():
     with pytest.raises(DataError, match="input_width"):
-        Preprocessor(_camera(31, 64), 320, narrows=True)
+        Preprocessor(_camera(31, 64), NetworkInput(320, narrows=True))
     with pytest.raises(DataError, match="32 rows"):
-        Preprocessor(_camera(319, 20), 320, narrows=True)
+        Preprocessor(_camera(319, 20), NetworkInput(320, narrows=True))
 
 
 def test_a_fixed_height_keeps_its_refusal():
     with pytest.raises(DataError, match="takes 320x96 alone"):
-        Preprocessor(_camera(640, 640), 320, input_height=96)
+        Preprocessor(_camera(640, 640), NetworkInput(320, height=96))
 
 
 def test_image_of_another_size_is_refused():
     with pytest.raises(DataError, match="320x96 but camera_info is for 640x192"):
-        Preprocessor(_camera(640, 192), 320)(np.zeros((96, 320, 3), np.uint8))
+        Preprocessor(_camera(640, 192), NetworkInput(320))(np.zeros((96, 320, 3), np.uint8))
 
 
 def test_input_width_must_be_a_multiple():
     with pytest.raises(ValueError, match="multiple of 32"):
-        Preprocessor(_camera(640, 192), 300)
+        Preprocessor(_camera(640, 192), NetworkInput(300))
 
 
 def test_distorted_image_is_rectified_as_opencv_does():
     camera = CameraModel.from_matrices(LENS_K, 1392, 512, **LENS)
-    preprocessor = Preprocessor(camera, 320)
+    preprocessor = Preprocessor(camera, NetworkInput(320))
     coarse = np.random.default_rng(0).integers(0, 256, (16, 44, 3), dtype=np.uint8)
     image = cv2.resize(coarse, (1392, 512), interpolation=cv2.INTER_CUBIC)
     got, valid = preprocessor(image)
@@ -180,7 +182,7 @@ def test_distorted_image_is_rectified_as_opencv_does():
 
 def test_area_without_source_is_cut_away_and_the_rest_masked():
     camera = CameraModel.from_matrices(LENS_K, 1392, 512, **LENS)
-    preprocessor = Preprocessor(camera, 320)
+    preprocessor = Preprocessor(camera, NetworkInput(320))
     white, valid = preprocessor(np.full((512, 1392, 3), 255, np.uint8))
     assert preprocessor.size == (320, 96)
     assert preprocessor.intrinsics.fx == pytest.approx(721.5377 * 320 / 1242, rel=0.01)
@@ -189,7 +191,7 @@ def test_area_without_source_is_cut_away_and_the_rest_masked():
 
 
 def test_depth_keeps_every_sparse_point_that_it_can():
-    preprocessor = Preprocessor(_camera(1280, 384), 320)
+    preprocessor = Preprocessor(_camera(1280, 384), NetworkInput(320))
     depth = np.zeros((384, 1280), np.float32)
     depth[100, 401] = 7.0
     depth[101, 402] = 9.0  # nearer to the centre of the same network pixel
@@ -201,7 +203,7 @@ def test_depth_keeps_every_sparse_point_that_it_can():
 
 
 def test_dense_depth_goes_there_and_back():
-    preprocessor = Preprocessor(_camera(640, 360), 320, crop=(0.0, 0.0, 0.1, 0.1))
+    preprocessor = Preprocessor(_camera(640, 360), NetworkInput(320, crop=(0.0, 0.0, 0.1, 0.1)))
     depth = np.tile(np.linspace(2, 50, 640, dtype=np.float32), (360, 1))
     small = preprocessor.resize_depth(depth)
     assert (small > 0).all()
@@ -215,7 +217,7 @@ def test_dense_depth_goes_there_and_back():
 
 def test_depth_of_a_distorted_camera_turns_with_the_axis():
     camera = CameraModel.from_matrices(LENS_K, 1392, 512, **LENS)
-    preprocessor = Preprocessor(camera, 320)
+    preprocessor = Preprocessor(camera, NetworkInput(320))
     small = preprocessor.resize_depth(np.full((512, 1392), 10.0, np.float32))
     K = preprocessor.intrinsics
     rows, columns = np.nonzero(preprocessor.valid)
@@ -225,20 +227,20 @@ def test_depth_of_a_distorted_camera_turns_with_the_axis():
 
 
 def test_frame_carries_camera_and_stamp():
-    preprocessor = Preprocessor(_camera(640, 192), 320)
+    preprocessor = Preprocessor(_camera(640, 192), NetworkInput(320))
     frame = preprocessor.frame(np.zeros((192, 640, 3), np.uint8), 5)
     assert (frame.stamp_ns, frame.frame_id) == (5, "optical")
     assert frame.intrinsics == preprocessor.intrinsics
 
 
 def test_another_calibration_makes_another_preprocessor():
-    preprocessor = Preprocessor(_camera(640, 192), 320)
+    preprocessor = Preprocessor(_camera(640, 192), NetworkInput(320))
     assert preprocessor.for_camera(_camera(640, 192)) is preprocessor
     assert preprocessor.for_camera(_camera(960, 320)).size == (320, 96)
 
 
 def test_truth_at_the_cameras_size_says_where_its_pixels_lie():
-    preprocessor = Preprocessor(_camera(640, 400), 320, crop=(0.1, 0.0, 0.2, 0.0))
+    preprocessor = Preprocessor(_camera(640, 400), NetworkInput(320, crop=(0.1, 0.0, 0.2, 0.0)))
     depth = np.random.default_rng(0).uniform(1, 50, (400, 640)).astype(np.float32)
     truth = preprocessor.camera_truth(depth)
     np.testing.assert_array_equal(truth.depth, depth)
@@ -253,7 +255,7 @@ def test_truth_at_the_cameras_size_says_where_its_pixels_lie():
 
 def test_truth_of_a_distorted_camera_is_rectified_at_its_own_size():
     camera = CameraModel.from_matrices(LENS_K, 1392, 512, **LENS)
-    preprocessor = Preprocessor(camera, 640)
+    preprocessor = Preprocessor(camera, NetworkInput(640))
     truth = preprocessor.camera_truth(np.full((512, 1392), 10.0, np.float32))
     assert truth.depth.shape == (512, 1392)
     known = truth.depth > 0
@@ -266,7 +268,7 @@ def test_truth_of_a_distorted_camera_is_rectified_at_its_own_size():
 
 
 def test_truth_of_another_size_is_refused():
-    preprocessor = Preprocessor(_camera(640, 480), 320)
+    preprocessor = Preprocessor(_camera(640, 480), NetworkInput(320))
     for prepare in (preprocessor.camera_truth, preprocessor.resize_depth):
         with pytest.raises(
             DataError, match="depth image is 320x240 but camera_info is for 640x480"

@@ -14,6 +14,7 @@ from bags.small_bag import HEIGHT, WIDTH, base_to_mast, mast_to_optical, write_s
 pytest.importorskip("rosbags")
 
 from sfm_depth_ros.bags.frames import read_frames
+from sfm_depth_ros.camera.image_layout import NetworkInput
 from sfm_depth_ros.cli.bag_options import add_bag_arguments, bag_options, selected
 from sfm_depth_ros.cli.main import main
 from sfm_depth_ros.errors import ConfigError, DataError
@@ -50,7 +51,7 @@ def test_pose_calibration_and_topics_reach_the_frames(tmp_path: Path) -> None:
         "--base-frame", "base_footprint", "--truth-tolerance", "0.01",
     )  # fmt: skip
     (selection,) = selected(options, [f"{path}@0-0.5"])
-    frames = read_frames(selection, WIDTH)
+    frames = read_frames(selection, NetworkInput(WIDTH))
     assert len(list(frames)) == 5
     assert frames.rig.camera.rectified.fx == 50.0
     assert frames.rig.base_frame == "base_footprint"
@@ -59,7 +60,7 @@ def test_pose_calibration_and_topics_reach_the_frames(tmp_path: Path) -> None:
     assert selection.options.topics.velocity == "/odom"
     (selection,) = selected(parsed("--odom", "/wheels"), [str(path)])
     with pytest.raises(DataError, match=r"no message on '/wheels' \(velocity\)"):
-        read_frames(selection, WIDTH)
+        read_frames(selection, NetworkInput(WIDTH))
 
 
 @pytest.mark.parametrize(

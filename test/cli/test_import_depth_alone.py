@@ -14,7 +14,7 @@ import torch
 from onnx import TensorProto, helper
 from published_checkpoints import narrow_networks, write_depth_anything, write_lite_mono
 
-from sfm_depth_ros.camera.preprocessing import CameraModel
+from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.cli.main import main
 from sfm_depth_ros.config.networks import DepthNetworkConfig
 from sfm_depth_ros.config.schema import DepthNodeConfig

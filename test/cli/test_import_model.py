@@ -19,7 +19,7 @@ from published_checkpoints import (
     write_packnet_sfm,
 )
 
-from sfm_depth_ros.camera.preprocessing import CameraModel
+from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.cli.import_model import FORMATS
 from sfm_depth_ros.cli.main import main
 from sfm_depth_ros.config.networks import DepthNetworkConfig, PoseNetworkConfig

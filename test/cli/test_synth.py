@@ -14,6 +14,7 @@ pytest.importorskip("rosbags")
 
 from sfm_depth_ros.bags.frames import read_frames
 from sfm_depth_ros.bags.reader import BagReader
+from sfm_depth_ros.camera.image_layout import NetworkInput
 from sfm_depth_ros.cli.main import main
 
 SMALL = ["--seconds", "1", "--size", "160x64", "--seed", "5"]
@@ -28,7 +29,7 @@ def test_bag_has_all_topics_and_exact_truth(tmp_path: Path) -> None:
         "/camera/image_raw/compressed", "/camera/camera_info", "/odom", "/tf_static",
         "/ground_truth/depth", "/ground_truth/odom",
     }  # fmt: skip
-    frames = list(read_frames(bag, 160))
+    frames = list(read_frames(bag, NetworkInput(160)))
     assert len(frames) == 10
     assert all(item.depth is not None and item.T_world_camera is not None for item in frames)
     near = frames[0].depth[-1]
@@ -40,7 +41,7 @@ def test_raw_images_in_sqlite3_from_a_distorted_lens(tmp_path: Path) -> None:
     bag = tmp_path / "drive"
     words = ["synth", str(bag), *SMALL, "--raw", "--storage", "sqlite3", "--distortion", "-0.2"]
     assert main(words) == 0
-    assert len(list(read_frames(bag, 160))) == 10
+    assert len(list(read_frames(bag, NetworkInput(160)))) == 10
 
 
 def _messages(bag: Path, topic: str) -> list[Any]:
@@ -69,7 +70,7 @@ def test_second_camera_moving_things_and_lidar(tmp_path: Path) -> None:
     assert len({tuple(times) for times in stamps.values()}) == 1
     assert all(m.data.any() for m in _messages(bag, "/instance_mask"))  # the car ahead
     measured = _messages(bag, "/sparse_depth")[0].data.view(np.float32).reshape(64, 160)
-    truth = next(iter(read_frames(bag, 160))).depth
+    truth = next(iter(read_frames(bag, NetworkInput(160)))).depth
     both = (measured > 0) & (truth > 0)
     assert both.sum() > 100
     np.testing.assert_allclose(measured[both], truth[both], atol=0.15)
@@ -80,7 +81,7 @@ def test_a_camera_may_report_another_focal_length(tmp_path: Path) -> None:
     assert main(["synth", str(right_one), *SMALL, "--seconds", "0.1"]) == 0
     words = ["--seconds", "0.1", "--reported-focal-factor", "1.3"]
     assert main(["synth", str(wrong_one), *SMALL, *words]) == 0
-    frames = [next(iter(read_frames(bag, 160))) for bag in (right_one, wrong_one)]
+    frames = [next(iter(read_frames(bag, NetworkInput(160)))) for bag in (right_one, wrong_one)]
     np.testing.assert_array_equal(frames[0].frame.image, frames[1].frame.image)
     true, reported = (item.frame.intrinsics for item in frames)
     assert reported.fx == pytest.approx(1.3 * true.fx)

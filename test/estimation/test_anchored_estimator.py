@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from exact_drive import CAMERA, Drive, create_oracle_engine, make_drive, oracle
 
-from sfm_depth_ros.camera.preprocessing import CameraModel
+from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.config.networks import INVERSE_AFFINE, METRIC
 from sfm_depth_ros.config.schema import DepthNetworkConfig, DepthNodeConfig
 from sfm_depth_ros.estimation.depth_estimator import DepthEstimator

@@ -20,8 +20,8 @@ from exact_drive import (
     oracle,
 )
 
+from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.camera.image_layout import lanczos
-from sfm_depth_ros.camera.preprocessing import CameraModel
 from sfm_depth_ros.config.schema import DepthNodeConfig, PoseNetworkConfig
 from sfm_depth_ros.errors import DataError, EngineError
 from sfm_depth_ros.estimation.depth_estimator import DepthEstimator

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from exact_drive import CAMERA, Drive, base_to_camera, create_oracle_engine, make_drive, oracle
 
-from sfm_depth_ros.camera.preprocessing import CameraModel
+from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.estimation.depth_estimator import DepthEstimator
 from sfm_depth_ros.snippets.values import Velocity

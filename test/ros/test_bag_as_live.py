@@ -18,6 +18,7 @@ from sensor_msgs.msg import CameraInfo
 from sfm_depth_ros.bags.frames import read_frames
 from sfm_depth_ros.bags.reader import BagReader
 from sfm_depth_ros.bags.writer import BagWriter
+from sfm_depth_ros.camera.image_layout import NetworkInput
 from sfm_depth_ros.camera.preprocessing import Preprocessor
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.estimation.depth_estimator import DepthEstimator
@@ -75,13 +76,15 @@ def test_every_field_of_camera_info(tmp_path, case):
             kind = f"sensor_msgs/msg/{type(message).__name__}"
             bag.write_serialized(f"/{topic}", kind, STAMP_NS, serialize_message(message))
 
-    frames = read_frames(tmp_path / "bag", 256)
+    frames = read_frames(tmp_path / "bag", NetworkInput(256))
     recorded = frames.rig.camera
     for name in ("K", "D", "R", "P"):
         np.testing.assert_array_equal(getattr(recorded, name), getattr(live, name))
     assert recorded.is_same(live)
     (given,) = frames
-    expected = Preprocessor(live, 256).frame(conversions.image_to_rgb(image), STAMP_NS)
+    expected = Preprocessor(live, NetworkInput(256)).frame(
+        conversions.image_to_rgb(image), STAMP_NS
+    )
     assert given.frame.intrinsics == expected.intrinsics
     np.testing.assert_array_equal(given.frame.image, expected.image)
 
@@ -106,7 +109,7 @@ def test_binning_halves_the_intrinsics_of_a_bag(tmp_path):
         cdr = serialize_message(info)
         bag.write_serialized("/camera_info", "sensor_msgs/msg/CameraInfo", STAMP_NS, cdr)
         bag.write_image(STAMP_NS, np.zeros((240, 320, 3), np.uint8), "camera", topic="/image_raw")
-    camera = read_frames(tmp_path / "bag", 64).rig.camera
+    camera = read_frames(tmp_path / "bag", NetworkInput(64)).rig.camera
     assert (camera.width, camera.height) == (320, 240)
     assert camera.K[0].tolist() == [250, 0, 160]
     assert camera.K[1].tolist() == [0, 255, 120]

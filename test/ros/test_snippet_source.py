@@ -17,6 +17,7 @@ from exact_drive import CAMERA as DRIVE_CAMERA
 from exact_drive import base_to_camera, make_drive
 
 from sfm_depth_ros.camera.camera_model import CameraModel
+from sfm_depth_ros.camera.image_layout import NetworkInput
 from sfm_depth_ros.config.schema import TrainerNodeConfig
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.geometry.frames import matrix_to_pose, pose_to_matrix
@@ -49,7 +50,9 @@ class Feed:
 
     def __init__(self, config):
         self.snippets, self.errors = [], ErrorLog()
-        self.source = SnippetSource(config, 96, self.snippets.append, self.errors)
+        width, narrows = config.input_width or 96, config.input_width == 0
+        wanted = NetworkInput(width, config.crop, tracking_width=640, narrows=narrows)
+        self.source = SnippetSource(config, wanted, self.snippets.append, self.errors)
         self.source.set_mounting(pose_to_matrix(config.base_to_camera))
 
     def image(self, index, encoding="rgb8", pixels=None):

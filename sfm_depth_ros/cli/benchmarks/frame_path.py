@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sfm_depth_ros.camera.camera_model import CameraModel
+from sfm_depth_ros.camera.image_layout import NetworkInput
 from sfm_depth_ros.camera.preprocessing import Preprocessor
 from sfm_depth_ros.cli.demonstration.monitor import Monitor
 from sfm_depth_ros.cli.demonstration.processes import (
@@ -139,7 +140,7 @@ def bare_engines_ms(setting: PathSetting, environment: dict[str, str]) -> dict[s
     camera = CameraModel.from_intrinsics(Intrinsics.from_hfov(80.0, WIDTH, HEIGHT))
     folder = setting.folder
     width = setting.input_width or folder.width
-    size = Preprocessor(camera, width, multiple=folder.multiple).input_hw
+    size = Preprocessor(camera, NetworkInput(width, multiple=folder.multiple)).input_hw
     command = [
         sys.executable,
         "-m",

@@ -15,6 +15,7 @@ import numpy as np
 from sfm_depth_ros.bags.frames import BagFrame, BagFrames, read_frames
 from sfm_depth_ros.bags.selection import BagSelection
 from sfm_depth_ros.camera.camera_model import CameraModel
+from sfm_depth_ros.camera.image_layout import NetworkInput
 from sfm_depth_ros.cli.demonstration.pictures import Scene
 from sfm_depth_ros.cli.demonstration.processes import worker_pool
 from sfm_depth_ros.config.schema import DepthNodeConfig
@@ -38,7 +39,9 @@ class Part:
     def frames(self, width: int, tracking_width: int = 0) -> BagFrames:
         """Frames at the network's size, with tracking images where they have a width."""
         selection = BagSelection(self.bag, self.from_s)
-        return read_frames(selection, width, tracking_width=tracking_width, narrows=True)
+        return read_frames(
+            selection, NetworkInput(width, tracking_width=tracking_width, narrows=True)
+        )
 
 
 def compare(parts: Sequence[Part], before: Path, after: Path) -> list[Comparison]:

@@ -17,6 +17,7 @@ import torch
 
 from sfm_depth_ros.bags.frames import BagFrames, read_frames
 from sfm_depth_ros.bags.selection import BagSelection, WeightedBag
+from sfm_depth_ros.camera.image_layout import NetworkInput
 from sfm_depth_ros.config.networks import size_multiple
 from sfm_depth_ros.errors import ConfigError, ModelError, TrainingError
 from sfm_depth_ros.model_folder.folder import ModelFolder, read_model_folder
@@ -256,7 +257,11 @@ def open_bags(bags: Sequence[WeightedBag], width: int) -> list[BagFrames]:
     """
     multiple = size_multiple(width)
     opened = [
-        read_frames(bag.selection, width, needs_velocity=True, multiple=multiple, narrows=True)
+        read_frames(
+            bag.selection,
+            NetworkInput(width, multiple=multiple, narrows=True),
+            needs_velocity=True,
+        )
         for bag in bags
     ]
     common = min(frames.preprocessor.size[0] for frames in opened)

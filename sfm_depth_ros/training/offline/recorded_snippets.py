@@ -13,6 +13,7 @@ from pathlib import Path
 from sfm_depth_ros.bags.frames import BagFrames, read_frames
 from sfm_depth_ros.bags.selection import BagSelection
 from sfm_depth_ros.bags.snippets import read_snippets, taught
+from sfm_depth_ros.camera.image_layout import NetworkInput
 from sfm_depth_ros.config.extra_inputs import SPARSE_DEPTH
 from sfm_depth_ros.config.schema import OfflineTrainingConfig
 from sfm_depth_ros.errors import DataError
@@ -54,11 +55,10 @@ def recorded_caches(
     """
     frames = read_frames(
         bag,
-        config.width,
+        NetworkInput(config.width, multiple=config.multiple),
         max_velocity_gap_s=config.max_velocity_gap,
         needs_velocity=True,
         companions=companions,
-        multiple=config.multiple,
     )
     frames = frames.at_width(config.prepared_width)
     teacher = config.teacher if SPARSE_DEPTH in companions else "none"  # no term needs it

@@ -15,6 +15,7 @@ from sfm_depth_ros.bags.frames import read_frames
 from sfm_depth_ros.bags.selection import BagSelection, WeightedBag
 from sfm_depth_ros.bags.writer import BagWriter
 from sfm_depth_ros.camera.camera_model import CameraModel
+from sfm_depth_ros.camera.image_layout import NetworkInput
 from sfm_depth_ros.config.schema import ObjectiveConfig, OfflineTrainingConfig
 from sfm_depth_ros.errors import ConfigError, TrainingError
 from sfm_depth_ros.geometry.camera import Intrinsics
@@ -50,7 +51,9 @@ def bag(tmp_path_factory) -> BagSelection:
 
 def test_parts_of_a_long_bag_are_spread_over_it(bag, monkeypatch) -> None:
     monkeypatch.setattr(adaptation, "PART_S", 0.2)
-    parts = spread_parts(read_frames(bag, 320), share=0.4)  # 0.8 s of 2 s in parts of 0.2 s
+    parts = spread_parts(
+        read_frames(bag, NetworkInput(320)), share=0.4
+    )  # 0.8 s of 2 s in parts of 0.2 s
     assert [(part.start_s, part.end_s) for part in parts] == [
         (0.15, 0.35), (0.65, 0.85), (1.15, 1.35), (1.65, 1.85)
     ]  # fmt: skip
@@ -58,13 +61,15 @@ def test_parts_of_a_long_bag_are_spread_over_it(bag, monkeypatch) -> None:
 
 def test_parts_stay_within_the_part_that_was_asked_for(bag, monkeypatch) -> None:
     monkeypatch.setattr(adaptation, "PART_S", 0.5)
-    (part,) = spread_parts(read_frames(dataclasses.replace(bag, start_s=1.0), 320), share=0.5)
+    (part,) = spread_parts(
+        read_frames(dataclasses.replace(bag, start_s=1.0), NetworkInput(320)), share=0.5
+    )
     assert (part.start_s, part.end_s) == (1.25, 1.75)
 
 
 def test_a_very_long_bag_has_few_long_parts(bag, monkeypatch) -> None:
     monkeypatch.setattr(adaptation, "PART_S", 0.01)
-    parts = spread_parts(read_frames(bag, 320), share=0.6)
+    parts = spread_parts(read_frames(bag, NetworkInput(320)), share=0.6)
     assert len(parts) == adaptation.MOST_PARTS
     assert sum(part.end_s - part.start_s for part in parts) == pytest.approx(1.2, abs=0.06)
 
