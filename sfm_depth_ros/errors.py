@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Errors a user can mend; each message says what was expected, what was got, and the remedy."""
+"""Errors that a user can mend; each message names what was expected, what was got, the remedy."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ModelError(SfmDepthError):
 
 
 class EngineError(SfmDepthError):
-    """An inference engine is unavailable, failed, or answered something else than the model."""
+    """An inference engine is unavailable, failed, or computes something else than the model."""
 
 
 class BadImageError(EngineError):

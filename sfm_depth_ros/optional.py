@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The only place that asks whether an optional dependency is installed."""
+"""Optional dependencies: whether they are installed, and the command that installs them."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class StampClock:
         """The stamp on the continued clock."""
         stretch = bisect_right(self._begins, time_ns)
         lead = stamp_ns - time_ns
-        # a message that was under way when the clock was set still has the old stamp
+        # a message in transit when the clock was set still has the old stamp
         if stretch and abs(lead - self._leads[stretch - 1]) < abs(lead - self._leads[stretch]):
             stretch -= 1
         return stamp_ns + self._shifts[stretch]

@@ -228,7 +228,7 @@ def _open(path: Path) -> list[Any]:
             f"{path} is no readable rosbag2 ({reason}): give the folder that holds "
             f"metadata.yaml; {_remedy(path)}"
         ) from reason
-    _logger.warning("%s: metadata.yaml is of no use (%s), its files are read", path, reason)
+    _logger.warning("%s: metadata.yaml cannot be used (%s); reading the files alone", path, reason)
     return sorted(readers, key=lambda reader: int(reader.start_time))
 
 
@@ -236,5 +236,5 @@ def _remedy(path: Path) -> str:
     """Command that mends a damaged bag of this storage."""
     files = [path] if path.is_file() else sorted(path.glob("*.mcap"))
     if files and files[0].suffix == ".mcap":
-        return f"a recording that was cut off is mended by: mcap recover {files[0]} -o mended.mcap"
-    return "a bag that was not closed is mended by: ros2 bag reindex"
+        return f"repair a truncated recording: mcap recover {files[0]} -o mended.mcap"
+    return "repair a bag that was not closed: ros2 bag reindex"

@@ -216,8 +216,8 @@ class _Survey:
             raise _unstamped(topic, len(stamps), int(stamps[0]))
         if self.clock.stretches > 1:
             _logger.warning(
-                "the clock was set back in mid-recording: %d stretches are taken one after the "
-                "other",
+                "the clock was set back during the recording: its %d stretches are joined one "
+                "after the other",
                 self.clock.stretches,
             )
         return stamps

@@ -17,7 +17,7 @@ import numpy as np
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.snippets.values import Frame, Snippet
 
-_STEP = 16  # OpenCV matches disparities in multiples of this, and answers in 1/16 pixel
+_STEP = 16  # OpenCV matches disparities in multiples of this, and returns them in 1/16 pixel
 # Chosen on rendered pairs: small blocks and penalties, and a generous cap on gradients, keep the
 # fraction of a pixel unbiased (a hundredth, where OpenCV's own examples have a twentieth).
 _WINDOW = 3  # pixels along the edge of the compared blocks
@@ -25,7 +25,7 @@ _SMALL, _LARGE = 1, 8  # penalties of a disparity step of 1 and of more, per pix
 _GRADIENT_CAP = 63
 _UNIQUENESS = 8  # per cent by which the best match must beat the second
 _SPECKLE_AREA, _SPECKLE_RANGE = 60, 2  # islands that are smaller, and differ so much, are dropped
-_MAX_DISAGREEMENT = 1.0  # pixels between the answers from the left and from the right
+_MAX_DISAGREEMENT = 1.0  # pixels between the matches from the left and from the right
 _LARGEST_SHARE = 0.5  # of the width; nearer things are not searched for
 _MAX_TURN = 1e-3  # radians and relative metres by which a rectified pair may be off
 
@@ -35,7 +35,7 @@ class StereoMatcher:
     """Matches rectified pairs: one point lies in the same row of both images."""
 
     nearest: float = 1.5  # Nearest depth that is searched for, metres
-    min_disparity: float = 0.5  # Smaller ones say too little and are unknown, pixels
+    min_disparity: float = 0.5  # Pixels; smaller ones carry no depth and are unknown
 
     def depth(
         self, left: np.ndarray, right: np.ndarray, focal: float, baseline: float
@@ -132,11 +132,11 @@ def _rectified_baseline(T_right_target: np.ndarray) -> float:
     aligned[0, 3] = 0.0
     if not np.allclose(aligned, np.eye(4), atol=_MAX_TURN * max(1.0, abs(baseline))):
         raise DataError(
-            "the second camera is turned or shifted against the first: rectify the pair (its "
+            "the second camera is rotated or shifted against the first: rectify the pair (its "
             "camera_info needs P of both) before stereo matching"
         )
     if not baseline > 0:
-        raise DataError(f"the second camera is {-baseline:g} m to the left: exchange the cameras")
+        raise DataError(f"the second camera is {-baseline:g} m to the left: swap the cameras")
     return baseline
 
 
@@ -155,7 +155,7 @@ def _match(left: np.ndarray, right: np.ndarray, search: int) -> np.ndarray:
         speckleRange=_SPECKLE_RANGE,
         mode=cv2.STEREO_SGBM_MODE_SGBM_3WAY,
     )
-    # columns whose match could lie outside are not answered: a border gives every column its turn
+    # columns whose match could lie outside get none: with a border every column is matched
     padded = [
         cv2.copyMakeBorder(np.ascontiguousarray(image), 0, 0, search, 0, cv2.BORDER_REPLICATE)
         for image in (left, right)

@@ -13,7 +13,7 @@ _VERTICAL = 0.9  # a camera that looks nearly up or down has no upright image
 
 
 def image_roll(T_base_camera: np.ndarray) -> float | None:
-    """Degrees by which images are turned, clockwise positive, against the base's z axis.
+    """Degrees by which images are rotated, clockwise positive, against the base's z axis.
 
     0 = upright, 180 = upside down; None where the camera looks nearly up or down.
 
@@ -33,7 +33,7 @@ def tilt_fault(T_base_camera: np.ndarray) -> str:
         return ""
     how = "upside down" if abs(roll) > 180 - SLANTED_DEG else "on its side"
     return (
-        f"the camera is mounted {how} (turned by {roll:.0f} degrees): networks know upright "
-        "images, depth comes out wrong; have the driver or image_rotate turn the images, with "
+        f"the camera is mounted {how} (rotated by {roll:.0f} degrees): networks know upright "
+        "images, depth comes out wrong; have the driver or image_rotate rotate the images, with "
         "their camera_info and frame, or correct the transform if the camera is upright"
     )

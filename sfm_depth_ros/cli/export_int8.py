@@ -25,9 +25,7 @@ def add_int8_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--calibrate", type=Path, metavar="BAG", help="int8: a bag of what the robot will see"
     )
-    parser.add_argument(
-        "--insist", action="store_true", help="int8: take it whatever it costs in accuracy"
-    )
+    parser.add_argument("--insist", action="store_true", help="int8: accept any loss of accuracy")
 
 
 def write_int8(folder: ModelFolder, options: argparse.Namespace) -> list[Path]:

@@ -97,8 +97,8 @@ def _declaration(options: argparse.Namespace, size: tuple[int, int] | None) -> G
 
     if options.head is None:
         raise ConfigError(
-            "--head: no graph tells what its output is; give --head metric, inverse-affine or "
-            "depth-affine"
+            "--head: a graph does not record what its output is; give --head metric, "
+            "inverse-affine or depth-affine"
         )
     numbers = (*options.mean, *options.deviation, *options.affine)
     if not all(math.isfinite(number) for number in numbers) or min(options.deviation) <= 0:

@@ -83,7 +83,7 @@ def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--head",
         choices=HEADS,
-        help="what a depth-anything-v2 checkpoint or an ONNX graph puts out, which no file tells",
+        help="kind of output of a depth-anything-v2 checkpoint or an ONNX graph (not in the file)",
     )
     parser.add_argument(
         "--max-depth",

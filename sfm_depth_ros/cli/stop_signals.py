@@ -40,7 +40,7 @@ class StopSignals:
         return self._is_asked
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        # torchrun adds a SIGTERM to the terminal's SIGINT: that is the same wish
+        # torchrun adds a SIGTERM to the terminal's SIGINT: both are one request
         is_impatient = number == signal.SIGINT and self._has_keyed
         self._has_keyed |= number == signal.SIGINT
         self._is_asked = True

@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="learn from N rendered snippets as well; training.synthetic_share says how often",
+        help="learn from N rendered snippets as well; training.synthetic_share sets how often",
     )
     parser.add_argument(
         "--validate",
@@ -125,7 +125,7 @@ def run(options: argparse.Namespace) -> int:
     if recipe.training.threads:
         torch.set_num_threads(recipe.training.threads)
     parent = named_model(options.init) if options.init else None
-    asked = TrainingRun(
+    job = TrainingRun(
         for_machine(recipe, parent, processes),
         options.out,
         options.bags,
@@ -135,13 +135,13 @@ def run(options: argparse.Namespace) -> int:
         options.licence,
     )
     with StopSignals() as signals:
-        data = asked.data()
-        with processes.joined(asked.recipe.training.device):
+        data = job.data()
+        with processes.joined(job.recipe.training.device):
             signals.be_patient()
-            history = RunHistory(asked.recipe.training.log_every) if options.html else None
-            report, networks = _train(asked, options.resume, data, processes, signals, history)
+            history = RunHistory(job.recipe.training.log_every) if options.html else None
+            report, networks = _train(job, options.resume, data, processes, signals, history)
         if processes.is_first:
-            folder = asked.save(networks, report, data)
+            folder = job.save(networks, report, data)
             report = {"model": str(folder.path), "model_id": folder.model_id, **report}
             _print_report(report)
             if options.json:
@@ -149,7 +149,7 @@ def run(options: argparse.Namespace) -> int:
             if history is not None:
                 from sfm_depth_ros.cli.training_page import write_training_page
 
-                write_training_page(options.html, report, history, asked.options)
+                write_training_page(options.html, report, history, job.options)
     return 0
 
 
@@ -183,7 +183,7 @@ def _recipe(options: argparse.Namespace) -> RecipeConfig:
 
 
 def _train(
-    asked: TrainingRun,
+    job: TrainingRun,
     is_resumed: bool,
     data: TrainingData,
     processes: Processes,
@@ -194,26 +194,26 @@ def _train(
     from sfm_depth_ros.training.offline.observers import LogLines
     from sfm_depth_ros.training.offline.run import train
 
-    config = asked.recipe.training
+    config = job.recipe.training
 
     def observers(first_step: int) -> Iterator[Observer]:
         yield ProgressBar() if ProgressBar.is_possible() else LogLines(config.log_every)
-        yield from asked.observers(data, first_step)
+        yield from job.observers(data, first_step)
         if history is not None:
-            history.example, history.objective = asked.example(data), asked.recipe.objective
+            history.example, history.objective = job.example(data), job.recipe.objective
             yield history
 
     parts = RunParts(
-        asked.state_folder,
+        job.state_folder,
         config,
-        asked.recipe.objective,
-        asked.identity(processes.count),
+        job.recipe.objective,
+        job.identity(processes.count),
         processes,
         signals.is_asked,
     )
     alone = sole_writer(parts.folder) if processes.is_first else contextlib.nullcontext()
     with alone:
-        return train(asked.networks(), parts, data, is_resumed, observers)
+        return train(job.networks(), parts, data, is_resumed, observers)
 
 
 def _print_report(report: dict[str, Any]) -> None:

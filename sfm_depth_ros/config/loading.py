@@ -142,7 +142,7 @@ def from_mapping(
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """Turn a configuration into plain nested dicts and lists, ready for YAML or JSON."""
+    """Convert a configuration to plain nested dicts and lists, ready for YAML or JSON."""
     plain: dict[str, Any] = {}
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
@@ -242,7 +242,7 @@ def _nested_class(field: dataclasses.Field[Any]) -> type[Any] | None:
 
 
 def _with_path(prefix: str, message: str, names: list[str]) -> str:
-    """Complete a message of the option checks, which know no more than the field's own name."""
+    """Add the full path to a message of the option checks, which have the field's name alone."""
     if not prefix or message.partition(":")[0] in names:
         return prefix + message
     return f"{prefix.rstrip('.')}: {message}"

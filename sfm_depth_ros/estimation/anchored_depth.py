@@ -63,7 +63,7 @@ class AnchoredDepth:
             output: The network's depth, and the landmarks of the same image.
             config: ``anchoring`` and ``apply_scale``.
             wants_confidence: Whether to compute the confidence.
-            T_base_camera: ``(4, 4)`` mounting, which tells where the floor is; None = unknown.
+            T_base_camera: ``(4, 4)`` mounting, from which the floor follows; None = unknown.
         """
         depth, step = output.depth, output.motion.step
         if step is None:  # no tracking image: no landmarks either

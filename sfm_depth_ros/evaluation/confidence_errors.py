@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Worth of a confidence: where the error is, what remains without the doubtful, calibration."""
+"""Quality of a confidence: share of error, sparsification, calibration."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def verdict_words(part: dict[str, Any]) -> str:
     if not any(found.values()):
         return (
             "NOT better than the row profile and one depth for all, which see no image, neither "
-            "in metres nor in shape: this model tells no more than a pixel's row does here"
+            "in metres nor in shape: here this model is no better than depth by image row"
         )
     good, bad = ("metres", "shape") if found["metric"] else ("shape", "metres")
     return (

@@ -13,9 +13,9 @@ from sfm_depth_ros.inspection.facts import Facts
 from sfm_depth_ros.inspection.finding import Finding, problem
 
 FASTEST = 60.0  # m/s
-FASTEST_TURN = 10.0  # rad/s
+FASTEST_ROTATION = 10.0  # rad/s
 MOVED = 0.3  # metres of the whole path from which twist and pose are compared
-TURNED = 0.3  # radians likewise
+LEAST_ROTATION = 0.3  # radians likewise
 UNITS = {"km/h": 3.6, "mph": 2.23694, "cm/s": 100.0, "mm/s": 1000.0}
 TOLERANCE = 0.15
 
@@ -31,10 +31,10 @@ def motion_findings(facts: Facts) -> Iterator[Finding]:
         yield problem(
             "odometry", f"the median speed is {speed:.0f} m/s", "publish metres per second"
         )
-    turn = float(np.median(np.linalg.norm(angular, axis=1)))
-    if turn > FASTEST_TURN:
+    speed = float(np.median(np.linalg.norm(angular, axis=1)))
+    if speed > FASTEST_ROTATION:
         yield problem(
-            "odometry", f"the median turn is {turn:.0f} rad/s", "publish radians per second"
+            "odometry", f"the median rotation is {speed:.0f} rad/s", "publish radians per second"
         )
     if len(facts.poses) == len(facts.velocities):
         yield from _against_pose(facts, linear, angular)
@@ -52,34 +52,34 @@ def _against_pose(facts: Facts, linear: np.ndarray, angular: np.ndarray) -> Iter
     if usable.sum() < 5:
         return
     moved = np.array([step[:3, 3] for step in steps])[usable]
-    turned = np.array([rotation_vector(step[:3, :3]) for step in steps])[usable]
-    said = (0.5 * (linear[1:] + linear[:-1]) * seconds[:, None])[usable]
-    said_turn = (0.5 * (angular[1:] + angular[:-1]) * seconds[:, None])[usable]
-    yield from _translation(moved, said)
-    yield from _rotation(turned[:, 2], said_turn[:, 2])
+    rotated = np.array([rotation_vector(step[:3, :3]) for step in steps])[usable]
+    twist = (0.5 * (linear[1:] + linear[:-1]) * seconds[:, None])[usable]
+    twist_rotation = (0.5 * (angular[1:] + angular[:-1]) * seconds[:, None])[usable]
+    yield from _translation(moved, twist)
+    yield from _rotation(rotated[:, 2], twist_rotation[:, 2])
 
 
-def _translation(moved: np.ndarray, said: np.ndarray) -> Iterator[Finding]:
-    path, said_path = (float(np.linalg.norm(x, axis=1).sum()) for x in (moved, said))
-    if max(path, said_path) < MOVED:
+def _translation(moved: np.ndarray, twist: np.ndarray) -> Iterator[Finding]:
+    path, twist_path = (float(np.linalg.norm(x, axis=1).sum()) for x in (moved, twist))
+    if max(path, twist_path) < MOVED:
         return
-    if said_path < 0.05 * path:
+    if twist_path < 0.05 * path:
         yield problem(
             "odometry",
             f"the pose moves by {path:.1f} m, the twist stays zero",
             "fill twist.twist of the odometry, or name a topic that has velocities",
         )
         return
-    if path < 0.05 * said_path:
+    if path < 0.05 * twist_path:
         return  # a pose that is not filled; velocities are what counts
-    along = float((moved * said).sum())
-    across = np.linalg.norm(moved, axis=1) @ np.linalg.norm(said, axis=1)
+    along = float((moved * twist).sum())
+    across = np.linalg.norm(moved, axis=1) @ np.linalg.norm(twist, axis=1)
     agreement = along / max(float(across), 1e-12)
     if agreement < -0.7:
         yield problem(
             "odometry",
             "the twist points against the motion of the pose",
-            "turn the sign of twist.twist.linear",
+            "flip the sign of twist.twist.linear",
         )
     elif agreement < 0.5:
         yield problem(
@@ -88,7 +88,7 @@ def _translation(moved: np.ndarray, said: np.ndarray) -> Iterator[Finding]:
             "give twist.twist in the robot's body frame (child_frame_id: x forward, y left), not "
             "in the world's",
         )
-    ratio = said_path / path
+    ratio = twist_path / path
     for unit, factor in UNITS.items():
         if abs(np.log(ratio / factor)) < TOLERANCE:
             yield problem(
@@ -105,24 +105,24 @@ def _translation(moved: np.ndarray, said: np.ndarray) -> Iterator[Finding]:
         )
 
 
-def _rotation(turned: np.ndarray, said: np.ndarray) -> Iterator[Finding]:
-    angle, said_angle = float(np.abs(turned).sum()), float(np.abs(said).sum())
-    if angle < TURNED:
+def _rotation(rotated: np.ndarray, twist: np.ndarray) -> Iterator[Finding]:
+    angle, twist_angle = float(np.abs(rotated).sum()), float(np.abs(twist).sum())
+    if angle < LEAST_ROTATION:
         return
-    agreement = float((turned * said).sum()) / max(float(np.abs(turned) @ np.abs(said)), 1e-12)
-    if said_angle < 0.05 * angle:
+    agreement = float((rotated * twist).sum()) / max(float(np.abs(rotated) @ np.abs(twist)), 1e-12)
+    if twist_angle < 0.05 * angle:
         yield problem(
             "odometry",
-            f"the pose turns by {np.degrees(angle):.0f} degrees, twist.twist.angular.z stays zero",
+            f"the pose rotates by {np.degrees(angle):.0f} deg, twist.twist.angular.z stays zero",
             "fill twist.twist.angular.z",
         )
     elif agreement < -0.7:
         yield problem(
             "odometry",
-            "twist.twist.angular.z points against the turn of the pose",
-            "turn its sign: counter-clockwise is positive (REP 103)",
+            "twist.twist.angular.z points against the rotation of the pose",
+            "flip its sign: counter-clockwise is positive (REP 103)",
         )
-    elif abs(np.log(said_angle / angle / 57.29578)) < TOLERANCE:
+    elif abs(np.log(twist_angle / angle / 57.29578)) < TOLERANCE:
         yield problem(
             "odometry", "twist.twist.angular.z is in degrees", "publish radians per second"
         )

@@ -21,7 +21,7 @@ _SMALLEST = 1e-6
 
 
 def moderation(context: ReprojectionContext) -> Tensor | None:
-    """Cross entropy of the mask with one: what nothing speaks against is static."""
+    """Cross entropy of the mask with one: pixels are static by default."""
     predicted = context.predicted.flow
     if predicted is None or predicted.static is None:
         return None
@@ -39,7 +39,7 @@ def consensus(context: ReprojectionContext) -> Tensor | None:
 
 @torch.no_grad()
 def consensus_of(context: ReprojectionContext) -> tuple[Tensor, Tensor]:
-    """Where the scene is static, and where that can be told, both ``(B, S, H, W)`` bool.
+    """Where the scene is static, and where that is decidable, both ``(B, S, H, W)`` bool.
 
     Static is what depth and motion explain better than flow does, or what both flows agree on.
     """

@@ -63,10 +63,10 @@ def velocity_vector_loss(T_source_target: Tensor, T_measured: Tensor) -> Tensor:
 def rotation_loss(T_source_target: Tensor, T_measured: Tensor) -> Tensor:
     """Mean of ``|r . a - angle|``: rotation error about the measured axis ``a``.
 
-    Images tell a small rotation from a sideways step only by what is near; the odometer resolves
-    it, and a known rotation makes the focal length observable. About the other axes the images
-    decide: a wheel odometer measures yaw and reports zero pitch and roll, which a robot on a bumpy
-    road has all the same. A measured rotation of exactly zero counts as not measured.
+    In images, near points alone separate a small rotation from a sideways step; the odometer
+    resolves it, and a known rotation makes the focal length observable. About the other axes the
+    images decide: a wheel odometer measures yaw and reports zero pitch and roll, which a robot on
+    a bumpy road has all the same. A measured rotation of exactly zero counts as not measured.
 
     Args:
         T_source_target: ``(B, S, 4, 4)`` predicted motions of the camera.

@@ -42,7 +42,7 @@ def check_file(folder: Path, name: str, expected: str) -> None:
         raise damaged(folder, f"model.json lists {name!r}, which is not a plain file name")
     data = read_file(folder, name)
     if sha256(data) != expected:
-        raise damaged(folder, f"{name} has another SHA-256 than model.json says")
+        raise damaged(folder, f"{name} has another SHA-256 than in model.json")
     if name.endswith(TENSORS):
         for tensor, value in parse_tensors(folder, name, data).items():
             if not np.isfinite(value).all():

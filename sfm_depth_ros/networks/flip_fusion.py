@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Flip fusion: depth of an image and of its mirror image, joined so that both are learnt through.
+"""Flip fusion: depth of an image and of its mirror image, joined differentiably.
 
 The differentiable flip-augmentation layer of SuperDepth (Pillai, Ambrus and Gaidon, ICRA 2019):
 what Godard et al., CVPR 2017, do after training becomes part of it.

@@ -101,7 +101,7 @@ class GlobalBlock(nn.Module):
     """Attention over channels and an inverted bottleneck; one closes each stage."""
 
     def __init__(self, channels: int, has_positions: bool) -> None:
-        """Args: channels in and out; whether places are told from each other."""
+        """Args: channels in and out; whether there is a positional encoding."""
         super().__init__()
         self.positions = nn.Conv2d(2 * FREQUENCIES, channels, 1) if has_positions else None
         self.attention_norm = nn.LayerNorm(channels, eps=NORM_EPSILON)

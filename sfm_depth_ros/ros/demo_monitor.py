@@ -118,7 +118,7 @@ def main(stop: threading.Event) -> int:
 
 
 def _obey(node: DemoMonitor, commands: SimpleQueue[str | None]) -> bool:
-    """Carry out one waiting command; False when there will be no more."""
+    """Carry out one waiting command; False after the last."""
     try:
         line = commands.get_nowait()
     except Empty:

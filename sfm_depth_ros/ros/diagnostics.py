@@ -49,12 +49,12 @@ class DiagnosticsPublisher:
         """Start publishing.
 
         Args:
-            node: The node that speaks.
+            node: The publishing node.
             topic: ``/diagnostics``, or another topic of the same type.
             diagnose: Called once a second, in the executor's thread.
         """
         self._node, self._diagnose = node, diagnose
-        # The plain publisher on purpose: a lifecycle one is mute while the node is inactive.
+        # The plain publisher on purpose: a lifecycle one sends nothing while the node is inactive.
         self._publisher = node.create_publisher(DiagnosticArray, topic, 10)
         self._timer = node.create_timer(
             PERIOD_S, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME)

@@ -44,7 +44,7 @@ class Extrinsics:
         self.T_base_camera: np.ndarray | None = None  # (4, 4); None while unknown
         self.source = ""  # Where the pose is from, with the names of the frames
         self.missing = ""  # Why it is unknown, and the remedy; empty where it is known
-        self.fault = ""  # How the camera is turned about its axis, and the remedy; empty = upright
+        self.fault = ""  # Roll of the camera about its axis, with the remedy; empty = upright
         self._node, self._on_change = node, on_change
         self._base_frame, self._camera_frame = config.base_frame.lstrip("/"), ""
         self._parameter = pose_to_matrix(config.base_to_camera)

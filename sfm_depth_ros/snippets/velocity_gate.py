@@ -24,7 +24,7 @@ _LONGEST_STEP_M = 0.5  # a longer one is a correction of the pose, not a motion
 class VelocityGate:
     """Refuses samples that no robot could reach from the one before; counts them by reason.
 
-    A true change that was never seen on the way (a gap, a restarted odometer) is believed once
+    A true change without samples between (a gap, a restarted odometer) is accepted once
     three samples in a row agree with each other.
 
     Args:

@@ -278,7 +278,7 @@ def trusted_factor(factor: float, snippets: int) -> float:
 
     Args:
         factor: Measured factor that would make depths or translations metric.
-        snippets: How many snippets the measurement speaks for.
+        snippets: Snippets that the measurement is of.
     """
     bias = math.log(factor) if math.isfinite(factor) else 0.0
     if abs(bias) <= TOLERANCE:

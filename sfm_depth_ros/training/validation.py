@@ -157,7 +157,7 @@ def landmark_errors(
 def measure_without_truth(
     networks: NetworkPair, batches: Iterable[SnippetBatch], objective: ObjectiveConfig
 ) -> dict[str, float]:
-    """Measures that need no more than a robot has: images and an odometer.
+    """Measures from images and an odometer alone.
 
     Args:
         networks: In eval mode.

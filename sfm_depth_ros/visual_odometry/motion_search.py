@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The newest motion by the image alone: predicted tracks, a fit, and the way back from nothing."""
+"""The newest motion by the image alone: predicted tracks, a fit, recovery where both fail."""
 
 from __future__ import annotations
 

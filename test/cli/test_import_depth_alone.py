@@ -177,7 +177,7 @@ def test_own_graph_cannot_be_trained_and_takes_one_size(
 
 
 @pytest.mark.parametrize(("words", "message"), [
-    (("--format", "onnx"), "--head: no graph tells"),
+    (("--format", "onnx"), "--head: a graph does not record"),
     (METRIC, "give --reference-focal PIXELS where depth grows"),
     ((*METRIC, "--focal-rule", "scale"), "give --reference-focal PIXELS too"),
     ((*METRIC, "--focal-rule", "none", "--reference-focal", "9"), "leave --reference-focal out"),

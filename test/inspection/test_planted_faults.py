@@ -131,7 +131,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
     "no optical frame": ({"mounting": np.eye(4)}, "is no optical frame", "z forward"),
     "km/h": ({"twist_factor": 3.6}, "3.60 times as fast as the pose moves: km/h?", "metres per"),
     "mph": ({"twist_factor": 2.237}, "mph?", "metres per second"),
-    "sign": ({"twist_factor": -1.0}, "points against the motion", "turn the sign"),
+    "sign": ({"twist_factor": -1.0}, "points against the motion", "flip the sign"),
     "wheel radius": ({"twist_factor": 1.6}, "1.60 times as fast", "wheel radius"),
     "zero twist": ({"twist_factor": 0.0}, "the twist stays zero", "fill twist.twist"),
     "world frame": ({"world_twist": True}, "points elsewhere than the pose moves", "body frame"),

@@ -60,7 +60,7 @@ class Pairing:
 
 PAIRINGS = (
     Pairing("default", "profile"),  # a camera driver to us: the row that matters most
-    Pairing("profile", "default"),  # we to whoever listens
+    Pairing("profile", "default"),  # we to any subscriber
     Pairing("profile", "profile"),
     Pairing("default", "default"),
     Pairing("default", "large UDP"),

@@ -114,7 +114,7 @@ class LiveFigures:
 
 
 def summary(live: LiveFigures, comparisons: list[Comparison]) -> dict[str, Any]:
-    """Content of ``summary.json``; the top level speaks of the first comparison."""
+    """Content of ``summary.json``; the top level has the first comparison."""
     first = comparisons[0]
     return {
         "frames": dict(live.frames),

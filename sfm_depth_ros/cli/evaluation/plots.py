@@ -61,11 +61,11 @@ def path_plot(drive: DriveEvaluation) -> str:
     figure = new_figure(*_SQUARE)
     axis = figure.subplots()
     if path.truth:
-        _draw_way(axis, path.truth, color=TRUTH, lw=2.2, label="truth")
+        _draw_path(axis, path.truth, color=TRUTH, lw=2.2, label="truth")
         factor = _best_factor(path)
         scaled = scaled_path(path.predicted, factor)
-        _draw_way(axis, scaled, color=SCALED, lw=1.2, ls="--", label=f"predicted x {factor:.2f}")
-    _draw_way(axis, path.predicted, color=DEPTH, lw=1.6, label="predicted")
+        _draw_path(axis, scaled, color=SCALED, lw=1.2, ls="--", label=f"predicted x {factor:.2f}")
+    _draw_path(axis, path.predicted, color=DEPTH, lw=1.6, label="predicted")
     axis.set_aspect("equal", "datalim")
     axis.set_xlabel("metres to the right")
     axis.set_ylabel("metres ahead")
@@ -154,7 +154,7 @@ def _draw_ratios(axis: Any, drive: DriveEvaluation, start: int) -> None:
     axis.legend(fontsize=8, frameon=False, ncols=2)
 
 
-def _draw_way(axis: Any, poses: Sequence[np.ndarray], **style: Any) -> None:
+def _draw_path(axis: Any, poses: Sequence[np.ndarray], **style: Any) -> None:
     """Positions in the first camera's frame: to the right and ahead."""
     first = invert(poses[0])
     places = np.array([(first @ pose)[:3, 3] for pose in poses])

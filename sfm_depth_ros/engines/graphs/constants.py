@@ -116,7 +116,7 @@ def dequantise_biases(proto: Any) -> None:
 
 
 def _name_cast_types(onnx: Any, proto: Any) -> None:
-    """Turn ``CastLike`` into ``Cast``: a constant's type then depends on no tensor any more."""
+    """Replace ``CastLike`` by ``Cast``: a constant's type then depends on no tensor any more."""
     if not any(node.op_type == "CastLike" for node in proto.graph.node):
         return
     inferred = onnx.shape_inference.infer_shapes(proto).graph

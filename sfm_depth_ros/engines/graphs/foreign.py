@@ -184,7 +184,7 @@ def check_outputs(depth: np.ndarray, head: str, log_scale: float) -> None:
         ModelError: NaN, one number everywhere, or mostly of the wrong sign.
     """
     if not np.isfinite(depth).all():
-        raise ModelError("the graph answers NaN or infinity; check --mean and --deviation")
+        raise ModelError("the graph outputs NaN or infinity; check --mean and --deviation")
     unscaled = depth / np.exp(log_scale)
     if head == INVERSE_AFFINE:
         clamped = unscaled >= 0.99 / SMALLEST_INVERSE_DEPTH

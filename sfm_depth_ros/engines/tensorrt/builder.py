@@ -172,7 +172,7 @@ def _monitor(module: Any, progress: Progress) -> Any:
     """TensorRT's progress interface on our function."""
 
     class Monitor(module.IProgressMonitor):
-        """Turns the steps of the outermost phase into a share."""
+        """Converts the steps of the outermost phase to a completed share."""
 
         def __init__(self) -> None:
             module.IProgressMonitor.__init__(self)

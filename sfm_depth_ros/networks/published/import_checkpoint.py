@@ -58,7 +58,7 @@ class ImportOptions:
 
     size: tuple[int, int] | None = None  # (width, height) of the images in training
     reference_focal: float | None = None  # Focal length in pixels at that size
-    head: str | None = None  # Kind of the head where the tensors do not tell it
+    head: str | None = None  # Kind of the head where the tensors do not determine it
     max_depth: float | None = None  # Metres at the largest output of a metric head
 
 
@@ -108,7 +108,7 @@ def _check_head(layout: PublishedFormat, format_name: str, given: ImportOptions)
             raise ConfigError(f"{format_name} has one kind of head; leave --head and --max-depth")
     elif given.head not in (METRIC, INVERSE_AFFINE):
         raise ConfigError(
-            f"the tensors do not tell the kind of head, got {given.head}: give --head "
+            f"the tensors do not determine the kind of head, got {given.head}: give --head "
             f"{INVERSE_AFFINE} for a relative checkpoint, or --head {METRIC} with --max-depth 80 "
             "(outdoors, vkitti) or 20 (indoors, hypersim)"
         )

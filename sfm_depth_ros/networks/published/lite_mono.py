@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names and sizes of Lite-Mono's checkpoints: ``encoder.pth`` and ``depth.pth``.
 
-The width and the blocks of the last stage tell the size; the image size written beside the
-encoder tells the dilations, which no tensor holds.
+The width and the blocks of the last stage determine the size; the image size written beside the
+encoder determines the dilations, which no tensor holds.
 """
 
 from __future__ import annotations

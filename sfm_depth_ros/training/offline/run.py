@@ -180,7 +180,7 @@ def for_machine(
     """The recipe with this process's device, and with the networks that it begins with.
 
     Raises:
-        ConfigError: The device is absent, or the recipe asks for other networks than the model's.
+        ConfigError: The device is absent, or the recipe has other networks than the model.
     """
     device = processes.device(recipe.training.device)
     require_device(device)
@@ -194,7 +194,7 @@ def for_machine(
     ):
         if wanted not in (default, found):
             raise ConfigError(
-                f"--init {parent.path} holds the network {found}, but the recipe asks for "
+                f"--init {parent.path} holds the network {found}, but the recipe has "
                 f"{wanted}; leave --init out, or take a recipe with the model's networks"
             )
     return _with_fitting_sizes(

@@ -50,7 +50,7 @@ def in_processes(
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         for child in set(multiprocessing.active_children()) - others:
-            child.terminate()  # what is under way may take many seconds
+            child.terminate()  # a drive in progress may take many seconds
 
 
 def _begin_worker() -> None:

@@ -63,7 +63,7 @@ def test_a_metric_head_has_its_training_cameras_focal_length(
 
 
 @pytest.mark.parametrize(("given", "message"), [
-    (ImportOptions(), "do not tell the kind of head, got None: give --head inverse-affine"),
+    (ImportOptions(), "do not determine the kind of head, got None: give --head inverse-affine"),
     (ImportOptions(head="depth-affine"), "got depth-affine: give --head inverse-affine"),
     (ImportOptions(head="metric"), "--max-depth: expected with --head metric"),
     (ImportOptions(head="inverse-affine", max_depth=80.0), "--max-depth: not for --head inverse"),
