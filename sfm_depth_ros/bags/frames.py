@@ -137,7 +137,7 @@ class BagFrames:
         self._report(matcher)
 
     def _feed(self, reader: BagReader, matcher: StampMatcher[_Waiting]) -> Iterator[None]:
-        """Give the matcher the bag's images and companions, one a step."""
+        """Give the matcher the bag's images and companions, one per step."""
         preprocessor, right = self.preprocessor, None
         preparer: CompanionPreparer | None = None
         for event in reader.events(*_READ):

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""``sfm-depth``: one command, one module a sub-command, imported only when it is used."""
+"""``sfm-depth``: one module per sub-command, imported only when it is used."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from typing import Any
 from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.camera.image_layout import NetworkInput
 from sfm_depth_ros.camera.preprocessing import Preprocessor
-from sfm_depth_ros.cli.demonstration.monitor import Monitor
+from sfm_depth_ros.cli.demonstration.monitor import Monitor, running_monitor
 from sfm_depth_ros.cli.demonstration.processes import (
     PROFILE_VARIABLES,
     NodeProcess,
@@ -83,15 +83,12 @@ def measure_frame_path(setting: PathSetting, scratch: Path) -> dict[str, Any]:
         "pipelined": setting.pipelined,
         "image_transport": setting.image_transport,
     }
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with (
-        NodeProcess("demo_monitor", [], environment, scratch / "monitor.log", **pipes) as eyes,
+        running_monitor(environment, scratch / "monitor.log") as monitor,
         NodeProcess(
             "depth_node", node_arguments(parameters, {}), environment, scratch / "depth_node.log"
         ) as depth_node,
     ):
-        assert eyes.process.stdin is not None and eyes.process.stdout is not None
-        monitor = Monitor(eyes.process.stdout, eyes.process.stdin)
         monitor.wait_until(
             lambda state: state.states.get("depth_node") == "active",
             START_WITHIN_S,

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sfm_depth_ros.cli.demonstration.monitor import LiveState, Monitor
+from sfm_depth_ros.cli.demonstration.monitor import LiveState, Monitor, running_monitor
 from sfm_depth_ros.cli.demonstration.processes import (
     NodeProcess,
     node_arguments,
@@ -47,16 +47,13 @@ def measure_hot_swap(
     wrong = wrong_model(other, serving, scratch / "models")
     environment = ros_environment(scratch / "ros")
     parameters = {"model": str(models[0].path), "models_dir": str(scratch / "models"), **options}
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with (
-        NodeProcess("demo_monitor", [], environment, scratch / "monitor.log", **pipes) as eyes,
+        running_monitor(environment, scratch / "monitor.log") as monitor,
         NodeProcess(
             "depth_node", node_arguments(parameters, {}), environment, scratch / "depth_node.log"
         ) as node,
         _camera(environment),
     ):
-        assert eyes.process.stdin is not None and eyes.process.stdout is not None
-        monitor = Monitor(eyes.process.stdout, eyes.process.stdin)
         monitor.wait_until(
             lambda state: _fact(state, "published") >= 10, START_WITHIN_S, "the first depth images"
         )

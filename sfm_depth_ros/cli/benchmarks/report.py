@@ -63,7 +63,7 @@ def geometry_lines(figures: Figures) -> list[str]:
 
 
 def agreement_lines(figures: Figures) -> list[str]:
-    """One line a network, engine and precision that is here."""
+    """One line per network, engine and precision that is here."""
     lines = [f"  {figures['frames']} frames, relative error against torch fp32: p50, p99, max"]
     for network in ("depth", "pose"):
         for name, row in figures[network].items():

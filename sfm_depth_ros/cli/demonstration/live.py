@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sfm_depth_ros.cli.demonstration.drives import BagFacts
-from sfm_depth_ros.cli.demonstration.monitor import LiveState, Monitor, progress_line
+from sfm_depth_ros.cli.demonstration.monitor import (
+    LiveState,
+    Monitor,
+    progress_line,
+    running_monitor,
+)
 from sfm_depth_ros.cli.demonstration.processes import (
     NodeProcess,
     node_arguments,
@@ -171,14 +176,11 @@ def _start(plan: LivePlan) -> Iterator[_Session]:
     parameters = {"models_dir": str(plan.out.absolute() / "models"), **plan.bag.parameters}
     arguments = node_arguments(parameters, plan.bag.remappings)
     watched = node_arguments({}, plan.bag.remappings)
-    pipe = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with (
-        NodeProcess("demo_monitor", watched, environment, logs / "monitor.log", **pipe) as eyes,
+        running_monitor(environment, logs / "monitor.log", watched) as monitor,
         NodeProcess("trainer_node", arguments, environment, logs / "trainer_node.log") as trainer,
         NodeProcess("depth_node", arguments, environment, logs / "depth_node.log") as depth,
     ):
-        assert eyes.process.stdin is not None and eyes.process.stdout is not None
-        monitor = Monitor(eyes.process.stdout, eyes.process.stdin)
         yield _Session(plan, environment, monitor, (depth, trainer))
 
 

@@ -4,13 +4,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import subprocess
 import threading
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from sfm_depth_ros.cli.demonstration.processes import NodeProcess
 from sfm_depth_ros.errors import SfmDepthError
 
 NODES = ("depth_node", "trainer_node")
@@ -53,6 +57,23 @@ class LiveState:
     def are_active(self) -> bool:
         """Whether both nodes report ``active``."""
         return all(self.states.get(name) == "active" for name in NODES)
+
+
+@contextlib.contextmanager
+def running_monitor(
+    environment: Mapping[str, str], log: Path, arguments: Sequence[str] = ()
+) -> Iterator[Monitor]:
+    """A monitor with its process ``ros/demo_monitor``, which ends with the context.
+
+    Args:
+        environment: Of the process.
+        log: File for its log.
+        arguments: Remappings to the topics of the watched nodes.
+    """
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with NodeProcess("demo_monitor", arguments, environment, log, **pipes) as node:
+        assert node.process.stdin is not None and node.process.stdout is not None
+        yield Monitor(node.process.stdout, node.process.stdin)
 
 
 class Monitor:
