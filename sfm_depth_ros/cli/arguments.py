@@ -12,7 +12,7 @@ import argparse
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,11 +28,11 @@ MODEL_HELP = "model folder, or shipped, or current (the newest that a trainer_no
 NAMES = ("engine", "precision", "engine_threads", "input_width", "crop")
 
 
-def add_inference_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare MODEL and how it is run."""
+def add_inference_arguments(parser: argparse.ArgumentParser, further: Sequence[str] = ()) -> None:
+    """Declare MODEL, how it is run, and further options of DepthNodeConfig by name."""
     parser.add_argument("model", metavar="MODEL", help=MODEL_HELP)
     fields = DepthNodeConfig.__dataclass_fields__
-    for name in NAMES:
+    for name in (*NAMES, *further):
         _add_option(parser, name, fields[name])
 
 

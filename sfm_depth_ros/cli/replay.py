@@ -15,36 +15,18 @@ from sfm_depth_ros.cli.arguments import (
 )
 from sfm_depth_ros.cli.bag_options import add_bag_arguments, bag_options
 from sfm_depth_ros.cli.progress import FrameCounter
-from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.estimation.output_topics import DEFAULT_EXTRAS, EXTRAS
+
+OUTPUT_OPTIONS = ("depth_encoding", "output_size", "max_depth")  # of depth_node
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    defaults = DepthNodeConfig()
-    add_inference_arguments(parser)
+    add_inference_arguments(parser, OUTPUT_OPTIONS)
     parser.add_argument("bag", metavar="BAG", help="rosbag2 to read")
     add_bag_arguments(parser)
     parser.add_argument(
         "--out", type=Path, required=True, metavar="BAG", help="rosbag2 to write; must not exist"
-    )
-    parser.add_argument(
-        "--depth-encoding",
-        choices=("32FC1", "16UC1"),
-        default=defaults.depth_encoding,
-        help="metres or millimetres",
-    )
-    parser.add_argument(
-        "--output-size",
-        choices=("network", "input"),
-        default=defaults.output_size,
-        help="size of the depth images",
-    )
-    parser.add_argument(
-        "--max-depth",
-        type=float,
-        default=defaults.max_depth,
-        help="farthest depth, metres; beyond is +Inf",
     )
     parser.add_argument(
         "--extras",
@@ -66,12 +48,7 @@ def run(options: argparse.Namespace) -> int:
     """Replay and print what was written."""
     from sfm_depth_ros.estimation.replay import replay
 
-    config = node_config(
-        options,
-        depth_encoding=options.depth_encoding,
-        output_size=options.output_size,
-        max_depth=options.max_depth,
-    )
+    config = node_config(options, **{name: getattr(options, name) for name in OUTPUT_OPTIONS})
     counter = FrameCounter("replay")
     counts = replay(
         named_model(options.model),

@@ -8,11 +8,24 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 MEAN, STD = 0.45, 0.225  # of natural images in [0, 1], over all channels
+INITIAL_DISPARITY_LOGIT = -4.0  # about 5 m: the middle of what robots look at, in log depth
 
 
 def normalised(image: Tensor) -> Tensor:
     """Bring an image in [0, 1] to about zero mean and unit deviation."""
     return (image - MEAN) / STD
+
+
+def enlarged(x: Tensor) -> Tensor:
+    """``(B, C, H, W)`` to ``(B, C, 2 H, 2 W)``, bilinear."""
+    return functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
+def start_at_middle_depth(head: nn.Module) -> None:
+    """Initialise a convolution to disparities of about 5 m."""
+    if isinstance(head, nn.Conv2d) and head.bias is not None:
+        nn.init.normal_(head.weight, std=0.01)
+        nn.init.constant_(head.bias, INITIAL_DISPARITY_LOGIT)
 
 
 class ConvBlock(nn.Module):

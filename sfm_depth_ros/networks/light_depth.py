@@ -11,13 +11,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sfm_depth_ros.config.schema import DepthNetworkConfig
-from sfm_depth_ros.networks.blocks import ConvBlock, GlobalContext, RowContext
+from sfm_depth_ros.networks.blocks import (
+    ConvBlock,
+    GlobalContext,
+    RowContext,
+    enlarged,
+    start_at_middle_depth,
+)
 from sfm_depth_ros.networks.depth_network import DepthNetwork
 from sfm_depth_ros.networks.efficientnet_lite import EfficientNetLite0
 from sfm_depth_ros.networks.efficientnet_weights import load_imagenet_weights
 
 STAGES = (6, 3, 2, 1)  # channels of the decoder at 1/16, 1/8, 1/4 and 1/2, in units of width
-INITIAL_DISPARITY_LOGIT = -4.0  # about 5 m
 
 
 class LightDecoder(nn.Module):
@@ -36,7 +41,7 @@ class LightDecoder(nn.Module):
             ConvBlock(here + skip, here) for here, skip in zip(channels, skips[::-1], strict=True)
         )
         self.heads = nn.ModuleList(nn.Conv2d(here, 1, 3, 1, 1) for here in channels)
-        self.heads.apply(_start_at_middle_depth)
+        self.heads.apply(start_at_middle_depth)
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
         """Disparity logits, finest (1/2) first."""
@@ -68,7 +73,7 @@ class LightDepthNet(DepthNetwork):
     def outputs(self, image: Tensor) -> list[Tensor]:
         """Disparities (sigmoid) at 1, 1/4, 1/8 and 1/16 of the image's size."""
         logits = self.decoder(self.encoder(image))
-        return [torch.sigmoid(scale) for scale in (_enlarged(logits[0]), *logits[1:])]
+        return [torch.sigmoid(scale) for scale in (enlarged(logits[0]), *logits[1:])]
 
 
 def efficientnet_encoder(config: DepthNetworkConfig) -> EfficientNetLite0:
@@ -88,13 +93,3 @@ def efficientnet_encoder(config: DepthNetworkConfig) -> EfficientNetLite0:
 def efficientnet_depth_net(config: DepthNetworkConfig) -> LightDepthNet:
     """EfficientNet-Lite0 with the light decoder; raises as :func:`efficientnet_encoder`."""
     return LightDepthNet(config, efficientnet_encoder(config))
-
-
-def _start_at_middle_depth(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d) and module.bias is not None:
-        nn.init.normal_(module.weight, std=0.01)
-        nn.init.constant_(module.bias, INITIAL_DISPARITY_LOGIT)
-
-
-def _enlarged(logits: Tensor) -> Tensor:
-    return functional.interpolate(logits, scale_factor=2.0, mode="bilinear", align_corners=False)

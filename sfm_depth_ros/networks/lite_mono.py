@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sfm_depth_ros.config.networks import DepthNetworkConfig
-from sfm_depth_ros.networks.blocks import normalised
+from sfm_depth_ros.networks.blocks import enlarged, normalised
 from sfm_depth_ros.networks.depth_network import DepthNetwork
 
 EXPANSION = 6
@@ -219,9 +219,9 @@ class LiteMonoDecoder(nn.Module):
         for reduce, join, head, skip in zip(
             self.reduce, self.join, self.heads, skips, strict=True
         ):
-            x = _enlarged(functional.elu(reduce(x)))
+            x = enlarged(functional.elu(reduce(x)))
             x = functional.elu(join(x if skip is None else torch.cat((x, skip), dim=1)))
-            logits.append(_enlarged(head(x)))
+            logits.append(enlarged(head(x)))
         return logits[::-1]
 
 
@@ -260,10 +260,6 @@ def _halving(inputs: int, outputs: int) -> nn.Conv2d:
 
 def _mirrored(inputs: int, outputs: int) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="reflect")
-
-
-def _enlarged(x: Tensor) -> Tensor:
-    return functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
 def _initialise_encoder(module: nn.Module) -> None:

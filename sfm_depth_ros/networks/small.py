@@ -11,11 +11,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sfm_depth_ros.config.schema import DepthNetworkConfig
-from sfm_depth_ros.networks.blocks import ConvBlock, GlobalContext, ResidualBlock, normalised
+from sfm_depth_ros.networks.blocks import (
+    ConvBlock,
+    GlobalContext,
+    ResidualBlock,
+    enlarged,
+    normalised,
+    start_at_middle_depth,
+)
 from sfm_depth_ros.networks.depth_network import DepthNetwork
 
 STAGES = (1, 2, 4, 8, 8)  # channels at 1/2, 1/4, ... 1/32, in units of config.width
-INITIAL_DISPARITY_LOGIT = -4.0  # about 5 m: the middle of what robots look at, in log depth
 
 
 class Encoder(nn.Module):
@@ -48,7 +54,7 @@ class Decoder(nn.Module):
         self.reduce = nn.ModuleList(ConvBlock(below, here, kernel=1) for below, here in steps)
         self.join = nn.ModuleList(ConvBlock(2 * here, here) for _, here in steps)
         self.heads = nn.ModuleList(nn.Conv2d(here, 1, 3, 1, 1) for _, here in steps)
-        self.heads.apply(_start_at_middle_depth)
+        self.heads.apply(start_at_middle_depth)
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
         """Disparity logits, finest (1/2) first."""
@@ -80,18 +86,8 @@ class SmallDepthNet(DepthNetwork):
     def outputs(self, image: Tensor) -> list[Tensor]:
         """Disparities (sigmoid) at 1, 1/4, 1/8 and 1/16 of the image's size."""
         logits = self.decoder(self.encoder(image))
-        return [torch.sigmoid(scale) for scale in (_enlarged(logits[0]), *logits[1:])]
+        return [torch.sigmoid(scale) for scale in (enlarged(logits[0]), *logits[1:])]
 
     def finest(self, image: Tensor) -> Tensor:
         """The finest disparity, without enlarging or squashing the coarser ones."""
-        return torch.sigmoid(_enlarged(self.decoder(self.encoder(image))[0]))
-
-
-def _start_at_middle_depth(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d) and module.bias is not None:
-        nn.init.normal_(module.weight, std=0.01)
-        nn.init.constant_(module.bias, INITIAL_DISPARITY_LOGIT)
-
-
-def _enlarged(logits: Tensor) -> Tensor:
-    return functional.interpolate(logits, scale_factor=2.0, mode="bilinear", align_corners=False)
+        return torch.sigmoid(enlarged(self.decoder(self.encoder(image))[0]))

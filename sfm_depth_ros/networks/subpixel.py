@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sfm_depth_ros.config.schema import DepthNetworkConfig
+from sfm_depth_ros.networks.blocks import start_at_middle_depth
 from sfm_depth_ros.networks.depth_network import DepthNetwork
 
 CHANNELS = (128, 96, 64, 32)  # of decoded features at 1/16, 1/8, 1/4 and 1/2
 BRANCH = (32, 32, 16)  # of the branch that enlarges a disparity
 HEADS = 4
-INITIAL_DISPARITY_LOGIT = -4.0  # about 5 m
 
 
 class SubPixel(nn.Module):
@@ -86,7 +86,9 @@ class SubPixelDecoder(nn.Module):
         seen = (coarsest, *here)[-HEADS:]
         self.branches = nn.ModuleList(DisparityBranch(width) for width in seen)
         self.heads = nn.ModuleList(nn.Conv2d(BRANCH[-1], 4, 3, 1, 1) for _ in seen)
-        self.heads.apply(_start_at_middle_depth)
+        for head in self.heads:
+            start_at_middle_depth(head)
+            start_alike(head)
 
     def forward(self, features: list[Tensor | None]) -> list[Tensor]:
         """Disparity logits at 1, 1/2, 1/4 and 1/8, finest first; features finest first."""
@@ -142,10 +144,3 @@ class SubPixelDepthNet(DepthNetwork):
         features = list(self.encoder(image))
         absent = len(self.decoder.join) + 1 - len(features)
         return [*[None] * absent, *features]
-
-
-def _start_at_middle_depth(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d) and module.bias is not None:
-        nn.init.normal_(module.weight, std=0.01)
-        nn.init.constant_(module.bias, INITIAL_DISPARITY_LOGIT)
-        start_alike(module)
