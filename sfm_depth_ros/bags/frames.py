@@ -23,7 +23,7 @@ from sfm_depth_ros.bags.options import BagOptions
 from sfm_depth_ros.bags.reader import BagReader
 from sfm_depth_ros.bags.rig import BagRig, read_rig
 from sfm_depth_ros.bags.selection import BagSelection
-from sfm_depth_ros.bags.topics import BagTopics, require_topics
+from sfm_depth_ros.bags.topics import BagTopics
 from sfm_depth_ros.camera.companions import CompanionPreparer, Matched, StampMatcher
 from sfm_depth_ros.camera.image_codec import darkness
 from sfm_depth_ros.camera.image_layout import NetworkInput
@@ -250,10 +250,7 @@ def read_frames(
     selection = bag if isinstance(bag, BagSelection) else BagSelection.parse(bag)
     options = options or selection.options or BagOptions()
     with BagReader(selection.path, options.topics) as reader:
-        roles = ["image", *(["velocity"] if needs_velocity else [])]
-        roles += [] if options.camera is not None else ["camera_info"]
-        require_topics(reader.topics, reader.recorded, *roles)
-        rig = read_rig(reader, max_velocity_gap_s, options)
+        rig = read_rig(reader, max_velocity_gap_s, options, needs_velocity)
         chosen = reader.topics
     preprocessor = Preprocessor(rig.camera, wanted)
     if preprocessor.narrowed:

@@ -23,6 +23,7 @@ from sfm_depth_ros.bags.events import (
 )
 from sfm_depth_ros.bags.options import BagOptions
 from sfm_depth_ros.bags.reader import BagReader
+from sfm_depth_ros.bags.topics import require_topics
 from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.geometry.frames import R_BASE_OPTICAL, invert, rotation_matrix, rotation_vector
@@ -131,19 +132,29 @@ class BagRig:
     clock: StampClock  # Continues stamps of the bag
 
 
-def read_rig(reader: BagReader, max_gap_s: float, options: BagOptions | None = None) -> BagRig:
+def read_rig(
+    reader: BagReader,
+    max_gap_s: float,
+    options: BagOptions | None = None,
+    needs_velocity: bool = False,
+) -> BagRig:
     """Read everything but the images' pixels, in one pass.
 
     Args:
         reader: The bag.
         max_gap_s: Longest time in seconds between two velocities that is interpolated.
         options: Values that replace what the bag holds or lacks.
+        needs_velocity: Refuse a bag without an odometer.
 
     Raises:
-        DataError: No calibration, stamps that do not move, or no chain of transforms from the
+        DataError: No topic of images, velocities or calibration, no calibration in it, stamps that do not move, or no chain of transforms from the
             base to the camera.
     """
     options = options or BagOptions()
+    roles = ["image"]
+    roles += [] if options.camera is not None else ["camera_info"]
+    roles += ["velocity"] if needs_velocity else []
+    require_topics(reader.topics, reader.recorded, *roles)
     found = _survey(reader, options.camera)
     if found.camera is None:
         raise DataError(

@@ -15,7 +15,6 @@ from sfm_depth_ros.bags.events import CameraInfoEvent, ImageEvent
 from sfm_depth_ros.bags.options import BagOptions
 from sfm_depth_ros.bags.reader import BagReader
 from sfm_depth_ros.bags.rig import BagRig, read_rig
-from sfm_depth_ros.bags.topics import require_topics
 from sfm_depth_ros.bags.writer import BagWriter
 from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.config.schema import DepthNodeConfig
@@ -73,8 +72,6 @@ def replay(
     """
     counts, options = ReplayCounts(), options or BagOptions()
     with BagReader(bag, options.topics) as reader:
-        roles = ["image"] if options.camera else ["image", "camera_info"]
-        require_topics(reader.topics, reader.recorded, *roles)
         rig = read_rig(reader, config.max_velocity_gap, options)
         estimator = DepthEstimator(folder, rig.camera, config, create_engine)
         estimator.wants_confidence = "confidence" in extras

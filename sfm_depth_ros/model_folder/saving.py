@@ -93,10 +93,7 @@ def save_model(
     image, stack = (tensor.cpu().to(kept_type) for tensor in check_images)
     files = {CHECK_FRAMES: save_tensors(_check_frames(networks, image, stack))}
     for kind, network in networks.items():
-        weights, graph = FILES[kind]
-        files[weights] = save_tensors(_state(network.half() if half_storage else network))
-        content_of_graph = _graph(network.float(), kind, parent)
-        files[graph] = store_half(content_of_graph) if half_storage else content_of_graph
+        files |= _network_files(network, kind, parent, half_storage)
     profile = profile or (parent.row_profile() if parent else None)
     if profile is not None:
         files[ROW_PROFILE] = save_arrays(profile.tensors())
@@ -123,6 +120,16 @@ def procedural_check_images(
     image = torch.from_numpy(natural_pictures(width, height))
     moved = [torch.roll(image, shifts=(step, 3 * step), dims=(2, 3)) for step in (-1, 0, 1)]
     return image, torch.cat(moved, dim=1)
+
+
+def _network_files(
+    network: nn.Module, kind: str, parent: ModelFolder | None, half_storage: bool
+) -> dict[str, bytes]:
+    """Weights and graph of one network by the names of their files."""
+    weights, graph = FILES[kind]
+    state = save_tensors(_state(network.half() if half_storage else network))
+    content = _graph(network.float(), kind, parent)
+    return {weights: state, graph: store_half(content) if half_storage else content}
 
 
 def _detached(network: nn.Module) -> nn.Module:

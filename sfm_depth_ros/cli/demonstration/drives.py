@@ -14,7 +14,6 @@ from typing import Any
 from sfm_depth_ros import world
 from sfm_depth_ros.bags.reader import BagReader
 from sfm_depth_ros.bags.rig import read_rig
-from sfm_depth_ros.bags.topics import require_topics
 from sfm_depth_ros.bags.writer import BagWriter
 from sfm_depth_ros.cli.demonstration.processes import worker_pool
 from sfm_depth_ros.geometry.frames import matrix_to_pose
@@ -134,8 +133,7 @@ def read_facts(path: Path) -> BagFacts:
     """
     with BagReader(path) as reader:
         topics, recorded = reader.topics, reader.recorded
-        require_topics(topics, recorded, "image", "camera_info", "velocity")
-        rig = read_rig(reader, MAX_VELOCITY_GAP_S)
+        rig = read_rig(reader, MAX_VELOCITY_GAP_S, needs_velocity=True)
         source = VELOCITY_SOURCES[recorded[topics.velocity]]
         return BagFacts(
             path=path,
