@@ -106,11 +106,6 @@ class BagFrames:
         )
 
     @property
-    def path(self) -> Path:
-        """The bag."""
-        return self.selection.path
-
-    @property
     def velocities(self) -> VelocityBuffer:
         """All velocities of the bag, carried to the camera."""
         return self.rig.velocities
@@ -128,7 +123,7 @@ class BagFrames:
         matcher = StampMatcher[_Waiting](
             roles, MAX_DELAY, MAX_DELAY, {r: t for r, t in tolerances.items() if r in roles}
         )
-        with BagReader(self.path, self.topics) as reader:
+        with BagReader(self.selection.path, self.topics) as reader:
             for _ in self._feed(reader, matcher):
                 for matched in matcher.ready():
                     yield from self._prepare(matched)
@@ -221,7 +216,7 @@ class BagFrames:
             )
         if self.problems:
             counts = ", ".join(f"{kind} {count}" for kind, count in self.problems.items())
-            _logger.warning("%s: messages that could not be used: %s", self.path, counts)
+            _logger.warning("%s: messages that could not be used: %s", self.selection.path, counts)
 
 
 def read_frames(

@@ -147,8 +147,8 @@ def read_rig(
         needs_velocity: Refuse a bag without an odometer.
 
     Raises:
-        DataError: No topic of images, velocities or calibration, no calibration in it, stamps that do not move, or no chain of transforms from the
-            base to the camera.
+        DataError: A topic or its calibration is missing, stamps do not move, or there is no chain
+            of transforms from the base to the camera.
     """
     options = options or BagOptions()
     roles = ["image"]

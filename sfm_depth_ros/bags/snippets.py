@@ -52,7 +52,7 @@ def read_snippets(
             truths.remember(bag_frame.frame.stamp_ns, bag_frame.depth)
         for snippet in builder.add(bag_frame.frame):
             yield truths.attach(snippet) if with_truth else snippet
-    _logger.info("%s: refused frames %s", frames.path, builder.counts)
+    _logger.info("%s: refused frames %s", frames.selection.path, builder.counts)
 
 
 class TruthMemory:

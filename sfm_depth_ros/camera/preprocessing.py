@@ -80,11 +80,6 @@ class Preprocessor:
         return self._layout.intrinsics
 
     @property
-    def input_intrinsics(self) -> Intrinsics:
-        """Pinhole of the rectified image at the camera's size: of ``to_input``'s result."""
-        return self.camera.rectified
-
-    @property
     def columns(self) -> int:
         """Columns of the rectified image that the network's image is made of."""
         return self._layout.right - self._layout.left

@@ -62,11 +62,6 @@ class DepthResult:
         """``frame_depth`` before anchoring, ``(h, w)`` float32; made anew by every call."""
         return in_range(self.bare_depth, *self.limits)
 
-    @property
-    def image(self) -> np.ndarray:
-        """The network's image, ``(h, w, 3)`` uint8 RGB."""
-        return self.frame.image
-
     def depth_as(self, encoding: str) -> np.ndarray:
         """``depth`` as an image message of an encoding holds it, see ``depth_pixels``."""
         return depth_pixels(self.depth, encoding)
@@ -134,7 +129,7 @@ def finish(
     published, intrinsics, confidence = depth, frame.intrinsics, anchored.confidence
     if config.output_size == "input":
         published = model.preprocessor.to_input(depth)
-        intrinsics = model.preprocessor.input_intrinsics
+        intrinsics = model.preprocessor.camera.rectified
         if confidence is not None:
             confidence = np.nan_to_num(model.preprocessor.to_input(confidence))
     output.clock.lap("output")

@@ -292,7 +292,7 @@ def test_timings_name_every_stage(drive: Drive) -> None:
     total = stages.pop("total")
     assert list(stages) == ["tensor", "depth", "motion", "output"]
     assert total == pytest.approx(sum(stages.values()), abs=1e-6)
-    assert _run(_estimator(oracle(drive)), drive)[0].image.shape == (96, 320, 3)
+    assert _run(_estimator(oracle(drive)), drive)[0].frame.image.shape == (96, 320, 3)
 
 
 def _three_images(drive: Drive) -> OracleFolder:
