@@ -149,7 +149,7 @@ def _unit(folder: ModelFolder, kind: str) -> str:
             f", {head['kind']} (A {head['A']:g}, B {head['B']:g}): metres once landmarks have "
             "fitted A and B"
         )
-    config = folder.depth_config if kind == "depth" else folder.pose_config
+    config = folder.network_config(kind)
     if kind == "depth" and folder.depth_focal is None:
         return ", metres at any focal length"
     return f", metres at a focal length of {config.reference_focal:g} pixels"

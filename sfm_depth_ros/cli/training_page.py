@@ -36,12 +36,13 @@ def write_training_page(
         history: Kept while the run went on; from the resumption on, where it was resumed.
         options: Value of every option of the recipe by dotted name.
     """
+    option_rows = [[name, str(value)] for name, value in options.items()]
     parts = [
         _cards(report),
         html.section("Losses", html.plots(loss_plots(history.rows))),
         html.section("Validation", *_validation(report["validations"])),
         *_pictures(history),
-        html.section("Recipe", html.table(["option", "value"], _option_rows(options))),
+        html.section("Recipe", html.table(["option", "value"], option_rows)),
     ]
     ended = f"{report['steps']} steps, {report['ended']}; best at step {report['best_step']}"
     write_whole(path, html.page(f"Training of {report['model_id']}", ended, parts))
@@ -113,7 +114,3 @@ def _pictures(history: RunHistory) -> list[str]:
         )
         sections.append(html.section(f"Held-out snippets at step {step}", html.scene(figures)))
     return sections
-
-
-def _option_rows(options: Mapping[str, Any]) -> list[list[str]]:
-    return [[name, str(value)] for name, value in options.items()]

@@ -184,9 +184,6 @@ def _has_gpu() -> bool:
 
 
 def _cache_key(request: EngineRequest, name: str, candidates: Sequence[Candidate]) -> str:
-    config = (
-        request.folder.depth_config if request.network == "depth" else request.folder.pose_config
-    )
     return json.dumps(
         [
             platform.machine(),
@@ -194,7 +191,7 @@ def _cache_key(request: EngineRequest, name: str, candidates: Sequence[Candidate
             os.cpu_count(),
             available_engines(),
             request.network,
-            asdict(config),
+            asdict(request.folder.network_config(request.network)),
             request.folder.metadata["files"][DEPTH_ONNX] if request.folder.is_foreign else "",
             request.input_shape,
             name,

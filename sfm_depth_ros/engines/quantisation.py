@@ -49,8 +49,7 @@ class Calibration:
 
 def calibration_file(folder: ModelFolder, network: str, directory: Path | None = None) -> Path:
     """File of the ranges of a model's architecture."""
-    config = folder.depth_config if network == "depth" else folder.pose_config
-    architecture = json.dumps(asdict(config), sort_keys=True)
+    architecture = json.dumps(asdict(folder.network_config(network)), sort_keys=True)
     digest = hashlib.sha256(architecture.encode()).hexdigest()[:12]
     return (directory or cache_directory() / "calibration") / f"{network}-{digest}.json"
 

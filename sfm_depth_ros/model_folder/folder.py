@@ -147,6 +147,10 @@ class ModelFolder:
             )
         return architecture_config(self.path, self.metadata, "pose", PoseNetworkConfig)
 
+    def network_config(self, network: str) -> DepthNetworkConfig | PoseNetworkConfig:
+        """Architecture of a network, ``"depth"`` or ``"pose"``."""
+        return self.depth_config if network == "depth" else self.pose_config
+
     def onnx(self, network: str) -> Path:
         """Graph of a network.
 

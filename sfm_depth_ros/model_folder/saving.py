@@ -127,18 +127,15 @@ def _network_files(
 ) -> dict[str, bytes]:
     """Weights and graph of one network by the names of their files."""
     weights, graph = FILES[kind]
-    state = save_tensors(_state(network.half() if half_storage else network))
+    state = (network.half() if half_storage else network).state_dict()
+    tensors = save_tensors({name: value.contiguous() for name, value in state.items()})
     content = _graph(network.float(), kind, parent)
-    return {weights: state, graph: store_half(content) if half_storage else content}
+    return {weights: tensors, graph: store_half(content) if half_storage else content}
 
 
 def _detached(network: nn.Module) -> nn.Module:
     """Copy on the CPU in eval mode, so that saving never disturbs training."""
     return copy.deepcopy(network).cpu().float().eval()
-
-
-def _state(network: nn.Module) -> dict[str, Tensor]:
-    return {name: value.contiguous() for name, value in network.state_dict().items()}
 
 
 def _complete(
@@ -164,10 +161,6 @@ def _complete(
     }
 
 
-def _config(folder: ModelFolder, kind: str) -> Any:
-    return folder.depth_config if kind == "depth" else folder.pose_config
-
-
 def head_of(network: Any) -> dict[str, Any]:
     """Kind of the depth network's output, for ``model.json``.
 
@@ -181,7 +174,7 @@ def head_of(network: Any) -> dict[str, Any]:
 
 
 def _graph(network: nn.Module, kind: str, parent: ModelFolder | None) -> bytes:
-    if parent and kind in parent.networks and network.config == _config(parent, kind):
+    if parent and kind in parent.networks and network.config == parent.network_config(kind):
         try:
             return update_onnx(parent.onnx(kind).read_bytes(), network.state_dict())
         except (OSError, ModelError) as error:
