@@ -26,18 +26,18 @@ from sfm_depth_ros.visual_odometry.speed_unit import (
 _EXTRINSICS = "extrinsics"
 MIN_SECONDS = 3.0  # of driving that a verdict rests on
 _MIN_LENGTH = 0.02  # metres between two images below which no direction is compared
-# share of the way that a turn moves the camera by its lever arm: beyond it, the mounting's own
+# share of the translation that rotation about the lever arm causes: beyond it, the mounting's own
 # translation, which may be the wrong one, bends the direction of travel
 _LEVER_SHARE = 0.1
 _MIN_PAIRS = 10
-_CHUNK_S = 1.0  # rotations are summed over so long, in which a turn outgrows vision's noise
-_TURNING = 0.02  # radians in a chunk from which it is compared
-_STEADY_TURN = 0.1  # the same beyond which a chunk's quotient has no more weight
+_CHUNK_S = 1.0  # rotations are summed over so long, to outgrow the noise of vision
+_ROTATING = 0.02  # radians in a chunk from which it is compared
+_STEADY_ROTATION = 0.1  # the same beyond which a chunk's quotient has no more weight
 _MIN_CHUNKS = 3
-_DOMINANCE = 3.0  # of turns about one axis over those about the two others, squared
-_MIN_TURN = 0.1  # radians turned in all, for a sign, an axis or a unit
-_MIN_TURN_FOCAL = 0.15  # the same for a factor near one
-_IMPLAUSIBLE_TURN, _IMPLAUSIBLE_FACTOR = 1.0, 10.0  # radians in all; over what is seen
+_DOMINANCE = 3.0  # of rotation about one axis over that about the two others, squared
+_MIN_ROTATION = 0.1  # radians in all, for a sign, an axis or a unit
+_MIN_ROTATION_FOCAL = 0.15  # the same for a factor near one
+_IMPLAUSIBLE_ROTATION, _IMPLAUSIBLE_FACTOR = 1.0, 10.0  # radians in all; over what is seen
 _CONTRADICTION = math.radians(10.0)  # between directions of travel; less is a mount's tolerance
 _AXIS_NAMES = ("x (forward)", "y (left)", "z (up)")
 _FOCAL_TOLERANCE = 0.2
@@ -80,8 +80,8 @@ def find_input_faults(
 
     Returns:
         The faults, gravest first; empty where nothing is wrong or too little was driven to say.
-        Of an implausible speed or turn, and of a direction that contradicts the mounting, nothing
-        beside it: landmarks are triangulated over them, and show what is not there.
+        An implausible speed or rotation, or a direction that contradicts the mounting, is returned
+        alone: landmarks are triangulated over them, and show what is not there.
     """
     fault = implausible_speed(_median_speed(pairs))
     if fault is not None:
@@ -90,11 +90,11 @@ def find_input_faults(
     if sum(pair.seconds for pair in seen) < MIN_SECONDS or len(seen) < _MIN_PAIRS:
         return ()
     window = _window(seen, T_base_camera)
-    turns = _summed(window.seconds, window.seen_rotation, window.measured_rotation)
-    fault = _implausible_turn(*turns) or _direction_fault(window)
+    rotations = _summed(window.seconds, window.seen_rotation, window.measured_rotation)
+    fault = _implausible_rotation(*rotations) or _direction_fault(window)
     if fault is not None:
         return (fault,)
-    rotation = _rotation_fault(*turns)
+    rotation = _rotation_fault(*rotations)
     if rotation is not None and rotation.kind == _EXTRINSICS:
         return (rotation,)
     unit = unit_fault(witnesses or ScaleWitnesses())
@@ -135,16 +135,16 @@ def _window(pairs: Sequence[MotionPair], T_base_camera: np.ndarray) -> _Window:
 def _rotation_fault(seen: np.ndarray, measured: np.ndarray) -> InputFault | None:
     """Compare the odometer's rotation with the seen one, axis by axis; ``(chunks, 3)`` each."""
     angle = np.linalg.norm(seen, axis=1)
-    turning = angle > _TURNING
-    if np.count_nonzero(turning) < _MIN_CHUNKS or angle[turning].sum() < _MIN_TURN:
+    rotating = angle > _ROTATING
+    if np.count_nonzero(rotating) < _MIN_CHUNKS or angle[rotating].sum() < _MIN_ROTATION:
         return None
-    seen, measured = seen[turning], measured[turning]
+    seen, measured = seen[rotating], measured[rotating]
     yaw = seen[:, 2]
-    energy = np.sum(np.minimum(np.abs(seen), _STEADY_TURN) ** 2, axis=0)
+    energy = np.sum(np.minimum(np.abs(seen), _STEADY_ROTATION) ** 2, axis=0)
     axis = int(np.argmax(energy))
     if energy[axis] < _DOMINANCE * (energy.sum() - energy[axis]):
-        return None  # shaking and noise as much as turning
-    if axis != 2:  # through this mounting, turns are no yaw
+        return None  # shaking and noise as much as rotation
+    if axis != 2:  # through this mounting, rotations are no yaw
         return _tilted_fault(axis, measured)
     slopes = [_slope(measured[:, axis], yaw) for axis in range(3)]
     axis = int(np.argmax(np.abs(slopes)))
@@ -152,27 +152,27 @@ def _rotation_fault(seen: np.ndarray, measured: np.ndarray) -> InputFault | None
     if abs(slope) < 0.2:
         return InputFault(
             "yaw_missing",
-            "the images turn, the odometer does not: fill twist.twist.angular.z of the odometry",
+            "the images rotate, the odometer does not: fill twist.twist.angular.z of the odometry",
         )
     if axis != 2:
         return InputFault(
             "yaw_axis",
-            f"the odometer turns about {_AXIS_NAMES[axis]} where the images turn about z (up): "
+            f"the odometer rotates about {_AXIS_NAMES[axis]}, the images about z (up): "
             "publish the yaw rate as twist.twist.angular.z, in child_frame_id (REP 103)",
         )
     if slope < 0:
         return InputFault(
             "yaw_sign",
-            "the odometer turns the other way than the images: angular.z must be positive to the "
-            "left (REP 103)",
+            "the odometer rotates opposite to the images: angular.z must be positive to the left "
+            "(REP 103)",
         )
-    is_enough = np.abs(yaw).sum() > _MIN_TURN_FOCAL
+    is_enough = np.abs(yaw).sum() > _MIN_ROTATION_FOCAL
     if is_enough and abs(math.log(slope)) > math.log(1.0 + _FOCAL_TOLERANCE):
         return InputFault(
             "focal",
-            f"the images turn {1 / slope:.2f} times as far as the odometer: camera_info does not "
-            "fit these images (focal length, or another image size), or the odometer's yaw has "
-            "the wrong scale; calibrate the camera, or check the wheel base",
+            f"the images rotate {1 / slope:.2f} times as far as the odometer: camera_info does "
+            "not fit these images (focal length, or another image size), or the odometer's yaw "
+            "has the wrong scale; calibrate the camera, or check the wheel base",
         )
     return None
 
@@ -187,26 +187,26 @@ def _summed(seconds: np.ndarray, *rotations: np.ndarray) -> list[np.ndarray]:
     ]
 
 
-def _implausible_turn(seen: np.ndarray, measured: np.ndarray) -> InputFault | None:
+def _implausible_rotation(seen: np.ndarray, measured: np.ndarray) -> InputFault | None:
     """Far more rotation than the images show, whatever the axis; ``(chunks, 3)`` each."""
     near, far = (float(np.linalg.norm(part, axis=1).sum()) for part in (seen, measured))
-    if far < _IMPLAUSIBLE_TURN or far < _IMPLAUSIBLE_FACTOR * near:
+    if far < _IMPLAUSIBLE_ROTATION or far < _IMPLAUSIBLE_FACTOR * near:
         return None
     return InputFault(
         "yaw_degrees",
-        f"the odometer turns {far / max(near, 1e-3):.0f} times as fast as the images: its angular "
-        "velocity is probably in degrees per second; publish rad/s (REP 103)",
+        f"the odometer rotates {far / max(near, 1e-3):.0f} times as fast as the images: its "
+        "angular velocity is probably in degrees per second; publish rad/s (REP 103)",
     )
 
 
 def _tilted_fault(axis: int, measured: np.ndarray) -> InputFault | None:
-    """The seen turns are not about the base's z axis, as a robot's on a floor are."""
+    """The seen rotations are not about the base's z axis, as a robot's on a floor are."""
     yaws = np.sum(measured[:, 2] ** 2) > 0.5 * np.sum(measured**2)
     if not yaws:
         return None
     return InputFault(
         _EXTRINSICS,
-        f"through the mounting the images turn about {_AXIS_NAMES[axis]} of the base, not about "
+        f"through the mounting the images rotate about {_AXIS_NAMES[axis]} of the base, not about "
         "z (up): base_to_camera (or TF) must be the pose of the optical frame (z forward, x "
         "right), for a camera that looks ahead qx, qy, qz, qw = -0.5, 0.5, -0.5, 0.5",
     )
@@ -214,7 +214,7 @@ def _tilted_fault(axis: int, measured: np.ndarray) -> InputFault | None:
 
 def _slope(measured: np.ndarray, seen: np.ndarray) -> float:
     """Robust slope through the origin: weighted median of the quotients."""
-    return weighted_median(measured / seen, np.minimum(np.abs(seen), _STEADY_TURN))
+    return weighted_median(measured / seen, np.minimum(np.abs(seen), _STEADY_ROTATION))
 
 
 def _direction_fault(window: _Window) -> InputFault | None:

@@ -40,7 +40,7 @@ class Calibration:
         buffer: The camera's snippets.
         learner: Its scales are changed.
         good: The last weights that did not diverge; these are measured.
-        tell: Called with a message and its values when something worth telling happened.
+        note: Called with a message and its values at every change.
 
     Attributes:
         is_done: Whether both scales were measured for this camera.
@@ -53,10 +53,10 @@ class Calibration:
         buffer: ReplayBuffer,
         learner: OnlineLearner,
         good: NetworkPair,
-        tell: Callable[..., None],
+        note: Callable[..., None],
     ) -> None:
         self._parts, self._buffer, self._learner, self._good = parts, buffer, learner, good
-        self._tell = tell
+        self._note = note
         self.forget()
 
     def begin_anew(self) -> None:
@@ -162,7 +162,7 @@ class Calibration:
 
     def _note_doubt(self, reason: str) -> None:
         if not self.doubt:
-            self._tell("%s", reason)
+            self._note("%s", reason)
         self.doubt = reason
 
     def _believe(self, what: str, decision: ScaleDecision) -> None:
@@ -170,7 +170,7 @@ class Calibration:
         self._believed_serial = self._buffer.next_serial
         self._scale_by(what, decision.depth, decision.translation)
         if decision.remark:
-            self._tell("%s", decision.remark)
+            self._note("%s", decision.remark)
 
     def _forget_doubted(self, good: int) -> None:
         """Snippets of a doubted stretch leave both roles; the ``good`` newest stay."""
@@ -179,13 +179,13 @@ class Calibration:
         buffer = self._buffer
         count = buffer.forget(self._believed_serial, buffer.serial_of_newest(good))
         self.doubt = ""
-        self._tell("metres are believed again; %d snippets of doubtful ones removed", count)
+        self._note("metres are believed again; %d snippets of doubtful ones removed", count)
 
     def _scale_by(self, what: str, depth: float, translation: float) -> None:
         if (depth, translation) != (1.0, 1.0):
             self._learner.scale(depth, translation, is_camera=not is_small(depth))
             self._metres.note_applied(depth, translation)
-            self._tell(f"scales {what}: depth x %.3f, translation x %.3f", depth, translation)
+            self._note(f"scales {what}: depth x %.3f, translation x %.3f", depth, translation)
 
     def _batches(self, snippets: list[Snippet]) -> list[SnippetBatch]:
         device = self._learner.training.device

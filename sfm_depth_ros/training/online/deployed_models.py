@@ -18,7 +18,7 @@ from sfm_depth_ros.model_folder.folder import ModelFolder, read_model_folder
 from sfm_depth_ros.training.network_pair import NetworkPair, networks_of
 
 REMEMBERED = 4  # earlier models that a rollback can reach
-TOLD = 10  # deployments that the history has
+HISTORY_LENGTH = 10  # deployments
 OWN_DATA = "the robot's own camera, online"
 
 _logger = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ class DeployedModels:
                 networks = networks_of(read_model_folder(self._earlier[-1]))
                 return networks.to(next(self.networks.parameters()).device).eval()
             except ModelError as error:
-                _logger.warning("%s is no way back: %s", self._earlier.pop(), error)
+                _logger.warning("cannot roll back to %s: %s", self._earlier.pop(), error)
         return None
 
     def go_back(self, facts: ModelFacts) -> bool:
@@ -170,5 +170,5 @@ class DeployedModels:
         self.networks.load_state_dict(networks.state_dict())
         utc = datetime.now(timezone.utc).isoformat(timespec="seconds")
         entry = Deployment(folder.model_id, utc, facts.steps, facts.reason)
-        self.history = [*self.history[1 - TOLD :], entry]
+        self.history = [*self.history[1 - HISTORY_LENGTH :], entry]
         self._hand_over(folder)

@@ -49,7 +49,7 @@ class OnlineLoop:
         deployment: The deployed model and those before it.
         good: The last weights that did not diverge.
         stopped: Why training is over, empty while it is not.
-        note: The newest event worth telling.
+        note: The newest event, for the status.
         comparison: Newest comparison on held-out snippets.
         watch: Comparison of the deployed model with its predecessor on new snippets.
         calibration: Keeps both metric scales.
@@ -72,7 +72,7 @@ class OnlineLoop:
         self.comparison, self.watch = HeldOutComparison(), DeploymentWatch()
         self.stopped = self.note = self.hold = ""
         self.phase, self.deployed_at = TRAINING, -math.inf
-        self.calibration = Calibration(parts, buffer, self.learner, self.good, self._tell)
+        self.calibration = Calibration(parts, buffer, self.learner, self.good, self._note)
         self.rehearsal = CameraRehearsal(
             parts.work_dir / "rehearsal",
             parts.make_world if parts.training.synthetic_share > 0 else None,
@@ -160,9 +160,9 @@ class OnlineLoop:
             TrainingError: No factors wait.
         """
         self.calibration.accept()
-        told = self.note
+        note = self.note
         self.validate()
-        return told
+        return note
 
     def validate(self) -> None:
         """Judge the averaged weights on held-out snippets; deploy them if they are better."""
@@ -184,7 +184,7 @@ class OnlineLoop:
         chosen, share = self.comparison.chosen, self.comparison.share
         if chosen is not None and share < 1:
             learner.step_back_to(chosen)
-            self._tell("%g %% of the learnt weights kept: more would forget too much", 100 * share)
+            self._note("%g %% of the learnt weights kept: more would forget too much", 100 * share)
         self.good.load_state_dict(average.state_dict())
         if verdict.is_accepted and not self.hold:
             self.deploy(verdict.reason)
@@ -198,7 +198,7 @@ class OnlineLoop:
         folder = self.deployment.deploy(self.learner.average.network, self._facts(reason))
         self.deployed_at = time.monotonic()
         self.watch.begin(self.buffer)
-        self._tell("deployed %s", folder.model_id)
+        self._note("deployed %s", folder.model_id)
         return folder
 
     def rollback(self, reason: str = "by request") -> str:
@@ -212,7 +212,7 @@ class OnlineLoop:
         self.watch.end()
         self._restart(self.deployment.networks)
         what = "the model before" if is_older else "the deployed weights"
-        self._tell("back to %s, %s, %s", what, self.deployment.folder.model_id, reason)
+        self._note("back to %s, %s, %s", what, self.deployment.folder.model_id, reason)
         return self.note
 
     def _watch(self, new: list[Snippet]) -> None:
@@ -238,7 +238,7 @@ class OnlineLoop:
         self.stopped = ""
         self.calibration.forget()
         self._restart(self.deployment.origin)
-        self._tell("training begins anew from %s", self.parts.folder.model_id)
+        self._note("training begins anew from %s", self.parts.folder.model_id)
         return self.note
 
     def _step(self) -> None:
@@ -291,10 +291,10 @@ class OnlineLoop:
         self.rollbacks += 1
         rate = self.learner.rate_factor / 2
         self.learner.restart_from(self.good, rate)
-        self._tell("went back to the last good weights: %s", reason)
+        self._note("went back to the last good weights: %s", reason)
         if rate < SMALLEST_RATE:
             self.stopped = f"training diverges again and again ({reason}); call ~/reset"
 
-    def _tell(self, message: str, *values: object) -> None:
+    def _note(self, message: str, *values: object) -> None:
         self.note = message % values
         _logger.info("step %d: %s", self.learner.steps, self.note)

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Saved state of the online trainer: weights, optimiser, counts and way back, in one file."""
+"""Saved state of the online trainer: weights, optimiser, counts and history, in one file."""
 
 from __future__ import annotations
 
