@@ -200,7 +200,7 @@ class Preprocessor:
 
     @cached_property
     def _full_rectification(self) -> Rectification | None:
-        """To the rectified image of the camera's size."""
+        """Rectification to an image of the camera's size."""
         camera = self.camera
         return Rectification(camera, camera.rectified) if camera.is_distorted else None
 

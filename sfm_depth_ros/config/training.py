@@ -228,7 +228,7 @@ class OfflineTrainingConfig:
 
     @property
     def multiple(self) -> int:
-        """What all image sizes are multiples of: 32, or 14 where the width is not."""
+        """Divisor of all image sizes: 32, or 14 where the width is no multiple of 32."""
         return size_multiple(self.width)
 
     @property

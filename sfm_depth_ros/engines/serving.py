@@ -129,7 +129,7 @@ class ServingEngine(Engine):
 
     @property
     def takes_bytes(self) -> bool:
-        """As the current engine."""
+        """Whether the current engine takes bytes."""
         return self._engine is not None and self._engine.takes_bytes
 
     def infer(self, image: np.ndarray) -> np.ndarray:
@@ -158,7 +158,7 @@ class ServingEngine(Engine):
         return self.infer(images)
 
     def refit(self, folder: ModelFolder) -> bool:
-        """As the current engine; not while a better one, with the old weights, is being built."""
+        """Refit the current engine, unless a better one of the old weights is being built."""
         return self._better is None and self._engine is not None and self._engine.refit(folder)
 
     def close(self) -> None:

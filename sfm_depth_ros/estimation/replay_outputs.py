@@ -59,7 +59,7 @@ class Recorder:
         return [DEPTH_TOPIC, DEPTH_INFO_TOPIC, ODOMETRY_TOPIC, TWIST_TOPIC, *extras]
 
     def begin(self, time_ns: int) -> None:
-        """What follows belongs to a message of this bag time, in nanoseconds."""
+        """Set the bag time in nanoseconds of all that is written next."""
         self._writer.time_ns = time_ns
 
     def write_depth(self, result: DepthResult) -> None:

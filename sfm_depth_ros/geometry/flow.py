@@ -55,7 +55,7 @@ def lands_inside(flow: Tensor) -> Tensor:
 
 
 def round_trip(forward: Tensor, backward: Tensor) -> Tensor:
-    """What is left of going there and back: ``f(x) + b(x + f(x))``, pixels.
+    """Forward-backward residual ``f(x) + b(x + f(x))``, pixels.
 
     Args:
         forward: ``(N, 2, H, W)`` flow from the first image to the second.
@@ -106,16 +106,16 @@ def visible_by_coverage(forward: Tensor, backward: Tensor) -> Tensor:
 
 @torch.no_grad()
 def coverage(backward: Tensor) -> Tensor:
-    """How much of the second image flows to each pixel of the first.
+    """Share of the second image that flows to each pixel of the first.
 
     The range map of Wang et al. (Occlusion Aware Unsupervised Learning of Optical Flow, CVPR
-    2018): each pixel of the second image is shared out among the four around where it points.
+    2018): each pixel of the second image is distributed to the four around its target.
 
     Args:
         backward: ``(N, 2, H, W)`` flow from the second image to the first, pixels.
 
     Returns:
-        ``(N, 1, H, W)`` pixels' worth; 1 where nothing moves, 0 where nothing points.
+        ``(N, 1, H, W)`` in pixels; 1 where nothing moves, 0 where no flow ends.
     """
     height, width = backward.shape[-2], backward.shape[-1]
     columns, rows = pixel_grid(height, width, like=backward)

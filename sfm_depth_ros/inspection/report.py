@@ -12,7 +12,7 @@ from sfm_depth_ros.inspection.stream_rules import stream_findings
 
 
 def findings_of(facts: Facts) -> list[Finding]:
-    """What is wrong, by stream; where nothing is, one line each of what was seen."""
+    """Faults by stream; for a stream without one, a line with its rate."""
     found = [*stream_findings(facts), *camera_findings(facts), *motion_findings(facts)]
     named = {finding.name for finding in found}
     for role in ("image", "camera_info", "velocity"):

@@ -130,7 +130,7 @@ def shrunk(maps: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def flow_visibility(context: ReprojectionContext) -> Tensor:
-    """Where ``(B, S, H, W)`` the source sees what the finest flow moves, by ``flow_check``."""
+    """Pixels ``(B, S, H, W)`` whose finest flow is visible in the source, by ``flow_check``."""
     predicted = context.predicted.flow
     assert predicted is not None  # callers have looked
     check = CHECKS[context.config.flow_check]

@@ -39,7 +39,7 @@ def consensus(context: ReprojectionContext) -> Tensor | None:
 
 @torch.no_grad()
 def consensus_of(context: ReprojectionContext) -> tuple[Tensor, Tensor]:
-    """Where the scene is static, and where that is decidable, both ``(B, S, H, W)`` bool.
+    """Pixels of the static scene, and those where that is decidable, ``(B, S, H, W)`` bool.
 
     Static is what depth and motion explain better than flow does, or what both flows agree on.
     """

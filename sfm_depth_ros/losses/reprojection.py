@@ -69,7 +69,7 @@ def known_stereo(context: ReprojectionContext) -> tuple[Tensor, Tensor] | None:
 
 
 def inside_sources(warped: WarpResult, context: ReprojectionContext) -> Tensor:
-    """Where ``(B, S, H, W)`` the warp stayed inside the sources' valid pixels."""
+    """Pixels ``(B, S, H, W)`` whose warp stayed inside the sources' valid pixels."""
     inside = warped.valid[:, :, 0]
     if context.valid is None:
         return inside

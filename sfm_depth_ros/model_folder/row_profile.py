@@ -49,7 +49,7 @@ class RowProfile:
 
     @classmethod
     def of_tensors(cls, tensors: Mapping[str, np.ndarray]) -> RowProfile:
-        """What :meth:`tensors` gave.
+        """Inverse of :meth:`tensors`.
 
         Raises:
             KeyError: An array is missing.

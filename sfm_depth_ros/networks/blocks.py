@@ -73,7 +73,7 @@ class GlobalContext(nn.Module):
 
 
 class RowContext(nn.Module):
-    """What each row of the image holds, added to all its places.
+    """Context of each row of the image, added to all its places.
 
     Where the horizon lies and how high the camera is shows in how rows follow one another.
     """

@@ -42,7 +42,7 @@ class Picture:
 
 
 class LiveState:
-    """What viewers see; every method may be called from any thread."""
+    """State shown to viewers; every method may be called from any thread."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

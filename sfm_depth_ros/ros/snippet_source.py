@@ -256,7 +256,7 @@ class SnippetSource:
         return self._rig
 
     def _new_rig(self, camera: CameraModel, T_base_camera: np.ndarray, config: NodeConfig) -> _Rig:
-        """What is gathered begins anew; what was counted stays."""
+        """Rig for a new camera or mounting; snippets begin anew, counts stay."""
         self._past_refusals, self._past_velocities = self.refusals, self.velocities_refused
         preprocessor = Preprocessor(camera, self._wanted)
         if preprocessor.narrowed:

@@ -92,7 +92,7 @@ class TwistWatch:
 
     @property
     def fault(self) -> str:
-        """What is wrong, with the remedy; "" while nothing is."""
+        """Message with the remedy; "" while nothing is wrong."""
         if self._steps < _STEPS or self._path < _PATH_M:
             return ""
         return (

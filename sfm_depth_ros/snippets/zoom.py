@@ -91,7 +91,7 @@ def _network_size(batch: SnippetBatch, width: int) -> tuple[int, int]:
 
 
 def _largest_factor(batch: SnippetBatch, size: tuple[int, int]) -> float:
-    """By which a window can be scaled down and still lies in the images."""
+    """Largest factor by which windows can be scaled down and still lie in the images."""
     height, width = batch.target.shape[-2:]
     return min(height / size[0], width / size[1])
 

@@ -37,7 +37,7 @@ class MeasuredMotion:
 
     @property
     def extrapolation_variance(self) -> float:
-        """Of the length (m^2), and of the rotation (rad^2), by the extrapolation alone."""
+        """Variance of length (m^2) and of rotation (rad^2) by the extrapolation alone."""
         return float((0.5 * _ACCELERATION * self.extrapolated_s**2) ** 2)
 
 

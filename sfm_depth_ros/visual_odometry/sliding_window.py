@@ -177,7 +177,7 @@ class SlidingWindow:
                       self.inflation, tuple(terms))  # fmt: skip
 
     def _motion_covariance(self, refined: Refined) -> np.ndarray:
-        """Of the newest pose relative to the one before."""
+        """Covariance of the newest pose relative to the one before."""
         full = refined.covariance
         covariance = full[:6, :6]
         if full.shape[0] >= 12:

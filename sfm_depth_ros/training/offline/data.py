@@ -185,7 +185,7 @@ def _rendered_validation(config: OfflineTrainingConfig, store: CacheStore) -> It
 
 
 def _shape(height: int, first: int, config: OfflineTrainingConfig) -> StoreShape:
-    """Of rendered snippets, numbered from ``first`` on."""
+    """Shape of rendered snippets, numbered from ``first`` on."""
     size = config.prepared(height), config.prepared_width
     return StoreShape(*size, f"from number {first}")
 

@@ -77,7 +77,7 @@ class Calibration:
         return self._learner.training.calibrate_scale and self.is_done and not self.doubt
 
     def values(self) -> dict[str, Any]:
-        """What a restarted process needs to know, for a file."""
+        """State for a restarted process, as plain values."""
         return {
             "is_done": self.is_done,
             "doubt": self.doubt,

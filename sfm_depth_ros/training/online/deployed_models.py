@@ -116,7 +116,7 @@ class DeployedModels:
             self._earlier = []
 
     def values(self) -> dict[str, Any]:
-        """What a restarted process needs to know, for a file."""
+        """State for a restarted process, as plain values."""
         return {
             "model_id": self.folder.model_id,
             "path": str(self.folder.path),

@@ -258,7 +258,7 @@ def _parts(candidate: Judgement, deployed: Judgement) -> str:
 
 
 def lacking(snippets: Sequence[Snippet]) -> str:
-    """What a verdict on these snippets must wait for, or an empty string."""
+    """Reason why a verdict on these snippets must wait, or an empty string."""
     if len(snippets) < FEWEST:
         return f"waiting for held-out snippets: {len(snippets)} of {FEWEST}"
     places = len(np.unique(places_of(np.array([int(s.stamps_ns[1]) for s in snippets]))))

@@ -50,7 +50,7 @@ class Pace:
         return float(wall) + rest_s(float(wall), float(cpu), training)
 
     def advice(self, training: OnlineTrainingConfig) -> str:
-        """What would make training faster, or an empty string."""
+        """Advice that makes training faster, or an empty string."""
         if training.device == "cpu" and self.core_got < BUSY:
             return (
                 f"the CPU is busy: steps get {self.core_got:.0%} of a core; fewer programs beside "

@@ -68,13 +68,13 @@ class TrainerStatus:
 
     @property
     def depth_scale_ratio(self) -> float | None:
-        """Of the newest weights on held-out snippets, from images and odometer."""
+        """Depth scale of the newest weights on held-out snippets, from images and odometer."""
         after = self.validation_after
         return _known(after.depth_scale_ratio) if after else None
 
     @property
     def translation_scale_ratio(self) -> float | None:
-        """Of the newest weights on held-out snippets, against the odometer."""
+        """Translation scale of the newest weights on held-out snippets, against the odometer."""
         after = self.validation_after
         return _known(after.translation_scale_ratio) if after else None
 
