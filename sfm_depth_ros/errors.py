@@ -18,15 +18,11 @@ class DataError(SfmDepthError):
 
 
 class VelocityGapError(DataError):
-    """The velocity buffer does not cover the asked interval.
-
-    Attributes:
-        pending: Whether only newer velocities are missing, so that asking later may succeed.
-    """
+    """The velocity buffer does not cover an interval."""
 
     def __init__(self, message: str, pending: bool = False) -> None:
         super().__init__(message)
-        self.pending = pending
+        self.pending = pending  # whether only newer velocities are missing, which may come
 
 
 class ModelError(SfmDepthError):

@@ -40,10 +40,6 @@ class StampMatcher(Generic[ItemT]):
         delay: Newer items that an incomplete one waits for.
         reorder: Newer items that each one waits for, so that late items are put in order.
         tolerances_ns: Largest difference of stamps by role; 2 ms where none is given.
-
-    Attributes:
-        unmatched: Companions without an item, by role.
-        offsets_ns: Smallest difference of stamps that was too large, by role.
     """
 
     def __init__(
@@ -57,8 +53,8 @@ class StampMatcher(Generic[ItemT]):
         self._tolerances = dict.fromkeys(roles, SAME_MOMENT_NS) | dict(tolerances_ns or {})
         self._waiting: deque[tuple[int, ItemT]] = deque()
         self._beside: dict[str, dict[int, object]] = {role: {} for role in roles}
-        self.unmatched: Counter[str] = Counter()
-        self.offsets_ns: dict[str, int] = {}
+        self.unmatched: Counter[str] = Counter()  # companions without an item, by role
+        self.offsets_ns: dict[str, int] = {}  # smallest difference of stamps that was too large
 
     def add(self, stamp_ns: int, item: ItemT) -> None:
         """Take an item."""

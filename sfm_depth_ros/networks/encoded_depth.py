@@ -19,12 +19,7 @@ REDUCTIONS = (2, 4, 8, 16, 32)  # the image's size over a feature map's
 
 
 class TimmEncoder(nn.Module):
-    """Feature maps of a timm model, from scratch.
-
-    Attributes:
-        channels: Channels at 1/2, 1/4, 1/8, 1/16 and 1/32; 0 where the model has none (many
-            begin at 1/4).
-    """
+    """Feature maps of a timm model, from scratch."""
 
     def __init__(self, name: str) -> None:
         """Build the model.
@@ -55,6 +50,7 @@ class TimmEncoder(nn.Module):
             )
         self.places = [place.get(reduction) for reduction in REDUCTIONS]
         widths = info.channels()
+        # at 1/2, 1/4, 1/8, 1/16 and 1/32; 0 where the model has none (many begin at 1/4)
         self.channels = [0 if index is None else widths[index] for index in self.places]
 
     def forward(self, image: Tensor) -> list[Tensor | None]:

@@ -68,16 +68,13 @@ class Bottleneck(nn.Module):
 
 
 class ResNetEncoder(nn.Module):
-    """Features of one image, or of several stacked, at 1/2, 1/4, 1/8, 1/16 and 1/32.
-
-    Attributes:
-        channels: Channels of the five feature maps, finest first.
-    """
+    """Features of one image, or of several stacked, at 1/2, 1/4, 1/8, 1/16 and 1/32."""
 
     def __init__(self, layers: int, images: int = 1) -> None:
         """Args: 18, 34 or 50; how many images are stacked along the channels."""
         super().__init__()
         block = Bottleneck if layers == 50 else BasicBlock
+        # of the five feature maps, finest first
         self.channels = [64, *(channels * block.expansion for channels in STAGE_CHANNELS)]
         self.conv1 = nn.Conv2d(3 * images, 64, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)

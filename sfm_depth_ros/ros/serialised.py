@@ -77,15 +77,11 @@ class RepeatedMessage:
 
 
 class SerialisedPublisher:
-    """Publishes one recorded topic.
-
-    Attributes:
-        sent: Messages published so far.
-    """
+    """Publishes one recorded topic."""
 
     def __init__(self, node: Node, topic: str, kind: Any, is_latched: bool = False) -> None:
         """Advertise the topic, reliably; latched, it also reaches late subscribers."""
-        self.sent = 0
+        self.sent = 0  # messages
         self._kind = kind
         self._has_header = begins_with_header(kind)
         profile = qos.latched(depth=100) if is_latched else QoSProfile(depth=10)

@@ -35,12 +35,6 @@ class SnippetBuilder:
     no target comes twice. A frame that the odometer does not cover yet waits. Whatever breaks the
     chain is counted under its reason. Where a gate is given, each image that would become a
     keyframe is compared with the last one, and nothing unusable reaches a snippet.
-
-    Attributes:
-        min_displacement: Metres between neighbours, at least.
-        max_displacement: Metres between neighbours, at most.
-        max_image_gap_s: Seconds between neighbours, at most.
-        counts: How often each reason (``REASONS``, ``IMAGE_REASONS``) refused a frame.
     """
 
     def __init__(
@@ -51,9 +45,10 @@ class SnippetBuilder:
         max_image_gap_s: float,
         image_gate: ImageGate | None = None,
     ) -> None:
-        self.min_displacement = min_displacement
-        self.max_displacement = max_displacement
-        self.max_image_gap_s = max_image_gap_s
+        self.min_displacement = min_displacement  # metres between neighbours, at least
+        self.max_displacement = max_displacement  # metres between neighbours, at most
+        self.max_image_gap_s = max_image_gap_s  # seconds between neighbours, at most
+        # frames refused for each of REASONS and IMAGE_REASONS
         self.counts = dict.fromkeys((*REASONS, *(IMAGE_REASONS if image_gate else ())), 0)
         self._gate = image_gate
         self._recent = RecentOutcomes()

@@ -21,12 +21,7 @@ _logger = logging.getLogger(__name__)
 
 
 class VelocityBuffer:
-    """Time-sorted body velocities of one robot; thread-safe.
-
-    Attributes:
-        T_base_camera: ``(4, 4)`` pose of the camera's optical frame in the base, metres.
-        max_gap_s: Longest time in seconds between two velocities that is interpolated.
-    """
+    """Time-sorted body velocities of one robot; thread-safe."""
 
     def __init__(
         self,

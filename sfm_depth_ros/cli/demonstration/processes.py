@@ -60,12 +60,7 @@ def node_arguments(parameters: Mapping[str, Any], remappings: Mapping[str, str])
 
 
 class NodeProcess:
-    """One node running; a context manager that ends it by SIGINT.
-
-    Attributes:
-        name: Program in ``sfm_depth_ros.ros``.
-        seconds_to_stop: How long the end took, after ``stop``.
-    """
+    """One node running; a context manager that ends it by SIGINT."""
 
     def __init__(
         self,
@@ -86,7 +81,7 @@ class NodeProcess:
         """
         self.name = name
         self.log = log
-        self.seconds_to_stop: float | None = None
+        self.seconds_to_stop: float | None = None  # duration of the end, after `stop`
         self._log_file = log.open("ab")
         program = ["main", name] if name in CONSOLE_SCRIPTS else [name]
         command = [sys.executable, "-m", f"sfm_depth_ros.ros.{program[0]}", *program[1:]]

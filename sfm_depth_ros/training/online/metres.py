@@ -54,14 +54,10 @@ class ScaleDecision:
 
 
 class MetreTrust:
-    """Decides over measured factors, and remembers the one that waits for a witness.
-
-    Attributes:
-        pending: Stretch whose factor waits for a witness or a person.
-    """
+    """Decides over measured factors, and remembers the one that waits for a witness."""
 
     def __init__(self) -> None:
-        self.pending: Stretch | None = None
+        self.pending: Stretch | None = None  # whose factor waits for a witness or a person
         self._usual: deque[tuple[float, float]] = deque(maxlen=REMEMBERED)
 
     def decide(self, stretch: Stretch, is_first: bool = True) -> ScaleDecision:

@@ -22,16 +22,12 @@ LARGEST_LOSS = 0.02  # relative, beyond chance
 
 
 class DeploymentWatch:
-    """Knows which snippets came after the newest deployment, and when to compare.
-
-    Attributes:
-        since: Number of the first snippet admitted after it; None = nothing is watched.
-        stage: Comparisons done.
-    """
+    """Gathers the snippets after the newest deployment, up to the next comparison."""
 
     def __init__(self) -> None:
+        # number of the first snippet admitted after the deployment; None = nothing is watched
         self.since: int | None = None
-        self.stage = 0
+        self.stage = 0  # comparisons done
 
     def begin(self, buffer: ReplayBuffer) -> None:
         """A model was deployed now."""
