@@ -104,9 +104,8 @@ def profile_of_data(data: TrainingData) -> RowProfile | None:
             every = max(1, len(source.rows) // _PROFILED)
             for row in source.rows[::every]:
                 snippet = source.cache.snippet(int(row))
-                depth = snippet.sparse_depth if snippet.depth is None else snippet.depth
-                if depth is not None:
-                    fit.add(depth, snippet.intrinsics)
+                depth = snippet.measured_depth if snippet.depth is None else snippet.depth
+                fit.add(depth, snippet.intrinsics)
         if profile := fit.profile():
             return profile
     return None
