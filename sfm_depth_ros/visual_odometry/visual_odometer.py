@@ -194,7 +194,9 @@ class VisualOdometer:
         """Lengthen the window by the image, and scale it by the odometer."""
         rays = rays_of(pixels, image.intrinsics)
         agrees = window.append(image.stamp_ns, fit, pixels, rays)
-        window.tracks = window.tracks.selected(window.tracks.strikes < _STRIKES)
+        keeps = window.tracks.strikes < _STRIKES
+        if not keeps.all():
+            window.tracks = window.tracks.selected(keeps)
         window.newest.measured = image.measured
         window.shorten(focal_length(image.intrinsics))
         if not self._has_depth:
