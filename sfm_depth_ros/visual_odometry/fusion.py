@@ -12,6 +12,7 @@ import numpy as np
 from sfm_depth_ros.geometry.frames import rotation_vector
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
 from sfm_depth_ros.visual_odometry.bundle import PairTerm
+from sfm_depth_ros.visual_odometry.covariance_scale import CovarianceScale
 from sfm_depth_ros.visual_odometry.median import median
 from sfm_depth_ros.visual_odometry.motion_terms import (
     SHORT,
@@ -53,6 +54,7 @@ class Fusion:
         up = np.array([0.0, -1.0, 0.0]) if velocities is None else velocities.T_base_camera[2, :3]
         self._rotation_trust = RotationTrust(up)
         self._time_offset = TimeOffsetEstimator()
+        self._scale = CovarianceScale()
 
     @property
     def has_odometer(self) -> bool:
@@ -106,6 +108,7 @@ class Fusion:
             if frame.measured is None or frame.measured.is_extrapolated:
                 frame.measured = self.measured(before.stamp_ns, frame.stamp_ns)
             if frame.is_settled:
+                self._compare(frame)
                 continue
             if frame.measured is None:
                 if index == last:
@@ -138,6 +141,26 @@ class Fusion:
         if network is not None and self.uses_rotation:
             terms.append(network_term(last, network))
         return terms
+
+    def covariance(
+        self, frame: WindowFrame, motion: np.ndarray, covariance: np.ndarray
+    ) -> np.ndarray:
+        """Covariance of the newest motion as it is published.
+
+        By the image alone, it is scaled by what the odometer has shown of its worth; with the
+        odometer's rotation in it, the image cannot be told from the odometer.
+        """
+        if self.uses_rotation:
+            return covariance
+        frame.refined = motion, covariance
+        return self._scale.scaled(covariance, motion)
+
+    def _compare(self, frame: WindowFrame) -> None:
+        if frame.refined is None or frame.measured is None:
+            return
+        motion, covariance = frame.refined
+        self._scale.observe(motion, covariance, self.unbiased(frame.measured))
+        frame.refined = None
 
     def _delay_variance(self, before: WindowFrame, frame: WindowFrame) -> np.ndarray:
         """``(3,)`` rad^2 that a delay which is not known makes of a rotation that changes."""

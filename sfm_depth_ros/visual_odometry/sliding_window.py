@@ -39,6 +39,9 @@ class WindowFrame:
     is_settled: bool = False  # the odometer's final measurement has been taken
     trusts_length: bool = True
     surprise: np.ndarray | None = None  # (3,) rad^2, extra variance of the measured rotation
+    # motion since the frame before as refined first, by the image alone, and its covariance, until
+    # the odometer's final measurement is compared with it
+    refined: tuple[np.ndarray, np.ndarray] | None = None
 
 
 class SlidingWindow:

@@ -166,6 +166,7 @@ class VisualOdometer:
         T_earlier_later = invert(window.published) @ window.newest.pose
         window.published = window.newest.pose.copy()
         self._rate = window.newest_rate()
+        covariance = self._fusion.covariance(window.newest, T_earlier_later, covariance)
         return self._result(window, image, T_earlier_later, covariance, agrees)
 
     def _predicted(self, window: SlidingWindow, image: OdometryImage) -> np.ndarray:
