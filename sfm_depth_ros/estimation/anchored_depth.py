@@ -77,7 +77,9 @@ class AnchoredDepth:
             points = self._above_floor(points, inverse, frame, T_base_camera, step.seconds)
         if step.is_moving and config.apply_scale != "off":
             self._scale.add(frame.stamp_ns, points, output.motion.floor_height)
-        anchored = anchor.anchor(inverse, points, step.seconds, step.is_moving)
+        anchored = anchor.anchor(
+            inverse, points, step.seconds, step.is_moving, wants_variance=wants_confidence
+        )
         confidence = None
         if wants_confidence:
             confidence = self._confidence.assess(

@@ -51,9 +51,14 @@ class Intrinsics:
 
     def is_close(self, other: Intrinsics) -> bool:
         """Whether both are one camera, possibly refocused: within 1 % of the focal length."""
-        return (self.width, self.height) == (other.width, other.height) and bool(
-            np.allclose(self.matrix, other.matrix, rtol=0.0, atol=0.01 * self.fx)
+        most = 0.01 * self.fx
+        pairs = zip(
+            (self.fx, self.fy, self.cx, self.cy),
+            (other.fx, other.fy, other.cx, other.cy),
+            strict=True,
         )
+        same_size = (self.width, self.height) == (other.width, other.height)
+        return same_size and all(abs(own - its) <= most for own, its in pairs)
 
     def resized(self, width: int, height: int) -> Intrinsics:
         """The same camera after resizing the whole image to ``width`` x ``height``."""

@@ -96,14 +96,28 @@ def invert(transform: ArrayLike) -> np.ndarray:
 
 def rotation_matrix(rotation_vector: ArrayLike) -> np.ndarray:
     """Rotation matrix ``(3, 3)`` of an axis times its angle, ``(3,)`` radians (Rodrigues)."""
-    vector = np.asarray(rotation_vector, dtype=np.float64)
-    cross = _cross_matrix(vector)
-    a, b, _ = _exponential_coefficients(math.hypot(*vector.tolist()))
-    return _IDENTITY + a * cross + b * (cross @ cross)
+    # Plain numbers, as in the other direction: I + a [v]x + b [v]x^2.
+    x, y, z = np.asarray(rotation_vector, dtype=np.float64).tolist()
+    a, b, _ = _exponential_coefficients(math.hypot(x, y, z))
+    xx, yy, zz, xy, xz, yz = x * x, y * y, z * z, b * x * y, b * x * z, b * y * z
+    return np.array(
+        (
+            (1.0 - b * (yy + zz), xy - a * z, xz + a * y),
+            (xy + a * z, 1.0 - b * (xx + zz), yz - a * x),
+            (xz - a * y, yz + a * x, 1.0 - b * (xx + yy)),
+        )
+    )
 
 
 def rotation_vector(rotation: ArrayLike) -> np.ndarray:
     """Axis times angle, ``(3,)`` radians in [0, pi], of a ``(3, 3)`` rotation matrix."""
+    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = np.asarray(rotation, np.float64).tolist()
+    cosine = 0.5 * (xx + yy + zz - 1.0)
+    if cosine > 0:  # below a quarter turn the sine is as accurate, and less work
+        x, y, z = 0.5 * (zy - yz), 0.5 * (xz - zx), 0.5 * (yx - xy)
+        sine = math.hypot(x, y, z)
+        factor = math.atan2(sine, cosine) / sine if sine > 1e-12 else 1.0
+        return np.array((factor * x, factor * y, factor * z))
     quaternion = matrix_to_quaternion(rotation)
     sine = math.hypot(*quaternion[:3].tolist())
     if sine < 1e-12:
@@ -170,7 +184,8 @@ def _cross_matrix(vector: np.ndarray) -> np.ndarray:
 
 
 def _transform(rotation: np.ndarray, translation: np.ndarray) -> np.ndarray:
-    matrix = np.eye(4)
+    matrix = np.zeros((4, 4))
     matrix[:3, :3] = rotation
     matrix[:3, 3] = translation
+    matrix[3, 3] = 1.0
     return matrix

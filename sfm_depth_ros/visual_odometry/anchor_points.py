@@ -6,14 +6,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-import cv2
 import numpy as np
 
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.visual_odometry.landmarks import Landmarks
 
 _CELLS_ACROSS = 10
-_NEIGHBOURS = np.ones((3, 3), np.uint8)
+_ROWS_AROUND, _COLUMNS_AROUND = (
+    offsets.reshape(9, 1) for offsets in np.mgrid[-1:2, -1:2]
+)  # of a pixel and its eight neighbours
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,32 +60,43 @@ class AnchorPoints:
         """
         columns, rows = _network_pixels(landmarks, intrinsics)
         height, width = output.shape
-        inside = (columns >= 0) & (rows >= 0) & (columns <= width - 1) & (rows <= height - 1)
-        inside &= np.isfinite(landmarks.inverse_depth_std) & (landmarks.inverse_depth > 0)
-        if not inside.any():
-            nothing = np.zeros(0)
-            integers = np.zeros(0, np.int64)
-            return cls(nothing, nothing, nothing, nothing, nothing, nothing, integers, integers)
-        columns, rows, seen = columns[inside], rows[inside], landmarks.selected(inside)
-        with np.errstate(invalid="ignore"):
-            output = np.where(np.isfinite(output) & (output > 0), output, np.float32(0))
-        lowest, highest = cv2.erode(output, _NEIGHBOURS), cv2.dilate(output, _NEIGHBOURS)
-        at = np.rint(rows).astype(int), np.rint(columns).astype(int)
-        low, high = lowest[at].astype(np.float64), highest[at].astype(np.float64)
-        x, y = columns.astype(np.float32)[:, None], rows.astype(np.float32)[:, None]
-        here = cv2.remap(output, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        known = low > 0
-        spread = 0.5 * np.log(high[known] / low[known])
+        known = (columns >= 0) & (rows >= 0) & (columns <= width - 1) & (rows <= height - 1)
+        known &= np.isfinite(landmarks.inverse_depth_std) & (landmarks.inverse_depth > 0)
+        around = _around(output, columns, rows)
+        low, high = around.min(axis=0, initial=np.inf), around.max(axis=0, initial=-np.inf)
+        known &= (low > 0) & (high < np.inf)  # NaN is neither
+        columns, rows, seen = columns[known], rows[known], landmarks.selected(known)
         return cls(
-            columns[known],
-            rows[known],
-            here[known, 0].astype(np.float64),
-            spread,
-            seen.inverse_depth[known],
-            seen.relative_std[known],
-            seen.ids[known],
-            image_cells(columns[known], rows[known], width),
+            columns,
+            rows,
+            _bilinear(output, columns, rows),
+            0.5 * np.log(high[known] / low[known]),
+            seen.inverse_depth,
+            seen.relative_std,
+            seen.ids,
+            image_cells(columns, rows, width),
         )
+
+
+def _around(output: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Output at the pixel nearest to each point and at its neighbours, ``(9, N)`` float64."""
+    height, width = output.shape
+    at = np.clip(np.rint(rows).astype(np.int64) + _ROWS_AROUND, 0, height - 1) * width
+    at += np.clip(np.rint(columns).astype(np.int64) + _COLUMNS_AROUND, 0, width - 1)
+    return np.asarray(output.reshape(-1)[at], np.float64)
+
+
+def _bilinear(output: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Output between the four pixels around each point of the image, ``(N,)`` float64."""
+    height, width = output.shape
+    left = np.minimum(columns.astype(np.int64), max(width - 2, 0))
+    top = np.minimum(rows.astype(np.int64), max(height - 2, 0))
+    at, flat = top * width + left, output.reshape(-1)
+    right, down = int(width > 1), width * int(height > 1)
+    x, y = columns - left, rows - top
+    upper = flat[at] * (1 - x) + flat[at + right] * x
+    lower = flat[at + down] * (1 - x) + flat[at + down + right] * x
+    return np.asarray(upper * (1 - y) + lower * y)
 
 
 def image_cells(columns: np.ndarray, rows: np.ndarray, width: int) -> np.ndarray:

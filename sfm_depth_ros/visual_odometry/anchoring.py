@@ -33,7 +33,8 @@ class AnchoredDepth:
 
     depth: np.ndarray  # (h, w) float32 metres, NaN where the network has none
     correction: DepthCorrection  # the global part
-    # (h, w) float32 variance of log depth, by landmarks; None without the local field
+    # float32 variance of log depth at every second pixel of every second row, by landmarks; None
+    # without the local field, or where it is not wanted
     log_variance: np.ndarray | None
     points: int  # landmarks used
     remark: str = ""  # reason for a lesser correction, in words
@@ -76,6 +77,7 @@ class DepthAnchor:
         points: AnchorPoints,
         seconds: float,
         is_moving: bool = True,
+        wants_variance: bool = True,
     ) -> AnchoredDepth:
         """Anchor the depth of the next image.
 
@@ -86,39 +88,36 @@ class DepthAnchor:
             seconds: Time since the image before.
             is_moving: Whether the camera has moved since then; while it stands, landmarks have
                 nothing new to show, and both corrections are kept as they are.
+            wants_variance: Whether to read the variance too.
         """
-        known = np.isfinite(output) & (output >= 0)
-        output = np.where(known, output, np.float32(0))
-        if self._mode == "off":
-            return self._result(output, known, DepthCorrection(), None, 0)
-        correction = self._filter.advance(points, seconds, is_moving)
-        inverse, log_variance = correction.inverse_depth(output), None
+        unknown = _unknown(output)
+        if unknown is not None:
+            output = np.where(unknown, np.float32(0), output)
+        correction, log_variance, count = DepthCorrection(), None, 0
+        if self._mode != "off":
+            correction, count = self._filter.advance(points, seconds, is_moving), len(points)
         if self._mode == "local":
-            inverse, log_variance = self._locally(inverse, correction, points, is_moving)
-        return self._result(inverse, known, correction, log_variance, len(points))
+            inverse = correction.inverse_depth(output)
+            nodes = self._fitted(inverse.shape, correction, points, is_moving)
+            depth, log_variance = self._locally(inverse, nodes, wants_variance)
+        else:
+            inverse = output if self._mode == "off" else correction.inverse_depth(output)
+            with np.errstate(divide="ignore"):
+                depth = np.float32(1) / inverse
+        if unknown is not None:
+            depth[unknown] = np.nan
+        return AnchoredDepth(depth, correction, log_variance, count, self._filter.remark)
 
-    def _result(
+    def _fitted(
         self,
-        inverse: np.ndarray,
-        known: np.ndarray,
-        correction: DepthCorrection,
-        log_variance: np.ndarray | None,
-        points: int,
-    ) -> AnchoredDepth:
-        with np.errstate(divide="ignore"):
-            depth = np.where(known, 1.0 / inverse, np.float32(np.nan))
-        return AnchoredDepth(depth, correction, log_variance, points, self._filter.remark)
-
-    def _locally(
-        self,
-        inverse: np.ndarray,
+        shape: tuple[int, ...],
         correction: DepthCorrection,
         points: AnchorPoints,
         is_moving: bool,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Inverse depth after the local field, and the variance of its logarithm."""
-        if self._field is None or inverse.shape != self._shape:
-            self._field, self._shape = CorrectionField(*inverse.shape), inverse.shape
+    ) -> FieldNodes:
+        """The local field of an image; while the camera stands, that of the last one that moved."""
+        if self._field is None or shape != self._shape:
+            self._field, self._shape = CorrectionField(*shape), shape
             self._nodes = None
         if self._nodes is None or is_moving:
             predicted = correction.inverse_depth(points.output)
@@ -130,5 +129,22 @@ class DepthAnchor:
                 points.relative_std**2 + points.output_spread**2,
             )
             self._nodes = self._field.fit(seen)
-        change, variance = self._field.read(self._nodes, -np.log(inverse))
-        return inverse * np.exp(-change), variance
+        return self._nodes
+
+    def _locally(
+        self, inverse: np.ndarray, nodes: FieldNodes, wants_variance: bool
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Depth after the local field, and the variance of its logarithm if wanted."""
+        assert self._field is not None  # it fitted the nodes
+        log_inverse = np.log(inverse, out=inverse)
+        variance = self._field.read_variance(nodes, log_inverse) if wants_variance else None
+        log_depth = self._field.read(nodes, log_inverse)
+        log_depth -= log_inverse
+        return np.exp(log_depth, out=log_depth), variance
+
+
+def _unknown(output: np.ndarray) -> np.ndarray | None:
+    """``(h, w)`` pixels where an inverse output is none; None without such pixels."""
+    if output.min() >= 0 and output.max() < np.inf:  # not with a NaN
+        return None
+    return np.asarray(~((output >= 0) & (output < np.inf)))

@@ -232,33 +232,33 @@ def _add_term(
     reduced: np.ndarray, gradient: np.ndarray, poses: np.ndarray, term: PairTerm
 ) -> None:
     """Add one motion measurement to the normal equations."""
-    first, last = poses[term.earlier], poses[term.later]
+    first, last, measured = poses[term.earlier], poses[term.later], term.T_earlier_later
     difference = last[:3, 3] - first[:3, 3]
-    jacobian, values = np.zeros((7, 6)), np.zeros(7)
-    if term.length_information > 0:
-        length = math.hypot(*difference.tolist())
-        root = math.sqrt(term.length_information)
-        jacobian[0, :3] = difference * (root / max(length, 1e-9))
-        values[0] = root * (length - math.hypot(*term.T_earlier_later[:3, 3].tolist()))
+    information, slope = np.zeros((6, 6)), np.zeros(6)
     if term.root is not None:
         # both errors in the later camera: R_measured^T (t - t_measured), log(R_measured^T R)
-        to_later = term.T_earlier_later[:3, :3].T
-        to_first = first[:3, :3].T
-        to_both = to_later @ to_first
+        to_both = (first[:3, :3] @ measured[:3, :3]).T
         errors = np.empty(6)
-        errors[:3] = to_later @ (to_first @ difference - term.T_earlier_later[:3, 3])
+        errors[:3] = to_both @ difference - measured[:3, 3] @ measured[:3, :3]
         errors[3:] = rotation_vector(to_both @ last[:3, :3])
-        jacobian[1:, :3] = term.root[:, :3] @ to_both
-        jacobian[1:, 3:] = term.root[:, 3:] @ to_both
-        values[1:] = term.root @ errors
-    information, slope = jacobian.T @ jacobian, jacobian.T @ values
-    later, earlier = (
-        slice(6 * (len(poses) - 1 - frame), 6 * (len(poses) - frame))
-        for frame in (term.later, term.earlier)
-    )
+        jacobian = np.empty((6, 6))
+        jacobian[:, :3] = term.root[:, :3] @ to_both
+        jacobian[:, 3:] = term.root[:, 3:] @ to_both
+        information = jacobian.T @ jacobian
+        slope = (term.root @ errors) @ jacobian
+    if term.length_information > 0:
+        length = max(math.hypot(*difference.tolist()), 1e-9)
+        excess = length - math.hypot(*measured[:3, 3].tolist())
+        row = difference * (term.length_information / length)
+        information[:3, :3] += row[:, None] * (difference / length)
+        slope[:3] += row * excess
+    begin = 6 * (len(poses) - 1 - term.later)
+    later = slice(begin, begin + 6)
     reduced[later, later] += information
     gradient[later] += slope
-    if earlier.start < len(gradient):  # else held
+    begin = 6 * (len(poses) - 1 - term.earlier)
+    earlier = slice(begin, begin + 6)
+    if begin < len(gradient):  # else held
         reduced[earlier, earlier] += information
         reduced[later, earlier] -= information
         reduced[earlier, later] -= information

@@ -16,15 +16,16 @@ import cv2
 import numpy as np
 
 from sfm_depth_ros.geometry.camera import Intrinsics
+from sfm_depth_ros.visual_odometry.correction_field import VARIANCE_STEP
 from sfm_depth_ros.visual_odometry.temporal import log_depth_change
 
 TOLERANCE = 1.0  # metres
 _OWN_VARIANCE = 0.3**2  # of log depth, of a network without landmarks
-_STEP = 2  # pixels; disagreement is measured on every second one
+_STEP = VARIANCE_STEP  # pixels; variance is computed at every second one
 _SMOOTHING = (5, 5)  # pixels of the smaller image
 _LARGEST_CHANGE = 1.0  # in log depth; more is an occlusion
 _EDGE = np.ones((3, 3), np.uint8)
-_EDGE_SMOOTHING = (3, 3)
+_EDGE_SMOOTHING = (2, 2)
 _EPSILON = np.float32(1e-6)
 
 
@@ -56,7 +57,8 @@ class DepthConfidence:
 
         Args:
             depth: ``(h, w)`` float32 metres, NaN or +Inf where there is none.
-            log_variance: ``(h, w)`` float32 variance of log depth by landmarks; None without.
+            log_variance: float32 variance of log depth by landmarks, at every second pixel and
+                row; None without.
             intrinsics: Camera of ``depth``.
             T_earlier_later: ``(4, 4)`` pose of this camera in the one before, metres; None where
                 it is not known.
@@ -64,19 +66,22 @@ class DepthConfidence:
         Returns:
             ``(h, w)`` float32 in [0, 1], 0 where there is no depth.
         """
-        known = np.isfinite(depth) & (depth > 0)
-        usable = np.where(known, depth, np.float32(1))
+        known = (depth > 0) & (depth < np.inf)  # NaN is neither
+        all_known = bool(known.all())
+        usable = depth if all_known else np.where(known, depth, np.float32(1))
+        small = np.ascontiguousarray(depth[::_STEP, ::_STEP])
         variance = _edge_variance(usable)
         variance += np.float32(_OWN_VARIANCE) if log_variance is None else log_variance
-        small = np.ascontiguousarray(np.where(known, depth, np.float32(np.nan))[::_STEP, ::_STEP])
         disagreement = self._disagreement(small, intrinsics, T_earlier_later)
         self._earlier = small
         if disagreement is not None:
-            variance += cv2.resize(disagreement, depth.shape[::-1])
-        with np.errstate(divide="ignore"):
-            deviation = usable * np.sqrt(variance + _EPSILON)
-        confidence = -np.expm1(np.float32(-self._scale) / deviation)
-        return np.where(known, confidence, np.float32(0))
+            variance += disagreement
+        deviation = cv2.resize(np.sqrt(variance + _EPSILON), depth.shape[::-1])
+        deviation *= usable
+        np.divide(np.float32(-self._scale), deviation, out=deviation)
+        np.expm1(deviation, out=deviation)
+        np.negative(deviation, out=deviation)
+        return deviation if all_known else np.where(known, deviation, np.float32(0))
 
     def _disagreement(
         self, small: np.ndarray, intrinsics: Intrinsics, T_earlier_later: np.ndarray | None
@@ -99,6 +104,10 @@ class DepthConfidence:
 
 
 def _edge_variance(depth: np.ndarray) -> np.ndarray:
-    """Square of half the logarithmic range of depth within one pixel, smoothed."""
-    half_range = 0.5 * np.log(cv2.dilate(depth, _EDGE) / cv2.erode(depth, _EDGE))
+    """Square of half the logarithmic range of depth within one pixel, at every second one."""
+    farthest, nearest = (
+        np.ascontiguousarray(extreme(depth, _EDGE)[::_STEP, ::_STEP])
+        for extreme in (cv2.dilate, cv2.erode)
+    )
+    half_range = 0.5 * np.log(farthest / nearest)
     return np.asarray(cv2.blur(half_range * half_range, _EDGE_SMOOTHING))

@@ -21,6 +21,7 @@ import numpy as np
 
 from sfm_depth_ros.visual_odometry.depth_correction import robust_spread
 
+VARIANCE_STEP = 2  # pixels between those whose variance is read
 _LEVELS = 3
 _COARSE_CELLS = 5  # cells of the coarsest grid over the image's width
 _COARSE_LOG_DEPTH = 1.0
@@ -99,31 +100,51 @@ class CorrectionField:
                 variance = _variance(square, evidence)
         return FieldNodes(correction.astype(np.float32), _twice_as_fine(variance))
 
-    def read(self, nodes: FieldNodes, log_depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The field at every pixel.
+    def read(self, nodes: FieldNodes, log_inverse: np.ndarray) -> np.ndarray:
+        """The correction of log depth at every pixel.
 
         Args:
             nodes: Of ``fit``.
-            log_depth: ``(h, w)`` float32, finite.
+            log_inverse: ``(h, w)`` float32 logarithm of the inverse depth, finite.
 
         Returns:
-            ``(h, w)`` float32 correction of log depth, and its variance.
+            ``(h, w)`` float32.
         """
-        planes, rows, columns = nodes.correction.shape
-        depth = (log_depth - np.float32(math.log(_NEAREST))) * np.float32(1.0 / self._depth_cell)
-        np.clip(depth, 0.0, planes - 1.001, out=depth)
-        plane = np.floor(depth)
-        between = depth - plane
-        plane *= rows
-        plane += self._rows
         correction = nodes.correction
+        columns = correction.shape[2]
         deeper = np.concatenate((correction[1:], correction[-1:]))
-        near, far, variance = (
+        plane, between = self._planes(correction.shape, log_inverse, self._rows)
+        near, far = (
             # planes one below the other
             cv2.remap(values.reshape(-1, columns), self._columns, plane, cv2.INTER_LINEAR)
-            for values in (correction, deeper, nodes.variance)
+            for values in (correction, deeper)
         )
-        return near + between * (far - near), variance
+        far -= near
+        far *= between
+        near += far
+        return near
+
+    def read_variance(self, nodes: FieldNodes, log_inverse: np.ndarray) -> np.ndarray:
+        """Variance of the corrected log depth, float32, at every second pixel and row."""
+        step = slice(None, None, VARIANCE_STEP), slice(None, None, VARIANCE_STEP)
+        rows, columns = self._rows[step], np.ascontiguousarray(self._columns[step])
+        shape = nodes.variance.shape
+        plane, _ = self._planes(shape, log_inverse[step], rows)
+        flat = nodes.variance.reshape(-1, shape[2])
+        return cv2.remap(flat, columns, plane, cv2.INTER_LINEAR)
+
+    def _planes(
+        self, shape: tuple[int, ...], log_inverse: np.ndarray, rows: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Row of each pixel in the planes one below the other, and its share of the next plane."""
+        depth = log_inverse * np.float32(-1.0 / self._depth_cell)
+        depth -= np.float32(math.log(_NEAREST) / self._depth_cell)
+        np.clip(depth, 0.0, shape[0] - 1.001, out=depth)
+        plane = np.floor(depth)
+        depth -= plane
+        plane *= shape[1]
+        plane += rows
+        return plane, depth
 
     def _place(self, points: FieldPoints) -> np.ndarray:
         """``(3, N)`` (depth, row, column) of the points in cells of the finest grid."""
@@ -160,15 +181,16 @@ def _robust_weights(residuals: np.ndarray) -> np.ndarray:
 
 def _splat(place: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """``(8, N)`` flat indices of the nodes around each point, and its trilinear share of each."""
+    _, rows, columns = shape
     last = np.array(shape)[:, None] - 1
-    place = np.clip(place, 0.0, last - 1e-6)
+    place = np.minimum(np.maximum(place, 0.0), last - 1e-6)
     cell = place.astype(np.int64)
     inside = place - cell
-    strides = np.array((shape[1] * shape[2], shape[2], 1))
-    index = (strides @ cell)[None, :] + (_CORNERS @ strides)[:, None]
-    faces = np.stack((1.0 - inside, inside))  # (2, 3, N)
-    share = faces[_CORNERS[:, 0], 0] * faces[_CORNERS[:, 1], 1] * faces[_CORNERS[:, 2], 2]
-    return index, share
+    strides = np.array((rows * columns, columns, 1))
+    index = strides @ cell + (_CORNERS @ strides)[:, None]
+    depth, row, column = np.stack((1.0 - inside, inside), axis=1)  # (2, N) each
+    share = depth[:, None, None] * row[:, None] * column
+    return index, share.reshape(8, -1)
 
 
 def _sum(index: np.ndarray, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

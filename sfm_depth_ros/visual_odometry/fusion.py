@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -11,9 +12,12 @@ import numpy as np
 from sfm_depth_ros.geometry.frames import rotation_vector
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
 from sfm_depth_ros.visual_odometry.bundle import PairTerm
+from sfm_depth_ros.visual_odometry.covariance_scale import CovarianceScale
 from sfm_depth_ros.visual_odometry.median import median
 from sfm_depth_ros.visual_odometry.motion_terms import (
+    SHORT,
     full_term,
+    length_information,
     length_term,
     network_term,
     without_bias,
@@ -50,6 +54,7 @@ class Fusion:
         up = np.array([0.0, -1.0, 0.0]) if velocities is None else velocities.T_base_camera[2, :3]
         self._rotation_trust = RotationTrust(up)
         self._time_offset = TimeOffsetEstimator()
+        self._scale = CovarianceScale()
 
     @property
     def has_odometer(self) -> bool:
@@ -103,6 +108,7 @@ class Fusion:
             if frame.measured is None or frame.measured.is_extrapolated:
                 frame.measured = self.measured(before.stamp_ns, frame.stamp_ns)
             if frame.is_settled:
+                self._compare(frame)
                 continue
             if frame.measured is None:
                 if index == last:
@@ -121,24 +127,47 @@ class Fusion:
             frame, before = window.frames[index], window.frames[index - 1]
             if frame.measured is None:
                 continue
+            noise, of_length = self._options.length_noise, 0.0
             if frame.trusts_length:
-                terms.append(length_term(index, frame.measured, self._options.length_noise))
+                if self.uses_rotation and frame.measured.length > SHORT:
+                    of_length = length_information(frame.measured, noise)
+                else:
+                    terms.append(length_term(index, frame.measured, noise))
             if self.uses_rotation:
                 trust, extra = self._rotation_trust, self._delay_variance(before, frame)
                 if frame.surprise is not None:
                     extra = extra + frame.surprise
-                terms.append(full_term(index, frame.measured, trust, extra))
+                terms.append(full_term(index, frame.measured, trust, extra, of_length))
         if network is not None and self.uses_rotation:
             terms.append(network_term(last, network))
         return terms
+
+    def covariance(
+        self, frame: WindowFrame, motion: np.ndarray, covariance: np.ndarray
+    ) -> np.ndarray:
+        """Covariance of the newest motion as it is published.
+
+        By the image alone, it is scaled by what the odometer has shown of its worth; with the
+        odometer's rotation in it, the image cannot be told from the odometer.
+        """
+        if self.uses_rotation:
+            return covariance
+        frame.refined = motion, covariance
+        return self._scale.scaled(covariance, motion)
+
+    def _compare(self, frame: WindowFrame) -> None:
+        if frame.refined is None or frame.measured is None:
+            return
+        motion, covariance = frame.refined
+        self._scale.observe(motion, covariance, self.unbiased(frame.measured))
+        frame.refined = None
 
     def _delay_variance(self, before: WindowFrame, frame: WindowFrame) -> np.ndarray:
         """``(3,)`` rad^2 that a delay which is not known makes of a rotation that changes."""
         if frame.measured is None or before.measured is None:
             return np.zeros(3)
         rate, rate_before = (
-            rotation_vector(measured.T_earlier_later[:3, :3]) / measured.seconds
-            for measured in (frame.measured, before.measured)
+            measured.rotation / measured.seconds for measured in (frame.measured, before.measured)
         )
         offset = self._time_offset.estimate
         delay = _UNKNOWN_OFFSET_S if offset is None else min(offset.std, _UNKNOWN_OFFSET_S)
@@ -151,7 +180,7 @@ class Fusion:
             return
         seen, measured = frame.seen.T_earlier_later, frame.measured.T_earlier_later
         variance = np.diag(frame.seen.covariance) * window.inflation**2
-        length, seen_length = frame.measured.length, float(np.linalg.norm(seen[:3, 3]))
+        length, seen_length = frame.measured.length, math.hypot(*seen[:3, 3].tolist())
         direction = None
         if min(length, seen_length) > self._options.least_length:
             apart = measured[:3, 3] / length - seen[:3, 3] / seen_length
@@ -190,10 +219,10 @@ class Fusion:
         if frame.measured is None or frame.seen is None:
             return
         length = frame.measured.length
-        seen_length = float(np.linalg.norm(frame.seen.T_earlier_later[:3, 3]))
+        seen_length = math.hypot(*frame.seen.T_earlier_later[:3, 3].tolist())
         if min(length, seen_length) < self._options.least_judged:
             return
-        innovation = float(np.log(length / seen_length))
+        innovation = math.log(length / seen_length)
         along = frame.seen.T_earlier_later[:3, 3] / seen_length
         variance = along @ frame.seen.covariance[:3, :3] @ along
         variance *= (window.inflation / seen_length) ** 2
@@ -202,7 +231,7 @@ class Fusion:
         )
         frame.trusts_length = correction is not None
         if correction is not None:
-            window.rescale(float(np.exp(correction)))
+            window.rescale(math.exp(correction))
 
     def _scale_residual(self, window: SlidingWindow) -> float:
         """log(measured / refined length) over the window's motions but the newest."""
@@ -210,7 +239,7 @@ class Fusion:
         for before, frame in pairwise(window.frames[:-1]):
             if frame.measured is not None and frame.trusts_length and frame.is_settled:
                 measured += frame.measured.length
-                refined += float(np.linalg.norm(frame.pose[:3, 3] - before.pose[:3, 3]))
+                refined += math.dist(frame.pose[:3, 3].tolist(), before.pose[:3, 3].tolist())
         if min(measured, refined) < self._options.least_judged:
             return 0.0
-        return float(np.log(measured / refined))
+        return math.log(measured / refined)

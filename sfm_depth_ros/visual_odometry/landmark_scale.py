@@ -17,7 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from sfm_depth_ros.visual_odometry.anchor_points import AnchorPoints
-from sfm_depth_ros.visual_odometry.depth_correction import robust_spread, weighted_median
+from sfm_depth_ros.visual_odometry.depth_correction import robust_spread
+from sfm_depth_ros.visual_odometry.median import column_medians
 
 WINDOW_S = 60.0
 _BLOCK_S = 1.0  # images of so long are one sample of the window
@@ -33,7 +34,8 @@ _STEADY_FLOOR = 0.1  # relative; a floor that varies more is none
 _TUNING = 2.0  # blocks of so many spreads from the middle weigh a quarter
 _SMALLEST_SPREAD = 0.03
 _NORMAL_MAD = 1.4826
-_STEPS = 10
+_STEPS = 10  # at most
+_PRECISE = 1e-4  # relative change of a mean that ends its search
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ class LandmarkScaleMonitor:
 
 def _summary(images: list[_Sample]) -> _Sample:
     """Medians of the images of one second."""
-    ratios = np.median([image.log_ratios for image in images], axis=0)
+    ratios = column_medians(np.array([image.log_ratios for image in images]))
     heights = [image.log_height for image in images if math.isfinite(image.log_height)]
     height = float(np.median(heights)) if heights else math.nan
     return _Sample(images[0].stamp_ns, ratios, height)
@@ -143,26 +145,32 @@ def _image_ratios(points: AnchorPoints) -> np.ndarray | None:
     """Log ratio of one image by all landmarks, and without each group of tracks."""
     certain = points.relative_std < _MAX_RELATIVE_STD
     cells, group = points.cells[certain], points.ids[certain] % _GROUPS
-    if len(np.unique(cells)) < _MIN_CELLS:
+    # (cells, groups) landmarks
+    size = (cells.max() + 1) * _GROUPS if len(cells) else 0
+    counts = np.bincount(cells * _GROUPS + group, minlength=size).reshape(-1, _GROUPS)
+    in_cell, in_group = counts.sum(axis=1), counts.sum(axis=0)
+    if np.count_nonzero(in_cell) < _MIN_CELLS or in_group.max() == len(cells):
         return None
     log_ratio = np.log(points.inverse_depth[certain] / points.output[certain])
-    chosen = [np.ones(len(cells), bool), *(group != number for number in range(_GROUPS))]
-    if not all(mask.any() for mask in chosen):
-        return None
-    return np.array([_area_median(log_ratio[mask], cells[mask]) for mask in chosen])
-
-
-def _area_median(values: np.ndarray, cells: np.ndarray) -> float:
-    """Median of values that share the weight of their cell."""
-    return weighted_median(values, 1.0 / np.bincount(cells)[cells])
+    order = np.argsort(log_ratio)
+    cells, group = cells[order], group[order]
+    # (1 + groups, N) landmarks that share a cell's weight, each time without one group
+    sharing = np.stack((in_cell[cells], *(in_cell[:, None] - counts).T[:, cells]))
+    chosen = np.ones(sharing.shape, bool)
+    chosen[1:] = group != np.arange(_GROUPS)[:, None]
+    share = np.cumsum(chosen / np.maximum(sharing, 1), axis=1)
+    middle = np.count_nonzero(share < 0.5 * share[:, -1:], axis=1)
+    return np.asarray(log_ratio[order][middle])
 
 
 def _robust_mean(blocks: np.ndarray) -> np.ndarray:
     """Geman-McClure mean of each column, begun at its median."""
-    middle = np.median(blocks, axis=0)
-    distance = np.abs(blocks - middle)
-    spread = np.maximum(_NORMAL_MAD * np.median(distance, axis=0), _SMALLEST_SPREAD)
+    middle = column_medians(blocks)
+    spread = _NORMAL_MAD * column_medians(np.abs(blocks - middle))
+    squared_scale = (_TUNING * np.maximum(spread, _SMALLEST_SPREAD)) ** 2
     for _ in range(_STEPS):
-        weights = 1.0 / (1.0 + ((blocks - middle) / (_TUNING * spread)) ** 2) ** 2
-        middle = np.sum(weights * blocks, axis=0) / weights.sum(axis=0)
+        weights = (1.0 + (blocks - middle) ** 2 / squared_scale) ** -2
+        before, middle = middle, (weights * blocks).sum(axis=0) / weights.sum(axis=0)
+        if np.abs(middle - before).max() < _PRECISE:
+            break
     return np.asarray(middle)

@@ -93,14 +93,14 @@ def find_motion(
     """
     _check_count(rays, options)
     fit = _fit_from(window, rays, predicted, intrinsics, options)
-    if np.mean(fit.deviations < AGREES) < _GOOD_SHARE:
+    if _agreement(fit) < _GOOD_SHARE:
         found = epipolar_pose(window.tracks.rays[:, -1], rays, focal_length(intrinsics))
         if found is not None:
             length = float(np.linalg.norm(predicted[:3, 3]))
             again = _fit_from(window, rays, scaled(found[0], length), intrinsics, options)
             if np.median(again.deviations) < np.median(fit.deviations):
                 fit = again
-    share = float(np.mean(fit.deviations < AGREES))
+    share = _agreement(fit)
     if share < options.least_agreement:
         raise NoMotionError(f"{share:.0%} of the tracks agree on a motion")
     return fit
@@ -162,6 +162,11 @@ def _parallax(window: SlidingWindow, rays: np.ndarray, intrinsics: Intrinsics) -
     # all points at infinity: only the rotation is fitted, and a deviation is one pixel
     fit = fit_pose(bearings, nothing, nothing, rays, prior, focal_length(intrinsics), 1.0)
     return float(np.median(fit.deviations))
+
+
+def _agreement(fit: PoseFit) -> float:
+    """Share of the tracks that agree with the motion."""
+    return np.count_nonzero(fit.deviations < AGREES) / len(fit.deviations)
 
 
 def _check_count(rays: np.ndarray, options: OdometerOptions) -> None:

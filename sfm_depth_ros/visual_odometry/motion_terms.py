@@ -12,44 +12,58 @@ from sfm_depth_ros.visual_odometry.odometer_input import MeasuredMotion
 from sfm_depth_ros.visual_odometry.odometer_trust import RotationTrust
 from sfm_depth_ros.visual_odometry.odometry_step import MotionPrior
 
+_IDENTITY = np.eye(3)
 _LENGTH_FLOOR = 0.001  # metres
 _DIRECTION_FLOOR = 1e-4  # metres
-_SHORT = 0.004  # metres: below, a motion has no direction worth measuring
+SHORT = 0.004  # metres: below, a motion has no direction worth measuring
+
+
+def length_information(measured: MeasuredMotion, noise: float) -> float:
+    """Of the length of a motion that is not short, 1/m^2."""
+    variance = (noise * measured.length + _LENGTH_FLOOR) ** 2 + measured.extrapolation_variance
+    return 1.0 / variance
 
 
 def length_term(index: int, measured: MeasuredMotion, noise: float) -> PairTerm:
     """The length alone, of the motion that ends at frame ``index``."""
-    if measured.length < _SHORT:
+    if measured.length < SHORT:
         # a length near zero has no derivative: the translation itself is near zero
         sigma = 0.5 * measured.length + 2 * _LENGTH_FLOOR
         sigma = np.hypot(sigma, np.sqrt(measured.extrapolation_variance))
         root = np.zeros((6, 6))
         np.fill_diagonal(root[:3, :3], 1.0 / sigma)
         return PairTerm(index - 1, index, np.eye(4), root=root)
-    variance = (noise * measured.length + _LENGTH_FLOOR) ** 2 + measured.extrapolation_variance
-    return PairTerm(index - 1, index, measured.T_earlier_later, length_information=1.0 / variance)
+    information = length_information(measured, noise)
+    return PairTerm(index - 1, index, measured.T_earlier_later, information)
 
 
 def full_term(
     index: int,
     measured: MeasuredMotion,
     trust: RotationTrust,
-    surprise: np.ndarray | None,
+    surprise: np.ndarray,
+    of_length: float = 0.0,
 ) -> PairTerm:
-    """Rotation, and the direction of the translation, each by what it has been worth lately."""
+    """Rotation, and the direction of the translation, each by what it has been worth lately.
+
+    Args:
+        index: Frame that the motion ends at.
+        measured: The odometer's motion.
+        trust: What it has been worth.
+        surprise: ``(3,)`` rad^2 to add to the variance of the rotation.
+        of_length: Information of the length too, 1/m^2.
+    """
     T = without_bias(measured.T_earlier_later, trust.bias * measured.seconds)
     root = np.zeros((6, 6))
-    rotation_variance = trust.rotation_variance + measured.extrapolation_variance
-    if surprise is not None:
-        rotation_variance = rotation_variance + surprise
-    root[3:, 3:] = np.diag(1.0 / np.sqrt(rotation_variance))
+    variance = trust.rotation_variance + measured.extrapolation_variance + surprise
+    root[(3, 4, 5), (3, 4, 5)] = 1.0 / np.sqrt(variance)
     length = measured.length
-    if length > _SHORT:
+    if length > SHORT:
         along = T[:3, :3].T @ T[:3, 3] / length
-        shares = np.append(trust.direction_variance, trust.direction_variance.max())
-        sideways = length * np.sqrt(shares) + _DIRECTION_FLOOR
-        root[:3, :3] = (np.eye(3) - np.outer(along, along)) / sideways[:, None]
-    return PairTerm(index - 1, index, T, root=root)
+        right, down = np.sqrt(trust.direction_variance).tolist()
+        sideways = length * np.array((right, down, max(right, down))) + _DIRECTION_FLOOR
+        root[:3, :3] = (_IDENTITY - along[:, None] * along) / sideways[:, None]
+    return PairTerm(index - 1, index, T, of_length, root)
 
 
 def network_term(index: int, prior: MotionPrior) -> PairTerm:

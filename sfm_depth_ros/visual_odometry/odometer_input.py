@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from sfm_depth_ros.errors import VelocityGapError
-from sfm_depth_ros.geometry.frames import invert, twist_to_transform
+from sfm_depth_ros.geometry.frames import invert, rotation_vector, twist_to_transform
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
 
 _LONGEST_EXTRAPOLATION_S = 0.35
@@ -25,10 +26,20 @@ class MeasuredMotion:
     seconds: float  # its duration; the stamp of a frame moves on while the camera stands
     extrapolated_s: float = 0.0  # seconds at the end for which the newest velocity was held
 
-    @property
+    @cached_property
     def length(self) -> float:
         """Metres."""
         return math.hypot(*self.T_earlier_later[:3, 3].tolist())
+
+    @cached_property
+    def rotation(self) -> np.ndarray:
+        """Axis times angle, ``(3,)`` radians in the later camera."""
+        return rotation_vector(self.T_earlier_later[:3, :3])
+
+    @cached_property
+    def angle(self) -> float:
+        """Radians."""
+        return math.hypot(*self.rotation.tolist())
 
     @property
     def is_extrapolated(self) -> bool:

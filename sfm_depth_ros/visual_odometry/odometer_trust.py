@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 import numpy as np
 
-from sfm_depth_ros.visual_odometry.median import median
+from sfm_depth_ros.visual_odometry.median import column_medians, median
 
 _MEMORY = 60  # motions
 _FEWEST = 8
@@ -109,9 +110,9 @@ class RotationTrust:
         if len(self._rates) < _FEWEST_FOR_BIAS:
             return np.zeros(3), np.full(3, _START_BIAS)
         rates = np.array(self._rates)
-        centre = np.median(rates, axis=0)
-        spread = 1.4826 * np.median(np.abs(rates - centre), axis=0)
-        by_image = np.sqrt(np.median(np.array(self._excess), axis=0)) / seconds
+        centre = column_medians(rates)
+        spread = 1.4826 * column_medians(np.abs(rates - centre))
+        by_image = np.sqrt(column_medians(np.array(self._excess))) / seconds
         noise = np.maximum(spread, by_image)  # what agrees may have been made to agree
         deviation = np.minimum(1.25 * noise / np.sqrt(len(rates)), _START_BIAS)
         bound = np.maximum(_BIAS_SIGNIFICANCE * deviation, _BIAS_FLOOR)
@@ -125,8 +126,8 @@ def _excess(
     """Part of the disagreements that the image's own uncertainty does not explain."""
     if len(disagreements) < _FEWEST:
         return np.full(size, start**2)
-    observed = (1.4826 * np.median(np.abs(np.array(disagreements)), axis=0)) ** 2
-    image = _BENEFIT_OF_DOUBT * np.median(np.array(explained), axis=0)
+    observed = (1.4826 * column_medians(np.abs(np.array(disagreements)))) ** 2
+    image = _BENEFIT_OF_DOUBT * column_medians(np.array(explained))
     return np.maximum(observed - image, floor**2)
 
 
@@ -172,7 +173,7 @@ class LengthTrust:
     @property
     def deviation(self) -> float:
         """Standard deviation of the landmarks' scale, relative."""
-        return float(np.sqrt(self._variance))
+        return math.sqrt(self._variance)
 
     @property
     def noise(self) -> float:
@@ -209,8 +210,8 @@ class LengthTrust:
         self._variance += self._drift**2
         self._recent.append(innovation)
         noise, usual = self.noise, self._usual
-        mean = float(np.mean(self._recent)) - usual
-        allowed = self._gate * np.sqrt(self._variance + noise**2 + seen_variance)
+        mean = sum(self._recent) / len(self._recent) - usual
+        allowed = self._gate * math.sqrt(self._variance + noise**2 + seen_variance)
         worst = max(abs(mean), abs(innovation - usual))
         if worst > max(allowed, _LEAST_CONTRADICTION):
             self._rejected += 1

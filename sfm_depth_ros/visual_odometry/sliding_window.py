@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -38,6 +39,9 @@ class WindowFrame:
     is_settled: bool = False  # the odometer's final measurement has been taken
     trusts_length: bool = True
     surprise: np.ndarray | None = None  # (3,) rad^2, extra variance of the measured rotation
+    # motion since the frame before as refined first, by the image alone, and its covariance, until
+    # the odometer's final measurement is compared with it
+    refined: tuple[np.ndarray, np.ndarray] | None = None
 
 
 class SlidingWindow:
@@ -112,7 +116,7 @@ class SlidingWindow:
         if len(self.frames) <= self._options.frames:
             return
         places = np.array([frame.pose[:3, 3] for frame in self.frames[: -self._options.free]])
-        steps = np.linalg.norm(np.diff(places, axis=0), axis=1)
+        steps = np.sqrt(((places[1:] - places[:-1]) ** 2).sum(1))
         nearness = median(self.tracks.inverse_depth) if len(self.tracks) else 0.0
         if focal * steps.min() * nearness < self._options.parallax_pixels:
             index = int(steps.argmin()) + 1
@@ -183,7 +187,12 @@ class SlidingWindow:
         if full.shape[0] >= 12:
             cross = full[:6, 6:12]
             covariance = covariance - cross - cross.T + full[6:12, 6:12]
-        to_camera = np.kron(np.eye(2), refined.poses[-1][:3, :3].T)
-        length = float(np.linalg.norm(refined.poses[-1][:3, 3] - refined.poses[-2][:3, 3]))
-        floor = [self._options.translation_floor * length + 1e-4, self._options.rotation_floor]
-        return to_camera @ covariance @ to_camera.T + np.diag(np.repeat(floor, 3) ** 2)
+        newest, before = refined.poses[-1], refined.poses[-2]
+        to_camera = np.zeros((6, 6))
+        to_camera[:3, :3] = to_camera[3:, 3:] = newest[:3, :3].T
+        covariance = to_camera @ covariance @ to_camera.T
+        length = math.dist(newest[:3, 3].tolist(), before[:3, 3].tolist())
+        translation = self._options.translation_floor * length + 1e-4
+        floor = np.repeat((translation**2, self._options.rotation_floor**2), 3)
+        covariance.ravel()[::7] += floor
+        return covariance

@@ -8,7 +8,6 @@ import math
 
 import numpy as np
 
-from sfm_depth_ros.geometry.frames import rotation_vector
 from sfm_depth_ros.visual_odometry.odometer_input import MeasuredMotion
 from sfm_depth_ros.visual_odometry.options import OdometerOptions
 
@@ -39,10 +38,10 @@ def is_standing(
     if len(flow) < _FEWEST:
         return False, ""
     distance = np.hypot(flow[:, 0], flow[:, 1])
-    still = float(np.mean(distance < options.still_pixels))
+    still = np.count_nonzero(distance < options.still_pixels) / len(distance)
     if measured is None:
         return still > 0.6, ""
-    turned = float(np.linalg.norm(rotation_vector(measured.T_earlier_later[:3, :3])))
+    turned = measured.angle
     if measured.length < _LEAST_MOTION and turned < _ROTATION:
         # things that pass in front may cover most of the image
         return still > 0.3 or (turned < _SWAY_ROTATION and _sways(flow, options)), ""
@@ -50,7 +49,7 @@ def is_standing(
     noise = _NOISE_AT_REST * math.sqrt(max(measured.seconds / _NOISE_S, 1.0))
     if stands and measured.length < noise and turned < _ROTATION:
         return True, ""
-    if np.mean(distance < _CERTAIN_PIXELS) > 0.7:
+    if np.count_nonzero(distance < _CERTAIN_PIXELS) > 0.7 * len(distance):
         return True, "the odometer moves, the image does not (wheel spin?)"
     return False, ""
 

@@ -34,20 +34,26 @@ def log_depth_change(
         earlier image.
     """
     transform = T_earlier_later.astype(np.float32)
-    rays = _rays(intrinsics) @ transform[:3, :3].T
+    across, down = _ray_parts(intrinsics, transform[:3, :3])
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        points = rays * depth[..., None] + transform[:3, 3]
-        predicted = np.where(points[..., 2] > 0, points[..., 2], np.float32(np.nan))
-        columns = points[..., 0] / predicted * np.float32(intrinsics.fx)
-        rows = points[..., 1] / predicted * np.float32(intrinsics.fy)
-        columns += np.float32(intrinsics.cx)
-        rows += np.float32(intrinsics.cy)
-        inside = (columns > -0.5) & (columns < intrinsics.width - 0.5)
-        inside &= (rows > -0.5) & (rows < intrinsics.height - 0.5)
-        columns, rows = np.where(inside, columns, 0), np.where(inside, rows, 0)
-        seen = cv2.remap(earlier_depth, columns, rows, cv2.INTER_NEAREST)
-        change = np.log(seen / predicted)
-    return np.where(inside & np.isfinite(change), change, np.float32(np.nan))
+        x, y, z = (
+            (across[axis] + down[axis][:, None]) * depth + transform[axis, 3] for axis in range(3)
+        )
+        z[~((z > 0) & (z < np.inf))] = np.nan
+        x *= np.float32(intrinsics.fx)
+        x /= z
+        x += np.float32(intrinsics.cx)
+        y *= np.float32(intrinsics.fy)
+        y /= z
+        y += np.float32(intrinsics.cy)
+        # NaN lies nowhere
+        seen = cv2.remap(
+            earlier_depth, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT,
+            borderValue=float("nan"),
+        )  # fmt: skip
+        change = np.log(seen / z)
+    change[np.isinf(change)] = np.nan
+    return change
 
 
 def relative_difference(change: np.ndarray, static: np.ndarray | None = None) -> float | None:
@@ -70,9 +76,9 @@ def relative_difference(change: np.ndarray, static: np.ndarray | None = None) ->
     return float(np.median(np.abs(np.expm1(change[compared]))))
 
 
-def _rays(intrinsics: Intrinsics) -> np.ndarray:
-    """``(h, w, 3)`` float32 with z = 1."""
+def _ray_parts(intrinsics: Intrinsics, rotation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rotated rays with z = 1 as sums, ``(3, w)`` of a column's part and ``(3, h)`` of a row's."""
     columns = (np.arange(intrinsics.width, dtype=np.float32) - intrinsics.cx) / intrinsics.fx
     rows = (np.arange(intrinsics.height, dtype=np.float32) - intrinsics.cy) / intrinsics.fy
-    x, y = np.meshgrid(columns.astype(np.float32), rows.astype(np.float32))
-    return np.stack((x, y, np.ones_like(x)), axis=-1)
+    across = rotation[:, :1] * columns.astype(np.float32)
+    return across, rotation[:, 1:2] * rows.astype(np.float32) + rotation[:, 2:]

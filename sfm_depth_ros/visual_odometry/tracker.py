@@ -13,14 +13,18 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-_WINDOW = (15, 15)  # pixels compared around a corner
+# pixels compared around a corner: from a good prediction, and from afar; a surface seen at a
+# slant changes its scale between two images, over a small window less
+_WINDOW, _WIDE_WINDOW = (11, 11), (15, 15)
 _MARGIN = 8  # pixels at the border where no corner may lie
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
 # steps of 0.01 pixel count: a slow robot's flow is little more, and would seem as predicted
 _STEPS_FINE = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 10, 0.01)
 _STEPS_BACK = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 5, 0.03)
-_FINE_LEVELS, _ALL_LEVELS = 1, 4  # of the pyramid above the full image
-_PREDICTED_SHARE = 0.4  # of the tracks that a good prediction finds, at least
+# levels of the pyramid above the full image, and the share of the tracks that a prediction which
+# is good enough for them finds
+_PREDICTED = ((0, 0.6), (1, 0.4))
+_ALL_LEVELS = 4
 _RELATIVE_QUALITY = 0.003  # of the strongest corner in the image
 _ABSOLUTE_QUALITY = 4e-5  # smallest eigenvalue; sensor noise of 2 grey levels stays below
 
@@ -50,9 +54,9 @@ class PointTracker:
             earlier: ``(H, W)`` uint8.
             later: ``(H, W)`` uint8.
             pixels: ``(N, 2)`` float32 in the earlier image.
-            guess: ``(N, 2)`` float32 predicted positions in the later image, within some ten
-                pixels, which spares the coarse levels; where they find too few tracks, or None,
-                the search begins at the old positions.
+            guess: ``(N, 2)`` float32 predicted positions in the later image, within some five to
+                ten pixels, which spares the coarse levels; where they find too few tracks, or
+                None, the search begins at the old positions.
 
         Returns:
             Positions ``(N, 2)`` float32, and ``(N,)`` whether each was found.
@@ -60,21 +64,23 @@ class PointTracker:
         if not len(pixels):
             return pixels.copy(), np.zeros(0, bool)
         if guess is not None:
-            found, good = self._followed(earlier, later, pixels, guess, _FINE_LEVELS)
-            if np.count_nonzero(good) > _PREDICTED_SHARE * len(good):
-                return found, good
+            for levels, share in _PREDICTED:
+                found, good = self._followed(earlier, later, pixels, guess, levels)
+                if np.count_nonzero(good) > share * len(good):
+                    return found, good
         return self._followed(earlier, later, pixels, pixels, _ALL_LEVELS)
 
     def _followed(
         self, earlier: np.ndarray, later: np.ndarray, pixels: np.ndarray, start: np.ndarray,
         levels: int,
     ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+        window = _WIDE_WINDOW if levels == _ALL_LEVELS else _WINDOW
         found, status, _ = cv2.calcOpticalFlowPyrLK(
-            earlier, later, pixels, start.copy(), winSize=_WINDOW, maxLevel=levels,
+            earlier, later, pixels, start.copy(), winSize=window, maxLevel=levels,
             criteria=_STEPS_FINE, flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
         )  # fmt: skip
         back, returned, _ = cv2.calcOpticalFlowPyrLK(
-            later, earlier, found, pixels.copy(), winSize=_WINDOW, maxLevel=0,
+            later, earlier, found, pixels.copy(), winSize=window, maxLevel=0,
             criteria=_STEPS_BACK, flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
         )  # fmt: skip
         height, width = later.shape
@@ -121,10 +127,11 @@ def _corner_response(
     """Smallest eigenvalue of the structure tensor at local maxima, 0 elsewhere."""
     begin, end = max(left - 4, 0), min(right + 4, grey.shape[1])
     response = cv2.cornerMinEigenVal(grey[:, begin:end], 5)
-    threshold = max(_ABSOLUTE_QUALITY, _RELATIVE_QUALITY * float(response.max()))
-    response[(response < cv2.dilate(response, _NEIGHBOURS)) | (response < threshold)] = 0
+    largest = cv2.dilate(response, _NEIGHBOURS)
+    np.maximum(largest, max(_ABSOLUTE_QUALITY, _RELATIVE_QUALITY * response.max()), out=largest)
+    response *= response >= largest
     if valid is not None:
-        inside = cv2.erode(valid[:, begin:end].astype(np.uint8), np.ones(_WINDOW, np.uint8))
+        inside = cv2.erode(valid[:, begin:end].astype(np.uint8), np.ones(_WIDE_WINDOW, np.uint8))
         response[inside == 0] = 0
     response[:_MARGIN] = response[-_MARGIN:] = 0
     response = response[:, left - begin : right - begin]

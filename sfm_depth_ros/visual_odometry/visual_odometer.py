@@ -166,6 +166,7 @@ class VisualOdometer:
         T_earlier_later = invert(window.published) @ window.newest.pose
         window.published = window.newest.pose.copy()
         self._rate = window.newest_rate()
+        covariance = self._fusion.covariance(window.newest, T_earlier_later, covariance)
         return self._result(window, image, T_earlier_later, covariance, agrees)
 
     def _predicted(self, window: SlidingWindow, image: OdometryImage) -> np.ndarray:
@@ -194,7 +195,9 @@ class VisualOdometer:
         """Lengthen the window by the image, and scale it by the odometer."""
         rays = rays_of(pixels, image.intrinsics)
         agrees = window.append(image.stamp_ns, fit, pixels, rays)
-        window.tracks = window.tracks.selected(window.tracks.strikes < _STRIKES)
+        keeps = window.tracks.strikes < _STRIKES
+        if not keeps.all():
+            window.tracks = window.tracks.selected(keeps)
         window.newest.measured = image.measured
         window.shorten(focal_length(image.intrinsics))
         if not self._has_depth:

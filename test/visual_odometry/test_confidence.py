@@ -15,7 +15,7 @@ from sfm_depth_ros.visual_odometry.temporal import log_depth_change, relative_di
 
 CAMERA = Intrinsics(200.0, 200.0, 159.5, 47.5, 320, 96)
 WALL = np.full((96, 320), 10.0, np.float32)
-SMALL_VARIANCE = np.full((96, 320), 0.01**2, np.float32)
+SMALL_VARIANCE = np.full((48, 160), 0.01**2, np.float32)  # at every second pixel
 
 
 def ahead(metres: float) -> np.ndarray:
@@ -26,7 +26,7 @@ def ahead(metres: float) -> np.ndarray:
 
 def test_probability_of_a_laplacian_error_within_the_tolerance() -> None:
     """10 m with 10 % standard deviation: P(|error| < 1 m) = 1 - exp(-sqrt 2)."""
-    variance = np.full((96, 320), 0.01, np.float32)
+    variance = np.full((48, 160), 0.01, np.float32)
     confidence = DepthConfidence(1.0).assess(WALL, variance, CAMERA, None)
     np.testing.assert_allclose(confidence, 1 - math.exp(-math.sqrt(2)), rtol=1e-3)
     assert confidence.dtype == np.float32
