@@ -69,3 +69,38 @@ def test_the_entry_point_is_a_script(source_tree: Path) -> None:
     script = source_tree / "docker" / "entrypoint.sh"
     subprocess.run(["bash", "-n", script], check=True)
     assert script.stat().st_mode & 0o111
+
+
+def _run_steps(source_tree: Path, name: str) -> list[str]:
+    """Shell commands of a container file."""
+    text = re.sub(r"^#.*\n", "", (source_tree / "docker" / name).read_text(), flags=re.MULTILINE)
+    return re.findall(r"^RUN (.*)$", text.replace("\\\n", " "), re.MULTILINE)
+
+
+@pytest.mark.skipif(shutil.which("dash") is None, reason="dash, Ubuntu's sh, is not installed")
+@pytest.mark.parametrize(
+    ("name", "layout"),
+    [
+        ("Dockerfile", "setup.sh"),
+        ("Dockerfile.jetson", "setup.sh"),
+        ("Dockerfile.jetson", "install/setup.sh"),
+    ],
+)
+def test_containers_build_with_ros_where_it_lies(
+    source_tree: Path, tmp_path: Path, name: str, layout: str
+) -> None:
+    steps = _run_steps(source_tree, name)
+    for step in steps:
+        subprocess.run(["dash", "-n"], input=step, text=True, check=True)
+    setup = tmp_path / "distro" / layout
+    setup.parent.mkdir(parents=True)
+    setup.write_text("sourced=yes\n")
+    (build,) = (step for step in steps if "-m colcon build" in step)
+    build = build.replace("/opt/ros", str(tmp_path)).replace(
+        "python3 -m colcon build", 'echo "${sourced}" #'
+    )
+    done = subprocess.run(
+        ["dash", "-c", build], env={"ROS_DISTRO": "distro"}, capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    assert done.stdout == "yes\n"
