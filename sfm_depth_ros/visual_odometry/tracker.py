@@ -22,8 +22,9 @@ _NEIGHBOURS = np.ones((3, 3), np.uint8)
 _STEPS_FINE = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 10, 0.01)
 _STEPS_BACK = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 5, 0.03)
 # levels of the pyramid above the full image, and the share of the tracks that a prediction which
-# is good enough for them finds
-_PREDICTED = ((0, 0.6), (1, 0.4))
+# is good enough for them finds; half of them are found from a speed of the wrong sign too, at
+# places that look alike
+_PREDICTED = ((0, 0.8), (1, 0.6))
 _ALL_LEVELS = 4
 _RELATIVE_QUALITY = 0.003  # of the strongest corner in the image
 _ABSOLUTE_QUALITY = 4e-5  # smallest eigenvalue; sensor noise of 2 grey levels stays below
