@@ -176,6 +176,7 @@ class OracleFolder:
     has_pose: bool = True
     multiple: int = 32
     is_foreign: bool = False
+    has_metres: bool = True
     input_height: int | None = None
 
     @property

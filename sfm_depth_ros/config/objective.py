@@ -201,6 +201,12 @@ class ObjectiveConfig:
     )
 
     @property
+    def ties_to_metres(self) -> bool:
+        """Whether it compares recorded snippets with something that is measured in metres."""
+        weights = (self.velocity_weight, self.sparse_depth_weight, self.stereo_weight)
+        return max(weights) > 0 or self.warp_motion == "measured"
+
+    @property
     def uses_flow(self) -> bool:
         """Whether a term compares optical flow."""
         weights = (self.flow_weight, self.flow_smoothness_weight, self.flow_consistency_weight)

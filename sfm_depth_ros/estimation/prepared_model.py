@@ -70,7 +70,8 @@ class PreparedModel:
     @property
     def output(self) -> str:
         """Unit of the depth network's output, as anchoring has it."""
-        return OUTPUTS[self.folder.depth_config.head]
+        head = self.folder.depth_config.head
+        return "up_to_scale" if head == METRIC and not self.folder.has_metres else OUTPUTS[head]
 
     @property
     def takes_bytes(self) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sfm_depth_ros.config.networks import ONNX
+from sfm_depth_ros.config.networks import METRIC, ONNX
 from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
 from sfm_depth_ros.errors import ModelError
 from sfm_depth_ros.model_folder.files import (
@@ -28,6 +28,7 @@ from sfm_depth_ros.model_folder.metadata import (
     DEPTH_ONNX,
     DEPTH_WEIGHTS,
     FORMAT_VERSION,
+    HAS_METRES,
     MODEL_JSON,
     POSE_ONNX,
     POSE_WEIGHTS,
@@ -116,6 +117,11 @@ class ModelFolder:
     def depth_config(self) -> DepthNetworkConfig:
         """Architecture of the depth network."""
         return architecture_config(self.path, self.metadata, "depth", DepthNetworkConfig)
+
+    @property
+    def has_metres(self) -> bool:
+        """Whether depth is meant to be in metres: by its head, and by its training."""
+        return self.depth_config.head == METRIC and bool(self.metadata.get(HAS_METRES, True))
 
     @property
     def is_foreign(self) -> bool:

@@ -29,6 +29,9 @@ ROW_PROFILE = "row_profile.safetensors"  # optional: depth by image row of the t
 REQUIRED_FILES = (DEPTH_WEIGHTS, DEPTH_ONNX, CHECK_FRAMES)
 POSE_FILES = (POSE_WEIGHTS, POSE_ONNX)  # of a model with a pose network: both or none
 HEAD = "head"  # kind of the depth network's output with its A and B; absent = metric
+# whether something in training tied the depth to metres (odometer, measured or rendered depth);
+# absent = yes
+HAS_METRES = "has_metres"
 
 _TYPES: dict[str, type | tuple[type, ...]] = {
     "created": str,
@@ -76,6 +79,8 @@ def check_types(folder: Path, metadata: dict[str, Any]) -> None:
             raise damaged(folder, f"{MODEL_JSON}: {key} is missing or of the wrong type")
     if not isinstance(metadata["preprocessing"].get("width"), int):
         raise damaged(folder, f"{MODEL_JSON}: preprocessing.width is not a whole number")
+    if not isinstance(metadata.get(HAS_METRES, True), bool):
+        raise damaged(folder, f"{MODEL_JSON}: {HAS_METRES} is neither true nor false")
 
 
 def check_files(folder: Path, metadata: dict[str, Any]) -> None:

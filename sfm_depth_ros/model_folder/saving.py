@@ -29,6 +29,7 @@ from sfm_depth_ros.model_folder.metadata import (
     CHECK_FRAMES,
     DEPTH_ONNX,
     DEPTH_WEIGHTS,
+    HAS_METRES,
     HEAD,
     POSE_ONNX,
     POSE_WEIGHTS,
@@ -40,7 +41,7 @@ from sfm_depth_ros.model_folder.row_profile import RowProfile
 PREPROCESSING = {"range": [0, 1], "filter": "area"}
 FILES = {"depth": (DEPTH_WEIGHTS, DEPTH_ONNX), "pose": (POSE_WEIGHTS, POSE_ONNX)}
 GIVEN = ("preprocessing", "trained_on", "licence", "steps", "metrics")
-INHERITED = ("preprocessing", "trained_on", "licence")
+INHERITED = ("preprocessing", "trained_on", "licence", HAS_METRES)
 
 _logger = logging.getLogger(__name__)
 
@@ -64,8 +65,9 @@ def save_model(
         depth_network: Depth network on any device, in training or not; it stays as it is.
         pose_network: Pose network, likewise; None = a model of depth alone.
         metadata: ``preprocessing`` (at least ``width``; ``height`` is that of the check frames),
-            ``trained_on``, ``licence``, ``steps``, ``metrics``; the first three come from
-            ``parent`` where they are not given.
+            ``trained_on``, ``licence``, ``steps``, ``metrics``, and ``has_metres`` where nothing
+            tied the depth to metres; all but steps and metrics come from ``parent`` where they
+            are not given.
         parent: Model that these weights were trained from; its graphs are reused, which spares
             the export (seconds) where the architecture is the same.
         check_images: Images ``(2, 3, h, w)`` and stacks of images in temporal order
@@ -141,9 +143,9 @@ def _detached(network: nn.Module) -> nn.Module:
 def _complete(
     metadata: Mapping[str, Any], networks: Mapping[str, Any], parent: ModelFolder | None
 ) -> dict[str, Any]:
-    inherited = {key: parent.metadata[key] for key in INHERITED} if parent else {}
-    given = {**inherited, **metadata}
-    if set(given) != set(GIVEN):
+    known = parent.metadata if parent else {}
+    given = {**{key: known[key] for key in INHERITED if key in known}, **metadata}
+    if set(given) - {HAS_METRES} != set(GIVEN):
         raise ValueError(f"metadata: expected {sorted(GIVEN)}, got {sorted(given)}")
     depth = networks["depth"].config
     return {

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from sfm_depth_ros.visual_odometry.median import median
+
 # pixels compared around a corner: from a good prediction, and from afar; a surface seen at a
 # slant changes its scale between two images, over a small window less
 _WINDOW, _WIDE_WINDOW = (11, 11), (15, 15)
@@ -21,11 +23,11 @@ _NEIGHBOURS = np.ones((3, 3), np.uint8)
 # steps of 0.01 pixel count: a slow robot's flow is little more, and would seem as predicted
 _STEPS_FINE = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 10, 0.01)
 _STEPS_BACK = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 5, 0.03)
-# levels of the pyramid above the full image, and the share of the tracks that a prediction which
-# is good enough for them finds; half of them are found from a speed of the wrong sign too, at
-# places that look alike
-_PREDICTED = ((0, 0.8), (1, 0.6))
-_ALL_LEVELS = 4
+_FINE_LEVELS, _ALL_LEVELS = 1, 4  # of the pyramid above the full image
+_PREDICTED_SHARE = 0.4  # of the tracks that a good prediction finds, at least
+# Where the last predictions were so near, the full image alone will do. From afar it finds
+# whatever lies beside a wrong prediction, and motion and prediction would confirm each other.
+_NEAR_PIXELS, _NEAR_SHARE = 1.5, 0.6
 _RELATIVE_QUALITY = 0.003  # of the strongest corner in the image
 _ABSOLUTE_QUALITY = 4e-5  # smallest eigenvalue; sensor noise of 2 grey levels stays below
 
@@ -45,6 +47,7 @@ class PointTracker:
     def __init__(self, options: TrackerOptions | None = None) -> None:
         self._options = options or TrackerOptions()
         self._strip = 0
+        self._is_near = False  # the newest predictions were good to a pixel
 
     def follow(
         self, earlier: np.ndarray, later: np.ndarray, pixels: np.ndarray, guess: np.ndarray | None
@@ -64,10 +67,14 @@ class PointTracker:
         """
         if not len(pixels):
             return pixels.copy(), np.zeros(0, bool)
+        is_near, self._is_near = self._is_near, False
         if guess is not None:
-            for levels, share in _PREDICTED:
-                found, good = self._followed(earlier, later, pixels, guess, levels)
+            levels = ((0, _NEAR_SHARE), (_FINE_LEVELS, _PREDICTED_SHARE))
+            for level, share in levels if is_near else levels[1:]:
+                found, good = self._followed(earlier, later, pixels, guess, level)
                 if np.count_nonzero(good) > share * len(good):
+                    missed = np.hypot(*(found - guess)[good].T)
+                    self._is_near = median(missed) < _NEAR_PIXELS
                     return found, good
         return self._followed(earlier, later, pixels, pixels, _ALL_LEVELS)
 

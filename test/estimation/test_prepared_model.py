@@ -24,6 +24,7 @@ from sfm_depth_ros.engines.tensorrt.runtime import TensorRt
 from sfm_depth_ros.errors import EngineError
 from sfm_depth_ros.estimation.depth_estimator import DepthEstimator
 from sfm_depth_ros.estimation.depth_result import DepthResult
+from sfm_depth_ros.estimation.prepared_model import prepare_model
 from sfm_depth_ros.model_folder.folder import ModelFolder
 
 K = np.array([[120.0, 0.0, 100.0], [0.0, 120.0, 36.0], [0.0, 0.0, 1.0]])
@@ -123,3 +124,14 @@ def test_where_bytes_cannot_be_taken_floats_are(
     monkeypatch.setattr(tensorrt_engine.TensorRtEngine, "take_bytes", refuse)
     found = _run(_estimator(tiny_model, "tensorrt"))
     _assert_same(found, _run(_estimator(tiny_model, "onnxruntime")))
+
+
+def test_a_network_trained_without_metres_has_an_unknown_unit(tiny_model: ModelFolder) -> None:
+    """Its landmarks give it one; it is no witness of the odometer's."""
+    without = ModelFolder(tiny_model.path, {**tiny_model.metadata, "has_metres": False})
+    camera = CameraModel.from_matrices(K, 200, 72)
+    config = DepthNodeConfig(engine="onnxruntime", precision="fp32", input_width=96)
+    for folder, output in ((tiny_model, "metric"), (without, "up_to_scale")):
+        model = prepare_model(folder, camera, config, factory.create_engine)
+        assert model.output == output
+        model.close()

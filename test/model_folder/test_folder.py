@@ -84,6 +84,13 @@ def test_round_trip(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
+def test_metres_are_what_the_training_had_and_without_a_word_the_heads(tmp_path: Path) -> None:
+    assert write(tmp_path / "a").has_metres
+    assert not write(tmp_path / "b", has_metres=False).has_metres
+    assert read_model_folder(tmp_path / "a").has_metres
+    assert not read_model_folder(tmp_path / "b").has_metres
+
+
 def test_the_id_follows_the_weights_alone(tmp_path: Path) -> None:
     a, same = write(tmp_path / "a"), write(tmp_path / "same", steps=8)
     other = write(tmp_path / "other", value=2.0)
@@ -128,6 +135,7 @@ def test_wrong_hash_and_missing_file_are_named(tmp_path: Path, name: str) -> Non
         ({"files": {}}, "does not list depth.safetensors"),
         ({"preprocessing": {}}, "preprocessing.width"),
         ({"licence": None}, "licence"),
+        ({"has_metres": "perhaps"}, "has_metres is neither true nor false"),
     ],
 )
 def test_bad_metadata_is_refused(tmp_path: Path, changes: dict[str, object], message: str) -> None:

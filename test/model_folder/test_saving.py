@@ -145,6 +145,23 @@ def test_own_check_images(parent: ModelFolder, tmp_path: Path) -> None:
     assert np.array_equal(child.check_frames().image, image.numpy())
 
 
+def test_a_child_has_its_parents_metres_unless_it_learnt_some(
+    parent: ModelFolder, tmp_path: Path
+) -> None:
+    learnt = {"steps": 9, "metrics": {}}
+    without = {**METADATA, "has_metres": False}
+    relative = save_model(tmp_path, *networks(), metadata=without, parent=parent, name="relative")
+    child = save_model(tmp_path, *networks(), metadata=learnt, parent=relative, name="child")
+    metric = {**learnt, "has_metres": True}
+    taught = save_model(tmp_path, *networks(), metadata=metric, parent=relative, name="taught")
+    assert [folder.has_metres for folder in (parent, relative, child, taught)] == [
+        True,
+        False,
+        False,
+        True,
+    ]
+
+
 def test_metadata_must_be_complete(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"expected.*'licence'"):
         save_model(tmp_path, *networks(), metadata={"steps": 1, "metrics": {}})

@@ -23,6 +23,7 @@ from sfm_depth_ros.config.networks import DepthNetworkConfig, PoseNetworkConfig
 from sfm_depth_ros.config.schema import RecipeConfig
 from sfm_depth_ros.errors import ConfigError
 from sfm_depth_ros.model_folder.folder import ModelFolder
+from sfm_depth_ros.model_folder.metadata import HAS_METRES
 from sfm_depth_ros.model_folder.saving import save_model
 from sfm_depth_ros.snippets.batch import SnippetBatch
 from sfm_depth_ros.snippets.zoom import whole_view
@@ -134,6 +135,14 @@ class TrainingRun:
         rows = source.rows[:: max(1, len(source.rows) // EXAMPLES)][:EXAMPLES]
         return whole_view(source.cache.batch(rows), config.width).to(config.device)
 
+    @property
+    def has_metres(self) -> bool:
+        """Whether depth is tied to metres: by the model it began with, or by what it learns."""
+        objective = self.recipe.objective
+        by_truth = self.rendered > 0 and objective.supervised_weight > 0
+        by_recorded = bool(self.bags) and objective.ties_to_metres
+        return by_truth or by_recorded or (self.parent is not None and self.parent.has_metres)
+
     def save(
         self, networks: NetworkPair, report: dict[str, Any], data: TrainingData
     ) -> ModelFolder:
@@ -153,6 +162,7 @@ class TrainingRun:
             "licence": self.licence or (LICENCE_OF_RECORDED if bags else LICENCE_OF_RENDERED),
             "steps": before["steps"] + report["best_step"],
             "metrics": judged.get(report["best_step"], {}),
+            HAS_METRES: self.has_metres,
         }
         folder = save_model(
             self.out.resolve().parent,

@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
+from sfm_depth_ros.bags.selection import BagSelection, WeightedBag
 from sfm_depth_ros.config.schema import (
     DepthNetworkConfig,
     ObjectiveConfig,
@@ -20,7 +23,7 @@ from sfm_depth_ros.snippets.store import StoreShape, open_store
 from sfm_depth_ros.training.offline import judge
 from sfm_depth_ros.training.offline.data import Source, TrainingData
 from sfm_depth_ros.training.offline.processes import Processes
-from sfm_depth_ros.training.offline.run import DataJudge, for_machine
+from sfm_depth_ros.training.offline.run import DataJudge, TrainingRun, for_machine
 from sfm_depth_ros.training.step import training_step
 from sfm_depth_ros.training.validation import measure_without_truth
 
@@ -104,6 +107,21 @@ def test_both_are_reported_and_the_recorded_ones_decide(
     found = DataJudge(data, ObjectiveConfig(), "cpu")(networks)
     assert found["score"] == 0.75
     assert found["abs_rel"] > 0
+
+
+def test_metres_come_from_a_measurement_or_from_rendered_truth(tmp_path) -> None:
+    alone = ObjectiveConfig(velocity_weight=0.0)
+    bags = [WeightedBag(BagSelection(tmp_path), 1.0)]
+
+    def has_metres(objective: ObjectiveConfig, **data: object) -> bool:
+        return TrainingRun(RecipeConfig(objective=objective), tmp_path, **data).has_metres
+
+    assert not has_metres(alone, bags=bags)
+    assert has_metres(alone, bags=bags, rendered=4)
+    assert has_metres(ObjectiveConfig(velocity_weight=0.1), bags=bags)
+    assert has_metres(dataclasses.replace(alone, warp_motion="measured"), bags=bags)
+    no_truth = dataclasses.replace(alone, supervised_weight=0.0)
+    assert not has_metres(no_truth, bags=bags, rendered=4)
 
 
 def test_sizes_that_the_network_cannot_take_are_refused() -> None:
