@@ -1,12 +1,15 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Remedies for refused frames and velocities, by the reason that is counted, live and offline."""
+"""Refusals of frames and velocities: the reason that has lasted, and the remedy for each."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
 
+WINDOW_S = 4.0  # looked back at
+MOMENT_S = 1.0  # of the window that one outcome must have held
+_LONGEST_S = 0.5  # that one sample stands for: a silent stream holds nothing
 REMEDIES = {
     "standing": "the camera must move by min_displacement within max_image_gap: drive, or lower "
     "the one, or raise the other for a slow robot; if it did drive, its odometry's twist is not "
@@ -39,11 +42,6 @@ def main_refusal(counts: Mapping[str, int]) -> str:
     if not reason or not counts[reason]:
         return ""
     return f"most often {reason}: {REMEDIES[reason]}" if reason in REMEDIES else reason
-
-
-WINDOW_S = 4.0  # looked back at
-MOMENT_S = 1.0  # of the window that one outcome must have held
-_LONGEST_S = 0.5  # that one sample stands for: a silent stream holds nothing
 
 
 class RecentOutcomes:
