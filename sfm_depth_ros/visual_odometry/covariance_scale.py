@@ -42,8 +42,8 @@ class CovarianceScale:
             T_measured: ``(4, 4)`` by the odometer, without its bias.
         """
         variance = np.diag(covariance)
-        turned = rotation_vector(T_seen[:3, :3].T @ T_measured[:3, :3])
-        self._rotations.extend((turned**2 / variance[3:]).tolist())
+        rotation = rotation_vector(T_seen[:3, :3].T @ T_measured[:3, :3])
+        self._rotations.extend((rotation**2 / variance[3:]).tolist())
         length = math.hypot(*T_measured[:3, 3].tolist())
         if length < _LEAST_LENGTH:
             return
