@@ -3,8 +3,8 @@
 """Factors on the image's covariance, learnt from how far its motions were from the odometer's.
 
 Residuals of the tracks do not show what all of them have in common: calibration, rolling
-shutter, neighbours that err together. The odometer's rotation and direction do. Its own noise is in
-the disagreement too, so that the factors err to the cautious side, and are bounded there.
+shutter, neighbours that err together. The odometer's rotation and direction do. Its own noise is
+in the disagreement too, so that the factors err to the cautious side, and are bounded there.
 """
 
 from __future__ import annotations
