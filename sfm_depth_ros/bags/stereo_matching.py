@@ -27,7 +27,7 @@ _UNIQUENESS = 8  # per cent by which the best match must beat the second
 _SPECKLE_AREA, _SPECKLE_RANGE = 60, 2  # islands that are smaller, and differ so much, are dropped
 _MAX_DISAGREEMENT = 1.0  # pixels between the matches from the left and from the right
 _LARGEST_SHARE = 0.5  # of the width; nearer things are not searched for
-_MAX_TURN = 1e-3  # radians and relative metres by which a rectified pair may be off
+_MAX_ROTATION = 1e-3  # radians and relative metres by which a rectified pair may be off
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def _rectified_baseline(T_right_target: np.ndarray) -> float:
     baseline = -float(T_right_target[0, 3])
     aligned = T_right_target.copy()
     aligned[0, 3] = 0.0
-    if not np.allclose(aligned, np.eye(4), atol=_MAX_TURN * max(1.0, abs(baseline))):
+    if not np.allclose(aligned, np.eye(4), atol=_MAX_ROTATION * max(1.0, abs(baseline))):
         raise DataError(
             "the second camera is rotated or shifted against the first: rectify the pair (its "
             "camera_info needs P of both) before stereo matching"

@@ -73,7 +73,7 @@ class ImageLayout:
             wanted: The network's image.
 
         Raises:
-            DataError: The area is too small, or of another shape than ``wanted.height`` asks for.
+            DataError: The area is too small, or of another shape than ``wanted.height`` needs.
         """
         input_width, multiple = wanted.width, wanted.multiple
         left, top, right, bottom = _cropped_area(area, wanted.crop)

@@ -168,7 +168,7 @@ def _rate(role: str, stream: StreamFacts) -> Iterator[Finding]:
         yield problem(
             role,
             f"{stream.lost} of {stream.lost + len(stream.arrivals_ns)} messages on {stream.topic} "
-            "were lost on the way",
+            "were lost in transport",
             "sfm-depth doctor names what keeps large messages back; image_transport: compressed",
         )
 

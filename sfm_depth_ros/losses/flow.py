@@ -37,7 +37,7 @@ EDGE = 10.0  # flow may change where the image does by more than 1 / EDGE of its
 def flow(context: ReprojectionContext) -> Tensor | None:
     """Photometric error of the sources warped by flow, where visible; mean over scales.
 
-    Each scale's flow warps images of its own size: at full size a coarse flow would find its way
+    Each scale's flow warps images of its own size: at full size a coarse flow would converge
     only over a pixel or two. What a moderator takes for static counts as little as it is likely
     to be.
     """

@@ -85,10 +85,11 @@ class SubPixelDecoder(nn.Module):
         )
         seen = (coarsest, *here)[-HEADS:]
         self.branches = nn.ModuleList(DisparityBranch(width) for width in seen)
-        self.heads = nn.ModuleList(nn.Conv2d(BRANCH[-1], 4, 3, 1, 1) for _ in seen)
-        for head in self.heads:
+        heads = [nn.Conv2d(BRANCH[-1], 4, 3, 1, 1) for _ in seen]
+        for head in heads:
             start_at_middle_depth(head)
             start_alike(head)
+        self.heads = nn.ModuleList(heads)
 
     def forward(self, features: list[Tensor | None]) -> list[Tensor]:
         """Disparity logits at 1, 1/2, 1/4 and 1/8, finest first; features finest first."""

@@ -51,7 +51,7 @@ def frame_fault(image_frame: str | None, camera_frame: str | None) -> str:
 
 
 class LossShare:
-    """Share of the images that were lost on the way, over the newest ten seconds."""
+    """Share of the images that were lost in transport, over the newest ten seconds."""
 
     def __init__(self) -> None:
         self.is_high = False  # Whether something should be done about it
@@ -69,7 +69,7 @@ class LossShare:
         self.is_high = sent >= AT_LEAST and lost >= MUCH * sent
         if sent < FEW or lost < MUCH * sent:
             return ""
-        return f"{lost} of {sent} images on {topic} were lost on the way: {CARRY_REMEDY}"
+        return f"{lost} of {sent} images on {topic} were lost in transport: {CARRY_REMEDY}"
 
 
 def why_nothing_arrives(publishers: Iterable[Any], waited_s: float, is_image: bool) -> str:

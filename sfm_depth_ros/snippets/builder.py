@@ -12,7 +12,7 @@ import numpy as np
 from sfm_depth_ros.errors import VelocityGapError
 from sfm_depth_ros.geometry.frames import invert
 from sfm_depth_ros.snippets.image_gate import IMAGE_REASONS, ImageGate
-from sfm_depth_ros.snippets.recent import RecentOutcomes
+from sfm_depth_ros.snippets.refusals import RecentOutcomes
 from sfm_depth_ros.snippets.values import OF_TARGET, Displacement, Frame, Snippet
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from sfm_depth_ros.errors import DataError, VelocityGapError
 from sfm_depth_ros.geometry.frames import invert, twist_to_transform
-from sfm_depth_ros.snippets.recent import RecentOutcomes
+from sfm_depth_ros.snippets.refusals import RecentOutcomes
 from sfm_depth_ros.snippets.values import Displacement, Velocity
 from sfm_depth_ros.snippets.velocity_gate import VELOCITY_REASONS, VelocityGate
 

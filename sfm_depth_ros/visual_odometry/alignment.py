@@ -3,7 +3,7 @@
 """Depth's own scale: an image pair, aligned through the predicted depth, against the odometer.
 
 Tracked corners are lifted with the predicted depth of the earlier image. The displacement that the
-odometer measured says where each would be seen next if the prediction were right. Two things are
+odometer measured predicts where each is seen next, if the depth is right. Two things are
 solved for: the ratio, which is the length of the displacement in depth's unit over its length in
 metres, and a small rotation, because an odometer's heading is not good to a tenth of a pixel. With
 the rotation known, every track is a triangle that gives its depth in metres, and the ratio is the
@@ -171,7 +171,7 @@ def _summary(
 def _align(
     points: np.ndarray, seen: np.ndarray, translation: np.ndarray, ratio: float, focal: float
 ) -> tuple[np.ndarray, float]:
-    """Turn and ratio that bring the lifted points to where they are seen next.
+    """Rotation and ratio that bring the lifted points to where they are seen next.
 
     Gauss-Newton on the reprojection error with Geman-McClure weights.
 

@@ -115,7 +115,7 @@ class DepthAnchor:
         points: AnchorPoints,
         is_moving: bool,
     ) -> FieldNodes:
-        """The local field of an image; while the camera stands, that of the last one that moved."""
+        """Local field of an image; while the camera stands, that of the last image in motion."""
         if self._field is None or shape != self._shape:
             self._field, self._shape = CorrectionField(*shape), shape
             self._nodes = None

@@ -97,10 +97,10 @@ def _noise_of(distances: np.ndarray) -> float:
 
 def _move(pose: np.ndarray, step: np.ndarray) -> None:
     pose[:3, 3] += step[:3]
-    turned = rotation_matrix(step[3:]) @ pose[:3, :3]
+    rotated = rotation_matrix(step[3:]) @ pose[:3, :3]
     # orthonormal again (one Newton step towards the polar factor): rounding errors would double
     # with every motion chained from the last
-    pose[:3, :3] = turned @ (1.5 * _IDENTITY - 0.5 * (turned.T @ turned))
+    pose[:3, :3] = rotated @ (1.5 * _IDENTITY - 0.5 * (rotated.T @ rotated))
 
 
 @dataclass(frozen=True, eq=False)

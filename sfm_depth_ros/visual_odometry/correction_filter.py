@@ -94,7 +94,7 @@ class CorrectionFilter:
         shift_share = self._mean[1] ** 2 if self._is_affine else 0.0
         self._covariance = self._covariance + np.diag((variance, variance * shift_share))
         if self._has_metres and self._covariance[0, 0] > _OWN_STD**2:
-            # as uncertain as the network itself: back to what the network says
+            # as uncertain as the network itself: back to the network's own depth
             keep = _OWN_STD**2 / self._covariance[0, 0]
             self._mean = self._mean * keep
             self._covariance = self._covariance * keep

@@ -3,8 +3,8 @@
 """Factors on the image's covariance, learnt from how far its motions were from the odometer's.
 
 Residuals of the tracks do not show what all of them have in common: calibration, rolling
-shutter, neighbours that err together. The odometer's rotation and direction do. Its own noise is in
-the disagreement too, so that the factors err to the cautious side, and are bounded there.
+shutter, neighbours that err together. The odometer's rotation and direction do. Its own noise is
+in the disagreement too, so that the factors err to the cautious side, and are bounded there.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class CovarianceScale:
             T_measured: ``(4, 4)`` by the odometer, without its bias.
         """
         variance = np.diag(covariance)
-        turned = rotation_vector(T_seen[:3, :3].T @ T_measured[:3, :3])
-        self._rotations.extend((turned**2 / variance[3:]).tolist())
+        rotation = rotation_vector(T_seen[:3, :3].T @ T_measured[:3, :3])
+        self._rotations.extend((rotation**2 / variance[3:]).tolist())
         length = math.hypot(*T_measured[:3, 3].tolist())
         if length < _LEAST_LENGTH:
             return

@@ -91,7 +91,7 @@ def fit_affine(points: AnchorPoints) -> DepthCorrection | None:
 
     Returns:
         Both with their covariance, or None where landmarks are too few, or too alike in depth to
-        tell the two apart.
+        separate the two.
     """
     start = fit_factor(points)
     if start is None:

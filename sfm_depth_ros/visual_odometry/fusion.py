@@ -31,7 +31,7 @@ from sfm_depth_ros.visual_odometry.time_offset import TimeOffsetEstimator
 
 _CERTAIN_OFFSET_S = 0.01  # standard deviation of a time offset that is corrected
 _LEAST_OFFSET_S = 0.015  # smaller ones are not
-_UNKNOWN_OFFSET_S = 0.02  # standard deviation before turns have shown it
+_UNKNOWN_OFFSET_S = 0.02  # standard deviation before rotations have shown it
 
 
 class Fusion:
@@ -79,7 +79,7 @@ class Fusion:
 
     @property
     def time_offset(self) -> TimeOffset | None:
-        """Newest estimate, None until turns have shown it."""
+        """Newest estimate, None until rotations have shown it."""
         return self._time_offset.estimate
 
     def forget_times(self) -> None:
@@ -92,8 +92,8 @@ class Fusion:
 
     def unbiased(self, measured: MeasuredMotion) -> np.ndarray:
         """The measured motion ``(4, 4)`` without the bias of its rotation."""
-        turn = self._rotation_trust.bias * measured.seconds
-        return without_bias(measured.T_earlier_later, turn)
+        excess = self._rotation_trust.bias * measured.seconds
+        return without_bias(measured.T_earlier_later, excess)
 
     def take(self, window: SlidingWindow, focal: float) -> None:
         """Fetch measurements that were missing; judge the final ones and scale the window.

@@ -73,8 +73,8 @@ def network_term(index: int, prior: MotionPrior) -> PairTerm:
     return PairTerm(index - 1, index, prior.T_earlier_later, root=root)
 
 
-def without_bias(T_earlier_later: np.ndarray, turn: np.ndarray) -> np.ndarray:
+def without_bias(T_earlier_later: np.ndarray, rotation: np.ndarray) -> np.ndarray:
     """The motion without a rotation ``(3,)`` (rad, later camera) that was measured too much."""
     T = T_earlier_later.copy()
-    T[:3, :3] = T[:3, :3] @ rotation_matrix(-turn)
+    T[:3, :3] = T[:3, :3] @ rotation_matrix(-rotation)
     return T

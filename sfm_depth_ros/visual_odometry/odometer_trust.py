@@ -39,7 +39,7 @@ class RotationTrust:
     def __init__(self, up: np.ndarray) -> None:
         self._up = np.abs(up)
         self._rates: deque[np.ndarray] = deque(maxlen=_MEMORY)  # rad/s
-        self._turns: deque[np.ndarray] = deque(maxlen=_MEMORY)  # rad
+        self._rotations: deque[np.ndarray] = deque(maxlen=_MEMORY)  # rad
         self._directions: deque[np.ndarray] = deque(maxlen=_MEMORY)
         self._excess: deque[np.ndarray] = deque(maxlen=_MEMORY)
         self._direction_excess: deque[np.ndarray] = deque(maxlen=_MEMORY)
@@ -68,7 +68,7 @@ class RotationTrust:
         left = rotation - self.bias * seconds
         expected = self.rotation_variance + rotation_variance
         self._rates.append(rotation / seconds)
-        self._turns.append(rotation - self.bias * seconds)
+        self._rotations.append(rotation - self.bias * seconds)
         self._excess.append(rotation_variance)
         if direction is not None:
             self._directions.append(direction)
@@ -96,7 +96,7 @@ class RotationTrust:
     def _update(self, seconds: float) -> None:
         self.bias, deviation = self._significant_bias(seconds)
         self.rotation_variance = _excess(
-            self._turns, self._excess, 3, _START_ROTATION, _ROTATION_FLOOR
+            self._rotations, self._excess, 3, _START_ROTATION, _ROTATION_FLOOR
         )
         # a bias that has not been found yet, of yaw, as no robot goes on pitching or rolling;
         # without it landmarks take the odometer's rotations over, and the image agrees with any

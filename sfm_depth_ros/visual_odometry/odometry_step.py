@@ -60,7 +60,7 @@ class OdometryStep:
     counts: TrackCounts
     remarks: tuple[str, ...] = ()  # reasons for a lesser source, in words, for diagnostics
     length_source: str = ""  # odometer, extrapolated, landmarks, network or "" where unknown
-    time_offset: TimeOffset | None = None  # None until turns have shown it
+    time_offset: TimeOffset | None = None  # None until rotations have shown it
     T_by_image: np.ndarray | None = None  # (4, 4) motion by the image alone, before any fusion
 
     @property

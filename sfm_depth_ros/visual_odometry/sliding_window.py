@@ -76,9 +76,9 @@ class SlidingWindow:
         """Newest motion a second, ``(6,)`` translation (m/s) and rotation (rad/s)."""
         before, newest = self.frames[-2], self.frames[-1]
         motion = invert(before.pose) @ newest.pose
-        turn = rotation_vector(motion[:3, :3])
+        rotation = rotation_vector(motion[:3, :3])
         seconds = (newest.stamp_ns - before.stamp_ns) * 1e-9
-        return np.concatenate([motion[:3, 3], turn]) / seconds
+        return np.concatenate([motion[:3, 3], rotation]) / seconds
 
     def select(self, found: np.ndarray, flow: np.ndarray) -> None:
         """Keep the tracks that reach the next image.

@@ -41,13 +41,13 @@ def is_standing(
     still = np.count_nonzero(distance < options.still_pixels) / len(distance)
     if measured is None:
         return still > 0.6, ""
-    turned = measured.angle
-    if measured.length < _LEAST_MOTION and turned < _ROTATION:
+    angle = measured.angle
+    if measured.length < _LEAST_MOTION and angle < _ROTATION:
         # things that pass in front may cover most of the image
-        return still > 0.3 or (turned < _SWAY_ROTATION and _sways(flow, options)), ""
-    stands = still > 0.5 or (turned < _SWAY_ROTATION and _sways(flow, options))
+        return still > 0.3 or (angle < _SWAY_ROTATION and _sways(flow, options)), ""
+    stands = still > 0.5 or (angle < _SWAY_ROTATION and _sways(flow, options))
     noise = _NOISE_AT_REST * math.sqrt(max(measured.seconds / _NOISE_S, 1.0))
-    if stands and measured.length < noise and turned < _ROTATION:
+    if stands and measured.length < noise and angle < _ROTATION:
         return True, ""
     if np.count_nonzero(distance < _CERTAIN_PIXELS) > 0.7 * len(distance):
         return True, "the odometer moves, the image does not (wheel spin?)"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Time offset between odometry and camera, from the rotation that both see.
 
-The offset at which the odometer's rotation agrees best with the image's over the last turns;
+The offset at which the odometer's rotation agrees best with the image's over the last rotations;
 one-dimensional form of Kelly and Sukhatme, IJRR 2011.
 """
 
@@ -37,7 +37,7 @@ class TimeOffsetEstimator:
 
     @property
     def estimate(self) -> TimeOffset | None:
-        """The newest estimate, None until turns have shown it."""
+        """The newest estimate, None until rotations have shown it."""
         return self._estimate
 
     def clear(self) -> None:
@@ -98,15 +98,15 @@ class TimeOffsetEstimator:
         angle = np.concatenate([[0.0], np.cumsum(0.5 * (rates[1:] + rates[:-1]) * np.diff(times))])
         earlier = np.array([(seen[0] - start) * 1e-9 for seen in self._seen])
         later = np.array([(seen[1] - start) * 1e-9 for seen in self._seen])
-        turned = np.array([seen[2] for seen in self._seen])
+        seen_angle = np.array([seen[2] for seen in self._seen])
         offsets = np.arange(-_LONGEST_S, _LONGEST_S + _STEP_S / 2, _STEP_S)
         covered = (earlier + offsets[0] >= times[0]) & (later + offsets[-1] <= times[-1])
-        earlier, later, turned = earlier[covered], later[covered], turned[covered]
-        if len(turned) < _FEWEST or np.std(turned / (later - earlier)) < _LEAST_CHANGE:
+        earlier, later, seen_angle = earlier[covered], later[covered], seen_angle[covered]
+        if len(seen_angle) < _FEWEST or np.std(seen_angle / (later - earlier)) < _LEAST_CHANGE:
             return None
         measured = np.interp(later + offsets[:, None], times, angle)
         measured -= np.interp(earlier + offsets[:, None], times, angle)
-        difference = measured - turned
+        difference = measured - seen_angle
         difference -= np.median(difference, axis=1, keepdims=True)  # a constant bias
         scale = 1.4826 * np.median(np.abs(difference), axis=1).min() + 1e-6
         cost = np.log1p((difference / (3 * scale)) ** 2).sum(1) * 9 / 2  # Cauchy

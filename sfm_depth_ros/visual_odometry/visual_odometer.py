@@ -47,21 +47,19 @@ class VisualOdometer:
         mode: ``visual`` takes only the length of the displacement from the odometer,
             ``fused`` its rotation too, ``network`` publishes the pose network's motion
             (landmarks are still triangulated).
-        options: Of the estimator.
-        tracker: Follows the corners; None = one as the options have it.
+        tracker: Follows the corners; None = one of the default options.
     """
 
     def __init__(
         self,
         velocities: VelocityBuffer | None,
         mode: str = "fused",
-        options: OdometerOptions | None = None,
         tracker: PointTracker | None = None,
     ) -> None:
         if mode not in MODES:
             raise ValueError(f"mode is {mode!r}, expected one of {', '.join(MODES)}")
         self._mode = mode
-        self._options = options or OdometerOptions()
+        self._options = OdometerOptions()
         self._tracker = tracker or PointTracker(self._options.tracker)
         self._fusion = Fusion(velocities, mode == "fused", self._options)
         self._search = CornerSearch(self._tracker)

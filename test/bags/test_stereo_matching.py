@@ -108,7 +108,7 @@ def test_without_a_pair_there_is_no_teacher() -> None:
 
 @pytest.mark.parametrize(
     ("place", "value", "words"),
-    [((0, 3), 0.3, "to the left: exchange"), ((0, 3), 0.0, "exchange"),
+    [((0, 3), 0.3, "to the left: swap"), ((0, 3), 0.0, "swap"),
      ((1, 3), 0.05, "rectify the pair"), ((0, 2), 0.02, "rectify the pair")],
 )  # fmt: skip
 def test_pairs_that_are_no_rectified_pair_are_refused(place, value, words) -> None:

@@ -135,7 +135,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
     "wheel radius": ({"twist_factor": 1.6}, "1.60 times as fast", "wheel radius"),
     "zero twist": ({"twist_factor": 0.0}, "the twist stays zero", "fill twist.twist"),
     "world frame": ({"world_twist": True}, "points elsewhere than the pose moves", "body frame"),
-    "turn's sign": ({"turn_factor": -1.0}, "points against the turn", "counter-clockwise"),
+    "turn's sign": ({"turn_factor": -1.0}, "points against the rotation", "counter-clockwise"),
     "no turn": ({"turn_factor": 0.0}, "angular.z stays zero", "fill twist.twist.angular.z"),
     "degrees": ({"turn_factor": 57.3}, "angular.z is in degrees", "radians"),
     "too fast": ({"twist_factor": 100.0, "pose_factor": 100.0}, "speed is 200 m/s", "metres"),

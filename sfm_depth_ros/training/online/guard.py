@@ -5,7 +5,7 @@
 The camera's held-out snippets have no true depth. They are judged by what a robot has: landmarks
 (depth in metres), how well the target is rebuilt from its sources, and predicted against measured
 lengths. Candidate and deployed model are compared on the same snippets, over all and at every
-place by itself. Held-out rendered drives have everything: they tell whether the rest of the world
+place by itself. Held-out rendered drives have everything: they show whether the rest of the world
 was forgotten since the first model.
 """
 

@@ -73,7 +73,7 @@ class MetreTrust:
         """
         found = stretch.found
         if not is_first and not found.triangulated:
-            return ScaleDecision()  # a search says too little to doubt what was believed
+            return ScaleDecision()  # a search is too weak to doubt what was believed
         if not found.is_known or found.is_at_limit or found.spread > LARGEST_SPREAD:
             self.pending = None
             return ScaleDecision(doubt=_unusable(found))
