@@ -8,6 +8,7 @@ import dataclasses
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -49,7 +50,7 @@ class Odometer:
             velocities.add(self._velocity(drive, stamp_ns))
         before, after = (
             velocities.displacement(earlier, later).T_earlier_later
-            for earlier, later in zip(stamps[:-1], stamps[1:], strict=True)
+            for earlier, later in pairwise(stamps)
         )
         motions = np.stack([before, invert(after)]).astype(np.float32)
         lengths = np.linalg.norm(motions[:, :3, 3], axis=1)
