@@ -37,7 +37,9 @@ from sfm_depth_ros.training.online.loop import OnlineLoop
 from sfm_depth_ros.training.online.parts import TrainerParts
 from sfm_depth_ros.training.online.rehearsal import PER_DRIVE, World
 from sfm_depth_ros.training.validation import validate
+from sfm_depth_ros.visual_odometry.snippet_tracks import with_tracks
 from tools.forgetting_bags import recorded_domains
+from tools.forgetting_odometer import Odometer
 from tools.forgetting_worlds import Domains, make_domains
 
 WORSE = 1.01  # times the first error, above which a run counts as worse
@@ -50,6 +52,7 @@ class Setting:
     options: dict[str, Any]  # Of the online trainer
     objective: ObjectiveConfig = field(default_factory=OnlineObjectiveConfig)
     is_guarded: bool = False  # Whether what is deployed counts, not the weights in training
+    has_tracks: bool = False  # Whether rotations and landmarks are those of tracked corners
 
 
 UNPROTECTED = {
@@ -73,17 +76,18 @@ NETWORKS_MOTION = ObjectiveConfig()  # sources are warped by the pose network, n
 WEAK_VELOCITY = ObjectiveConfig(velocity_weight=0.05)
 SETTINGS = {
     "unprotected": Setting({**UNPROTECTED, "present_share": 1.0}, NETWORKS_MOTION),
-    "this trainer": Setting({}, is_guarded=True),
-    "no guard": Setting({}),
-    "no guard, without landmarks": Setting({"landmark_weight": 0.0}),
-    "no guard, network's motion": Setting({}, NETWORKS_MOTION),
-    "no guard, rate 2e-4": Setting({"learning_rate": 2e-4}),
-    "no guard, rate 5e-5": Setting({"learning_rate": 5e-5}),
+    "this trainer": Setting({}, is_guarded=True, has_tracks=True),
+    "no guard": Setting({}, has_tracks=True),
+    "no guard, odometer's rotation": Setting({}),
+    "no guard, without landmarks": Setting({"landmark_weight": 0.0}, has_tracks=True),
+    "no guard, network's motion": Setting({}, NETWORKS_MOTION, has_tracks=True),
+    "no guard, rate 2e-4": Setting({"learning_rate": 2e-4}, has_tracks=True),
+    "no guard, rate 5e-5": Setting({"learning_rate": 5e-5}, has_tracks=True),
     "no guard, little rehearsal": Setting(
-        {"batch_size": 4, "synthetic_share": 0.25, "present_share": 0.5}
+        {"batch_size": 4, "synthetic_share": 0.25, "present_share": 0.5}, has_tracks=True
     ),
-    "no guard, decoder": Setting({"trained_part": "decoder"}),
-    "no guard, anchor": Setting({"anchor_weight": 100.0}),
+    "no guard, decoder": Setting({"trained_part": "decoder"}, has_tracks=True),
+    "no guard, anchor": Setting({"anchor_weight": 100.0}, has_tracks=True),
     "after CL-SLAM": Setting({**PUBLISHED, "synthetic_share": 0.33}, WEAK_VELOCITY),
     "after CoVIO": Setting(PUBLISHED, WEAK_VELOCITY),
 }
@@ -99,6 +103,7 @@ class Run:
     steps_per_snippet: float
     model: str
     device: str
+    odometer: Odometer  # That measures the stream
 
 
 def run_setting(run: Run) -> dict[str, Any]:
@@ -110,10 +115,10 @@ def run_setting(run: Run) -> dict[str, Any]:
         first, curve = judged(loop.deployment.networks, domains, run.device), []
         marks = domains.marks
         wall = cpu = 0.0
-        for number, snippet in enumerate(domains.stream, 1):
-            loop.buffer.add(snippet)
-            loop.take(snippet)
+        for number, snippet in enumerate(run.odometer.measured(domains), 1):
             begun = time.perf_counter(), time.process_time()
+            loop.buffer.add(with_tracks(snippet) if setting.has_tracks else snippet)
+            loop.take(snippet)
             while loop.learner.steps < run.steps_per_snippet * number and loop.advance():
                 pass
             wall, cpu = wall + time.perf_counter() - begun[0], cpu + time.process_time() - begun[1]
@@ -215,6 +220,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path, help="JSON file of the figures")
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=120.0, help="length of the stream")
     parser.add_argument("--steps", type=float, default=0.5, help="training steps a snippet")
     parser.add_argument("--size", type=int, nargs=2, default=(416, 128), help="width and height")
@@ -223,6 +229,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--model", default=SHIPPED_MODEL)
     parser.add_argument("--streams", nargs="+", help="bags to learn from, in this order")
     parser.add_argument("--judges", nargs="+", default=[], help="bags with true depth")
+    parser.add_argument("--yaw-bias", type=float, default=0.0, help="odometer's fault, deg/s")
+    parser.add_argument("--late", type=float, default=0.0, help="odometer's fault, seconds")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--limit", type=float, default=1e9, help="seconds for all of it")
@@ -230,12 +238,13 @@ def main(arguments: list[str] | None = None) -> None:
     end, rows = time.monotonic() + options.limit, []
     with TemporaryDirectory() as folder, get_context("spawn").Pool(options.processes) as pool:
         runs = []
-        for seed in range(options.seeds):
+        for seed in range(options.first_seed, options.first_seed + options.seeds):
             path = (options.domains or Path(folder)) / f"{seed}.pt"
             if not path.exists():
                 torch.save(_domains(options, seed, pool), path)
             for name in options.settings:
-                run = Run(name, seed, path, options.steps, options.model, options.device)
+                work = options.steps, options.model, options.device
+                run = Run(name, seed, path, *work, Odometer(options.yaw_bias, options.late))
                 runs.append(pool.apply_async(run_setting, (run,)))
         while runs and time.monotonic() < end:
             done = [run for run in runs if run.ready()]

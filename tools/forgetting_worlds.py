@@ -43,6 +43,7 @@ class Domains:
     stream: list[Snippet]  # As an odometer measured it, without truth
     judges: dict[str, list[Snippet]]  # With truth, by domain: `new`, `elsewhere`, `old`
     marks: list[int]  # Snippets of the stream after which errors are measured
+    spec: DriveSpec | None = None  # Of the stream, where it is rendered
 
 
 def new_camera(size: tuple[int, int]) -> CameraSpec:
@@ -86,7 +87,7 @@ def make_domains(seed: int, size: tuple[int, int], seconds: float, pool: Pool) -
         "old": old.get(),
     }
     stream = [snippet for part in streams for snippet in part.get()]
-    return Domains(camera, stream, judges, [round(mark * len(stream)) for mark in MARKS])
+    return Domains(camera, stream, judges, [round(mark * len(stream)) for mark in MARKS], spec)
 
 
 def old_snippet(size: tuple[int, int], number: int) -> Snippet:

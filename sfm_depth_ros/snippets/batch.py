@@ -38,6 +38,7 @@ class SnippetBatch:
     # `(B, 4, 4)` target's frame to the second camera's, metres (NaN = no second image)
     T_right_target: Tensor | None = None
     sparse_depth: Tensor | None = None  # `(B, 1, H, W)` measured metres (0 = unknown)
+    landmarks: Tensor | None = None  # `(B, 1, H, W)` metres of triangulated corners (0 = unknown)
     # `(B, 1, H, W)` inverse depth by a larger network, up to a gain and an offset (NaN = unknown)
     teacher_disparity: Tensor | None = None
     instances: Tensor | None = None  # `(B, 1 + S, H, W)` uint8 of target and sources, 0 = static

@@ -131,6 +131,8 @@ class Snippet:
     # Metres that a sensor measured (lidar, stereo; 0 = unknown), else None. Unlike `depth` it is
     # no truth: it may teach, it never judges.
     sparse_depth: Annotated[np.ndarray | None, Part(POINTS, ("H", "W"))] = None
+    # Metres of corners triangulated over the measured motion (0 = unknown), else None
+    landmarks: Annotated[np.ndarray | None, Part(POINTS, ("H", "W"))] = None
     # Inverse depth by a larger network, between 0 and 1 up to a gain and an offset (NaN =
     # unknown), else None
     teacher_disparity: Annotated[np.ndarray | None, Part(DISPARITY, ("H", "W"))] = None

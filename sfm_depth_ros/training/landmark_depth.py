@@ -21,21 +21,7 @@ from torch import Tensor
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.snippets.batch import SnippetBatch
 from sfm_depth_ros.snippets.values import Snippet
-from sfm_depth_ros.visual_odometry.known_motion import (
-    FEWEST,
-    PointDepths,
-    PointLimits,
-    corners_of,
-    rays_of,
-    triangulate_views,
-    view_of,
-)
-from sfm_depth_ros.visual_odometry.tracking import follow
-
-# An image of a network is small: a corner is good to a tenth of its large pixels.
-LIMITS = PointLimits(
-    corners=600, spacing=4, quality=0.005, edge=9, min_parallax=3.0, max_error=0.5, nearest=0.2
-)
+from sfm_depth_ros.visual_odometry.snippet_tracks import SnippetTracks
 
 
 def landmark_depth(snippet: Snippet) -> np.ndarray:
@@ -45,17 +31,13 @@ def landmark_depth(snippet: Snippet) -> np.ndarray:
         ``(H, W)`` float32 metres along the optical axis, 0 = unknown: without a measured motion,
         without texture or without parallax everywhere.
     """
-    if snippet.T_measured is None:
-        return np.zeros(snippet.target.shape[:2], np.float32)
-    images = [snippet.target, *snippet.sources]
-    grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in images]
-    return _depth(grey, snippet.intrinsics, snippet.T_measured, snippet.valid)
+    return SnippetTracks.of(snippet).landmarks()
 
 
 def landmark_depths(batches: Iterable[SnippetBatch]) -> list[Tensor]:
     """Depth of the landmarks of every batch, ``(B, 1, H, W)`` on its device, metres, 0 = unknown.
 
-    The same as :func:`landmark_depth` for every snippet.
+    Those that the snippets have kept; where none has, the same as :func:`landmark_depth`.
     """
     return [_of_batch(batch) for batch in batches]
 
@@ -68,41 +50,23 @@ def with_landmarks(batch: SnippetBatch, rows: int) -> SnippetBatch:
 
 
 def _of_batch(batch: SnippetBatch) -> Tensor:
+    if batch.landmarks is not None:
+        return batch.landmarks
     depth = torch.zeros_like(batch.target[:, :1])
-    if batch.T_measured is None:
-        return depth
-    for row, motions in enumerate(batch.T_measured.cpu().double().numpy()):
-        grey = [_grey(image) for image in (batch.target[row], *batch.sources[row])]
-        valid = None if batch.valid is None else batch.valid[row, 0].cpu().numpy()
-        K = batch.K[row].cpu().double().numpy()
-        height, width = grey[0].shape
-        camera = Intrinsics(K[0, 0], K[1, 1], K[0, 2], K[1, 2], width, height)
-        depth[row, 0] = torch.from_numpy(_depth(grey, camera, motions, valid))
+    if batch.T_measured is not None:
+        for row in range(len(batch)):
+            depth[row, 0] = torch.from_numpy(_tracks(batch, row).landmarks())
     return depth
 
 
-def _depth(
-    grey: list[np.ndarray], camera: Intrinsics, motions: np.ndarray, valid: np.ndarray | None
-) -> np.ndarray:
-    """Depth of one snippet, ``(H, W)``; ``grey`` has the target first."""
-    unknown = np.zeros(grey[0].shape, np.float32)
-    corners = corners_of(grey[0], valid, LIMITS)
-    if len(corners) < FEWEST:
-        return unknown
-    rays = rays_of(corners, camera)
-    views = []
-    for source, T_source_target in zip(grey[1:], motions, strict=True):
-        if not np.isfinite(T_source_target).all():
-            return unknown
-        pixels, alive = follow(grey[0], source, corners)
-        T = T_source_target.astype(np.float64)
-        view = view_of(alive, rays, rays_of(pixels, camera), T, camera.fx)
-        if view is None:
-            return unknown
-        views.append(view)
-    inverse_depth, is_good = triangulate_views(rays, views, camera.fx, LIMITS)
-    points = PointDepths(0, corners[is_good], 1.0 / inverse_depth[is_good], camera)
-    return points.image(camera)
+def _tracks(batch: SnippetBatch, row: int) -> SnippetTracks:
+    assert batch.T_measured is not None
+    grey = [_grey(image) for image in (batch.target[row], *batch.sources[row])]
+    valid = None if batch.valid is None else batch.valid[row, 0].cpu().numpy()
+    K = batch.K[row].cpu().double().numpy()
+    height, width = grey[0].shape
+    camera = Intrinsics(K[0, 0], K[1, 1], K[0, 2], K[1, 2], width, height)
+    return SnippetTracks.between(grey, camera, batch.T_measured[row].cpu().numpy(), valid)
 
 
 def _grey(image: Tensor) -> np.ndarray:

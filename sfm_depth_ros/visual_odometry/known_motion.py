@@ -14,6 +14,7 @@ from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.geometry.frames import rotation_matrix
 
 FEWEST = 30  # corners that must reach a view for its rotation to be refined
+ON_LINE = 1.0  # pixels from its epipolar line within which a corner agrees with a motion
 _FEWEST_VIEWS = 2
 _ROTATION_STEPS = 4
 _SMALLEST_SIGMA = 0.15  # pixels: no tracker is better
@@ -113,12 +114,10 @@ def _with_refined_rotation(
     rotation, translation = T[:3, :3], T[:3, 3]
     for _ in range(_ROTATION_STEPS):
         rotated = rays @ rotation.T
-        normal = np.cross(translation, rotated)  # (N, 3), of the epipolar planes
-        length = np.maximum(np.linalg.norm(normal[:, :2], axis=1), 1e-9)
-        errors = focal * np.sum(normal * seen, axis=1) / length
+        errors, scale = _line_errors(rotated, seen, translation, focal)
         along, across = rotated @ translation, np.sum(rotated * seen, axis=1)
         jacobian = seen * along[:, None] - np.outer(across, translation)
-        jacobian *= (focal / length)[:, None]
+        jacobian *= scale[:, None]
         sigma = max(_NORMAL_MAD * float(np.median(np.abs(errors))), _SMALLEST_SIGMA)
         weighted = jacobian / (1.0 + (errors / sigma) ** 2)[:, None] ** 2
         system = weighted.T @ jacobian + 1e-3 * len(rays) * np.eye(3)
@@ -126,6 +125,29 @@ def _with_refined_rotation(
     corrected = T.copy()
     corrected[:3, :3] = rotation
     return corrected
+
+
+def agreement(rays: np.ndarray, view: View, focal: float) -> float:
+    """Share of the seen points that lie within ``ON_LINE`` pixels of their epipolar lines.
+
+    Args:
+        rays: ``(N, 3)`` in the target, z = 1.
+        view: At least one point of them is seen.
+        focal: Focal length in pixels.
+    """
+    rotated = rays[view.alive] @ view.T_view_target[:3, :3].T
+    translation = view.T_view_target[:3, 3]
+    errors, _ = _line_errors(rotated, view.seen[view.alive], translation, focal)
+    return float(np.mean(np.abs(errors) < ON_LINE))
+
+
+def _line_errors(
+    rotated: np.ndarray, seen: np.ndarray, translation: np.ndarray, focal: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels ``(N,)`` from the epipolar lines, and pixels per unit of the planes' equations."""
+    normal = np.cross(translation, rotated)  # (N, 3), of the epipolar planes
+    scale = focal / np.maximum(np.linalg.norm(normal[:, :2], axis=1), 1e-9)
+    return scale * np.sum(normal * seen, axis=1), scale
 
 
 @dataclass(frozen=True, eq=False)

@@ -158,6 +158,7 @@ def full_snippet() -> Snippet:
         right=rng.integers(0, 256, (4, 6, 3), dtype=np.uint8),
         T_right_target=rng.random((4, 4), dtype=np.float32),
         sparse_depth=np.float16(rng.random((4, 6))).astype(np.float32),
+        landmarks=np.float16(rng.random((4, 6))).astype(np.float32),
         instances=rng.integers(0, 9, (3, 4, 6), dtype=np.uint8),
         teacher_disparity=np.float16(rng.random((4, 6))).astype(np.float32),
     )
@@ -182,7 +183,7 @@ def test_every_field_comes_back(tmp_path: Path) -> None:
 
 def test_what_is_unknown_stays_unknown(tmp_path: Path) -> None:
     names = [f.name for f in dataclasses.fields(Snippet) if f.default is None]
-    assert len(names) == 9
+    assert len(names) == 10
     plain = dataclasses.replace(full_snippet(), **dict.fromkeys(names))
     path = tmp_path / "1.safetensors"
     path.write_bytes(encode_snippet(plain))

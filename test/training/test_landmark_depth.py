@@ -16,7 +16,11 @@ from exact_drive import CAMERA, make_drive
 from sfm_depth_ros.geometry.frames import invert
 from sfm_depth_ros.snippets.batch import collate
 from sfm_depth_ros.snippets.values import Snippet
-from sfm_depth_ros.training.landmark_depth import landmark_depth, landmark_depths
+from sfm_depth_ros.training.landmark_depth import (
+    landmark_depth,
+    landmark_depths,
+    with_landmarks,
+)
 from sfm_depth_ros.training.validation import LandmarkErrors, landmark_errors
 
 PLACES = (2, 4, 6)
@@ -81,6 +85,14 @@ def test_a_batch_has_the_same_landmarks(snippets) -> None:
     for row, snippet in enumerate(snippets):
         # a batch has its intrinsics in float32
         assert of_batch[row, 0].numpy() == pytest.approx(landmark_depth(snippet), rel=1e-3)
+
+
+def test_kept_landmarks_are_not_triangulated_again(snippets) -> None:
+    kept = [dataclasses.replace(s, landmarks=np.full_like(s.depth, 7.0)) for s in snippets[:2]]
+    batch = collate([*kept, dataclasses.replace(snippets[2], T_measured=None)])
+    assert landmark_depths([batch])[0].flatten(1).amax(1).tolist() == [7.0, 7.0, 0.0]
+    taught = with_landmarks(batch, 1).sparse_depth
+    assert taught.flatten(1).amax(1).tolist() == [7.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize("lacks", ["motion", "texture", "finite"])

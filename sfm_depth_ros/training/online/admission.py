@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Admission of snippets: what is refused before the buffer sees it, counted by reason."""
+"""Admission of snippets: refusals before the buffer sees them, and what their images show."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.online.slip import SlipWatch
+from sfm_depth_ros.visual_odometry.snippet_tracks import SnippetTracks, with_tracks
 
 REASONS = ("not_finite", "no_displacement", "wheel_slip", "paused", "gated", "disk")
 
@@ -28,21 +29,24 @@ class Admission:
         """That wheels slip, for people; empty while they do not."""
         return self._slip.reason
 
-    def takes(self, snippet: Snippet, blocked: str, is_trusted: bool) -> bool:
-        """Whether a snippet may enter the buffer.
+    def admitted(self, snippet: Snippet, blocked: str, is_trusted: bool) -> Snippet | None:
+        """The snippet with what its images show, or None where it may not enter the buffer.
 
         Args:
             snippet: The next one.
             blocked: Reason of ``REASONS`` why none is taken at present, or "".
             is_trusted: Whether the metres before it were believed.
         """
-        unusable = _unusable(snippet)
+        if unusable := _unusable(snippet):
+            self.refused[blocked or unusable] += 1
+            return None
+        tracks = SnippetTracks.of(snippet)
         # also while a gate refuses: a step that nobody saw would never be taken back
-        is_slipping = not unusable and self._slip.is_slipping(snippet, is_trusted)
-        reason = blocked or unusable or ("wheel_slip" if is_slipping else "")
-        if reason:
+        is_slipping = self._slip.is_slipping(snippet, tracks, is_trusted)
+        if reason := blocked or ("wheel_slip" if is_slipping else ""):
             self.refused[reason] += 1
-        return not reason
+            return None
+        return with_tracks(snippet, tracks)
 
 
 def _unusable(snippet: Snippet) -> str:

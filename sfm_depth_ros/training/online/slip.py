@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from sfm_depth_ros.snippets.values import Snippet
-from sfm_depth_ros.training.odometer_step import odometer_step
+from sfm_depth_ros.visual_odometry.snippet_tracks import SnippetTracks
 
 BEGINS, ENDS = 0.2, 0.15  # |log| of the odometer's factor at which slip begins and ends
 SMALLEST = 0.08  # a smaller step is that of noise and of curves, which would add up
@@ -33,11 +33,12 @@ class SlipWatch:
         self._began_ns = 0
         self._last_ns: np.ndarray | None = None
 
-    def is_slipping(self, snippet: Snippet, is_trusted: bool) -> bool:
+    def is_slipping(self, snippet: Snippet, tracks: SnippetTracks, is_trusted: bool) -> bool:
         """Take the next snippet.
 
         Args:
             snippet: With what the odometer measured.
+            tracks: Its corners.
             is_trusted: Whether the metres before it were believed; otherwise a step may be the
                 end of slip, and nothing is refused.
 
@@ -51,7 +52,7 @@ class SlipWatch:
             return False
         if not self.reason and (last is None or (last[1:] != snippet.stamps_ns[:2]).any()):
             self._log = 0.0  # not the interval that the snippet before ended with
-        step = odometer_step(snippet)
+        step = tracks.odometer_step()
         if not self.reason:
             self._log *= LEAK
         if abs(step) > SMALLEST:  # false where the step is unknown

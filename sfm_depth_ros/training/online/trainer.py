@@ -106,12 +106,12 @@ class OnlineTrainer:
             Whether it was kept; the reason of a refusal is counted in the status.
         """
         is_trusted = self._loop.calibration.is_trusted
-        is_taken = self._admission.takes(snippet, self._why_refused(), is_trusted)
+        admitted = self._admission.admitted(snippet, self._why_refused(), is_trusted)
         self._set_hold()
-        if not is_taken:
+        if admitted is None:
             return False
         try:
-            is_kept = self._loop.buffer.add(snippet)
+            is_kept = self._loop.buffer.add(admitted)
         except TrainingError as error:
             self._note_trouble(str(error))
             self._admission.refused["disk"] += 1

@@ -22,9 +22,9 @@ from sfm_depth_ros.model_folder.folder import ModelFolder, read_model_folder
 from sfm_depth_ros.training.online.parts import TrainerParts
 from sfm_depth_ros.training.online.trainer import OnlineTrainer
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(880)]
 
-KILLS = 12
+KILLS = 50
 
 
 class NamedWriter:

@@ -13,8 +13,8 @@ from exact_drive import CAMERA, make_drive
 
 from sfm_depth_ros.geometry.frames import invert
 from sfm_depth_ros.snippets.values import Snippet
-from sfm_depth_ros.training.odometer_step import odometer_step
 from sfm_depth_ros.training.online.slip import SlipWatch
+from sfm_depth_ros.visual_odometry.snippet_tracks import SnippetTracks
 
 
 @pytest.fixture(scope="module", params=[2.5, 8.0], ids=["slow", "fast"])
@@ -48,24 +48,32 @@ def snippets_of(frames, factors) -> list[Snippet]:
     return made
 
 
+def step_of(snippet: Snippet) -> float:
+    return SnippetTracks.of(snippet).odometer_step()
+
+
+def is_slipping(watch: SlipWatch, snippet: Snippet, is_trusted: bool = True) -> bool:
+    return watch.is_slipping(snippet, SnippetTracks.of(snippet), is_trusted)
+
+
 def test_a_steady_odometer_has_no_step(frames) -> None:
-    steps = [odometer_step(snippet) for snippet in snippets_of(frames, [1.0] * 20)]
+    steps = [step_of(snippet) for snippet in snippets_of(frames, [1.0] * 20)]
     assert np.abs(steps).max() < 0.06
-    steady_slip = [odometer_step(snippet) for snippet in snippets_of(frames, [2.0] * 20)]
+    steady_slip = [step_of(snippet) for snippet in snippets_of(frames, [2.0] * 20)]
     assert np.abs(steady_slip).max() < 0.06
 
 
 @pytest.mark.parametrize("factor", [2.0, 0.5, 1.4])
 def test_a_step_is_measured(frames, factor) -> None:
     snippet = snippets_of(frames, [1.0, factor, factor, factor] + [1.0] * 20)[0]
-    assert odometer_step(snippet) == pytest.approx(math.log(factor), abs=0.08)
+    assert step_of(snippet) == pytest.approx(math.log(factor), abs=0.08)
 
 
 @pytest.mark.parametrize("factor", [2.0, 0.4])
 def test_exactly_the_slipping_snippets_are_named(frames, factor) -> None:
     factors = [1.0, 1.0, factor, factor, 1.0, 1.0, 1.0] + [1.0] * 20
     watch = SlipWatch()
-    found = [watch.is_slipping(snippet, True) for snippet in snippets_of(frames, factors)]
+    found = [is_slipping(watch, snippet) for snippet in snippets_of(frames, factors)]
     # a snippet is wrong as soon as one of its two intervals is
     assert found[:5] == [False, True, True, True, False]
     assert not any(found[5:])
@@ -75,21 +83,21 @@ def test_exactly_the_slipping_snippets_are_named(frames, factor) -> None:
 def test_the_factor_is_told_and_patience_ends(frames) -> None:
     snippets = snippets_of(frames, [1.0] + [2.0] * 20)
     watch = SlipWatch()
-    assert watch.is_slipping(snippets[0], True)
+    assert is_slipping(watch, snippets[0])
     assert "measures 2.0" in watch.reason
     later = snippets[1].stamps_ns + 31_000_000_000
-    assert not watch.is_slipping(dataclasses.replace(snippets[1], stamps_ns=later), True)
+    assert not is_slipping(watch, dataclasses.replace(snippets[1], stamps_ns=later))
     assert watch.reason == ""
 
 
 def test_before_metres_are_believed_nothing_is_refused(frames) -> None:
     watch = SlipWatch()
     snippets = snippets_of(frames, [2.0, 1.0] + [1.0] * 20)
-    assert not any(watch.is_slipping(snippet, False) for snippet in snippets)
+    assert not any(is_slipping(watch, snippet, is_trusted=False) for snippet in snippets)
 
 
 def test_without_texture_or_odometer_nothing_is_known(frames) -> None:
     snippet = snippets_of(frames, [1.0] * 20)[0]
-    assert math.isnan(odometer_step(dataclasses.replace(snippet, T_measured=None)))
+    assert math.isnan(step_of(dataclasses.replace(snippet, T_measured=None)))
     grey = dataclasses.replace(snippet, target=np.full_like(snippet.target, 90))
-    assert math.isnan(odometer_step(grey))
+    assert math.isnan(step_of(grey))
