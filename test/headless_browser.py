@@ -86,9 +86,17 @@ class Browser:
             time.sleep(0.1)
         return value
 
+    def resize(self, width: int, height: int) -> None:
+        """Show the page as on a telephone of this size."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": True}
+        self._call("Emulation.setDeviceMetricsOverride", **size)
+
     def picture(self, path: Path) -> None:
         """Write a PNG of the whole page."""
-        shot = self._call("Page.captureScreenshot", captureBeyondViewport=True)
+        whole = self._call("Page.getLayoutMetrics")["cssContentSize"]
+        shot = self._call(
+            "Page.captureScreenshot", captureBeyondViewport=True, clip={**whole, "scale": 1}
+        )
         path.write_bytes(base64.b64decode(shot["data"]))
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from sfm_depth_ros import __version__
+from sfm_depth_ros.cli.stop_signals import signals_interrupt
 from sfm_depth_ros.errors import SfmDepthError
 
 COMMANDS = {
@@ -54,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _build_parser(words).parse_args(words)
         level = logging.DEBUG if options.verbose else logging.INFO
         logging.basicConfig(level=level, format="%(levelname)s %(message)s", stream=sys.stderr)
-        return int(options.run(options))
+        with signals_interrupt():
+            return int(options.run(options))
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:

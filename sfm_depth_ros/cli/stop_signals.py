@@ -1,12 +1,37 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Conversion of the first SIGINT or SIGTERM into a request to stop between two steps."""
+"""Signals that end a command: in order, or at the next step of a long one."""
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import threading
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any
+
+
+@contextlib.contextmanager
+def signals_interrupt() -> Iterator[None]:
+    """In this block SIGTERM and SIGHUP end a command as Ctrl-C does: in order.
+
+    By default they kill at once, and what was half written or started stays. A signal that is
+    ignored (nohup), or that somebody else handles, is left alone.
+    """
+    numbers = [
+        number
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if threading.current_thread() is threading.main_thread()
+        and signal.getsignal(number) is signal.SIG_DFL
+    ]
+    for number in numbers:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
 
 
 class StopSignals:
@@ -22,8 +47,9 @@ class StopSignals:
 
     def __enter__(self) -> StopSignals:
         """Listen."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._on_signal)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._on_signal)
         return self
 
     def __exit__(self, *_: object) -> None:

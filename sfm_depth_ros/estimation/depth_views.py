@@ -11,6 +11,9 @@ from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.visual_odometry.landmarks import Landmarks
 
 WARMEST_M = 2.0  # depth that gets the warmest colour, as everything nearer does
+# Metres below a colour bar of depth, from left to right: each twice the one before, so that equal
+# steps along the bar are equal steps of their logarithm
+BAR_DEPTHS = (2.5, 5.0, 10.0, 20.0, 40.0, 80.0)
 POINT_TYPE = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("rgb", "<f4")])
 LANDMARK_TYPE = np.dtype(
     [("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("depth_std", "<f4"), ("age", "<f4")]
@@ -89,6 +92,11 @@ def depth_to_color(depth: np.ndarray) -> np.ndarray:
     color = cv2.cvtColor(cv2.applyColorMap(index, cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB)
     color[~known] = 0
     return color
+
+
+def depth_bar(width: int = 240) -> np.ndarray:
+    """Colours ``(width, 3)`` of the depths from the first to the last of ``BAR_DEPTHS``."""
+    return depth_to_color(np.geomspace(BAR_DEPTHS[0], BAR_DEPTHS[-1], width)[None])[0]
 
 
 def confidence_to_color(confidence: np.ndarray) -> np.ndarray:

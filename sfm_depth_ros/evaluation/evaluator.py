@@ -17,13 +17,8 @@ import numpy as np
 
 from sfm_depth_ros.bags.frames import BagFrame, BagFrames, read_frames
 from sfm_depth_ros.bags.selection import BagSelection
-<<<<<<< HEAD
 from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.camera.preprocessing import CameraTruth
-from sfm_depth_ros.config.networks import METRIC
-=======
-from sfm_depth_ros.camera.preprocessing import CameraModel, CameraTruth
->>>>>>> geo
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.engines.factory import create_engine as create_engine_for
 from sfm_depth_ros.errors import DataError, VelocityGapError

@@ -4,7 +4,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
 from sfm_depth_ros.report import page as html
+from sfm_depth_ros.report.pictures import picture_source
+
+# Colours `(n, 3)` uint8 RGB and the words below them, from left to right
+ColourBar = tuple[np.ndarray, Sequence[str]]
 
 PORT = 8642  # of this computer alone
 PICTURES = {"image": "image", "depth": "depth", "confidence": "confidence"}
@@ -19,6 +27,11 @@ CARDS = (
     ("training", "steps", "training steps"),
     ("training", "models_deployed", "models deployed"),
 )
+# Name of a node in the state, its title, and what stands there until something has come
+NODES = (
+    ("depth", "depth_node", "nothing received yet"),
+    ("training", "trainer_node", "nothing received: train:=true of the launch file starts one"),
+)
 PLOTS = (
     ("scale", "Scale ratios", "depth_scale_ratio translation_scale_ratio"),
     ("loss", "Training losses (logarithmic)", "loss."),
@@ -26,10 +39,15 @@ PLOTS = (
 )
 
 
-def live_page() -> str:
-    """The page; its script fetches ``state`` and ``picture/NAME`` from where it came."""
+def live_page(bars: Mapping[str, ColourBar] | None = None) -> str:
+    """The page; its script fetches ``state`` and ``picture/NAME`` from where it came.
+
+    Args:
+        bars: Colour bars by the name of their picture.
+    """
     figures = "".join(
-        f"<figure><img id='picture-{name}' alt='{label}'><figcaption>{label}</figcaption></figure>"
+        f"<figure><img id='picture-{name}' alt='{label}'>{_bar((bars or {}).get(name))}"
+        f"<figcaption>{label}</figcaption></figure>"
         for name, label in PICTURES.items()
     )
     cards = "".join(
@@ -48,9 +66,9 @@ def live_page() -> str:
     )
     curves = html.section("Curves", html.plots([plots, path]))
     facts = "".join(
-        f"<section><h2>{title}</h2><p class=text id='message-{node}'>nothing received yet</p>"
+        f"<section><h2>{title}</h2><p class=text id='message-{node}'>{absent}</p>"
         f"<div class=table><table id='facts-{node}'></table></div></section>"
-        for node, title in (("depth", "depth_node"), ("training", "trainer_node"))
+        for node, title, absent in NODES
     )
     parts = (
         "<p id=banner class=text role=status>connecting</p>",
@@ -63,20 +81,36 @@ def live_page() -> str:
     return html.page("sfm_depth_ros, live", "", parts, SCRIPT)
 
 
+def _bar(bar: ColourBar | None) -> str:
+    """A colour bar below its picture; nothing where the picture has none."""
+    if bar is None:
+        return ""
+    colours, words = bar
+    return html.colour_bar(picture_source(np.repeat(colours[None], 12, axis=0), ".png"), words)
+
+
 STYLE = """
 #banner { padding: 8px 12px; border-radius: 8px; background: #fff; border: 1px solid var(--line); }
 #banner.warn { background: #fff3bf; } #banner.error { background: #ffe3e3; }
-.live { grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); }
-.live img { min-height: 90px; }
+.live { grid-template-columns: repeat(auto-fit, minmax(min(300px, 100%), 1fr)); }
+.live figure > img { min-height: 90px; }
+.live .bar { margin-top: 5px; }
+.live .bar img { border-radius: 3px; }
 .card b { font-size: 18px; }
-.curves .plots { grid-template-columns: repeat(auto-fit, minmax(440px, 1fr)); }
+.curves .plots { grid-template-columns: repeat(auto-fit, minmax(min(440px, 100%), 1fr)); }
 .curve { width: 100%; height: 190px; display: block; background: var(--ground);
   border-radius: 6px; }
 .curve text { font: 11px system-ui, sans-serif; fill: var(--soft); }
-.names span { margin-left: 10px; font-weight: 600; }
-.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(420px, 1fr)); gap: 0 18px; }
+.names span { display: inline-block; margin-left: 10px; font-weight: 600; }
+.facts { display: grid; gap: 0 18px;
+  grid-template-columns: repeat(auto-fit, minmax(min(420px, 100%), 1fr)); }
 .facts td { white-space: normal; overflow-wrap: anywhere; }
 .facts td:first-child { white-space: nowrap; }
+.facts td:empty::after { content: "-"; color: var(--soft); }
+@media (max-width: 600px) {
+  .facts td { display: block; text-align: left; padding: 0 2px; border: 0; }
+  .facts td:first-child { color: var(--soft); font-size: 12px; padding-top: 5px; }
+}
 """
 
 SCRIPT = r"""
@@ -184,6 +218,12 @@ function pictures(numbers) {
   }
 }
 
+function drawCurves() { document.querySelectorAll("svg[data-names]").forEach(curves); }
+
+function drawPath() {
+  draw(byId("path"), [{colour: COLOURS[0], points: path.map(([x, y]) => [-y, x])}], true);
+}
+
 async function update() {
   try {
     const reply = await fetch(`state?viewer=${viewer}&rows=${rowEnd}&path=${pathEnd}`);
@@ -194,14 +234,14 @@ async function update() {
     for (const node in state.nodes) facts(node, state.nodes[node]);
     banner(state.nodes, state.viewers);
     pictures(state.pictures);
-    if (isNew) document.querySelectorAll("svg[data-names]").forEach(curves);
-    const line = {colour: COLOURS[0], points: path.map(([x, y]) => [-y, x])};
-    if (moved) draw(byId("path"), [line], true);
+    if (isNew) drawCurves();
+    if (moved) drawPath();
   } catch (error) {
     byId("banner").className = "text error";
     byId("banner").textContent = "no connection to sfm-depth view; retrying";
   }
   setTimeout(update, document.hidden ? 2000 : PERIOD_MS);
 }
+window.addEventListener("resize", () => { drawCurves(); drawPath(); });
 update();
 """

@@ -12,13 +12,14 @@ import json
 import logging
 import socket
 import threading
+from collections.abc import Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from sfm_depth_ros.errors import SfmDepthError
-from sfm_depth_ros.report.live_page import live_page
+from sfm_depth_ros.report.live_page import ColourBar, live_page
 from sfm_depth_ros.report.live_state import LiveState
 
 HOST = "127.0.0.1"
@@ -27,7 +28,7 @@ CONNECTIONS = 32  # at once; more are refused
 PATIENCE_S = 10.0  # seconds that a viewer may take to read what was sent
 # The page's own style and script, its own pictures, and nothing from elsewhere
 POLICY = (
-    "default-src 'none'; img-src 'self'; connect-src 'self'; style-src 'unsafe-inline'; "
+    "default-src 'none'; img-src 'self' data:; connect-src 'self'; style-src 'unsafe-inline'; "
     "script-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
 )
 _logger = logging.getLogger(__name__)
@@ -39,17 +40,20 @@ class LiveServer(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, state: LiveState, port: int) -> None:
+    def __init__(
+        self, state: LiveState, port: int, bars: Mapping[str, ColourBar] | None = None
+    ) -> None:
         """Start to serve, in threads of its own.
 
         Args:
             state: What is shown.
             port: Of the loopback interface; 0 = any that is free.
+            bars: Colour bars by the name of their picture.
 
         Raises:
             SfmDepthError: The port is in use.
         """
-        self.state, self.page = state, live_page().encode()
+        self.state, self.page = state, live_page(bars).encode()
         self._places = threading.BoundedSemaphore(CONNECTIONS)
         self._open: set[socket.socket] = set()
         try:

@@ -98,12 +98,13 @@ def legend(bars: Iterable[tuple[str, Sequence[str]]]) -> str:
     Args:
         bars: Data address of each bar's picture, and the words below it from left to right.
     """
-    drawn = "".join(
-        f"<div><img alt='' src='{source}'>"
-        f"<p>{''.join(f'<span>{html.escape(word)}</span>' for word in words)}</p></div>"
-        for source, words in bars
-    )
-    return f"<div class=legend>{drawn}</div>"
+    return f"<div class=legend>{''.join(colour_bar(*bar) for bar in bars)}</div>"
+
+
+def colour_bar(source: str, words: Sequence[str]) -> str:
+    """One colour bar: the data address of its picture, and the words below it."""
+    below = "".join(f"<span>{html.escape(word)}</span>" for word in words)
+    return f"<div class=bar><img alt='' src='{source}'><p>{below}</p></div>"
 
 
 def number(value: float | None, form: str = "{:.3f}") -> str:
@@ -146,8 +147,8 @@ figcaption { color: var(--soft); font-size: 12.5px; padding: 3px 2px 0; }
 .scene { display: grid; grid-template-columns: 1fr 1fr; gap: 10px 12px; }
 .scene img { border-radius: 6px; background: #000; }
 .legend { display: grid; grid-template-columns: 1fr 1fr; gap: 12px; margin-top: 18px; }
-.legend img { display: block; width: 100%; height: 12px; border-radius: 6px; }
-.legend p { display: flex; justify-content: space-between; margin: 2px 0 0; font-size: 12px;
+.bar img { display: block; width: 100%; height: 12px; border-radius: 6px; }
+.bar p { display: flex; justify-content: space-between; margin: 2px 0 0; font-size: 12px;
   color: var(--soft); }
 @media (max-width: 900px) { .scene, .legend { grid-template-columns: 1fr; } }
 """

@@ -120,7 +120,7 @@ class DepthStatus:
             faults = (*stream_faults(inputs, extrinsics), *faults)
         if faults:
             node.report(faults[0])
-        notes = [self._velocity_guard.remark()]
+        notes = [self._velocity_guard.remark(), "" if inputs is None else inputs.frame_remark]
         if path is not None:
             notes = [path.guard.remark(), *notes, *path.remarks]
         if loader is not None and loader.serving is not None:

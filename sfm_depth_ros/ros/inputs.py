@@ -26,6 +26,8 @@ from sfm_depth_ros.ros.conversions import camera_info_to_model, velocity_frame, 
 from sfm_depth_ros.ros.error_log import ErrorLog
 from sfm_depth_ros.ros.stream_faults import (
     LossShare,
+    VelocityFrames,
+    feedback_fault,
     frame_fault,
     publisher_faults,
     why_nothing_arrives,
@@ -42,7 +44,6 @@ _VELOCITY_TYPES: dict[str, tuple[Any, str]] = {
     "twist_with_covariance": (TwistWithCovarianceStamped, "twist"),
 }
 SILENCE_S = 3.0
-FRAMES = 8  # names of wrong frames that are logged
 
 
 @dataclass
@@ -87,8 +88,8 @@ class Inputs:
         """
         self._node, self.config, self._handlers = node, config, handlers
         self._state, self._errors = state, errors
-        self._warned_frames: set[str] = set()
         self._losses, self._twists = LossShare(), TwistWatch()
+        self._frames = VelocityFrames(config.base_frame)
         self._began_at = time.monotonic()
         if config.camera_info_file:
             self._set_camera(read_camera_info_file(config.camera_info_file))
@@ -114,12 +115,15 @@ class Inputs:
         """Ask for lost images again, where many are lost and every publisher can send again.
 
         Best effort is right for what fits a few packets. An image of 25 MB is hundreds of
-        fragments, of which one is always missing.
+        fragments, of which one is always missing. What the user has chosen stays.
         """
         is_silent = time.monotonic() - (self._state.image_at or self._began_at) > SILENCE_S
         if self._are_resent or not self._subscriptions or not (is_silent or self._losses.is_high):
             return
-        topic = self._subscriptions[0].topic_name
+        before = self._subscriptions[0]
+        topic, profile = before.topic_name, before.qos_profile
+        if qos.is_overridden(self._node, topic, "reliability"):
+            return
         kind = _IMAGE_TYPES[self.config.image_transport]
         reliable = ReliabilityPolicy.RELIABLE
         fits = [
@@ -130,11 +134,11 @@ class Inputs:
         if not fits or not all(fits):
             return
         self._are_resent = True
-        self._node.destroy_subscription(self._subscriptions[0])
+        self._node.destroy_subscription(before)
         take: Any = self._on_image  # with the middleware's information
         self._subscriptions[0] = self._node.create_subscription(
-            kind, "image", take, qos.resent_image_input(), event_callbacks=self._events
-        )  # no overrides: they are the first subscription's
+            kind, "image", take, qos.resent(profile), event_callbacks=self._events
+        )  # no overriding options: the profile has them already
         _logger.info("images on %s do not arrive whole: lost parts are sent again now", topic)
 
     def _look_for_latched_camera(self) -> None:
@@ -164,6 +168,11 @@ class Inputs:
         is_silent = time.monotonic() - taken_at > SILENCE_S
         return f"no velocity on {topic} any more" if is_silent else ""
 
+    @property
+    def frame_remark(self) -> str:
+        """Frames of velocities that were taken for base_frame; "" = none."""
+        return self._frames.remark
+
     def close(self) -> None:
         """Unsubscribe."""
         for subscription in self._subscriptions:
@@ -189,7 +198,8 @@ class Inputs:
         if self.config.camera_info_file:
             camera_frame = None  # such a file has no frame
         topics = [subscription.topic_name for subscription in self._subscriptions]
-        found = publisher_faults(self._node, dict.fromkeys(topics))
+        found = [feedback_fault(self._node, topic) for topic in topics[:2]]
+        found += publisher_faults(self._node, dict.fromkeys(topics))
         found += [frame_fault(state.image_frame, camera_frame), self._twists.fault]
         if topics:
             found.append(self._losses.fault(state.received, state.losses.lost, topics[0]))
@@ -241,20 +251,10 @@ class Inputs:
             self._handlers.on_velocity(velocity)
             self._state.velocities += 1
             self._state.velocity_at = time.monotonic()
-            self._check_frame(velocity_frame(message))
+            self._frames.take(velocity_frame(message))
             self._errors.clear("velocity")
         except Exception as error:  # nor must this
             self._errors.add("velocity", error)
-
-    def _check_frame(self, frame: str) -> None:
-        is_known = frame in ("", self.config.base_frame) or frame in self._warned_frames
-        if not is_known and len(self._warned_frames) < FRAMES:
-            self._warned_frames.add(frame)
-            _logger.warning(
-                "velocities are given in %r, base_frame is %s: taken as if they were the same",
-                frame,
-                self.config.base_frame,
-            )
 
     def _image_hint(self, topic: str) -> str:
         kind = _IMAGE_TYPES[self.config.image_transport]

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Entry points of the processes, which react to SIGINT and SIGTERM at any moment.
+"""Entry points of the processes, which react to SIGINT, SIGTERM and SIGHUP at any moment.
 
 The heavy work (imports, loading, compiling, spinning) runs in a thread beside the main thread,
 which only waits: Python runs signal handlers in the main thread alone, so nothing may keep it.
@@ -64,6 +64,8 @@ def run_process(target: str) -> NoReturn:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
+        signal.signal(signal.SIGHUP, on_signal)  # the terminal, or ssh, has gone
     shared_memory.remove_leftovers()
     stop = StopEvent()
     status: list[int] = []

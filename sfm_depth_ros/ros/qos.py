@@ -8,6 +8,7 @@ We publish reliably and subscribe best effort, so that both sides match everybod
 from __future__ import annotations
 
 from rclpy.exceptions import ParameterException
+from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import InvalidQosOverridesError, QoSOverridingOptions
 
@@ -17,9 +18,14 @@ def image_input() -> QoSProfile:
     return QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
-def resent_image_input() -> QoSProfile:
-    """Images in whose fragments are sent again until they are whole."""
-    return QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
+def resent(profile: QoSProfile) -> QoSProfile:
+    """The same profile, but what is lost is sent again until a message is whole."""
+    return QoSProfile(
+        history=profile.history,
+        depth=profile.depth,
+        durability=profile.durability,
+        reliability=ReliabilityPolicy.RELIABLE,
+    )
 
 
 def small_input() -> QoSProfile:
@@ -51,6 +57,17 @@ def overrides() -> QoSOverridingOptions:
             QoSPolicyKind.DURABILITY,
         )
     )
+
+
+def is_overridden(node: Node, topic: str, policy: str) -> bool:
+    """Whether the user has set a policy of a subscription.
+
+    Args:
+        node: The node that subscribes.
+        topic: Full name of the topic, after remapping.
+        policy: ``reliability``, ``depth``, ``history`` or ``durability``.
+    """
+    return f"qos_overrides.{topic}.subscription.{policy}" in node._parameter_overrides
 
 
 def is_qos_error(error: Exception) -> bool:

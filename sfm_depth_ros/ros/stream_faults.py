@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -11,10 +12,13 @@ from typing import Any
 
 from rclpy.node import Node
 
+_logger = logging.getLogger(__name__)
+FRAMES = 8  # names of wrong frames that are kept
 WINDOW_S = 10.0
 FEW = 20  # images in the window below which no share is judged
 MUCH = 0.2  # share of lost images that is named
 AT_LEAST = 5  # images in the window below which nothing is done about losses
+OWN_MOTION = ("/ego_motion/odom", "/ego_motion/twist")  # how depth_node's topics end
 CARRY_REMEDY = (
     "sfm-depth doctor names what keeps large images back; image_transport: compressed needs none "
     "of it"
@@ -35,6 +39,19 @@ def publisher_faults(node: Node, topics: Iterable[str]) -> list[str]:
     return faults
 
 
+def feedback_fault(node: Node, topic: str) -> str:
+    """An input that is an output of these nodes; "" = it is none."""
+    own = (node.get_name(), node.get_namespace())
+    publishers = node.get_publishers_info_by_topic(topic)
+    is_own = any((p.node_name, p.node_namespace) == own for p in publishers)
+    if not is_own and not (publishers and topic.endswith(OWN_MOTION)):
+        return ""
+    return (
+        f"{topic} is an output of depth_node itself, which would confirm itself: remap the input "
+        "to the topic of the camera, or of the wheels' odometry"
+    )
+
+
 def frame_fault(image_frame: str | None, camera_frame: str | None) -> str:
     """Frames of image and calibration that differ or are empty; "" = nothing wrong or unknown."""
     if image_frame is None or camera_frame is None or image_frame == camera_frame != "":
@@ -48,6 +65,32 @@ def frame_fault(image_frame: str | None, camera_frame: str | None) -> str:
         f"images are in frame {image_frame!r} and camera_info in {camera_frame!r}: set the same "
         "frame id for both in the driver, or remap camera_info to that of this camera"
     )
+
+
+class VelocityFrames:
+    """Frames that velocities are given in, other than ``base_frame``."""
+
+    def __init__(self, base_frame: str) -> None:
+        self._base_frame, self._others = base_frame, ""
+        self._known = {"", base_frame}
+
+    def take(self, frame: str) -> None:
+        """Take the frame of a velocity; "" = base_frame."""
+        if frame in self._known or len(self._known) > FRAMES:
+            return
+        self._known.add(frame)
+        self._others = ", ".join(sorted(self._known - {"", self._base_frame}))
+        _logger.warning("%s", self.remark)
+
+    @property
+    def remark(self) -> str:
+        """What was taken for base_frame, with the remedy; "" while nothing was."""
+        if not self._others:
+            return ""
+        return (
+            f"velocities are given in {self._others} and taken as if that were base_frame "
+            f"({self._base_frame}): publish them in it, or set base_frame"
+        )
 
 
 class LossShare:

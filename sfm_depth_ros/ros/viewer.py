@@ -28,9 +28,14 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from sfm_depth_ros.camera.image_codec import decode_depth
 from sfm_depth_ros.errors import DataError
-from sfm_depth_ros.estimation.depth_views import confidence_to_color, depth_to_color
+from sfm_depth_ros.estimation.depth_views import (
+    BAR_DEPTHS,
+    confidence_to_color,
+    depth_bar,
+    depth_to_color,
+)
 from sfm_depth_ros.messages import serialised_stamp
-from sfm_depth_ros.report.live_page import PORT
+from sfm_depth_ros.report.live_page import PORT, ColourBar
 from sfm_depth_ros.report.live_server import LiveServer
 from sfm_depth_ros.report.live_state import LiveState
 from sfm_depth_ros.ros import qos
@@ -109,6 +114,15 @@ class Viewer(Node):
         self._state.add_pose(position.x, position.y)
 
 
+def colour_bars() -> dict[str, ColourBar]:
+    """Colour bars of the pictures that are coloured here."""
+    shares = np.linspace(0.0, 1.0, 240)[None]
+    return {
+        "depth": (depth_bar(), [f"{depth:g} m" for depth in BAR_DEPTHS]),
+        "confidence": (confidence_to_color(shares)[0], ["0", "0.5", "1"]),
+    }
+
+
 def _depth_colours(message: Image) -> np.ndarray:
     if message.encoding == "32FC1":
         return depth_to_color(_floats(message))
@@ -147,7 +161,7 @@ def main(stop: threading.Event) -> int:
     """Serve the page until ``stop`` is set."""
     options = parse(remove_ros_args(sys.argv)[1:])
     state = LiveState()
-    server = LiveServer(state, options.port)
+    server = LiveServer(state, options.port, colour_bars())
     sys.stdout.write(f"{server.address}  (Ctrl-C ends it)\n")
     sys.stdout.flush()
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)

@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from sfm_depth_ros.cli.stop_signals import StopSignals
+from sfm_depth_ros.cli.stop_signals import StopSignals, signals_interrupt
 
 
 def deliver(number: signal.Signals) -> None:
@@ -18,13 +18,13 @@ def deliver(number: signal.Signals) -> None:
     handler(number, None)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_before_patience_a_signal_interrupts_at_once(number: signal.Signals) -> None:
     with StopSignals(), pytest.raises(KeyboardInterrupt):
         deliver(number)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_after_it_the_first_is_noted(number: signal.Signals) -> None:
     with StopSignals() as signals:
         signals.be_patient()
@@ -48,3 +48,24 @@ def test_handlers_go_back_to_whom_they_belonged() -> None:
     with StopSignals():
         assert signal.getsignal(signal.SIGTERM) != before
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_would_kill_a_command_interrupts_it(number: signal.Signals) -> None:
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        with signals_interrupt(), pytest.raises(KeyboardInterrupt):
+            deliver(number)
+        assert signal.getsignal(number) is signal.SIG_DFL
+    finally:
+        signal.signal(number, before)
+
+
+def test_a_hangup_that_nohup_ignores_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with signals_interrupt(), StopSignals():
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

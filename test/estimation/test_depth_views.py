@@ -7,7 +7,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sfm_depth_ros.estimation.depth_views import POINT_TYPE, depth_to_color, depth_to_points
+from sfm_depth_ros.estimation.depth_views import (
+    BAR_DEPTHS,
+    POINT_TYPE,
+    depth_bar,
+    depth_to_color,
+    depth_to_points,
+)
 from sfm_depth_ros.geometry.camera import Intrinsics
 
 CAMERA = Intrinsics(10.0, 20.0, 2.0, 1.0, 6, 4)
@@ -56,3 +62,10 @@ def test_near_is_warm_and_the_scale_is_fixed() -> None:
     assert color[0, 1, 2] > color[0, 1, 0]
     alone = depth_to_color(np.array([[60.0]], np.float32))
     np.testing.assert_array_equal(alone[0, 0], color[0, 1])
+
+
+def test_words_stand_below_the_colours_of_their_depths() -> None:
+    bar = depth_bar(501)
+    colours = depth_to_color(np.array([BAR_DEPTHS], np.float32))[0]
+    places = np.linspace(0, 500, len(BAR_DEPTHS)).astype(int)  # words are spread evenly
+    np.testing.assert_array_equal(bar[places], colours)

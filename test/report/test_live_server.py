@@ -211,6 +211,40 @@ def test_odd_requests_break_nothing(server: LiveServer, path: str) -> None:
     assert _get(server, "/state")[0] == 200
 
 
+def test_empty_facts_bars_and_narrow_screens(
+    state: LiveState, browser: Browser, tmp_path: Path
+) -> None:
+    colours = np.linspace((255, 0, 0), (0, 0, 255), 240).astype(np.uint8)
+    server = LiveServer(state, 0, {"depth": (colours, ["2 m", "<80 m>"])})
+    state.add_facts("depth", "publishing", 0, FACTS)
+    for name in ("image", "depth", "confidence"):
+        state.put(name, lambda: _colour(50))
+    try:
+        browser.open(server.address)
+        browser.until("document.querySelectorAll('[data-fact]').length")
+        browser.until("[...document.images].every(image => image.naturalWidth > 0)")
+        bars = "[...document.querySelectorAll('figure .bar')]"
+        assert browser.value(f"{bars}.map(bar => bar.parentNode.firstChild.id)") == [
+            "picture-depth"
+        ]
+        assert browser.value(f"{bars}[0].textContent") == "2 m<80 m>"
+        assert browser.value(f"{bars}[0].firstChild.naturalWidth") == 240
+        dash = "getComputedStyle(document.querySelector(\"[data-fact='depth/{}']\"), '::after')"
+        assert browser.value(f"{dash.format('reason')}.content") == '"-"'
+        assert browser.value(f"{dash.format('remarks')}.content") == "none"
+        assert "train:=true" in browser.value(
+            "document.getElementById('message-training').textContent"
+        )
+        browser.resize(360, 740)
+        browser.until("document.documentElement.clientWidth === 360")
+        browser.picture(tmp_path / "narrow.png")
+        wide = "[...document.querySelectorAll('*')].filter(e => e.scrollWidth > 360)"
+        browser.until(f"{wide}.length === 0")
+        assert browser.errors == []
+    finally:
+        server.close()
+
+
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Browser]:
     opened = Browser(tmp_path / "profile")

@@ -95,7 +95,7 @@ def test_without_ros_the_remedy_is_named(start):
     assert "Traceback" not in errors
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("function", ["waits", "hangs", "breaks_when_stopped"])
 def test_a_signal_ends_it_within_two_seconds_without_a_trace(start, function, number):
     process = start(function)
@@ -116,3 +116,17 @@ def test_a_call_that_keeps_the_interpreter_cannot_keep_the_process(start):
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 1 and 1.5 < time.monotonic() - sent < 15
     assert "keeps_the_interpreter" in errors  # where it hung
+
+
+def test_a_hangup_that_nohup_ignores_does_not_end_it(start):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # which a child inherits
+    try:
+        process = start("waits")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.3)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=20) == ("clean\n", "")

@@ -9,11 +9,14 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 pytestmark = pytest.mark.ros
 
+from nav_msgs.msg import Odometry
 from sensor_msgs.msg import Image
 
 from sfm_depth_ros.ros import stream_faults
 from sfm_depth_ros.ros.stream_faults import (
     LossShare,
+    VelocityFrames,
+    feedback_fault,
     frame_fault,
     publisher_faults,
     why_nothing_arrives,
@@ -38,6 +41,34 @@ def test_two_publishers_on_one_topic_are_named(ros_node):
     assert fault.startswith("2 publishers on /shared_image (/")
     assert one.get_name() in fault and two.get_name() in fault
     assert (first.topic_name, second.topic_name) == ("/shared_image", "/shared_image")
+
+
+def test_an_own_output_as_an_input_is_named(ros_node):
+    node, other = ros_node(), ros_node()
+    node.create_publisher(Image, "depth/color", 1)
+    other.create_publisher(Image, "camera", 1)
+    other.create_publisher(Odometry, "robot/ego_motion/odom", 1)
+    _wait_for(lambda: node.count_publishers("/robot/ego_motion/odom") == 1)
+    _wait_for(lambda: node.count_publishers("/camera") == 1)
+    for topic in ("/depth/color", "/robot/ego_motion/odom"):
+        assert feedback_fault(node, topic).startswith(f"{topic} is an output of depth_node")
+    for topic in ("/camera", "/nobody/ego_motion/odom"):
+        assert feedback_fault(node, topic) == ""
+
+
+def test_frames_of_velocities_are_remarked_once_each(caplog):
+    frames = VelocityFrames("base_link")
+    for frame in ("", "base_link", "base_link"):
+        frames.take(frame)
+    assert frames.remark == ""
+    for frame in ("imu_link", "imu_link", "axle"):
+        frames.take(frame)
+    assert frames.remark.startswith("velocities are given in axle, imu_link and taken as if")
+    assert "base_frame (base_link)" in frames.remark
+    assert len(caplog.messages) == 2
+    for number in range(1000):  # a frame with a number in its name fills nothing
+        frames.take(f"frame_{number}")
+    assert len(caplog.messages) < 10
 
 
 @pytest.mark.parametrize(

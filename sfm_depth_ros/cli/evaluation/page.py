@@ -31,7 +31,7 @@ from sfm_depth_ros.cli.evaluation.table import (
     parts_of,
     protocol_words,
 )
-from sfm_depth_ros.estimation.depth_views import depth_to_color
+from sfm_depth_ros.estimation.depth_views import BAR_DEPTHS, depth_bar, depth_to_color
 from sfm_depth_ros.evaluation.drive_evaluation import DriveEvaluation
 from sfm_depth_ros.evaluation.image_free import ONE_DEPTH, ROW_PROFILE, verdict_words
 from sfm_depth_ros.report import page as html
@@ -39,8 +39,6 @@ from sfm_depth_ros.report.page import DASH, number
 from sfm_depth_ros.report.pictures import picture_source
 from sfm_depth_ros.report.plots import svg_source
 from sfm_depth_ros.storage import write_whole
-
-_LEGEND_DEPTHS = (2, 5, 10, 20, 40, 80)
 
 
 def write_page(
@@ -206,15 +204,14 @@ def _scene(scene: Scene) -> str:
 
 def _legend() -> str:
     """Colour bars of depth and of error."""
-    depths = np.geomspace(_LEGEND_DEPTHS[0], _LEGEND_DEPTHS[-1], 240)[None]
-    errors = error_colours(np.linspace(-FULL_COLOUR, FULL_COLOUR, 240))[None]
+    errors = error_colours(np.linspace(-FULL_COLOUR, FULL_COLOUR, 240))
     bars = (
-        (depth_to_color(depths), [f"{depth:g} m" for depth in _LEGEND_DEPTHS]),
+        (depth_bar(), [f"{depth:g} m" for depth in BAR_DEPTHS]),
         (errors, [f"{100 * FULL_COLOUR:.0f} % too near", "right",
                   f"{100 * FULL_COLOUR:.0f} % too far"]),
     )  # fmt: skip
     return html.legend(
-        (picture_source(np.repeat(bar, 14, axis=0), ".png"), words) for bar, words in bars
+        (picture_source(np.repeat(bar[None], 14, axis=0), ".png"), words) for bar, words in bars
     )
 
 
