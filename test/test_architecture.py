@@ -73,7 +73,7 @@ NEEDS_TORCH = (
     "losses", "networks", "world", "snippets.batch", "snippets.augmentation",
     "snippets.rotations", "snippets.zoom",
     "training", "engines.graphs.export", "engines.torch_engine", "model_folder.loading",
-    "model_folder.saving", "ros.trainer_node", "cli.benchmarks",
+    "model_folder.saving", "ros.moving_view", "ros.trainer_node", "cli.benchmarks",
 )  # fmt: skip
 TORCH_FREE = ("training.online.status",)
 

@@ -69,7 +69,8 @@ EXTRAS = {
             ),
             "competitive collaboration": COMPETITION,
         },
-        ("things_abs_rel", "abs_rel", "abs_rel_scaled", "depth_scale_ratio", "moving_iou"),
+        ("things_abs_rel", "abs_rel", "abs_rel_scaled", "depth_scale_ratio", "moving_iou",
+         "flow_iou"),
     ),
     "changing light": Extra(
         ("--style street --exposure-drift 0.5",),

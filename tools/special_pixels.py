@@ -11,11 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.geometry.pinhole import backproject
 from sfm_depth_ros.geometry.warping import warp_sources
 from sfm_depth_ros.losses.occlusion import splat_occlusion_mask
 from sfm_depth_ros.networks.predictions import predict_depths, predict_source_motions
+from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.moving_mask import moving_mask
+from sfm_depth_ros.training.moving_pixels import moving_pixels
 
 if TYPE_CHECKING:
     from sfm_depth_ros.snippets.batch import SnippetBatch
@@ -36,22 +39,24 @@ def errors_where_difficult(
         focal_factor: How many times the true focal length the batches' K has.
 
     Returns:
-        ``moving_iou``, of the moderator's mask with what moves, where there is one;
+        ``moving_iou``, of the moderator's mask with what moves, where there is one; ``flow_iou``,
+        of the moving pixels by DIS flow against depth and measured motion, where that is known;
         ``things_abs_rel``, of what moves by itself, where that is marked; ``hidden_abs_rel``, of
         what a source cannot see for something else is before it; ``focal_ratio`` and
         ``focal_ratio_y``, median over snippets of believed / true: the pose network's, or
         else K.
     """
     misses: dict[str, list[np.ndarray]] = {}
-    ratios, overlaps = [], []
+    overlaps: dict[str, list[Tensor]] = {}
+    ratios = []
     for batch in batches:
         ratios.append(focal_factor * _believed(networks, batch))
-        mask, truth = moving_mask(networks, batch), moving(batch)
-        if mask is not None and truth is not None:
-            overlaps.append(_overlap(mask > 0.5, truth))
+        depth = predict_depths(networks.depth, batch.target, batch.K)[0]
+        if (truth := moving(batch)) is not None:
+            for name, mask in _found_moving(networks, batch, depth).items():
+                overlaps.setdefault(name, []).append(_overlap(mask, truth))
         if batch.depth is None:
             continue
-        depth = predict_depths(networks.depth, batch.target, batch.K)[0]
         miss = (depth - batch.depth).abs() / batch.depth
         known = (batch.depth > 0) & (batch.depth < FAR)
         for name, find in SPECIAL.items():
@@ -59,9 +64,9 @@ def errors_where_difficult(
             if where is not None:
                 misses.setdefault(name, []).append(miss[where & known].numpy())
     found = {name: float(np.concatenate(parts).mean()) for name, parts in misses.items()}
-    if overlaps:
-        both, either = torch.stack(overlaps).sum(0).tolist()
-        found["moving_iou"] = both / max(either, 1)
+    for name, parts in overlaps.items():
+        both, either = torch.stack(parts).sum(0).tolist()
+        found[name] = both / max(either, 1)
     x, y = torch.cat(ratios).median(0).values.tolist()
     return {**found, "focal_ratio": x, "focal_ratio_y": y}
 
@@ -88,6 +93,37 @@ SPECIAL: dict[str, Callable[[SnippetBatch], Tensor | None]] = {
     "things_abs_rel": moving,
     "hidden_abs_rel": hidden,
 }
+
+
+def _found_moving(networks: NetworkPair, batch: SnippetBatch, depth: Tensor) -> dict[str, Tensor]:
+    """Moving pixels ``(B, 1, H, W)`` as each method that can be used finds them."""
+    found = {}
+    if (probability := moving_mask(networks, batch)) is not None:
+        found["moving_iou"] = probability > 0.5
+    if batch.T_measured is not None:
+        masks = [
+            moving_pixels(_snippet(batch.select(slice(row, row + 1))), depth[row, 0].numpy())
+            for row in range(len(batch))
+        ]
+        found["flow_iou"] = torch.from_numpy(np.stack(masks))[:, None]
+    return found
+
+
+def _snippet(batch: SnippetBatch) -> Snippet:
+    """Images, camera and measured motion of a batch's only snippet."""
+    images = torch.cat((batch.target[:, None], batch.sources), dim=1)[0]
+    pixels = (images * 255).round().byte().movedim(1, -1).contiguous().numpy()
+    K, (height, width) = batch.K[0].double().numpy(), pixels.shape[1:3]
+    camera = Intrinsics(K[0, 0], K[1, 1], K[0, 2], K[1, 2], width, height)
+    assert batch.T_measured is not None  # the caller sees to it
+    return Snippet(
+        target=pixels[0],
+        sources=pixels[1:],
+        intrinsics=camera,
+        displacements=batch.displacements[0].numpy(),
+        stamps_ns=np.zeros(3, np.int64),
+        T_measured=batch.T_measured[0].numpy(),
+    )
 
 
 def _believed(networks: NetworkPair, batch: SnippetBatch) -> Tensor:

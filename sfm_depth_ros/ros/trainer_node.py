@@ -42,6 +42,7 @@ from sfm_depth_ros.ros.extrinsics import Extrinsics
 from sfm_depth_ros.ros.folders import FolderLock, buffer_folder
 from sfm_depth_ros.ros.inputs import InputHandlers, Inputs, InputState
 from sfm_depth_ros.ros.main import StopEvent
+from sfm_depth_ros.ros.moving_view import MovingView
 from sfm_depth_ros.ros.node_base import SfmNode, spin
 from sfm_depth_ros.ros.snippet_source import SnippetSource
 from sfm_depth_ros.ros.streams import watch_clock
@@ -73,6 +74,7 @@ class TrainerNode(SfmNode):
         self._models = self.create_publisher(
             String, "model", qos.latched(), qos_overriding_options=qos.overrides()
         )
+        self._moving = MovingView(self)
         self._status = DiagnosticsPublisher(self, "training/status", self._diagnose)
         self.create_service(SetBool, "~/set_training", self._on_set_training)
         for name in ("save_model", "rollback", "reset", "accept_scale"):
@@ -167,6 +169,8 @@ class TrainerNode(SfmNode):
     def _on_snippet(self, snippet: Snippet) -> None:
         if (trainer := self._trainer) is not None:
             trainer.add_snippet(snippet)
+            frame_id = self._input_state.image_frame or ""
+            self._moving.show(snippet, trainer.deployed, frame_id)
 
     def _world_of(self, intrinsics: Intrinsics) -> World:
         """Rendered drives to replay: through random cameras, and every second one through this.

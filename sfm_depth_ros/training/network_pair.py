@@ -18,6 +18,10 @@ from sfm_depth_ros.networks.depth_network import START_DEPTH, start_at_depth
 from sfm_depth_ros.networks.model import create_depth_network, create_pose_network
 from sfm_depth_ros.training.companions import Companions, create_companions
 
+# Metres: what depth networks of the papers begin with, the middle of a sigmoid between 1 / 0.1 and
+# 1 / 100. Their pose networks put out hundredths in proportion to it.
+PUBLISHED_START_DEPTH = 0.2
+
 
 class NetworkPair(nn.Module):
     """A depth and a pose network; its state is both states, under ``depth.`` and ``pose.``.
@@ -47,12 +51,18 @@ class NetworkPair(nn.Module):
 
 
 def fresh_networks(depth: DepthNetworkConfig, pose: PoseNetworkConfig, seed: int) -> NetworkPair:
-    """Networks with random weights; the same seed gives the same weights."""
+    """Networks with random weights; the same seed gives the same weights.
+
+    Depths begin at 5 m, and translations in the papers' proportion to them: shorter ones would
+    have no parallax, from which depth could learn nothing.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         pair = _pair(create_depth_network(depth), create_pose_network(pose))
     if depth.name != "small":  # which begins there by itself
         start_at_depth(pair.depth, depth, START_DEPTH)
+    if pose.name != "small":
+        pair.scale(1.0, START_DEPTH / PUBLISHED_START_DEPTH)
     return pair
 
 

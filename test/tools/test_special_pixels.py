@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -66,3 +68,14 @@ def test_the_networks_focal_length_is_compared_with_the_true_one() -> None:
     found = errors_where_difficult(networks, [a_post_before_a_wall()], focal_factor=2.0)
     assert found["focal_ratio"] == pytest.approx(2 * WIDTH / FOCAL)
     assert found["focal_ratio_y"] == pytest.approx(2 * WIDTH / FOCAL)
+
+
+def test_moving_pixels_by_flow_are_compared_where_motion_was_measured() -> None:
+    batch = a_post_before_a_wall()
+    assert "flow_iou" not in errors_where_difficult(tiny(), [batch])
+    still = dataclasses.replace(
+        batch,
+        sources=batch.target[:, None].expand(-1, 2, -1, -1, -1),  # the camera saw no motion
+        T_measured=torch.eye(4).repeat(1, 2, 1, 1),
+    )
+    assert errors_where_difficult(tiny(), [still])["flow_iou"] == 0.0  # the post did not move

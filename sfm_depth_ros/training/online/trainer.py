@@ -17,6 +17,7 @@ from sfm_depth_ros.errors import SfmDepthError, TrainingError
 from sfm_depth_ros.model_folder.folder import ModelFolder
 from sfm_depth_ros.snippets.replay_buffer import ReplayBuffer
 from sfm_depth_ros.snippets.values import Snippet
+from sfm_depth_ros.training.network_pair import NetworkPair
 from sfm_depth_ros.training.online.admission import Admission
 from sfm_depth_ros.training.online.loop import OnlineLoop
 from sfm_depth_ros.training.online.pace import rest_s
@@ -71,12 +72,16 @@ class OnlineTrainer:
         restore_state(self._loop, self._state_dir)
         self._admission = Admission()
         self._inputs = InputReport("nothing received yet", "camera")
-        self._paused = ""
-        self._trouble, self._retry_at = "", 0.0
+        self._paused, self._trouble, self._retry_at = "", "", 0.0
         self._requests = Requests()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._saved_at, self._saved = time.monotonic(), self._version()
+
+    @property
+    def deployed(self) -> NetworkPair:
+        """The deployed weights, in eval mode."""
+        return self._loop.deployment.networks
 
     def start(self) -> None:
         """Begin to work."""

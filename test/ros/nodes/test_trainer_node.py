@@ -135,6 +135,16 @@ def test_a_saved_model_is_handed_over_and_nothing_is_lost(
     assert facts["lost"] == start["lost"]
 
 
+def test_what_moves_is_published_while_somebody_subscribes(trainer_node, probe, robot):
+    with probe.listening(Image, "training/moving_mask") as seen:
+        _drive_until(probe, robot, lambda: seen)
+    mask = seen[0]
+    assert (mask.encoding, mask.width, mask.height) == ("mono8", CAMERA.width, CAMERA.height)
+    assert mask.header.frame_id == "camera_optical"
+    assert mask.header.stamp.sec >= 10**9  # the image's own
+    assert set(bytes(mask.data)) <= {0, 255}
+
+
 def test_late_joiners_get_the_newest_model(trainer_node, probe, models_dir):
     seen = probe.collect(String, "model", qos.latched())
     probe.until(lambda: seen)
