@@ -20,7 +20,7 @@ from sfm_depth_ros.visual_odometry.median import median
 _MEMORY = 60  # motions
 _FEWEST = 20  # before which the factors are 1
 _MEDIAN_SQUARE = 0.455  # of a standard normal variable
-_OUTLIER, _STEPS = 16.0, 3  # squares of standard deviations from which one counts no more
+_OUTLIER = 25.0  # variances from which a square counts no more
 _SMALLEST, _LARGEST = 1.0 / 16.0, 4.0
 _SIDEWAYS = 0.5  # share of an axis across the direction of travel that is compared, at least
 _LEAST_LENGTH = 0.02  # metres, below which a motion has no direction worth comparing
@@ -69,7 +69,7 @@ def _factor(squares: deque[float]) -> float:
     if len(squares) < 2 * _FEWEST:
         return 1.0
     values = np.array(squares)
-    factor = median(values) / _MEDIAN_SQUARE
-    for _ in range(_STEPS):  # the mean without outliers: bends and traffic have long tails
-        factor = float(np.minimum(values, _OUTLIER * factor).mean())
+    usual = median(values) / _MEDIAN_SQUARE
+    # bends and traffic have long tails, of which a few count in part
+    factor = float(np.minimum(values, _OUTLIER * usual).mean())
     return min(max(factor, _SMALLEST), _LARGEST)

@@ -21,13 +21,13 @@ _WINDOW, _WIDE_WINDOW = (11, 11), (15, 15)
 _MARGIN = 8  # pixels at the border where no corner may lie
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
 # steps of 0.01 pixel count: a slow robot's flow is little more, and would seem as predicted
-_STEPS_FINE = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 10, 0.01)
+_STEPS_FINE = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 20, 0.01)
 _STEPS_BACK = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 5, 0.03)
 _FINE_LEVELS, _ALL_LEVELS = 1, 4  # of the pyramid above the full image
 _PREDICTED_SHARE = 0.4  # of the tracks that a good prediction finds, at least
 # Where the last predictions were so near, the full image alone will do. From afar it finds
 # whatever lies beside a wrong prediction, and motion and prediction would confirm each other.
-_NEAR_PIXELS, _NEAR_SHARE = 1.5, 0.6
+_NEAR, _NEAR_SHARE = 1.5, 0.6  # pixels in the median, and share of the tracks found
 _RELATIVE_QUALITY = 0.003  # of the strongest corner in the image
 _ABSOLUTE_QUALITY = 4e-5  # smallest eigenvalue; sensor noise of 2 grey levels stays below
 
@@ -67,15 +67,17 @@ class PointTracker:
         """
         if not len(pixels):
             return pixels.copy(), np.zeros(0, bool)
-        is_near, self._is_near = self._is_near, False
+        was_near, self._is_near = self._is_near, False
+        if guess is not None and was_near:
+            found, good = self._followed(earlier, later, pixels, guess, 0)
+            self._is_near = _share(good) > _NEAR_SHARE and _missed(found, guess, good) < _NEAR
+            if self._is_near:
+                return found, good
         if guess is not None:
-            levels = ((0, _NEAR_SHARE), (_FINE_LEVELS, _PREDICTED_SHARE))
-            for level, share in levels if is_near else levels[1:]:
-                found, good = self._followed(earlier, later, pixels, guess, level)
-                if np.count_nonzero(good) > share * len(good):
-                    missed = np.hypot(*(found - guess)[good].T)
-                    self._is_near = median(missed) < _NEAR_PIXELS
-                    return found, good
+            found, good = self._followed(earlier, later, pixels, guess, _FINE_LEVELS)
+            if _share(good) > _PREDICTED_SHARE:
+                self._is_near = _missed(found, guess, good) < _NEAR
+                return found, good
         return self._followed(earlier, later, pixels, pixels, _ALL_LEVELS)
 
     def _followed(
@@ -127,6 +129,16 @@ class PointTracker:
         rows_columns = (taken / cell).astype(int)
         is_taken[rows_columns[:, 1], rows_columns[:, 0]] = True
         return found[~is_taken[found[:, 1] // cell, found[:, 0] // cell]].astype(np.float32)
+
+
+def _share(good: np.ndarray) -> float:
+    """Of the tracks that were found."""
+    return np.count_nonzero(good) / len(good)
+
+
+def _missed(found: np.ndarray, guess: np.ndarray, good: np.ndarray) -> float:
+    """Pixels that the predictions of the found tracks are off, the median."""
+    return median(np.hypot(*(found - guess)[good].T))
 
 
 def _corner_response(

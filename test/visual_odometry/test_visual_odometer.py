@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from exact_drive import CAMERA, PERIOD_NS, Drive, base_to_camera, make_drive
 
-from sfm_depth_ros.geometry.frames import rotation_vector
+from sfm_depth_ros.geometry.frames import rotation_matrix, rotation_vector
 from sfm_depth_ros.snippets.values import Velocity
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
 from sfm_depth_ros.visual_odometry.odometry_step import MotionPrior, OdometryStep
@@ -86,6 +86,22 @@ def test_fused_learns_a_yaw_bias() -> None:
     steps = _advance_all(VisualOdometer(_velocities(6.0, TURN + 0.1), "fused"), drive)
     assert _errors(steps[-1], drive.motion(15))[1] < 0.003
     assert any("bias" in remark for remark in steps[-1].remarks)
+
+
+def test_fused_does_not_take_a_wrong_mountings_direction_over() -> None:
+    """The camera looks ahead; its mounting has it 20 degrees aside."""
+    drive = _drive()
+    mounting = base_to_camera()
+    mounting[:3, :3] = rotation_matrix([0.0, 0.0, np.radians(20.0)]) @ mounting[:3, :3]
+    velocities = VelocityBuffer(mounting, max_gap_s=0.3)
+    for t in np.arange(0.0, 2.0, 0.02):
+        turn = np.array([0.0, 0.0, TURN])
+        velocities.add(Velocity(round(t * 1e9), np.array([6.0, 0.0, 0.0]), turn))
+    for index, step in list(enumerate(_advance_all(VisualOdometer(velocities), drive)))[5:]:
+        assert step.T_by_image is not None
+        seen, true = step.T_by_image[:3, 3], drive.motion(index)[:3, 3]
+        cosine = seen @ true / np.linalg.norm(seen) / np.linalg.norm(true)
+        assert cosine > np.cos(np.radians(5.0))
 
 
 def test_landmarks_are_on_the_true_surfaces() -> None:
