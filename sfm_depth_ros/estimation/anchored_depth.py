@@ -31,6 +31,8 @@ class AnchoredOutput:
     # The same where the network predicts metres: only then it can test the odometer's unit
     metric_scale: ScaleEstimate | None = None
     remark: str = ""  # reason for a lesser correction
+    # metres of the camera above the floor: the network's floor, in the landmarks' metres
+    floor_height: float | None = None
 
 
 class AnchoredDepth:
@@ -88,8 +90,17 @@ class AnchoredDepth:
         scale = self._scale.estimate if config.apply_scale != "off" else None
         held = depth if mode == "off" else anchored.depth
         metric_scale = scale if self._output == "metric" else None
+        floor_height = None
+        if metric_scale is not None and self._floor.height is not None:
+            floor_height = self._floor.height / metric_scale.ratio
         return AnchoredOutput(
-            held, anchored.correction, confidence, scale, metric_scale, anchored.remark
+            held,
+            anchored.correction,
+            confidence,
+            scale,
+            metric_scale,
+            anchored.remark,
+            floor_height,
         )
 
     def reset(self) -> None:

@@ -44,7 +44,11 @@ class InputMonitor:
         self._checked_ns = 0
 
     def add(
-        self, step: OdometryStep, velocities: VelocityBuffer | None, scale: ScaleEstimate | None
+        self,
+        step: OdometryStep,
+        velocities: VelocityBuffer | None,
+        scale: ScaleEstimate | None,
+        network_floor: float | None = None,
     ) -> None:
         """Take the motion of the newest image.
 
@@ -52,6 +56,8 @@ class InputMonitor:
             step: From visual odometry.
             velocities: The odometer's memory, with the mounting.
             scale: The network's own depth against the landmarks, if it is metric.
+            network_floor: Metres of the camera above the network's floor, by the landmarks'
+                scale: the floor's witness where it has no landmarks.
         """
         self.floor_height = None
         if velocities is None or step.earlier_ns is None or not step.is_moving:
@@ -62,7 +68,7 @@ class InputMonitor:
             self._pairs.popleft()
         if self._pairs and step.later_ns - self._checked_ns >= CHECK_EVERY_S * 1e9:
             self._checked_ns = step.later_ns
-            self._check(step, velocities.T_base_camera, scale)
+            self._check(step, velocities.T_base_camera, scale, network_floor)
 
     def reset(self) -> None:
         """Forget the window (time jumped); faults stay until the next check."""
@@ -87,16 +93,19 @@ class InputMonitor:
             self._waiting.popleft()
 
     def _check(
-        self, step: OdometryStep, T_base_camera: np.ndarray, scale: ScaleEstimate | None
+        self,
+        step: OdometryStep,
+        T_base_camera: np.ndarray,
+        scale: ScaleEstimate | None,
+        network_floor: float | None,
     ) -> None:
         mount = float(T_base_camera[2, 3])
         floor = ground_of_landmarks(step.landmarks, T_base_camera)
         if floor is not None:
             self.floor_height = floor.height
             self._heights.append(floor.height)
-        height_ratio = None
-        if mount > _LOWEST_MOUNT and len(self._heights) >= 3:
-            height_ratio = float(np.median(self._heights)) / mount
+        height = float(np.median(self._heights)) if len(self._heights) >= 3 else network_floor
+        height_ratio = None if height is None or mount <= _LOWEST_MOUNT else height / mount
         witnesses = ScaleWitnesses(scale.ratio if scale else None, height_ratio)
         found = find_input_faults([pair for _, pair in self._pairs], T_base_camera, witnesses)
         self.faults = tuple(fault for fault in found if fault.kind in self._suspected)

@@ -81,6 +81,7 @@ class MotionEstimator:
         self._gauge = ScaleGauge()
         self._inputs = InputMonitor()
         self._network_scale: ScaleEstimate | None = None
+        self._network_floor: float | None = None
         self._uncertainty = MotionUncertainty()
 
     def pair(self, frame: Frame, max_gap_s: float) -> Pair:
@@ -101,10 +102,23 @@ class MotionEstimator:
             )
         return Pair(frame, previous)
 
-    def remember(self, frame: Frame, depth: np.ndarray, scale: ScaleEstimate | None) -> None:
-        """Keep an image, its depth by the network, and that depth's scale for the next one."""
+    def remember(
+        self,
+        frame: Frame,
+        depth: np.ndarray,
+        scale: ScaleEstimate | None,
+        floor_height: float | None,
+    ) -> None:
+        """Keep an image, its depth by the network, and that depth's scale and floor.
+
+        Args:
+            frame: The image.
+            depth: ``(h, w)`` metres.
+            scale: Of the depth against the landmarks.
+            floor_height: Metres of the camera above the depth's floor, by the landmarks' scale.
+        """
         self._previous = EstimatedFrame(frame, depth)
-        self._network_scale = scale
+        self._network_scale, self._network_floor = scale, floor_height
 
     def estimate(
         self,
@@ -137,7 +151,7 @@ class MotionEstimator:
         if motion is not None and on_motion is not None:
             on_motion(motion)
         if step is not None:
-            self._inputs.add(step, velocities, self._network_scale)
+            self._inputs.add(step, velocities, self._network_scale, self._network_floor)
         remarks = (remark, self._gauge.remark, *(step.remarks if step else ()))
         return MotionOutput(
             motion,
@@ -218,7 +232,7 @@ class MotionEstimator:
             self._previous = EstimatedFrame(self._previous.frame, None) if keep_frame else None
         self._gauge.clear()
         self._uncertainty.clear()
-        self._network_scale = None
+        self._network_scale = self._network_floor = None
         self.scale.clear()
 
     def _measure(

@@ -23,7 +23,7 @@ from sfm_depth_ros.visual_odometry.median import median
 
 _FEWEST = 10  # landmarks that show the network's scale
 _EVERY_S = 1.0  # between measurements of the floor
-_HEIGHTS = 9  # newest measurements that count
+_HEIGHTS, _FEWEST_HEIGHTS = 9, 3  # newest measurements that count
 _BELOW = 1.2  # heights of the camera below it, beyond which nothing stands
 _SLOPE = 0.05  # of a floor that falls ahead, and of a camera's pitch when it brakes
 _DEVIATIONS = 2.0  # by which a landmark must be too deep
@@ -40,6 +40,13 @@ class FloorCheck:
         """Forget the floor (another model: its heights are in another unit)."""
         self._heights: deque[float] = deque(maxlen=_HEIGHTS)  # in the network's unit
         self._waited_s = math.inf
+
+    @property
+    def height(self) -> float | None:
+        """Of the camera above the floor, in the network's unit; None before it was seen a while."""
+        if len(self._heights) < _FEWEST_HEIGHTS:
+            return None
+        return median(np.array(self._heights))
 
     def above(
         self,

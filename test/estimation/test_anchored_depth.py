@@ -69,3 +69,15 @@ def test_a_car_that_keeps_its_distance_stays_where_the_network_sees_it() -> None
 def test_without_a_mounting_its_landmarks_are_weighed_down_but_not_left_out() -> None:
     """Landmarks farther than the network sees them are weighed down (9.0 m if they were not)."""
     assert 8.02 < car_depth(None) < 8.4
+
+
+def test_the_networks_floor_is_measured_in_the_landmarks_metres() -> None:
+    """An odometer in miles an hour: the camera seems 2.24 times as high as it is."""
+    anchoring, config = AnchoredDepth(), DepthNodeConfig(anchoring="local")
+    for index in range(35):
+        step = step_with(2.237 * street(), index)
+        frame = Frame(step.later_ns, np.zeros((96, 320, 3), np.uint8), CAMERA)
+        output = SessionOutput(street(), MotionOutput(None, None, step), StageClock())
+        anchored = anchoring.apply(frame, output, config, False, LEVEL)
+    assert anchored.floor_height is not None
+    assert abs(anchored.floor_height / (2.237 * 1.5) - 1) < 0.05

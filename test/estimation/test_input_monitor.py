@@ -11,8 +11,12 @@ from exact_drive import CAMERA, Drive, base_to_camera, create_oracle_engine, mak
 from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.estimation.depth_estimator import DepthEstimator
+from sfm_depth_ros.estimation.input_monitor import InputMonitor
 from sfm_depth_ros.snippets.values import Velocity
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
+from sfm_depth_ros.visual_odometry.landmark_scale import ScaleEstimate
+from sfm_depth_ros.visual_odometry.landmarks import Landmarks
+from sfm_depth_ros.visual_odometry.odometry_step import FUSED, OdometryStep, TrackCounts
 
 SECONDS = 8
 SPEED, YAW_RATE = 6.0, 0.07
@@ -60,3 +64,26 @@ def test_wrong_units_and_signs_are_named(
     drive: Drive, speed_factor: float, yaw_factor: float, kind: str
 ) -> None:
     assert kind in _faults(drive, _odometer(speed_factor, yaw_factor))
+
+
+def _unit_named(network_floor: float | None) -> set[str]:
+    """Faults of an odometer in miles an hour where the floor has no landmarks."""
+    monitor, velocities = InputMonitor(), _odometer(2.237)
+    seen = velocities.displacement(0, 100_000_000).T_earlier_later
+    scale = ScaleEstimate(1 / 2.237, 0.4, 0.5, 5.0)
+    for index in range(60):
+        earlier, later = index * 100_000_000, (index + 1) * 100_000_000
+        step = OdometryStep(
+            earlier, later, seen, np.eye(6), FUSED, Landmarks.none(later, CAMERA), TrackCounts(),
+            T_by_image=seen,
+        )  # fmt: skip
+        monitor.add(step, velocities, scale, network_floor)
+    return {fault.kind for fault in monitor.faults}
+
+
+def test_the_networks_floor_is_a_witness_where_the_floor_has_no_landmarks() -> None:
+    """The network alone is believed about larger factors only."""
+    mount = float(base_to_camera()[2, 3])
+    assert _unit_named(None) == set()
+    assert _unit_named(2.237 * mount) == {"speed_unit"}
+    assert _unit_named(mount) == set()

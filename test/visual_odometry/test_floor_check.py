@@ -115,3 +115,14 @@ def test_the_floor_is_forgotten_with_the_model() -> None:
     check.clear()
     nothing = np.zeros((96, 320), np.float32)  # infinitely far
     assert check.above(points, nothing, CAMERA, LEVEL, 0.1).all()
+
+
+@pytest.mark.parametrize("unit", [1.0, 30.0])
+def test_the_floors_height_is_in_the_networks_unit(unit: float) -> None:
+    """Known once it has been measured three times, a second apart."""
+    check, network = FloorCheck(), street() / unit
+    points = points_of(street(), network)
+    for seconds in range(3):
+        assert check.height is None
+        check.above(points, inverse_of(network), CAMERA, LEVEL, float(seconds > 0))
+    assert check.height == pytest.approx(HEIGHT / unit, rel=0.03)
