@@ -136,13 +136,22 @@ def twist_to_transform(linear: ArrayLike, angular: ArrayLike, seconds: float) ->
     Returns:
         ``T_start_end`` ``(4, 4)``: pose of the body at the end in the body at the start.
     """
-    omega = np.asarray(angular, dtype=np.float64) * seconds
-    cross = _cross_matrix(omega)
-    a, b, c = _exponential_coefficients(math.hypot(*omega.tolist()))
-    square = cross @ cross
-    rotation = _IDENTITY + a * cross + b * square
-    arc = _IDENTITY + b * cross + c * square
-    return _transform(rotation, arc @ (np.asarray(linear, dtype=np.float64) * seconds))
+    x, y, z = (np.asarray(angular, dtype=np.float64) * seconds).tolist()
+    u, v, w = (np.asarray(linear, dtype=np.float64) * seconds).tolist()
+    a, b, c = _exponential_coefficients(math.hypot(x, y, z))
+    # translation = (I + b [omega]x + c [omega]x^2) linear, with [omega]x^2 v = omega x (omega x v)
+    p, q, r = y * w - z * v, z * u - x * w, x * v - y * u
+    return np.array(
+        (
+            (1.0 - b * (y * y + z * z), b * x * y - a * z, b * x * z + a * y,
+             u + b * p + c * (y * r - z * q)),
+            (b * x * y + a * z, 1.0 - b * (x * x + z * z), b * y * z - a * x,
+             v + b * q + c * (z * p - x * r)),
+            (b * x * z - a * y, b * y * z + a * x, 1.0 - b * (x * x + y * y),
+             w + b * r + c * (x * q - y * p)),
+            (0.0, 0.0, 0.0, 1.0),
+        )
+    )  # fmt: skip
 
 
 def transform_logarithm(transform: np.ndarray) -> np.ndarray:

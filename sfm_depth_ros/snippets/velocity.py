@@ -17,6 +17,8 @@ from sfm_depth_ros.snippets.refusals import RecentOutcomes
 from sfm_depth_ros.snippets.values import Displacement, Velocity
 from sfm_depth_ros.snippets.velocity_gate import VELOCITY_REASONS, VelocityGate
 
+_KNOWN = 16  # displacements that are kept
+
 _logger = logging.getLogger(__name__)
 
 
@@ -46,6 +48,8 @@ class VelocityBuffer:
         self._T_camera_base = invert(self.T_base_camera)
         self._stamps: list[int] = []
         self._velocities: list[Velocity] = []
+        # newest displacements: odometry, input checks and scale read the same ones
+        self._known: dict[tuple[int, int], Displacement] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -123,6 +127,10 @@ class VelocityBuffer:
         """
         if later_ns < earlier_ns:
             raise ValueError(f"expected earlier_ns <= later_ns, got {earlier_ns} > {later_ns}")
+        known = self._known
+        found = known.get((earlier_ns, later_ns))
+        if found is not None:
+            return found
         samples = self._covering(earlier_ns, later_ns)
         first, last = _interpolate(samples, earlier_ns), _interpolate(samples, later_ns)
         inner = [v for v in samples if earlier_ns < v.stamp_ns < later_ns]
@@ -130,7 +138,11 @@ class VelocityBuffer:
         T_earlier_later = np.eye(4)
         for start, end in pairwise(path):
             T_earlier_later = T_earlier_later @ _move(start, end)
-        return Displacement(self._T_camera_base @ T_earlier_later @ self.T_base_camera)
+        T_earlier_later = self._T_camera_base @ T_earlier_later @ self.T_base_camera
+        if len(known) >= _KNOWN:
+            known.clear()
+        known[earlier_ns, later_ns] = displacement = Displacement(T_earlier_later)
+        return displacement
 
     def _is_refused(self, velocity: Velocity) -> bool:
         if self._gate is None:
@@ -144,10 +156,14 @@ class VelocityBuffer:
         place = bisect_left(self._stamps, velocity.stamp_ns)
         replaces = place < len(self._stamps) and self._stamps[place] == velocity.stamp_ns
         end = place + 1 if replaces else place
+        if place < len(self._stamps):  # what is known is covered: by older ones alone
+            self._known = {}
         self._stamps[place:end] = [velocity.stamp_ns]
         self._velocities[place:end] = [velocity]
 
     def _forget(self, count: int) -> None:
+        if count == len(self._stamps):
+            self._known = {}
         del self._stamps[:count]
         del self._velocities[:count]
 

@@ -224,3 +224,19 @@ def test_a_jump_in_time_forgets_the_sample_before():
     buffer.add(_velocity(1.0, 60.0))
     assert buffer.refused["acceleration"] == 0
     assert len(buffer) == 1
+
+
+def test_a_velocity_that_comes_late_changes_what_was_asked_before() -> None:
+    """A displacement is kept until a velocity lands within what is known."""
+    buffer = VelocityBuffer(np.eye(4), max_gap_s=1.0)
+    for index in (0, 2, 4):
+        buffer.add(Velocity(index * 100_000_000, np.array([1.0, 0, 0]), np.zeros(3)))
+    before = buffer.displacement(0, 400_000_000)
+    assert before.length == pytest.approx(0.4)
+    buffer.add(Velocity(500_000_000, np.array([1.0, 0, 0]), np.zeros(3)))
+    assert buffer.displacement(0, 400_000_000) is before
+    buffer.add(Velocity(100_000_000, np.array([3.0, 0, 0]), np.zeros(3)))
+    assert buffer.displacement(0, 400_000_000).length == pytest.approx(0.6)
+    buffer.clear()
+    with pytest.raises(VelocityGapError):
+        buffer.displacement(0, 400_000_000)
