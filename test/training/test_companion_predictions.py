@@ -9,7 +9,7 @@ import torch
 
 from sfm_depth_ros.config.schema import DepthNetworkConfig, ObjectiveConfig, PoseNetworkConfig
 from sfm_depth_ros.snippets.batch import SnippetBatch, collate
-from sfm_depth_ros.training.moving_mask import OBJECTIVE, moving_mask
+from sfm_depth_ros.training.companion_predictions import OBJECTIVE, moving_mask
 from sfm_depth_ros.training.network_pair import NetworkPair, fresh_networks, with_companions
 from sfm_depth_ros.training.offline.observers import example_pictures
 
