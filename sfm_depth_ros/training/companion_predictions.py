@@ -1,6 +1,9 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Predictions that only some objectives need, of the networks beside depth and pose."""
+"""Predictions that only some objectives need: features, flow, its mask, aligned motions.
+
+The moving mask follows Competitive Collaboration (Ranjan et al., CVPR 2019).
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,8 @@ from sfm_depth_ros.networks.predictions import predict_depths, predict_source_mo
 from sfm_depth_ros.snippets.batch import SnippetBatch
 from sfm_depth_ros.training.companions import Companions
 from sfm_depth_ros.training.network_pair import NetworkPair
+
+MASK_OBJECTIVE = ObjectiveConfig(flow_weight=1.0, moderation_weight=1.0)
 
 
 def completed(
@@ -169,9 +174,6 @@ def _feature_network(
     return companions.features
 
 
-OBJECTIVE = ObjectiveConfig(flow_weight=1.0, moderation_weight=1.0)
-
-
 @torch.no_grad()
 def moving_mask(networks: NetworkPair, observed: SnippetBatch) -> Tensor | None:
     """Probability that the camera's motion does not explain a pixel of the target.
@@ -190,7 +192,7 @@ def moving_mask(networks: NetworkPair, observed: SnippetBatch) -> Tensor | None:
     depths = predict_depths(networks.depth, observed.target, observed.K)
     predicted = completed(
         Prediction(depths, motions.T_source_target), observed.contiguous(), networks.depth,
-        companions, OBJECTIVE,
+        companions, MASK_OBJECTIVE,
     )  # fmt: skip
     assert predicted.flow is not None and predicted.flow.static is not None  # asked for
     return 1 - predicted.flow.static.mean(1)
