@@ -70,7 +70,7 @@ lint: $(STAMP)
 	$(BIN)/codespell sfm_depth_ros tools launch config docs test README.md CONTRIBUTING.md CHANGELOG.rst Makefile
 
 docs: $(STAMP)
-	$(BIN)/python -m sfm_depth_ros.config.documentation README.md docs/*.md
+	$(BIN)/python -m tools.option_tables README.md docs/*.md
 
 clean:
 	rm -rf out build install log .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -17,7 +17,7 @@ from sfm_depth_ros.geometry.warping import warp_sources
 from sfm_depth_ros.losses.occlusion import splat_occlusion_mask
 from sfm_depth_ros.networks.predictions import predict_depths, predict_source_motions
 from sfm_depth_ros.snippets.values import Snippet
-from sfm_depth_ros.training.moving_mask import moving_mask
+from sfm_depth_ros.training.companion_predictions import moving_mask
 from sfm_depth_ros.training.moving_pixels import moving_pixels
 
 if TYPE_CHECKING:

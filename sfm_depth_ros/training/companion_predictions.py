@@ -1,6 +1,9 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Predictions that only some objectives need, of the networks beside depth and pose."""
+"""Predictions that only some objectives need: features, flow, its mask, aligned motions.
+
+The moving mask follows Competitive Collaboration (Ranjan et al., CVPR 2019).
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,12 @@ from sfm_depth_ros.losses.objective import needs_rigid_reverse
 from sfm_depth_ros.networks.dense_features import encoder_features
 from sfm_depth_ros.networks.flow import FlowNetwork
 from sfm_depth_ros.networks.moderator import Moderator
+from sfm_depth_ros.networks.predictions import predict_depths, predict_source_motions
 from sfm_depth_ros.snippets.batch import SnippetBatch
 from sfm_depth_ros.training.companions import Companions
+from sfm_depth_ros.training.network_pair import NetworkPair
+
+MASK_OBJECTIVE = ObjectiveConfig(flow_weight=1.0, moderation_weight=1.0)
 
 
 def completed(
@@ -165,3 +172,27 @@ def _feature_network(
             "that has one"
         )
     return companions.features
+
+
+@torch.no_grad()
+def moving_mask(networks: NetworkPair, observed: SnippetBatch) -> Tensor | None:
+    """Probability that the camera's motion does not explain a pixel of the target.
+
+    Args:
+        networks: In eval mode.
+        observed: Snippets on their device.
+
+    Returns:
+        ``(B, 1, H, W)`` in (0, 1), mean over sources; None where there is no moderator.
+    """
+    companions = networks.companions
+    if companions.moderator is None or companions.flow is None:
+        return None
+    motions = predict_source_motions(networks.pose, observed.target, observed.sources, observed.K)
+    depths = predict_depths(networks.depth, observed.target, observed.K)
+    predicted = completed(
+        Prediction(depths, motions.T_source_target), observed.contiguous(), networks.depth,
+        companions, MASK_OBJECTIVE,
+    )  # fmt: skip
+    assert predicted.flow is not None and predicted.flow.static is not None  # asked for
+    return 1 - predicted.flow.static.mean(1)

@@ -20,24 +20,13 @@ from torch import Tensor
 
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.snippets.batch import SnippetBatch
-from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.visual_odometry.snippet_tracks import SnippetTracks
-
-
-def landmark_depth(snippet: Snippet) -> np.ndarray:
-    """Depth of the landmarks of a snippet's target.
-
-    Returns:
-        ``(H, W)`` float32 metres along the optical axis, 0 = unknown: without a measured motion,
-        without texture or without parallax everywhere.
-    """
-    return SnippetTracks.of(snippet).landmarks()
 
 
 def landmark_depths(batches: Iterable[SnippetBatch]) -> list[Tensor]:
     """Depth of the landmarks of every batch, ``(B, 1, H, W)`` on its device, metres, 0 = unknown.
 
-    Those that the snippets have kept; where none has, the same as :func:`landmark_depth`.
+    Those that the snippets have kept; where none has, the same as ``SnippetTracks.landmarks``.
     """
     return [_of_batch(batch) for batch in batches]
 

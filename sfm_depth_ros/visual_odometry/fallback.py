@@ -44,7 +44,7 @@ def standing_step(
     time_offset: TimeOffset | None,
 ) -> OdometryStep:
     """Step of exactly no motion."""
-    counts = TrackCounts(tracked, tracked, 0, len(landmarks))
+    counts = TrackCounts(tracked, 0, len(landmarks))
     remarks = (remark,) if remark else ()
     return OdometryStep(
         image.earlier_ns, image.stamp_ns, np.eye(4), _STANDING_COVARIANCE.copy(),

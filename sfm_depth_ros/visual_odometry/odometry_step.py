@@ -31,7 +31,6 @@ class TrackCounts:
     """Number of tracks in one image."""
 
     tracked: int = 0  # tracks that reach this image from the one before
-    inliers: int = 0  # of these, agreeing with the motion
     moving: int = 0  # of these, moving by themselves
     landmarks: int = 0  # static, with a known inverse depth
 

@@ -254,7 +254,7 @@ class VisualOdometer:
             source, length_source = sources.NETWORK, "network"
         landmarks = self._landmarks(window, image)
         moving = int((window.tracks.strikes > 0).sum())
-        counts = TrackCounts(len(agrees), int(agrees.sum()), moving, len(landmarks))
+        counts = TrackCounts(len(agrees), moving, len(landmarks))
         return OdometryStep(
             image.earlier_ns, image.stamp_ns, T_earlier_later, covariance, source, landmarks,
             counts, self._fusion.remarks(frame), length_source, self._fusion.time_offset,

@@ -17,11 +17,11 @@ from sfm_depth_ros.geometry.frames import invert
 from sfm_depth_ros.snippets.batch import collate
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.landmark_depth import (
-    landmark_depth,
     landmark_depths,
     with_landmarks,
 )
 from sfm_depth_ros.training.validation import LandmarkErrors, landmark_errors
+from sfm_depth_ros.visual_odometry.snippet_tracks import SnippetTracks
 
 PLACES = (2, 4, 6)
 
@@ -48,7 +48,7 @@ def snippets() -> list[Snippet]:
 
 
 def relative_errors(snippet: Snippet) -> np.ndarray:
-    points = landmark_depth(snippet)
+    points = SnippetTracks.of(snippet).landmarks()
     known = (points > 0) & (snippet.depth > 0)
     return points[known] / snippet.depth[known] - 1
 
@@ -84,7 +84,9 @@ def test_a_batch_has_the_same_landmarks(snippets) -> None:
     assert of_batch.shape == (3, 1, CAMERA.height, CAMERA.width)
     for row, snippet in enumerate(snippets):
         # a batch has its intrinsics in float32
-        assert of_batch[row, 0].numpy() == pytest.approx(landmark_depth(snippet), rel=1e-3)
+        assert of_batch[row, 0].numpy() == pytest.approx(
+            SnippetTracks.of(snippet).landmarks(), rel=1e-3
+        )
 
 
 def test_kept_landmarks_are_not_triangulated_again(snippets) -> None:
@@ -104,7 +106,7 @@ def test_without_motion_or_texture_there_are_none(snippets, lacks) -> None:
         snippet = dataclasses.replace(snippet, target=np.full_like(snippet.target, 90))
     else:
         snippet = dataclasses.replace(snippet, T_measured=np.full((2, 4, 4), np.nan, np.float32))
-    assert not landmark_depth(snippet).any()
+    assert not SnippetTracks.of(snippet).landmarks().any()
     assert not landmark_depths([collate([snippet])])[0].any()
 
 

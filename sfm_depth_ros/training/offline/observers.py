@@ -26,7 +26,7 @@ from sfm_depth_ros.losses.photometric import photometric_error
 from sfm_depth_ros.networks.predictions import predict_depths, predict_motions
 from sfm_depth_ros.optional import require
 from sfm_depth_ros.snippets.batch import SnippetBatch
-from sfm_depth_ros.training.moving_mask import moving_mask
+from sfm_depth_ros.training.companion_predictions import moving_mask
 from sfm_depth_ros.training.network_pair import NetworkPair
 
 NEAREST = 2.0  # metres: depth pictures show the square root of this over depth

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sfm_depth_ros.config.documentation import option_table, update
 from sfm_depth_ros.config.schema import DepthNodeConfig, NodeConfig, ObjectiveConfig
+from tools.option_tables import option_table, update
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = ["README.md", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/*.md"))]

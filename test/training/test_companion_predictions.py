@@ -9,7 +9,7 @@ import torch
 
 from sfm_depth_ros.config.schema import DepthNetworkConfig, ObjectiveConfig, PoseNetworkConfig
 from sfm_depth_ros.snippets.batch import SnippetBatch, collate
-from sfm_depth_ros.training.moving_mask import OBJECTIVE, moving_mask
+from sfm_depth_ros.training.companion_predictions import MASK_OBJECTIVE, moving_mask
 from sfm_depth_ros.training.network_pair import NetworkPair, fresh_networks, with_companions
 from sfm_depth_ros.training.offline.observers import example_pictures
 
@@ -17,7 +17,7 @@ from sfm_depth_ros.training.offline.observers import example_pictures
 @pytest.fixture(scope="module")
 def networks() -> NetworkPair:
     pair = fresh_networks(DepthNetworkConfig(width=8), PoseNetworkConfig(width=8), 0)
-    return with_companions(pair, OBJECTIVE, 0).eval()
+    return with_companions(pair, MASK_OBJECTIVE, 0).eval()
 
 
 @pytest.fixture
