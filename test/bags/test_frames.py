@@ -240,6 +240,26 @@ def test_late_images_come_in_the_order_of_their_stamps(tmp_path):
     assert stamps == [START + index * SECOND // 10 for index in range(10)]
 
 
+def test_an_image_that_was_recorded_twice_is_taken_once(tmp_path, caplog):
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.write_camera_info(START, CAMERA)
+        for index in (0, 1, 1, 2, 2, 2, 3):
+            bag.write_image(START + index * SECOND // 10, image(index), "optical")
+    frames = read_frames(tmp_path / "bag", 64)
+    for _ in range(2):
+        stamps = [item.frame.stamp_ns for item in frames]
+        assert stamps == [START + index * SECOND // 10 for index in range(4)]
+        assert frames.problems == {"repeated image": 3}
+    assert "its stamp is that of the one before" in caplog.text
+
+
+def test_a_bag_without_a_message_is_named(tmp_path):
+    with BagWriter(tmp_path / "bag"):
+        pass
+    with pytest.raises(DataError, match="not one message"):
+        read_frames(tmp_path / "bag", 64)
+
+
 def test_stamps_that_do_not_move_are_named(tmp_path):
     def write(name: str, image_stamp: int, velocity_stamp: int) -> Path:
         with BagWriter(tmp_path / name) as bag:
