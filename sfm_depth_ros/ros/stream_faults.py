@@ -72,8 +72,8 @@ def stamp_fault(stamp_ns: int | None) -> str:
     if stamp_ns != 0:
         return ""
     return (
-        "images have no stamp, so that nothing can be paired with the odometry, nor one image with "
-        "the next: fill header.stamp in the camera driver"
+        "images have no stamp, so that nothing pairs them with the odometry or with each other: "
+        "fill header.stamp in the camera driver"
     )
 
 

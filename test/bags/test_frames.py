@@ -253,6 +253,24 @@ def test_an_image_that_was_recorded_twice_is_taken_once(tmp_path, caplog):
     assert "its stamp is that of the one before" in caplog.text
 
 
+def test_a_mounting_on_tf_serves_where_tf_static_has_none(tmp_path):
+    with BagWriter(tmp_path / "static") as bag:
+        bag.write_static_transform(START - 1, "mast", "optical", mast_to_optical())
+        bag.write_camera_info(START, CAMERA)
+        for index in range(4):
+            stamp = START + index * SECOND // 10
+            bag.write_static_transform(stamp, "base_link", "mast", base_to_mast())
+            bag.write_odometry(moved(stamp))
+            bag.write_image(stamp, image(index), "optical")
+    with BagReader(tmp_path / "static") as reader, BagWriter(tmp_path / "bag") as bag:
+        for raw in reader.raw_messages():
+            is_moving = raw.topic == "/tf_static" and raw.time_ns >= START
+            topic = "/tf" if is_moving else raw.topic
+            bag.write_serialized(topic, raw.type_name, raw.time_ns, raw.cdr)
+    frames = read_frames(tmp_path / "bag", 64)
+    np.testing.assert_allclose(frames.rig.T_base_camera, base_to_mast() @ mast_to_optical())
+
+
 def test_a_bag_without_a_message_is_named(tmp_path):
     with BagWriter(tmp_path / "bag"):
         pass
