@@ -156,7 +156,8 @@ def _stamps(role: str, stream: StreamFacts) -> Iterator[Finding]:
     if (again := int((steps == 0).sum())) > MUCH_REPEATED * len(steps):
         yield problem(
             role,
-            f"{again} of {len(stamps)} messages on {stream.topic} have the stamp of the one before",
+            f"{again} of {len(stamps)} messages on {stream.topic} have the stamp of the one "
+            "before",
             "look for a second recorder, bridge or relay of the topic; of two equal stamps one "
             "image is taken",
         )
