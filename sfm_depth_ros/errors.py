@@ -4,6 +4,15 @@
 
 from __future__ import annotations
 
+import re
+
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\bnan\b|\binf\b)")
+
+
+def kind_of(text: str) -> str:
+    """A message without its numbers: the same fault with other values is the same kind."""
+    return _NUMBER.sub("#", text)[:160]
+
 
 class SfmDepthError(Exception):
     """Base of every error that is the input's or the installation's fault, not the program's."""

@@ -35,7 +35,7 @@ def whole_file(path: Path, sync: bool = False) -> Iterator[IO[bytes]]:
 
     Readers see all of the new content or all of the old, whatever happens in between. Several
     writers of one path run one after another. What a killed writer left is overwritten by the
-    next one.
+    next one. What is no regular file (``/dev/stdout``, a pipe) is written to as it is, and stays.
 
     Args:
         path: Destination; its folder is made where there is none.
@@ -44,6 +44,10 @@ def whole_file(path: Path, sync: bool = False) -> Iterator[IO[bytes]]:
     Raises:
         OSError: The disk is full or not writable; the old file stays.
     """
+    if path.exists() and not path.is_file():
+        with open(path, "wb") as file:
+            yield file
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.writing")
     with _open_locked(aside, fcntl.LOCK_EX) as file:

@@ -10,6 +10,7 @@ import fcntl
 import logging
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -180,6 +181,19 @@ def test_many_writers_leave_one_whole_file(tmp_path: Path) -> None:
         thread.join(30)
     assert path.read_text() in contents
     assert names(tmp_path) == ["state"]
+
+
+def test_a_pipe_is_written_to_and_stays(tmp_path: Path) -> None:
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)  # as /dev/stdout is a link
+    for path in (pipe, link):
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        write_whole(path, "content")
+        assert os.read(reader, 100) == b"content"
+        os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode) and link.is_symlink()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["link", "pipe"]
 
 
 def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:

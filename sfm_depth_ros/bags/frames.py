@@ -85,6 +85,7 @@ class BagFrames:
         self.refused: dict[str, int] = {}
         self._options, self._companions = options, frozenset(companions)
         self._frame_count = _count_images(rig, selection)
+        self._newest_ns: int | None = None
 
     def __len__(self) -> int:
         return self._frame_count
@@ -118,6 +119,7 @@ class BagFrames:
     def __iter__(self) -> Iterator[BagFrame]:
         """Yield frames in the order of their stamps, late ones by up to four images included."""
         self.problems.clear()
+        self._newest_ns = None
         tolerances = {_TRUTH: round(self._options.truth_tolerance_s * 1e9)}
         roles = self._roles()
         matcher = StampMatcher[_Waiting](
@@ -165,6 +167,10 @@ class BagFrames:
 
     def _prepare(self, matched: Matched[_Waiting]) -> Iterator[BagFrame]:
         (event, stamp_ns, preparer), beside = matched
+        if stamp_ns == self._newest_ns:
+            self._count("repeated image", stamp_ns, "its stamp is that of the one before")
+            return
+        self._newest_ns = stamp_ns
         truth = beside.pop(_TRUTH, None)
         try:
             image = event.decode(self._options.white_level)

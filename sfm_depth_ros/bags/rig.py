@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 from bisect import bisect_left
@@ -116,6 +117,7 @@ def _between(a: np.ndarray, b: np.ndarray, share: float) -> np.ndarray:
 
 
 DEFAULT_BASE_FRAME = "base_link"
+MOVING = "/tf"  # topic of transforms that may move
 _ROLES = ("image", "camera_info", "velocity", "tf_static", "pose_truth")
 
 
@@ -166,7 +168,12 @@ def read_rig(
     if T_base_camera is None:
         optical_frame = options.camera_frame or found.optical_frame or found.camera.frame_id
         is_measured = bool(reader.topics.velocity or reader.topics.pose_truth)
-        T_base_camera = _extrinsics(found.transforms, base_frame, optical_frame, is_measured)
+        try:
+            T_base_camera = _extrinsics(found.transforms, base_frame, optical_frame, is_measured)
+        except DataError as error:
+            T_base_camera = _moving_extrinsics(reader, found.transforms, base_frame, optical_frame)
+            if T_base_camera is None:
+                raise error
     return BagRig(
         found.camera, base_frame, T_base_camera,
         found.velocity_buffer(T_base_camera, max_gap_s), found.pose_track(),
@@ -256,6 +263,26 @@ def _survey(reader: BagReader, camera: CameraModel | None) -> _Survey:
         for event in [] if is_known else reader.parse(raw, role):
             found.add(event)
     return found
+
+
+def _moving_extrinsics(
+    reader: BagReader, transforms: StaticTransforms, base_frame: str, optical_frame: str
+) -> np.ndarray | None:
+    """``T_base_camera`` as ``/tf`` first has it, together with the static transforms, or None.
+
+    The nodes look it up in both, too; a mounting is rigid, whoever publishes it.
+    """
+    if MOVING not in reader.recorded:
+        return None
+    for raw in reader.raw_messages(MOVING):
+        for event in reader.parse(raw, "tf_static"):
+            if isinstance(event, TransformEvent):
+                transforms.add(event.parent, event.child, event.T_parent_child)
+        with contextlib.suppress(DataError):
+            T_base_camera = transforms.lookup(base_frame, optical_frame)
+            _logger.info("the mounting of the camera is that of the first %s messages", MOVING)
+            return T_base_camera
+    return None
 
 
 def _extrinsics(

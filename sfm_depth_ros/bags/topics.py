@@ -84,6 +84,11 @@ def require_topics(topics: BagTopics, recorded: Mapping[str, str], *roles: str) 
     Raises:
         DataError: Names the missing roles and what the bag has.
     """
+    if not recorded:
+        raise DataError(
+            "the bag has not one message: look whether the topics were published, under these "
+            "names and this quality of service, while it was recorded"
+        )
     missing = [role for role in roles if not getattr(topics, role)]
     if missing:
         raise DataError(

@@ -21,6 +21,7 @@ from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.engines.factory import create_engine as create_engine_for
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.estimation.depth_estimator import DepthEstimator
+from sfm_depth_ros.estimation.drive_notes import DriveNotes
 from sfm_depth_ros.estimation.output_topics import DEFAULT_EXTRAS, OUTPUT_TOPICS
 from sfm_depth_ros.estimation.prepared_model import CreateEngine
 from sfm_depth_ros.estimation.replay_outputs import Recorder
@@ -90,6 +91,7 @@ def replay(
                     replayer.add(event)
                     if on_image:
                         on_image(counts.images)
+                replayer.notes.log(str(bag))
         finally:
             estimator.close()
     return counts
@@ -135,6 +137,7 @@ class _Replayer:
         self._estimator, self._rig, self._options = estimator, rig, options
         self._recorder, self._counts = recorder, counts
         self._newest_ns: int | None = None
+        self.notes = DriveNotes()
 
     def refocus(self, camera: CameraModel) -> None:
         """Follow the bag's calibration, as long as it is of the same camera."""
@@ -156,6 +159,7 @@ class _Replayer:
         except DataError as error:
             _logger.warning("image at %d ns left out: %s", image.stamp_ns, error)
             return
+        self.notes.add(result)
         result = dataclasses.replace(result, stamp_ns=image.stamp_ns)
         self._recorder.begin(image.time_ns)
         self._recorder.write_depth(result)

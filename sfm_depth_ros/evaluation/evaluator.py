@@ -24,6 +24,7 @@ from sfm_depth_ros.engines.factory import create_engine as create_engine_for
 from sfm_depth_ros.errors import DataError, VelocityGapError
 from sfm_depth_ros.estimation.depth_estimator import DepthEstimator
 from sfm_depth_ros.estimation.depth_result import DepthResult
+from sfm_depth_ros.estimation.drive_notes import DriveNotes
 from sfm_depth_ros.estimation.prepared_model import CreateEngine, network_input
 from sfm_depth_ros.evaluation.drive_evaluation import DriveEvaluation
 from sfm_depth_ros.evaluation.flip_engine import with_flip
@@ -115,11 +116,13 @@ class Evaluator:
         total = len(frames) if isinstance(frames, Sized) else 0
         estimator: DepthEstimator | None = None
         sources = MotionSources(velocities, self.motion_modes)
+        notes = DriveNotes()
         previous: BagFrame | None = None
         try:
             for given in frames:
                 estimator = estimator or self._estimator_for(given.frame)
                 result = estimator.estimate_frame(given.frame, velocities)
+                notes.add(result)
                 length = _measured_length(previous, given, velocities)
                 truth = _truth(given, self.protocol)
                 motions = sources.motions(given.frame, result)
@@ -135,6 +138,7 @@ class Evaluator:
                 estimator.close()
         if not evaluation.frames:
             raise DataError("there is not one image to evaluate; choose a bag with images")
+        notes.log(name)
         return evaluation
 
     def _estimator_for(self, frame: Frame) -> DepthEstimator:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -84,6 +85,8 @@ class Facts:
     uses_sim_time: dict[str, bool] = field(default_factory=dict)  # by node of ours
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)  # images, (width, height)
     image_bytes: int = 0  # of the largest image
+    frozen: int = 0  # images that are the one before bit by bit, under another stamp
+    picture: int = 0  # checksum of the newest image
     dark: Counter[str] = field(default_factory=Counter)  # remarks on dark images
     decoded: int = 0
     models: list[CameraModel] = field(default_factory=list)  # calibrations, where they change
@@ -120,6 +123,9 @@ class Facts:
 
     def _image(self, message: Any) -> None:
         self.image_bytes = max(self.image_bytes, len(message.data))
+        before, self.picture = self.picture, zlib.crc32(message.data)
+        is_later = len(set(self.image.stamps_ns[-2:])) == 2
+        self.frozen += is_later and before == self.picture
         if not hasattr(message, "format"):
             self.sizes[int(message.width), int(message.height)] += 1
         elif len(self.image.arrivals_ns) % DECODE_EVERY != 1:

@@ -20,6 +20,9 @@ FAR_CLOCK_S = 1.0
 SKEW_S = 0.3  # max_velocity_gap
 LATE_S = 1.0  # stamps of messages that arrive together
 MUCH_LOST = 0.05
+MUCH_REPEATED = 0.1
+FEW = 5  # images below which no picture is called frozen
+DRIVEN_M = 0.5  # metres likewise
 OPTION = {IMAGE: "image", CAMERA: "camera_info", VELOCITY: "odom"}
 
 
@@ -37,6 +40,7 @@ def stream_findings(facts: Facts) -> Iterator[Finding]:
             yield from _rate(role, stream)
             if facts.is_live:
                 yield from _clock(role, stream, facts)
+    yield from _frozen(facts)
     yield from _skew(facts)
     yield from _sim_time(facts)
 
@@ -148,6 +152,29 @@ def _stamps(role: str, stream: StreamFacts) -> Iterator[Finding]:
             f"stamps on {stream.topic} go back {falls} times, by {-steps.min() * 1e-9:.3f} s at "
             "most",
             "look for a second publisher, a clock that is set (NTP, PTP), or a bag that loops",
+        )
+    if (again := int((steps == 0).sum())) > MUCH_REPEATED * len(steps):
+        yield problem(
+            role,
+            f"{again} of {len(stamps)} messages on {stream.topic} have the stamp of the one "
+            "before",
+            "look for a second recorder, bridge or relay of the topic; of two equal stamps one "
+            "image is taken",
+        )
+
+
+def _frozen(facts: Facts) -> Iterator[Finding]:
+    """One picture again and again while the robot drives; noise alone makes images differ."""
+    images = len(facts.image.arrivals_ns)
+    stamps = np.array([velocity.stamp_ns for velocity in facts.velocities])
+    speeds = [float(np.linalg.norm(velocity.linear)) for velocity in facts.velocities]
+    path = float(np.sum(np.clip(np.diff(stamps) * 1e-9, 0.0, 1.0) * speeds[1:]))
+    if images >= FEW and facts.frozen > images / 2 and path > DRIVEN_M:
+        yield problem(
+            IMAGE,
+            f"{facts.frozen} of {images} images on {facts.image.topic} are the one before bit by "
+            f"bit, while the robot drove {path:.1f} m",
+            "restart the camera driver: it repeats its last image",
         )
 
 

@@ -51,16 +51,17 @@ class LiveServer(ThreadingHTTPServer):
             bars: Colour bars by the name of their picture.
 
         Raises:
-            SfmDepthError: The port is in use.
+            SfmDepthError: The port is in use, or is none.
         """
         self.state, self.page = state, live_page(bars).encode()
         self._places = threading.BoundedSemaphore(CONNECTIONS)
         self._open: set[socket.socket] = set()
         try:
             super().__init__((HOST, port), _Handler)
-        except OSError as error:
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", "ports are 0 to 65535")
             raise SfmDepthError(
-                f"port {port} cannot be used ({error.strerror}); choose another with --port, or "
+                f"port {port} cannot be used ({reason}); choose another with --port, or "
                 "--port 0 for any that is free"
             ) from error
         threading.Thread(target=self.serve_forever, name="live-page", daemon=True).start()

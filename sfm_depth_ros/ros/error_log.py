@@ -5,23 +5,16 @@
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections import Counter, deque
 
-from sfm_depth_ros.errors import SfmDepthError
+from sfm_depth_ros.errors import SfmDepthError, kind_of
 
 REPEAT_S = 5.0
 SHOWN_S = 3.0
 LINES = 5  # of one source in REPEAT_S, however many kinds it makes
 KINDS = 100  # distinguished; a message's text (an encoding, a frame) is part of a kind
-_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\bnan\b|\binf\b)")
 _logger = logging.getLogger(__name__)
-
-
-def kind_of(text: str) -> str:
-    """An error's text without its numbers: the same fault with other values is the same kind."""
-    return _NUMBER.sub("#", text)[:160]
 
 
 class ErrorLog:

@@ -30,6 +30,7 @@ from sfm_depth_ros.ros.stream_faults import (
     feedback_fault,
     frame_fault,
     publisher_faults,
+    stamp_fault,
     why_nothing_arrives,
 )
 from sfm_depth_ros.ros.streams import LossCounter
@@ -58,6 +59,7 @@ class InputState:
     velocity_at: float | None = None
     camera: CameraModel | None = None  # The newest calibration, or None
     image_frame: str | None = None  # frame_id of the newest image, or None
+    image_stamp_ns: int | None = None  # Stamp of the newest image, or None
 
 
 @dataclass(frozen=True)
@@ -200,7 +202,8 @@ class Inputs:
         topics = [subscription.topic_name for subscription in self._subscriptions]
         found = [feedback_fault(self._node, topic) for topic in topics[:2]]
         found += publisher_faults(self._node, dict.fromkeys(topics))
-        found += [frame_fault(state.image_frame, camera_frame), self._twists.fault]
+        found += [stamp_fault(state.image_stamp_ns), self._twists.fault]
+        found.append(frame_fault(state.image_frame, camera_frame))
         if topics:
             found.append(self._losses.fault(state.received, state.losses.lost, topics[0]))
         return tuple(filter(None, found))
@@ -221,7 +224,8 @@ class Inputs:
         state, stamp = self._state, message.header.stamp
         state.received += 1
         state.image_at, state.image_frame = time.monotonic(), message.header.frame_id
-        state.losses.take(info, stamp.sec * 10**9 + stamp.nanosec)
+        state.image_stamp_ns = stamp.sec * 10**9 + stamp.nanosec
+        state.losses.take(info, state.image_stamp_ns)
         self._handlers.on_image(message)
 
     def _on_camera(self, message: CameraInfo) -> None:

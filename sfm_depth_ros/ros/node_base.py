@@ -19,8 +19,8 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.signals import SignalHandlerOptions
 
 from sfm_depth_ros.config.schema import NodeConfig
-from sfm_depth_ros.errors import ConfigError, SfmDepthError
-from sfm_depth_ros.ros.error_log import KINDS, REPEAT_S, ErrorLog, kind_of
+from sfm_depth_ros.errors import ConfigError, SfmDepthError, kind_of
+from sfm_depth_ros.ros.error_log import KINDS, REPEAT_S, ErrorLog
 from sfm_depth_ros.ros.folders import with_own_models
 from sfm_depth_ros.ros.main import StopEvent
 from sfm_depth_ros.ros.parameters import Parameters

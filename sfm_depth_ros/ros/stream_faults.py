@@ -67,6 +67,16 @@ def frame_fault(image_frame: str | None, camera_frame: str | None) -> str:
     )
 
 
+def stamp_fault(stamp_ns: int | None) -> str:
+    """An image without a stamp; "" = it has one, or none has come."""
+    if stamp_ns != 0:
+        return ""
+    return (
+        "images have no stamp, so that nothing pairs them with the odometry or with each other: "
+        "fill header.stamp in the camera driver"
+    )
+
+
 class VelocityFrames:
     """Frames that velocities are given in, other than ``base_frame``."""
 

@@ -93,16 +93,20 @@ class StampGuard:
             on_jump: Called before the message that jumped is used.
         """
         self.jumps = 0  # How often time went backwards
-        self.late = 0  # Messages older than one before them, without a jump
+        self.late = 0  # Messages no younger than one before them, without a jump
         self._stream, self._on_jump = stream, on_jump
         self._tolerance_ns = round(tolerance_s * 1e9)
         self._newest_ns: int | None = None
         self._reported, self._reported_at, self._logged_at = "", 0.0, -math.inf
 
     def check(self, stamp_ns: int) -> bool:
-        """Take the next stamp in nanoseconds; False for a message that came late."""
+        """Take the next stamp in nanoseconds; False for a message that came late, or again.
+
+        A stamp of 0 is none: such messages pass.
+        """
         newest = self._newest_ns
-        if newest is not None and newest - self._tolerance_ns <= stamp_ns < newest:
+        is_again = stamp_ns == newest != 0
+        if newest is not None and (is_again or newest - self._tolerance_ns <= stamp_ns < newest):
             self.late += 1
             return False
         self._newest_ns = stamp_ns
@@ -160,7 +164,7 @@ class FrameStats:
         self.published = 0  # Images that results were published for
         self.failed = 0  # Images that no result could be computed for
         self.not_ready = 0  # Images that arrived before the model was loaded
-        self.late = 0  # Images older than one before them, skipped
+        self.late = 0  # Images no younger than one before them, skipped
         self._timings_ms: deque[Mapping[str, float]] = deque(maxlen=200)
         self._times: deque[float] = deque(maxlen=1000)
 

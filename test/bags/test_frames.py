@@ -240,6 +240,44 @@ def test_late_images_come_in_the_order_of_their_stamps(tmp_path):
     assert stamps == [START + index * SECOND // 10 for index in range(10)]
 
 
+def test_an_image_that_was_recorded_twice_is_taken_once(tmp_path, caplog):
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.write_camera_info(START, CAMERA)
+        for index in (0, 1, 1, 2, 2, 2, 3):
+            bag.write_image(START + index * SECOND // 10, image(index), "optical")
+    frames = read_frames(tmp_path / "bag", 64)
+    for _ in range(2):
+        stamps = [item.frame.stamp_ns for item in frames]
+        assert stamps == [START + index * SECOND // 10 for index in range(4)]
+        assert frames.problems == {"repeated image": 3}
+    assert "its stamp is that of the one before" in caplog.text
+
+
+def test_a_mounting_on_tf_serves_where_tf_static_has_none(tmp_path):
+    with BagWriter(tmp_path / "static") as bag:
+        bag.write_static_transform(START - 1, "mast", "optical", mast_to_optical())
+        bag.write_camera_info(START, CAMERA)
+        for index in range(4):
+            stamp = START + index * SECOND // 10
+            bag.write_static_transform(stamp, "base_link", "mast", base_to_mast())
+            bag.write_odometry(moved(stamp))
+            bag.write_image(stamp, image(index), "optical")
+    with BagReader(tmp_path / "static") as reader, BagWriter(tmp_path / "bag") as bag:
+        for raw in reader.raw_messages():
+            is_moving = raw.topic == "/tf_static" and raw.time_ns >= START
+            topic = "/tf" if is_moving else raw.topic
+            bag.write_serialized(topic, raw.type_name, raw.time_ns, raw.cdr)
+    frames = read_frames(tmp_path / "bag", 64)
+    np.testing.assert_allclose(frames.rig.T_base_camera, base_to_mast() @ mast_to_optical())
+
+
+def test_a_bag_without_a_message_is_named(tmp_path):
+    with BagWriter(tmp_path / "bag"):
+        pass
+    with pytest.raises(DataError, match="not one message"):
+        read_frames(tmp_path / "bag", 64)
+
+
 def test_stamps_that_do_not_move_are_named(tmp_path):
     def write(name: str, image_stamp: int, velocity_stamp: int) -> Path:
         with BagWriter(tmp_path / name) as bag:

@@ -58,6 +58,7 @@ class Robot:
     with_camera: bool = True
     nan_every: int = 0
     world_twist: bool = False
+    frozen: bool = False
 
     def write(self, path: Path) -> Path:
         with BagWriter(path) as bag:
@@ -77,7 +78,7 @@ class Robot:
             camera = CameraModel.from_matrices(K, width, height, frame_id=self.camera_frame)
             bag.write_camera_info(now, camera)
         if self.with_images:
-            rng = np.random.default_rng(now % 1000)
+            rng = np.random.default_rng(0 if self.frozen else now // 10**6)
             shape = (self.size[1], self.size[0], 3)
             pixels = rng.integers(0, self.bright + 1, shape).astype(np.uint8)
             header = bag._messages.header(stamp, self.image_frame)
@@ -117,6 +118,12 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
         "go back 1 times, by 1.900 s",
         "second publisher",
     ),
+    "recorded twice": (
+        {"stamp": lambda t: t - t % (SECOND // 5)},
+        "20 of 40 messages on /camera/image_raw have the stamp of the one before",
+        "second recorder",
+    ),
+    "frozen camera": ({"frozen": True}, "39 of 40 images", "restart the camera driver"),
     "two clocks": ({"image_late_s": 0.8}, "images are stamped 0.80 s before", "one clock"),
     "other size": (
         {"camera_size": (128, 64)},

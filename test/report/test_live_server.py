@@ -72,6 +72,9 @@ def test_it_listens_on_this_computer_alone(server: LiveServer) -> None:
 def test_a_port_in_use_is_one_sentence_with_a_remedy(server: LiveServer) -> None:
     with pytest.raises(SfmDepthError, match="--port"):
         LiveServer(LiveState(), server.server_address[1])
+    for port in (-1, 99999):
+        with pytest.raises(SfmDepthError, match=r"0 to 65535.*--port"):
+            LiveServer(LiveState(), port)
 
 
 def test_facts_pass_through_as_they_are(server: LiveServer, state: LiveState) -> None:

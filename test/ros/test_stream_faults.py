@@ -19,6 +19,7 @@ from sfm_depth_ros.ros.stream_faults import (
     feedback_fault,
     frame_fault,
     publisher_faults,
+    stamp_fault,
     why_nothing_arrives,
 )
 
@@ -69,6 +70,11 @@ def test_frames_of_velocities_are_remarked_once_each(caplog):
     for number in range(1000):  # a frame with a number in its name fills nothing
         frames.take(f"frame_{number}")
     assert len(caplog.messages) < 10
+
+
+def test_images_without_a_stamp_are_named():
+    assert "header.stamp" in stamp_fault(0)
+    assert stamp_fault(None) == stamp_fault(1) == ""
 
 
 @pytest.mark.parametrize(

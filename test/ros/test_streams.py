@@ -92,6 +92,14 @@ def test_messages_within_the_tolerance_are_only_out_of_order():
     assert guard.late == 2
 
 
+def test_a_message_that_comes_again_is_late_but_a_stamp_of_zero_is_none():
+    guard = StampGuard("images", 0.5, lambda: None)
+    assert [guard.check(stamp) for stamp in (5, 5, 6, 6)] == [True, False, True, False]
+    assert (guard.late, guard.jumps) == (2, 0)
+    unstamped = StampGuard("images", 0.5, lambda: None)
+    assert [unstamped.check(0) for _ in range(3)] == [True] * 3
+
+
 def test_any_stamp_may_come_after_forgetting():
     guard = StampGuard("images", 0.0, pytest.fail)
     guard.check(100)
