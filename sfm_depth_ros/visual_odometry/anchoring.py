@@ -98,7 +98,8 @@ class DepthAnchor:
             correction, count = self._filter.advance(points, seconds, is_moving), len(points)
         if self._mode == "local":
             inverse = correction.inverse_depth(output)
-            nodes = self._fitted(inverse.shape, correction, points, is_moving)
+            height, width = inverse.shape
+            nodes = self._fitted((height, width), correction, points, is_moving)
             depth, log_variance = self._locally(inverse, nodes, wants_variance)
         else:
             inverse = output if self._mode == "off" else correction.inverse_depth(output)
@@ -110,7 +111,7 @@ class DepthAnchor:
 
     def _fitted(
         self,
-        shape: tuple[int, ...],
+        shape: tuple[int, int],
         correction: DepthCorrection,
         points: AnchorPoints,
         is_moving: bool,

@@ -111,14 +111,10 @@ class CorrectionField:
             ``(h, w)`` float32.
         """
         correction = nodes.correction
-        columns = correction.shape[2]
         deeper = np.concatenate((correction[1:], correction[-1:]))
         plane, between = self._planes(correction.shape, log_inverse, self._rows)
-        near, far = (
-            # planes one below the other
-            cv2.remap(values.reshape(-1, columns), self._columns, plane, cv2.INTER_LINEAR)
-            for values in (correction, deeper)
-        )
+        near = _read_planes(correction, self._columns, plane)
+        far = _read_planes(deeper, self._columns, plane)
         far -= near
         far *= between
         near += far
@@ -128,10 +124,8 @@ class CorrectionField:
         """Variance of the corrected log depth, float32, at every second pixel and row."""
         step = slice(None, None, VARIANCE_STEP), slice(None, None, VARIANCE_STEP)
         rows, columns = self._rows[step], np.ascontiguousarray(self._columns[step])
-        shape = nodes.variance.shape
-        plane, _ = self._planes(shape, log_inverse[step], rows)
-        flat = nodes.variance.reshape(-1, shape[2])
-        return cv2.remap(flat, columns, plane, cv2.INTER_LINEAR)
+        plane, _ = self._planes(nodes.variance.shape, log_inverse[step], rows)
+        return _read_planes(nodes.variance, columns, plane)
 
     def _planes(
         self, shape: tuple[int, ...], log_inverse: np.ndarray, rows: np.ndarray
@@ -152,6 +146,12 @@ class CorrectionField:
         rows = (points.rows + 0.5) / self._pixel_cell
         columns = (points.columns + 0.5) / self._pixel_cell
         return np.stack((depth, rows, columns))
+
+
+def _read_planes(nodes: np.ndarray, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Nodes, their planes one below the other, between columns and rows."""
+    flat = nodes.reshape(-1, nodes.shape[2])
+    return np.asarray(cv2.remap(flat, columns, rows, cv2.INTER_LINEAR))
 
 
 def _variance(square: np.ndarray, evidence: np.ndarray) -> np.ndarray:
