@@ -122,7 +122,8 @@ class SlidingWindow:
             index = int(steps.argmin()) + 1
             self._drop(index)
             # what was measured up to the next frame no longer fits its pair
-            self.frames[index].seen = self.frames[index].measured = None
+            after = self.frames[index]
+            after.seen = after.measured = after.refined = None
         else:
             inverse_depth, information = view_information(self._window((), focal), 0)
             self.tracks = self.tracks.with_old_view(inverse_depth, information)
