@@ -114,11 +114,12 @@ class CorrectionField:
         columns = correction.shape[2]
         deeper = np.concatenate((correction[1:], correction[-1:]))
         plane, between = self._planes(correction.shape, log_inverse, self._rows)
-        near, far = (
+        at_planes: list[np.ndarray] = [
             # planes one below the other
             cv2.remap(values.reshape(-1, columns), self._columns, plane, cv2.INTER_LINEAR)
             for values in (correction, deeper)
-        )
+        ]
+        near, far = at_planes
         far -= near
         far *= between
         near += far

@@ -38,7 +38,7 @@ def is_standing(
     if len(flow) < _FEWEST:
         return False, ""
     distance = np.hypot(flow[:, 0], flow[:, 1])
-    still = np.count_nonzero(distance < options.still_pixels) / len(distance)
+    still = int(np.count_nonzero(distance < options.still_pixels)) / len(distance)
     if measured is None:
         return still > 0.6, ""
     angle = measured.angle
