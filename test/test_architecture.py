@@ -59,7 +59,7 @@ ARROWS = {
     "estimation": {"bags", "visual_odometry", "engines", "model_folder", "networks"} | VALUES,
     "evaluation": {"estimation", "bags", "visual_odometry", "engines", "model_folder"} | VALUES,
     "training": {"evaluation", "visual_odometry", "world", "bags"} | LEARNT | VALUES,
-    "training.online": {"training"} | LEARNT | VALUES,
+    "training.online": {"training", "visual_odometry"} | LEARNT | VALUES,
     "training.offline": {"training", "bags", "world"} | LEARNT | VALUES,
 }
 BELOW_ROS = set(ARROWS)

@@ -59,7 +59,7 @@ class DepthAnchor:
         self._filter = CorrectionFilter(output == "affine", output == "metric")
         self._field: CorrectionField | None = None
         self._nodes: FieldNodes | None = None  # of the last image that moved
-        self._shape = (0, 0)
+        self._shape: tuple[int, ...] = (0, 0)
 
     @property
     def correction(self) -> DepthCorrection:
