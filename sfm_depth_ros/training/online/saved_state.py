@@ -67,7 +67,20 @@ def restore_state(loop: OnlineLoop, folder: Path) -> bool:
         loop.good.load_state_dict(loop.deployment.networks.state_dict())
         return False
     _logger.info("training goes on at step %d", loop.learner.steps)
+    if values["deployed"]["model_id"] != loop.deployment.folder.model_id:
+        _follow_deployed(loop, folder)
     return True
+
+
+def _follow_deployed(loop: OnlineLoop, folder: Path) -> None:
+    """Write the state anew, for the model that was deployed right before the process ended.
+
+    Killed again after the next deployment, the process would find a state two models old.
+    """
+    try:
+        store_state(loop, folder)
+    except TrainingError as error:
+        _logger.warning("%s", error)  # the next save tries again
 
 
 def _take_up(loop: OnlineLoop, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
