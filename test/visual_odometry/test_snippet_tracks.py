@@ -109,6 +109,13 @@ def test_a_few_landmarks_are_none(drive, monkeypatch) -> None:
     assert not with_tracks(snippet).landmarks.any()
 
 
+def test_with_few_corners_the_odometer_is_believed(drive, monkeypatch) -> None:
+    snippet = snippets_of(drive, bias=BIAS)[0]
+    seen = max(np.count_nonzero(view.alive) for view in SnippetTracks.of(snippet).views)
+    monkeypatch.setattr(snippet_tracks, "FEWEST_FOR_ROTATION", seen + 1)
+    assert np.array_equal(with_tracks(snippet).T_measured, snippet.T_measured)
+
+
 def test_where_corners_do_not_agree_the_odometer_is_believed(drive) -> None:
     snippet = snippets_of(drive, bias=BIAS)[0]
     rng = np.random.default_rng(0)
