@@ -40,8 +40,8 @@ LIMITS = PointLimits(
 # with 200 corners and more, to 0.04 with 100, and off by up to 0.4 with 60.
 FEWEST_FOR_ROTATION = 100
 LEAST_AGREEMENT = 0.6  # of the corners, on their epipolar lines
-# Without texture, corners are silhouettes against the sky or what is far behind: of ten a snippet a
-# third are off by half of their depth, of thirty and more one in twenty.
+# Without texture, corners are silhouettes against the sky or what is far behind: of ten a snippet
+# a third are off by half of their depth, of thirty and more one in twenty.
 FEWEST_LANDMARKS = 24
 _FEWEST_FOR_STEP = 20  # points that both motions triangulate
 _PARALLAX_FOR_STEP = 2.0  # pixels, over either motion
