@@ -50,6 +50,7 @@ def restore_state(loop: OnlineLoop, folder: Path) -> bool:
     """
     path = folder / STATE_FILE
     if not path.exists():
+        _store_at_once(loop, folder)
         return False
     try:
         tensors, values = read_state(path)
@@ -68,14 +69,14 @@ def restore_state(loop: OnlineLoop, folder: Path) -> bool:
         return False
     _logger.info("training goes on at step %d", loop.learner.steps)
     if values["deployed"]["model_id"] != loop.deployment.folder.model_id:
-        _follow_deployed(loop, folder)
+        _store_at_once(loop, folder)
     return True
 
 
-def _follow_deployed(loop: OnlineLoop, folder: Path) -> None:
-    """Write the state anew, for the model that was deployed right before the process ended.
+def _store_at_once(loop: OnlineLoop, folder: Path) -> None:
+    """Write the state of the deployed model before the next deployment.
 
-    Killed again after the next deployment, the process would find a state two models old.
+    A process killed between that and the save would find none, or one that is two models old.
     """
     try:
         store_state(loop, folder)

@@ -133,6 +133,19 @@ def test_killed_after_two_deployments_in_a_row(make_loop, drive, tmp_path) -> No
         assert loop.learner.steps == 7
 
 
+def test_killed_after_the_very_first_deployment(make_loop, drive, tmp_path) -> None:
+    """C14: before any state was saved; the way back to the first model is known all the same."""
+    loop = make_loop()
+    assert not restore_state(loop, tmp_path / "state")
+    take(loop, drive(12))
+    first = weights(loop.deployment.networks)
+    deploy_scaled(loop, 1.2)
+    again = restarted(loop, tmp_path)
+    assert restore_state(again, tmp_path / "state")
+    again.rollback()
+    assert torch.equal(weights(again.deployment.networks), first)
+
+
 def test_a_state_of_an_unrelated_model_is_left(make_loop, tmp_path) -> None:
     loop = make_loop()
     loop.learner.steps = 7
