@@ -73,7 +73,7 @@ def frame_errors(
         lengths.append((T[..., :3, 3].norm(dim=-1) / batch.displacements).cpu())
         photometric.append(_photometric(batch, depth, T, objective))
     ratio = torch.cat(lengths).double().numpy()  # (N, 2)
-    found = landmark_errors(networks.depth, batches, landmarks)
+    found = landmark_errors(networks.depth, batches, landmarks, on_edges=True)
     landmark, depth_ratio = found.abs_rel, found.scale_ratio
     if found.snippets < FEWEST_WITH_LANDMARKS:
         factor = _searched_factor(networks, batches, objective)

@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -135,6 +136,7 @@ def landmark_errors(
     depth_net: DepthNet,
     batches: Iterable[SnippetBatch],
     landmarks: Sequence[Tensor] | None = None,
+    on_edges: bool = False,
 ) -> LandmarkErrors:
     """Compare predicted depth with landmarks, in metres, where nobody knows the truth.
 
@@ -143,13 +145,17 @@ def landmark_errors(
         batches: Snippets with measured motion, held out from training.
         landmarks: ``(B, 1, H, W)`` metres of every batch as ``landmark_depths`` returns them, for
             networks that are judged on the same snippets; None = triangulated here.
+        on_edges: Whether a landmark is compared with the nearest depth of the 3 x 3 pixels around
+            it (but for ``scale_ratio``): corners lie on silhouettes, whose other side may be ten
+            times as far, and a few of them would outweigh all others.
     """
     batches = list(batches)
     rows: list[tuple[float, float, float]] = []
     for batch, points in zip(batches, landmarks or landmark_depths(batches), strict=True):
         depth = predict_depths(depth_net, batch.target, batch.K)[0]
         for predicted, sparse in zip(depth[:, 0], points[:, 0], strict=True):
-            rows.append(_landmark_errors(predicted.float().cpu().numpy(), sparse.cpu().numpy()))
+            points_of = predicted.float().cpu().numpy(), sparse.cpu().numpy()
+            rows.append(_landmark_errors(*points_of, on_edges))
     return LandmarkErrors(*np.array(rows, float).reshape(-1, 3).T)
 
 
@@ -204,13 +210,28 @@ def _compare_depth(predicted: np.ndarray, truth: np.ndarray) -> list[_Frame]:
     return [_Frame(errors, scaled, scale)]
 
 
-def _landmark_errors(predicted: np.ndarray, sparse: np.ndarray) -> tuple[float, float, float]:
+def _landmark_errors(
+    predicted: np.ndarray, sparse: np.ndarray, on_edges: bool
+) -> tuple[float, float, float]:
     """abs_rel, scaled abs_rel and scale ratio of one snippet."""
-    errors, scale = depth_errors(predicted, sparse), depth_scale_ratio(predicted, sparse)
-    scaled = depth_errors(predicted, sparse, median_scaled=True)
-    if errors is None or scaled is None or scale is None or errors.points < FEWEST_LANDMARKS:
+    scale = depth_scale_ratio(predicted, sparse)
+    if scale is None:
+        return math.nan, math.nan, math.nan
+    if on_edges:
+        errors = depth_errors(_nearest(predicted, sparse), sparse)
+        scaled = depth_errors(_nearest(predicted / scale, sparse), sparse)
+    else:
+        errors = depth_errors(predicted, sparse)
+        scaled = depth_errors(predicted, sparse, median_scaled=True)
+    if errors is None or scaled is None or errors.points < FEWEST_LANDMARKS:
         return math.nan, math.nan, math.nan
     return errors.abs_rel, scaled.abs_rel, scale
+
+
+def _nearest(predicted: np.ndarray, sparse: np.ndarray) -> np.ndarray:
+    """What lies nearest to each landmark between the depths of the 3 x 3 pixels around it."""
+    window = np.ones((3, 3), np.uint8)
+    return np.clip(sparse, cv2.erode(predicted, window), cv2.dilate(predicted, window))
 
 
 def _motion_errors(T: Tensor, truth: Tensor | None) -> Tensor:

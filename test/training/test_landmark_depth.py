@@ -131,6 +131,25 @@ def test_given_landmarks_are_the_ones_that_judge(snippets) -> None:
     assert found.as_floats()["landmark_scale_ratio"] == pytest.approx(0.5, rel=0.03)
 
 
+def test_a_landmark_on_an_edge_is_compared_with_either_side(snippets) -> None:
+    sparse = np.zeros((CAMERA.height, CAMERA.width), np.float32)
+    sparse[10:80:4, 20:300:4] = 5.0
+    depth = np.full_like(sparse, 5.5)
+    depth[:, 120:] = 80.0
+    batch = dataclasses.replace(collate(snippets[:1]), depth=torch.from_numpy(depth)[None, None])
+    landmarks = [torch.from_numpy(sparse)[None, None]]
+    columns = np.arange(20, 300, 4)
+    network = network_of(batch, 1.0)
+    plain = landmark_errors(network, [batch], landmarks)
+    expected = np.where(columns < 120, 0.1, 15.0).mean()
+    assert plain.abs_rel[0] == pytest.approx(expected, rel=1e-4)
+    tolerant = landmark_errors(network, [batch], landmarks, on_edges=True)
+    # the pixels at column 120 touch the near side
+    expected = np.where(columns <= 120, 0.1, 15.0).mean()
+    assert tolerant.abs_rel[0] == pytest.approx(expected, rel=1e-4)
+    assert tolerant.scale_ratio[0] == plain.scale_ratio[0]
+
+
 def test_without_landmarks_nothing_is_known(snippets) -> None:
     batch = collate([dataclasses.replace(snippets[0], T_measured=None)])
     found = landmark_errors(network_of(batch, 1.0), [batch])

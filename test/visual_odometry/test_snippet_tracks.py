@@ -15,6 +15,7 @@ from sfm_depth_ros.geometry.frames import invert, rotation_vector, twist_to_tran
 from sfm_depth_ros.snippets.builder import SnippetBuilder
 from sfm_depth_ros.snippets.values import Snippet, Velocity
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
+from sfm_depth_ros.visual_odometry import snippet_tracks
 from sfm_depth_ros.visual_odometry.snippet_tracks import SnippetTracks, with_tracks
 
 SPEED = 5.0  # m/s
@@ -98,6 +99,21 @@ def test_landmarks_are_kept_in_metres(drive) -> None:
     together = np.concatenate(errors)
     assert len(together) > 100
     assert abs(np.median(together)) < 0.02
+
+
+def test_a_few_landmarks_are_none(drive, monkeypatch) -> None:
+    snippet = snippets_of(drive)[0]
+    points = np.count_nonzero(with_tracks(snippet).landmarks)
+    assert points >= snippet_tracks.FEWEST_LANDMARKS
+    monkeypatch.setattr(snippet_tracks, "FEWEST_LANDMARKS", 1000)
+    assert not with_tracks(snippet).landmarks.any()
+
+
+def test_with_few_corners_the_odometer_is_believed(drive, monkeypatch) -> None:
+    snippet = snippets_of(drive, bias=BIAS)[0]
+    seen = max(np.count_nonzero(view.alive) for view in SnippetTracks.of(snippet).views)
+    monkeypatch.setattr(snippet_tracks, "FEWEST_FOR_ROTATION", seen + 1)
+    assert np.array_equal(with_tracks(snippet).T_measured, snippet.T_measured)
 
 
 def test_where_corners_do_not_agree_the_odometer_is_believed(drive) -> None:

@@ -50,6 +50,7 @@ def restore_state(loop: OnlineLoop, folder: Path) -> bool:
     """
     path = folder / STATE_FILE
     if not path.exists():
+        _store_at_once(loop, folder)
         return False
     try:
         tensors, values = read_state(path)
@@ -67,7 +68,20 @@ def restore_state(loop: OnlineLoop, folder: Path) -> bool:
         loop.good.load_state_dict(loop.deployment.networks.state_dict())
         return False
     _logger.info("training goes on at step %d", loop.learner.steps)
+    if values["deployed"]["model_id"] != loop.deployment.folder.model_id:
+        _store_at_once(loop, folder)
     return True
+
+
+def _store_at_once(loop: OnlineLoop, folder: Path) -> None:
+    """Write the state of the deployed model before the next deployment.
+
+    A process killed between that and the save would find none, or one that is two models old.
+    """
+    try:
+        store_state(loop, folder)
+    except TrainingError as error:
+        _logger.warning("%s", error)  # the next save tries again
 
 
 def _take_up(loop: OnlineLoop, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:

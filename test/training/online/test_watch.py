@@ -120,6 +120,32 @@ def test_a_deployment_after_the_newest_state_is_taken_up(make_loop, drive, tmp_p
     assert torch.equal(weights(again.deployment.networks), first)
 
 
+def test_killed_after_two_deployments_in_a_row(make_loop, drive, tmp_path) -> None:
+    """C14: each process ended between its deployment and the save of its state."""
+    loop = make_loop()
+    take(loop, drive(12))
+    loop.learner.steps = 7
+    store_state(loop, tmp_path / "state")
+    for factor in (1.2, 1.3, 1.4):
+        deploy_scaled(loop, factor)
+        loop = restarted(loop, tmp_path)
+        assert restore_state(loop, tmp_path / "state")
+        assert loop.learner.steps == 7
+
+
+def test_killed_after_the_very_first_deployment(make_loop, drive, tmp_path) -> None:
+    """C14: before any state was saved; the way back to the first model is known all the same."""
+    loop = make_loop()
+    assert not restore_state(loop, tmp_path / "state")
+    take(loop, drive(12))
+    first = weights(loop.deployment.networks)
+    deploy_scaled(loop, 1.2)
+    again = restarted(loop, tmp_path)
+    assert restore_state(again, tmp_path / "state")
+    again.rollback()
+    assert torch.equal(weights(again.deployment.networks), first)
+
+
 def test_a_state_of_an_unrelated_model_is_left(make_loop, tmp_path) -> None:
     loop = make_loop()
     loop.learner.steps = 7
