@@ -26,7 +26,9 @@ _SURPRISE = 5.0  # standard deviations
 _START_ROTATION = 1e-3  # rad, before there are statistics
 # In traffic and far from everything, landmarks drift by more than wheels slip.
 _LEAST_CONTRADICTION = 0.2  # relative length, below which the odometer is believed
-_START_DIRECTION = 0.1  # share of the length: a mounting may be wrong, and shows before it is believed
+_START_DIRECTION = (
+    0.1  # share of the length: a mounting may be wrong, and shows before it is believed
+)
 
 
 class RotationTrust:
