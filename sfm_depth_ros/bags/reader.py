@@ -234,6 +234,8 @@ def _open(path: Path) -> list[Any]:
 
 def _remedy(path: Path) -> str:
     """Command that mends a damaged bag of this storage."""
+    if any(path.glob("*.zstd")):
+        return f"unpack what is whole (zstd -d {path}/*.zstd), then remove {path}/metadata.yaml"
     files = [path] if path.is_file() else sorted(path.glob("*.mcap"))
     if files and files[0].suffix == ".mcap":
         return f"repair a truncated recording: mcap recover {files[0]} -o mended.mcap"

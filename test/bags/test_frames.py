@@ -245,7 +245,7 @@ def test_an_image_that_was_recorded_twice_is_taken_once(tmp_path, caplog):
         bag.write_camera_info(START, CAMERA)
         for index in (0, 1, 1, 2, 2, 2, 3):
             bag.write_image(START + index * SECOND // 10, image(index), "optical")
-    frames = read_frames(tmp_path / "bag", 64)
+    frames = read_frames(tmp_path / "bag", NetworkInput(64))
     for _ in range(2):
         stamps = [item.frame.stamp_ns for item in frames]
         assert stamps == [START + index * SECOND // 10 for index in range(4)]
@@ -267,7 +267,7 @@ def test_a_mounting_on_tf_serves_where_tf_static_has_none(tmp_path):
             is_moving = raw.topic == "/tf_static" and raw.time_ns >= START
             topic = "/tf" if is_moving else raw.topic
             bag.write_serialized(topic, raw.type_name, raw.time_ns, raw.cdr)
-    frames = read_frames(tmp_path / "bag", 64)
+    frames = read_frames(tmp_path / "bag", NetworkInput(64))
     np.testing.assert_allclose(frames.rig.T_base_camera, base_to_mast() @ mast_to_optical())
 
 
@@ -275,7 +275,7 @@ def test_a_bag_without_a_message_is_named(tmp_path):
     with BagWriter(tmp_path / "bag"):
         pass
     with pytest.raises(DataError, match="not one message"):
-        read_frames(tmp_path / "bag", 64)
+        read_frames(tmp_path / "bag", NetworkInput(64))
 
 
 def test_stamps_that_do_not_move_are_named(tmp_path):

@@ -299,6 +299,15 @@ def test_a_recording_that_was_cut_off_names_the_command_that_mends_it(tmp_path, 
     assert "mcap recover" in caplog.text
 
 
+def test_a_compressed_split_that_was_cut_off_names_what_keeps_the_others(tmp_path):
+    path = tmp_path / "bag"
+    path.mkdir()
+    (path / "metadata.yaml").write_text("rosbag2_bagfile_information: {}\n")
+    (path / "bag_0.db3.zstd").write_bytes(b"\x28\xb5\x2f\xfd")
+    with pytest.raises(DataError, match=rf"zstd -d {re.escape(str(path))}/\*\.zstd.*metadata"):
+        BagReader(path)
+
+
 def test_many_bad_messages_are_two_lines_in_the_log(tmp_path, caplog):
     with BagWriter(tmp_path / "bag") as bag:
         bag.write_image(START, image(0), "optical")
