@@ -6,13 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from sfm_depth_ros.report import page as html
-from sfm_depth_ros.report.pictures import picture_source
 
-# Colours `(n, 3)` uint8 RGB and the words below them, from left to right
-ColourBar = tuple[np.ndarray, Sequence[str]]
+# Data address of its picture, and the words below it from left to right
+ColourBar = tuple[str, Sequence[str]]
 
 PORT = 8642  # of this computer alone
 PICTURES = {"image": "image", "depth": "depth", "confidence": "confidence"}
@@ -45,8 +42,9 @@ def live_page(bars: Mapping[str, ColourBar] | None = None) -> str:
     Args:
         bars: Colour bars by the name of their picture.
     """
+    drawn = {name: html.colour_bar(*bar) for name, bar in (bars or {}).items()}
     figures = "".join(
-        f"<figure><img id='picture-{name}' alt='{label}'>{_bar((bars or {}).get(name))}"
+        f"<figure><img id='picture-{name}' alt='{label}'>{drawn.get(name, '')}"
         f"<figcaption>{label}</figcaption></figure>"
         for name, label in PICTURES.items()
     )
@@ -79,14 +77,6 @@ def live_page(bars: Mapping[str, ColourBar] | None = None) -> str:
         f"<style>{STYLE}</style>",
     )
     return html.page("sfm_depth_ros, live", "", parts, SCRIPT)
-
-
-def _bar(bar: ColourBar | None) -> str:
-    """A colour bar below its picture; nothing where the picture has none."""
-    if bar is None:
-        return ""
-    colours, words = bar
-    return html.colour_bar(picture_source(np.repeat(colours[None], 12, axis=0), ".png"), words)
 
 
 STYLE = """

@@ -32,6 +32,11 @@ def picture_source(picture: np.ndarray, ending: str = ".jpg") -> str:
     return f"data:image/{kind};base64," + base64.b64encode(encode(picture, ending)).decode()
 
 
+def bar_source(colours: np.ndarray) -> str:
+    """Colours ``(n, 3)`` uint8 RGB, from left to right, as the data address of a bar."""
+    return picture_source(np.repeat(colours[None], 14, axis=0), ".png")
+
+
 def shrunk(picture: np.ndarray, width: int) -> np.ndarray:
     """The picture at ``width`` pixels at most, areas averaged."""
     if picture.shape[1] <= width:

@@ -38,6 +38,7 @@ from sfm_depth_ros.messages import serialised_stamp
 from sfm_depth_ros.report.live_page import PORT, ColourBar
 from sfm_depth_ros.report.live_server import LiveServer
 from sfm_depth_ros.report.live_state import LiveState
+from sfm_depth_ros.report.pictures import bar_source
 from sfm_depth_ros.ros import qos
 from sfm_depth_ros.ros.conversions import image_to_rgb
 
@@ -118,8 +119,8 @@ def colour_bars() -> dict[str, ColourBar]:
     """Colour bars of the pictures that are coloured here."""
     shares = np.linspace(0.0, 1.0, 240)[None]
     return {
-        "depth": (depth_bar(), [f"{depth:g} m" for depth in BAR_DEPTHS]),
-        "confidence": (confidence_to_color(shares)[0], ["0", "0.5", "1"]),
+        "depth": (bar_source(depth_bar()), [f"{depth:g} m" for depth in BAR_DEPTHS]),
+        "confidence": (bar_source(confidence_to_color(shares)[0]), ["0", "0.5", "1"]),
     }
 
 

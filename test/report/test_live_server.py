@@ -20,6 +20,7 @@ from sfm_depth_ros.errors import DataError, SfmDepthError
 from sfm_depth_ros.report import live_state
 from sfm_depth_ros.report.live_server import CONNECTIONS, LiveServer
 from sfm_depth_ros.report.live_state import LiveState
+from sfm_depth_ros.report.pictures import bar_source
 
 FACTS = {
     "state": "active", "rate_hz": "19.8", "latency_ms_p50": "7.25", "landmarks": "131",
@@ -218,7 +219,7 @@ def test_empty_facts_bars_and_narrow_screens(
     state: LiveState, browser: Browser, tmp_path: Path
 ) -> None:
     colours = np.linspace((255, 0, 0), (0, 0, 255), 240).astype(np.uint8)
-    server = LiveServer(state, 0, {"depth": (colours, ["2 m", "<80 m>"])})
+    server = LiveServer(state, 0, {"depth": (bar_source(colours), ["2 m", "<80 m>"])})
     state.add_facts("depth", "publishing", 0, FACTS)
     for name in ("image", "depth", "confidence"):
         state.put(name, lambda: _colour(50))

@@ -36,7 +36,7 @@ from sfm_depth_ros.evaluation.drive_evaluation import DriveEvaluation
 from sfm_depth_ros.evaluation.image_free import ONE_DEPTH, ROW_PROFILE, verdict_words
 from sfm_depth_ros.report import page as html
 from sfm_depth_ros.report.page import DASH, number
-from sfm_depth_ros.report.pictures import picture_source
+from sfm_depth_ros.report.pictures import bar_source, picture_source
 from sfm_depth_ros.report.plots import svg_source
 from sfm_depth_ros.storage import write_whole
 
@@ -206,13 +206,11 @@ def _legend() -> str:
     """Colour bars of depth and of error."""
     errors = error_colours(np.linspace(-FULL_COLOUR, FULL_COLOUR, 240))
     bars = (
-        (depth_bar(), [f"{depth:g} m" for depth in BAR_DEPTHS]),
-        (errors, [f"{100 * FULL_COLOUR:.0f} % too near", "right",
+        (bar_source(depth_bar()), [f"{depth:g} m" for depth in BAR_DEPTHS]),
+        (bar_source(errors), [f"{100 * FULL_COLOUR:.0f} % too near", "right",
                   f"{100 * FULL_COLOUR:.0f} % too far"]),
     )  # fmt: skip
-    return html.legend(
-        (picture_source(np.repeat(bar[None], 14, axis=0), ".png"), words) for bar, words in bars
-    )
+    return html.legend(bars)
 
 
 def _ratio(summary: dict[str, Any] | None) -> str:
