@@ -29,7 +29,7 @@ class AnchoredOutput:
     confidence: np.ndarray | None = None  # `(h, w)` float32 in [0, 1]; None unless asked for
     scale: ScaleEstimate | None = None  # the network's own depth against the landmarks
     # The same where the network predicts metres: only then it can test the odometer's unit
-    metric_scale: ScaleEstimate | None = None
+    unit_scale: ScaleEstimate | None = None
     remark: str = ""  # reason for a lesser correction
     # metres of the camera above the floor: the network's floor, in the landmarks' metres
     floor_height: float | None = None
@@ -89,16 +89,16 @@ class AnchoredDepth:
             )
         scale = self._scale.estimate if config.apply_scale != "off" else None
         held = depth if mode == "off" else anchored.depth
-        metric_scale = scale if self._output == "metric" else None
+        unit_scale = scale if self._output == "metric" else None
         floor_height = None
-        if metric_scale is not None and self._floor.height is not None:
-            floor_height = self._floor.height / metric_scale.ratio
+        if unit_scale is not None and self._floor.height is not None:
+            floor_height = self._floor.height / unit_scale.ratio
         return AnchoredOutput(
             held,
             anchored.correction,
             confidence,
             scale,
-            metric_scale,
+            unit_scale,
             anchored.remark,
             floor_height,
         )

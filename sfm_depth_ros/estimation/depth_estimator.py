@@ -91,9 +91,7 @@ class DepthEstimator:
             anchored = self._anchoring.apply(
                 frame, output, self.config, self.wants_confidence, mounting
             )
-            self._motion.remember(
-                frame, output.depth, anchored.metric_scale, anchored.floor_height
-            )
+            self._motion.remember(frame, output.depth, anchored.unit_scale, anchored.floor_height)
             return finish(frame, output, anchored, self.model, self.config)
 
     def frame(self, image: np.ndarray, stamp_ns: int, frame_id: str = "") -> Frame:

@@ -94,7 +94,7 @@ class VelocityFrames:
 
     @property
     def remark(self) -> str:
-        """What was taken for base_frame, with the remedy; "" while nothing was."""
+        """Frames that were taken for base_frame, with the remedy; "" while none was."""
         if not self._others:
             return ""
         return (

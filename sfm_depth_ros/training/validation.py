@@ -229,7 +229,7 @@ def _landmark_errors(
 
 
 def _nearest(predicted: np.ndarray, sparse: np.ndarray) -> np.ndarray:
-    """What lies nearest to each landmark between the depths of the 3 x 3 pixels around it."""
+    """Depth nearest to each landmark within the range of the 3 x 3 pixels around it."""
     window = np.ones((3, 3), np.uint8)
     return np.clip(sparse, cv2.erode(predicted, window), cv2.dilate(predicted, window))
 

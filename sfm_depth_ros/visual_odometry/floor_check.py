@@ -43,7 +43,7 @@ class FloorCheck:
 
     @property
     def height(self) -> float | None:
-        """Of the camera above the floor, in the network's unit; None before it is known."""
+        """Height above the floor in the network's unit; None before it is known."""
         if len(self._heights) < _FEWEST_HEIGHTS:
             return None
         return median(np.array(self._heights))

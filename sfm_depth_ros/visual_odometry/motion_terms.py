@@ -19,7 +19,7 @@ SHORT = 0.004  # metres: below, a motion has no direction worth measuring
 
 
 def length_information(measured: MeasuredMotion, noise: float) -> float:
-    """Of the length of a motion that is not short, 1/m^2."""
+    """Information of the length of a motion that is not short, 1/m^2."""
     variance = (noise * measured.length + _LENGTH_FLOOR) ** 2 + measured.extrapolation_variance
     return 1.0 / variance
 

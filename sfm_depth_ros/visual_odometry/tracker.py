@@ -132,7 +132,7 @@ class PointTracker:
 
 
 def _share(good: np.ndarray) -> float:
-    """Of the tracks that were found."""
+    """Share of the tracks that were found."""
     return np.count_nonzero(good) / len(good)
 
 

@@ -223,7 +223,7 @@ class VisualOdometer:
         if step.T_earlier_later is not None:
             window.published = window.published @ step.T_earlier_later
         self._keeps_image = len(window.tracks) > _LEFT_WAITING * self._first_tracks
-        if not self._keeps_image:  # turned away from where it began
+        if not self._keeps_image:  # rotated away from where it began
             window.restart(image.stamp_ns)
         return step
 
