@@ -15,7 +15,7 @@ from rclpy.node import Node
 _logger = logging.getLogger(__name__)
 FRAMES = 8  # names of wrong frames that are kept
 WINDOW_S = 10.0
-FEW = 10  # images in the window below which no share is judged
+FEW = 5  # images in the window below which no share is judged
 MUCH = 0.2  # share of lost images that is named
 AT_LEAST = 5  # images in the window below which nothing is done about losses
 OWN_MOTION = ("/ego_motion/odom", "/ego_motion/twist")  # how depth_node's topics end
@@ -120,7 +120,7 @@ class LossShare:
         lost -= lost_before
         sent = received - received_before + lost
         self.is_high = sent >= AT_LEAST and lost >= MUCH * sent
-        if sent < FEW or lost < MUCH * sent:
+        if sent < FEW or lost < max(2.0, MUCH * sent):  # one is no habit
             return ""
         return f"{lost} of {sent} images on {topic} were lost in transport: {CARRY_REMEDY}"
 
