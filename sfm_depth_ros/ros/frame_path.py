@@ -9,10 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from sfm_depth_ros.camera.image_codec import darkness
+from sfm_depth_ros.estimation.frozen_watch import FrozenWatch
 from sfm_depth_ros.estimation.stage_clock import StageClock
 from sfm_depth_ros.ros.conversions import image_to_rgb, stamp_to_ns
 from sfm_depth_ros.ros.depth_outputs import DepthOutputs
@@ -62,6 +64,7 @@ class FramePath:
         self.faults: tuple[str, ...] = ()  # Wrong inputs, each with its remedy
         self.geometry: dict[str, float | int | str | None] = {}  # Facts of the newest result
         self._dark: tuple[str, ...] = ()  # Remark on an image that shows nothing
+        self._frozen = FrozenWatch()
         self._loader, self._outputs = loader, outputs
         self._stats, self._errors = stats, errors
         self._line: FrameLine[tuple[ImageMessage, float], Prepared] = FrameLine(
@@ -114,7 +117,9 @@ class FramePath:
         clock.lap("publish")
         self._stats.add_published(clock.timings_ms)
         self.remarks, self.geometry = result.remarks, result.geometry
-        self.faults = (*self._dark, *(fault.text for fault in result.faults))
+        frozen = self._frozen.fault(frame.image, _speed(serving))
+        named = (*self._dark, frozen, *(fault.text for fault in result.faults))
+        self.faults = tuple(filter(None, named))
         self._errors.clear("image")
 
     def _frame_of(self, message: ImageMessage, serving: Serving, clock: StageClock) -> Frame:
@@ -135,6 +140,12 @@ class FramePath:
     def _on_jump(self) -> None:
         if (serving := self._loader.serving) is not None:
             serving.reset()
+
+
+def _speed(serving: Serving) -> float:
+    """The odometer's newest, m/s; 0 while none is known."""
+    newest = None if serving.velocities is None else serving.velocities.newest
+    return 0.0 if newest is None else float(np.linalg.norm(newest.linear))
 
 
 def _motion_publisher(

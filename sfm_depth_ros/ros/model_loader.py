@@ -202,13 +202,23 @@ class ModelLoader:
 
     def _build(self, camera: CameraModel) -> None:
         self.waiting, self.has_failed = f"loading model {self._folder.model_id}", False
-        estimator = self._make_estimator(self._folder, camera, self.config)
+        try:
+            estimator = self._make_estimator(self._folder, camera, self.config)
+        except Exception:
+            self._drop()  # it is of another camera, and would refuse every image
+            raise
         with self._mounting:
             old, self._served_camera = self.serving, camera
             fresh = Serving(estimator)
             self.serving = fresh.mounted(self._T_base_camera, self.config.max_velocity_gap)
         model = estimator.model
         _logger.info("model %s serves, engines %s", model.model_id, model.engine_names)
+        if old is not None:
+            old.estimator.close()
+
+    def _drop(self) -> None:
+        """Serve nothing."""
+        old, self.serving, self._served_camera = self.serving, None, None
         if old is not None:
             old.estimator.close()
 

@@ -15,9 +15,8 @@ from rclpy.node import Node
 _logger = logging.getLogger(__name__)
 FRAMES = 8  # names of wrong frames that are kept
 WINDOW_S = 10.0
-FEW = 10  # images in the window below which no share is judged
+FEW = 5  # images in the window below which losses are neither named nor acted on
 MUCH = 0.2  # share of lost images that is named
-AT_LEAST = 5  # images in the window below which nothing is done about losses
 OWN_MOTION = ("/ego_motion/odom", "/ego_motion/twist")  # how depth_node's topics end
 CARRY_REMEDY = (
     "sfm-depth doctor names what keeps large images back; image_transport: compressed needs none "
@@ -119,8 +118,8 @@ class LossShare:
         _, received_before, lost_before = self._counts[0]
         lost -= lost_before
         sent = received - received_before + lost
-        self.is_high = sent >= AT_LEAST and lost >= MUCH * sent
-        if sent < FEW or lost < MUCH * sent:
+        self.is_high = sent >= FEW and lost >= MUCH * sent
+        if sent < FEW or lost < max(2.0, MUCH * sent):  # one is no habit
             return ""
         return f"{lost} of {sent} images on {topic} were lost in transport: {CARRY_REMEDY}"
 

@@ -121,6 +121,20 @@ def test_an_engine_that_cannot_run_the_first_model_is_a_lasting_reason(loader, t
     assert not loader.has_failed
 
 
+def test_another_camera_that_the_model_cannot_be_loaded_for_is_the_reason(loader, tiny_model):
+    loader.set_camera(_camera())
+    _wait(lambda: loader.serving is not None)
+    old = loader.serving
+    FakeEstimator.broken = {tiny_model.model_id}  # its folder was removed meanwhile
+    loader.set_camera(_camera(focal=150.0))
+    _wait(lambda: loader.has_failed)
+    assert loader.serving is None and old.estimator.is_closed
+    assert loader.waiting == "no model serves: no engine runs this"
+    FakeEstimator.broken = set()
+    loader.set_camera(_camera(focal=151.0))
+    _wait(lambda: loader.serving is not None)
+
+
 def test_an_offer_that_no_engine_runs_leaves_the_old_model(loader, tiny_model, other_model):
     loader.set_camera(_camera())
     _wait(lambda: loader.serving is not None)
