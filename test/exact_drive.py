@@ -13,6 +13,7 @@ import numpy as np
 
 from sfm_depth_ros.bags.writer import BagWriter
 from sfm_depth_ros.camera.camera_model import CameraModel
+from sfm_depth_ros.config.networks import METRIC
 from sfm_depth_ros.config.schema import DepthNetworkConfig, PoseNetworkConfig
 from sfm_depth_ros.engines.base import Engine
 from sfm_depth_ros.geometry.camera import Intrinsics
@@ -176,8 +177,13 @@ class OracleFolder:
     has_pose: bool = True
     multiple: int = 32
     is_foreign: bool = False
-    has_metres: bool = True
+    learnt_metres: bool = True
     input_height: int | None = None
+
+    @property
+    def has_metres(self) -> bool:
+        """Whether its depths are meant to be metres."""
+        return self.depth_config.head == METRIC and self.learnt_metres
 
     @property
     def depth_focal(self) -> float:

@@ -155,15 +155,15 @@ def test_no_result_waits_for_the_corners_of_the_next_image(
 
 
 @pytest.mark.parametrize(
-    ("head", "has_metres", "is_witness"),
+    ("head", "learnt_metres", "is_witness"),
     [(METRIC, True, True), (METRIC, False, False), (INVERSE_AFFINE, False, False)],
 )
 def test_a_network_without_metres_is_no_witness_of_the_speeds_unit(
-    long_drive: Drive, head: str, has_metres: bool, is_witness: bool
+    long_drive: Drive, head: str, learnt_metres: bool, is_witness: bool
 ) -> None:
     """Its scale against the landmarks is measured all the same."""
     network = DepthNetworkConfig("depth_anything_v2_small", head=head)
-    folder = replace(oracle(long_drive), depth_config=network, has_metres=has_metres)
+    folder = replace(oracle(long_drive), depth_config=network, learnt_metres=learnt_metres)
     estimator = DepthEstimator(
         folder, CameraModel.from_intrinsics(CAMERA), DepthNodeConfig(), create_oracle_engine
     )
