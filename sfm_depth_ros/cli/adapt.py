@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 RECIPE = "adapt"
 REHEARSAL = 144  # rendered snippets to learn from
+FORGETTING = 0.05
 _BY_STEPS = 0.0  # minutes of a run that ends by its steps
 
 _logger = logging.getLogger(__name__)
@@ -109,6 +110,14 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
         help="rendered snippets to learn from as well, against forgetting (default: %(default)s)",
     )
     parser.add_argument(
+        "--max-forgetting",
+        type=float,
+        default=FORGETTING,
+        metavar="SHARE",
+        help="relative loss of accuracy on rendered drives that is allowed; as much of the learnt "
+        "weights as stays below it is kept (default: %(default)g)",
+    )
+    parser.add_argument(
         "--steps", type=int, metavar="N", help="end after N steps instead of by the clock"
     )
     parser.add_argument("--json", type=output_file, metavar="FILE", help="write the report here")
@@ -120,6 +129,7 @@ def run(options: argparse.Namespace) -> int:
     _check(options)
     require("torch")
     from sfm_depth_ros.training.offline import adaptation
+    from sfm_depth_ros.training.offline.adaptation_verdict import chosen_mixture, verdict_of
 
     parent = named_model(options.init)
     with StopSignals() as signals:
@@ -128,21 +138,25 @@ def run(options: argparse.Namespace) -> int:
             data = adaptation.thinned(asked.data())
             asked, judge, plan = _planned(options, asked, data, begin)
             signals.be_patient()
-            report, networks = _train(asked, data, judge, plan, signals)
-            after = next(e for e in report["validations"] if e["step"] == report["best_step"])
-            verdict = adaptation.verdict_of(plan.before, after)
+            report, learnt = _train(asked, data, judge, plan, signals)
+            first = asked.networks().to(asked.recipe.training.device).eval()
+            allowed = options.max_forgetting
+            mixture = chosen_mixture(first, learnt, judge, plan.before, allowed)
+            verdict = verdict_of(plan.before, mixture.figures, allowed)
             if verdict.is_better:
-                folder = asked.save(networks, report, data)
+                folder = asked.save(mixture.networks, report, data, mixture.figures)
             else:
                 folder = adaptation.write_back(parent, options.out)
-    whole = adaptation.report_of(plan, report, verdict, folder)
-    _close(options, whole, asked, data, networks)
+    whole = adaptation.report_of(plan, report, mixture, verdict, folder)
+    _close(options, whole, asked, data, mixture.networks)
     return 0
 
 
 def _check(options: argparse.Namespace) -> None:
     if options.out.exists():
         raise ConfigError(f"{options.out} exists already; choose another --out or remove it")
+    if not options.max_forgetting >= 0:
+        raise ConfigError(f"--max-forgetting: expected 0 or more, got {options.max_forgetting:g}")
     if not options.minutes > 0:
         raise ConfigError(f"--minutes: expected more than 0, got {options.minutes:g}")
 

@@ -245,10 +245,15 @@ class OfflineTrainer:
             )
 
     def _rate_share(self) -> float:
-        return self._schedule.rate_share(self.progress.step, self.progress.seconds)
+        return self._schedule.rate_share(self.progress.step, self._clock)
 
     def _share_done(self) -> float:
-        return self._schedule.share_done(self.progress.step, self.progress.seconds)
+        return self._schedule.share_done(self.progress.step, self._clock)
+
+    @property
+    def _clock(self) -> float:
+        """Seconds that `max_minutes` counts."""
+        return self.progress.seconds + self.progress.judged_seconds
 
     def _report(self, terms: dict[str, float], waited: float, seconds: float) -> None:
         if not self._parts.processes.is_first:
@@ -272,8 +277,11 @@ class OfflineTrainer:
         progress, processes = self.progress, self._parts.processes
         if progress.history and progress.history[-1]["step"] == progress.step:
             return
+        begin = time.perf_counter()
         found = judge(self.average.network) if processes.is_first else {}
         found = processes.of_first(found)
+        if self._config.max_minutes:  # one clock for all, as for steps
+            progress.judged_seconds += processes.of_first(time.perf_counter() - begin)
         if not found:
             return
         progress.history.append({"step": progress.step, **found})

@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -144,9 +144,19 @@ class TrainingRun:
         return by_truth or by_recorded or (self.parent is not None and self.parent.has_metres)
 
     def save(
-        self, networks: NetworkPair, report: dict[str, Any], data: TrainingData
+        self,
+        networks: NetworkPair,
+        report: dict[str, Any],
+        data: TrainingData,
+        figures: Mapping[str, float] | None = None,
     ) -> ModelFolder:
         """Write the model folder, with what it was trained on.
+
+        Args:
+            networks: To be written.
+            report: Of the run that they come from.
+            data: What they learnt from.
+            figures: Theirs, where they are not simply the best of the run.
 
         Raises:
             ModelError: The disk is full, or the exported networks differ from the trained ones.
@@ -161,7 +171,7 @@ class TrainingRun:
             "trained_on": [*before["trained_on"], *bags, *([world] if self.rendered else [])],
             "licence": self.licence or (LICENCE_OF_RECORDED if bags else LICENCE_OF_RENDERED),
             "steps": before["steps"] + report["best_step"],
-            "metrics": judged.get(report["best_step"], {}),
+            "metrics": dict(figures or judged.get(report["best_step"], {})),
             HAS_METRES: self.has_metres,
         }
         folder = save_model(
