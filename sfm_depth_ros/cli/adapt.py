@@ -129,7 +129,11 @@ def run(options: argparse.Namespace) -> int:
     _check(options)
     require("torch")
     from sfm_depth_ros.training.offline import adaptation
-    from sfm_depth_ros.training.offline.adaptation_verdict import chosen_mixture, verdict_of
+    from sfm_depth_ros.training.offline.adaptation_verdict import (
+        chosen_mixture,
+        mixtures,
+        verdict_of,
+    )
 
     parent = named_model(options.init)
     with StopSignals() as signals:
@@ -141,13 +145,14 @@ def run(options: argparse.Namespace) -> int:
             report, learnt = _train(asked, data, judge, plan, signals)
             first = asked.networks().to(asked.recipe.training.device).eval()
             allowed = options.max_forgetting
-            mixture = chosen_mixture(first, learnt, judge, plan.before, allowed)
+            found = mixtures(first, learnt, judge)
+            mixture = chosen_mixture(found, plan.before, allowed)
             verdict = verdict_of(plan.before, mixture.figures, allowed)
             if verdict.is_better:
                 folder = asked.save(mixture.networks, report, data, mixture.figures)
             else:
                 folder = adaptation.write_back(parent, options.out)
-    whole = adaptation.report_of(plan, report, mixture, verdict, folder)
+    whole = adaptation.report_of(plan, report, found, mixture, verdict, folder)
     _close(options, whole, asked, data, mixture.networks)
     return 0
 

@@ -30,11 +30,13 @@ _IMAGES = (
     "corners of the image with the depth that the odometer's motion gives them; abs_rel: mean "
     "relative error of depth at them."
 )
+_CURVE = "Errors while learning, with all of the learnt weights"
 _FIGURES = (
     ("landmark_abs_rel", "depth at held-out landmarks, abs_rel"),
     ("landmark_abs_rel_scaled", "the same, median scaled: shape alone"),
     ("landmark_scale_ratio", "scale, predicted / landmarks"),
-    ("abs_rel", "rendered drives, abs_rel"),
+    ("abs_rel", "rendered drives of other places, abs_rel"),
+    ("abs_rel_scaled", "the same, median scaled: shape alone"),
 )
 
 
@@ -107,7 +109,7 @@ def write_adaptation_page(
     parts = [
         _cards(report),
         html.section("Shall I use it?", *map(html.paragraph, (first, *remarks))),
-        html.section("Figures", _table(report), *_curve(report)),
+        html.section("Figures", _table(report), *_shares(report), *_curve(report)),
         html.section(
             "Held-out images before and after",
             html.paragraph(_IMAGES),
@@ -147,6 +149,26 @@ def _table(report: Mapping[str, Any]) -> str:
     return html.table(["figure", "before", "now"], rows)
 
 
+def _shares(report: Mapping[str, Any]) -> list[str]:
+    """How much of the learnt weights is kept, and why."""
+    rows = [
+        [
+            f"{100 * mixture['share']:.0f} %",
+            number(mixture.get("landmark_abs_rel")),
+            number(mixture.get("abs_rel")),
+            number(mixture.get("abs_rel_scaled")),
+            "chosen" if mixture["share"] == report["learnt_share"] else "",
+        ]
+        for mixture in report["mixtures"]
+    ]
+    head = ["of the learnt weights", "landmarks", "rendered", "rendered, scaled", ""]
+    text = (
+        "Weights between those of before and those that were learnt: the best at the landmarks "
+        "of those that lose little on rendered drives (--max-forgetting)."
+    )
+    return [html.heading("How much of it is kept"), html.paragraph(text), html.table(head, rows)]
+
+
 def _curve(report: Mapping[str, Any]) -> list[str]:
     """Errors over the steps, where matplotlib is installed."""
     if not is_available("matplotlib"):
@@ -160,10 +182,10 @@ def _curve(report: Mapping[str, Any]) -> list[str]:
         known = [row for row in rows if row.get(name) is not None]
         steps, values = [row["step"] for row in known], [row[name] for row in known]
         lines.append(Line(label, steps, values, "", ".-"))
-    svg = line_plot(lines, "step", "abs_rel of all that was learnt")
+    svg = line_plot(lines, "step", "abs_rel")
     if not svg:
         return []
-    return [html.plots([html.figure("Error while learning", svg_source(svg), "plot wide")])]
+    return [html.plots([html.figure(_CURVE, svg_source(svg), "plot wide")])]
 
 
 def _frame(frame: ComparedFrame) -> str:

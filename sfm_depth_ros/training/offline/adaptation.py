@@ -219,11 +219,21 @@ def open_bags(bags: Sequence[WeightedBag], width: int) -> list[BagFrames]:
 def report_of(
     plan: AdaptationPlan,
     run: Mapping[str, Any],
+    found: Sequence[Mixture],
     mixture: Mixture,
     verdict: Verdict,
     folder: ModelFolder,
 ) -> dict[str, Any]:
-    """The report of ``sfm-depth adapt --json``."""
+    """The report of ``sfm-depth adapt --json``.
+
+    Args:
+        plan: What the adaptation began with.
+        run: Report of the training.
+        found: Mixtures that were judged.
+        mixture: The one that was chosen.
+        verdict: On it.
+        folder: Model that was written.
+    """
     return {
         "model": str(folder.path),
         "model_id": folder.model_id,
@@ -233,5 +243,6 @@ def report_of(
         "before": plan.before,
         "after": mixture.figures,
         "learnt_share": mixture.share,
+        "mixtures": [{"share": each.share, **each.figures} for each in found],
         **run,
     }

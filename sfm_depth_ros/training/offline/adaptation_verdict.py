@@ -4,9 +4,8 @@
 
 from __future__ import annotations
 
-import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sfm_depth_ros.training.blend import SHARES, blended
@@ -16,8 +15,6 @@ from sfm_depth_ros.training.offline.run_state import SCORE
 
 FEW_JUDGED = 20  # held-out snippets with landmarks
 LANDMARK, RENDERED, RENDERED_SHAPE = "landmark_abs_rel", "abs_rel", "abs_rel_scaled"
-
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,35 +26,33 @@ class Mixture:
     figures: dict[str, float]  # By the judge
 
 
+def mixtures(first: NetworkPair, learnt: NetworkPair, judge: Judge) -> list[Mixture]:
+    """Mixtures with all, three quarters, half and a quarter of the learnt weights.
+
+    Args:
+        first: Networks that training began with, on the device of ``learnt``.
+        learnt: Networks that it ended with.
+        judge: Figures of networks.
+    """
+    found = []
+    for share in SHARES:
+        networks = blended(first, learnt, share)
+        found.append(Mixture(networks, share, judge(networks)))
+    return found
+
+
 def chosen_mixture(
-    first: NetworkPair,
-    learnt: NetworkPair,
-    judge: Judge,
-    before: Mapping[str, float],
-    allowed: float,
+    found: Sequence[Mixture], before: Mapping[str, float], allowed: float
 ) -> Mixture:
     """The mixture with the lowest score among those that forget little.
 
     Where all forget too much, the one with the least of the learnt weights.
 
     Args:
-        first: Networks that training began with, on the device of ``learnt``.
-        learnt: Networks that it ended with.
-        judge: Figures of networks.
-        before: Those of ``first``.
+        found: Mixtures, the one with the least of the learnt weights last.
+        before: Figures of the model that training began with.
         allowed: Relative loss on rendered drives.
     """
-    found = []
-    for share in SHARES:
-        networks = blended(first, learnt, share)
-        figures = judge(networks)
-        found.append(Mixture(networks, share, figures))
-        _logger.info(
-            "%.0f %% of the learnt weights: score %.4f, rendered drives %+.1f %%",
-            100 * share,
-            figures.get(SCORE, math.nan),
-            100 * _change(before, figures, RENDERED),
-        )
     kept = [mixture for mixture in found if forgotten(before, mixture.figures) <= allowed]
     return min(kept, key=_score) if kept else found[-1]
 
@@ -123,8 +118,8 @@ def _remarks(before: Mapping[str, float], after: Mapping[str, float]) -> list[st
     if RENDERED in before and RENDERED in after:
         metres, shape = (_change(before, after, name) for name in (RENDERED, RENDERED_SHAPE))
         remarks.append(
-            f"On rendered drives of other places the error changed by {100 * metres:+.0f} % in "
-            f"metres and by {100 * shape:+.0f} % in shape."
+            f"On rendered drives of other places the error changed by {100 * metres:+.1f} % in "
+            f"metres and by {100 * shape:+.1f} % in shape."
         )
     return remarks
 

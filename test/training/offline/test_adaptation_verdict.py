@@ -13,6 +13,7 @@ from sfm_depth_ros.training.network_pair import NetworkPair
 from sfm_depth_ros.training.offline.adaptation_verdict import (
     chosen_mixture,
     forgotten,
+    mixtures,
     verdict_of,
 )
 
@@ -36,7 +37,7 @@ def pair(tiny_networks) -> tuple[NetworkPair, NetworkPair]:
 
 def _place(networks: NetworkPair) -> float:
     """Where networks are on the line from the first to the learnt ones."""
-    return float(networks.depth.log_scale)
+    return float(networks.depth.log_scale.detach())
 
 
 def test_as_much_is_kept_as_forgets_little(pair) -> None:
@@ -45,21 +46,24 @@ def test_as_much_is_kept_as_forgets_little(pair) -> None:
     def judge(networks: NetworkPair) -> dict[str, float]:
         return _after(0.4 - 0.2 * _place(networks), abs_rel=0.2 * (1 + 0.08 * _place(networks)))
 
-    mixture = chosen_mixture(*pair, judge, BEFORE, allowed=0.05)
+    found = mixtures(*pair, judge)
+    assert [mixture.share for mixture in found] == [1.0, 0.75, 0.5, 0.25]
+    mixture = chosen_mixture(found, BEFORE, allowed=0.05)
     assert mixture.share == _place(mixture.networks) == 0.5  # 4 %; three quarters lose 6 %
     assert mixture.figures["score"] == pytest.approx(0.3)
-    assert chosen_mixture(*pair, judge, BEFORE, allowed=0.1).share == 1.0
+    assert chosen_mixture(found, BEFORE, allowed=0.1).share == 1.0
 
 
 def test_the_best_mixture_may_have_less_of_the_learnt_weights(pair) -> None:
     def judge(networks: NetworkPair) -> dict[str, float]:
         return _after(0.3 + abs(_place(networks) - 0.75))
 
-    assert chosen_mixture(*pair, judge, BEFORE, allowed=0.05).share == 0.75
+    assert chosen_mixture(mixtures(*pair, judge), BEFORE, allowed=0.05).share == 0.75
 
 
 def test_where_all_is_forgotten_the_verdict_is_no(pair) -> None:
-    mixture = chosen_mixture(*pair, lambda _: _after(0.3, abs_rel=0.24), BEFORE, allowed=0.05)
+    found = mixtures(*pair, lambda _: _after(0.3, abs_rel=0.24))
+    mixture = chosen_mixture(found, BEFORE, allowed=0.05)
     assert mixture.share == 0.25
     verdict = verdict_of(BEFORE, mixture.figures, allowed=0.05)
     assert not verdict.is_better
@@ -71,7 +75,7 @@ def test_a_mixture_without_a_number_is_not_chosen(pair) -> None:
     def judge(networks: NetworkPair) -> dict[str, float]:
         return _after(math.nan if _place(networks) > 0.6 else 0.3)
 
-    assert chosen_mixture(*pair, judge, BEFORE, allowed=0.05).share == 0.5
+    assert chosen_mixture(mixtures(*pair, judge), BEFORE, allowed=0.05).share == 0.5
 
 
 def test_the_larger_loss_counts_as_forgotten() -> None:
@@ -87,8 +91,8 @@ def test_a_better_model_is_recommended() -> None:
     assert verdict.sentences == (
         "Use it: the mean error of depth at landmarks of held-out images is 0.300, and was 0.400 "
         "before.",
-        "On rendered drives of other places the error changed by -10 % in metres and by +0 % in "
-        "shape.",
+        "On rendered drives of other places the error changed by -10.0 % in metres and by +0.0 % "
+        "in shape.",
     )
 
 
