@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from sfm_depth_ros.training.offline.run import TrainingRun
 
 RECIPE = "adapt"
-REHEARSAL = 144  # rendered snippets to learn from
+REHEARSAL = 240  # rendered snippets to learn from
 FORGETTING = 0.05
 _BY_STEPS = 0.0  # minutes of a run that ends by its steps
 
@@ -145,7 +145,7 @@ def run(options: argparse.Namespace) -> int:
             report, learnt = _train(asked, data, judge, plan, signals)
             first = asked.networks().to(asked.recipe.training.device).eval()
             allowed = options.max_forgetting
-            found = mixtures(first, learnt, judge)
+            found = mixtures(first, learnt, judge, plan.before, allowed)
             mixture = chosen_mixture(found, plan.before, allowed)
             verdict = verdict_of(plan.before, mixture.figures, allowed)
             if verdict.is_better:
@@ -194,13 +194,18 @@ def _training_run(options: argparse.Namespace, parent: ModelFolder) -> TrainingR
 
 def _options_of_bags(opened: Sequence[BagFrames], parent: ModelFolder) -> list[str]:
     """Options that follow from the bags, the model and the machine."""
+    from sfm_depth_ros.training.device import uses_bfloat16
+
     device = "cuda" if require("torch").cuda.is_available() else "cpu"
     width, height = opened[0].preprocessor.size
     found = [
         f"training.width={width}",
         f"training.synthetic_heights=[{height}]",
         f"training.device={device}",
+        f"training.mixed_precision={uses_bfloat16('auto', device)}".lower(),
     ]
+    if parent.depth_config.has_published_encoder:
+        found.append("training.trained_part=decoder")
     if any(frames.topics.right_image for frames in opened):
         found.append("objective.stereo_weight=1")
     return found
@@ -244,9 +249,9 @@ def _train(
     plan: AdaptationPlan,
     signals: StopSignals,
 ) -> tuple[dict[str, Any], NetworkPair]:
-    from sfm_depth_ros.training.offline.loop import RunParts
     from sfm_depth_ros.training.offline.processes import Processes
     from sfm_depth_ros.training.offline.run import train
+    from sfm_depth_ros.training.offline.run_parts import RunParts
 
     def observers(first_step: int) -> Iterator[Observer]:
         if ProgressBar.is_possible():
@@ -262,6 +267,7 @@ def _train(
         Processes(),
         signals.is_asked,
         keeps_statistics=True,  # those of a few drives take the place of all that was seen before
+        remembered=asked.networks().depth.to(config.device).eval(),
     )
     until = f"{config.max_minutes:.1f} minutes" if config.max_minutes else f"{config.steps} steps"
     _logger.info("training for %s", until)

@@ -90,7 +90,7 @@ def test_intrinsics_follow_the_pixels():
 )
 def test_a_larger_image_of_the_same_shape_shrinks_to_this_one(width, height, large):
     """1242x375 gives 416x128 with rows added; at twice the width rows would be cut: 832x224."""
-    preprocessor = Preprocessor(_camera(width, height), 416)
+    preprocessor = Preprocessor(_camera(width, height), NetworkInput(416))
     wide = preprocessor.for_width(832, keeps_shape=True)
     assert wide.size == large
     factor = large[0] / 416

@@ -8,11 +8,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sfm_depth_ros.training.blend import SHARES, blended
+from sfm_depth_ros.training.blend import blended
 from sfm_depth_ros.training.network_pair import NetworkPair
 from sfm_depth_ros.training.offline.loop import Judge
 from sfm_depth_ros.training.offline.run_state import SCORE
 
+SHARES = tuple(eighths / 8 for eighths in range(8, 0, -1))
 FEW_JUDGED = 20  # held-out snippets with landmarks
 LANDMARK, RENDERED, RENDERED_SHAPE = "landmark_abs_rel", "abs_rel", "abs_rel_scaled"
 
@@ -26,18 +27,32 @@ class Mixture:
     figures: dict[str, float]  # By the judge
 
 
-def mixtures(first: NetworkPair, learnt: NetworkPair, judge: Judge) -> list[Mixture]:
-    """Mixtures with all, three quarters, half and a quarter of the learnt weights.
+def mixtures(
+    first: NetworkPair,
+    learnt: NetworkPair,
+    judge: Judge,
+    before: Mapping[str, float],
+    allowed: float,
+) -> list[Mixture]:
+    """Mixtures with less and less of the learnt weights, until one forgets little.
+
+    And on, as long as the score gets better.
 
     Args:
         first: Networks that training began with, on the device of ``learnt``.
         learnt: Networks that it ended with.
         judge: Figures of networks.
+        before: Those of ``first``.
+        allowed: Relative loss on rendered drives.
     """
-    found = []
+    found: list[Mixture] = []
     for share in SHARES:
         networks = blended(first, learnt, share)
         found.append(Mixture(networks, share, judge(networks)))
+        kept = [each for each in found if forgotten(before, each.figures) <= allowed]
+        scores = [_score(each) for each in kept]
+        if len(scores) > 1 and math.inf > scores[-1] >= scores[-2]:
+            break
     return found
 
 

@@ -41,9 +41,10 @@ from sfm_depth_ros.training.offline.data import (
     profile_of_data,
 )
 from sfm_depth_ros.training.offline.judge import DataJudge
-from sfm_depth_ros.training.offline.loop import Judge, OfflineTrainer, RunParts
+from sfm_depth_ros.training.offline.loop import Judge, OfflineTrainer
 from sfm_depth_ros.training.offline.observers import Observer, tensorboard_log
 from sfm_depth_ros.training.offline.processes import Processes
+from sfm_depth_ros.training.offline.run_parts import RunParts
 from sfm_depth_ros.training.offline.run_state import flat
 
 LICENCE_OF_RENDERED = "Apache-2.0"
