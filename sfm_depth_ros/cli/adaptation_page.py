@@ -121,7 +121,7 @@ def write_adaptation_page(
     title = f"Adapted model {report['model_id']}" if report["is_better"] else f"Kept {begun}"
     subtitle = (
         f"{report['steps']} steps in {report['seconds'] / 60:.1f} minutes of training, begun with "
-        f"{begun}; {100 * report['learnt_share']:.0f} % of what the weights learnt is "
+        f"{begun}; {100 * report['learnt_share']:g} % of what the weights learnt is "
         f"{'kept' if report['is_better'] else 'shown below as now'}."
     )
     write_whole(path, html.page(title, subtitle, parts))
@@ -153,7 +153,7 @@ def _shares(report: Mapping[str, Any]) -> list[str]:
     """How much of the learnt weights is kept, and why."""
     rows = [
         [
-            f"{100 * mixture['share']:.0f} %",
+            f"{100 * mixture['share']:g} %",
             number(mixture.get("landmark_abs_rel")),
             number(mixture.get("abs_rel")),
             number(mixture.get("abs_rel_scaled")),

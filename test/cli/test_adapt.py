@@ -63,6 +63,9 @@ def test_a_model_in_one_command(bag, start, tmp_path, capsys) -> None:
     text = (tmp_path / "model.html").read_text()
     assert text.count("<figcaption>landmarks</figcaption>") == 10
     assert "Use it: the mean error of depth at landmarks" in text
+    assert f"<td>{100 * content['learnt_share']:g} %</td>" in text
+    assert content["learnt_share"] in [mixture["share"] for mixture in content["mixtures"]]
+    assert "<h3>drive, " in text  # frames have a name and a time
     assert not re.search(r"""(src|href)=["'](?!data:)""", text)
     assert "Use it" in capsys.readouterr().out
 
