@@ -31,8 +31,9 @@ from sfm_depth_ros.snippets.store import StoreShape, open_store
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.network_pair import NetworkPair, fresh_networks
 from sfm_depth_ros.training.offline.data import Source, TrainingData
-from sfm_depth_ros.training.offline.loop import OfflineTrainer, RunParts
+from sfm_depth_ros.training.offline.loop import OfflineTrainer
 from sfm_depth_ros.training.offline.processes import Processes
+from sfm_depth_ros.training.offline.run_parts import RunParts
 
 HEIGHT, WIDTH, SNIPPETS = 32, 64, 12
 CONFIG = OfflineTrainingConfig(

@@ -67,8 +67,8 @@ def _train(run: ShortRun) -> dict[str, Any]:
     from sfm_depth_ros.bags.selection import BagSelection, WeightedBag
     from sfm_depth_ros.config.extra_inputs import INSTANCE_MASK, extra_inputs
     from sfm_depth_ros.training.offline.data import batches_of, prepare_data
-    from sfm_depth_ros.training.offline.loop import RunParts
     from sfm_depth_ros.training.offline.run import cache_store, train
+    from sfm_depth_ros.training.offline.run_parts import RunParts
 
     config, objective = run.recipe.training, run.recipe.objective
     if config.threads:

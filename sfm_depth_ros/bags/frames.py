@@ -90,17 +90,23 @@ class BagFrames:
     def __len__(self) -> int:
         return self._frame_count
 
-    def at_width(self, width: int, companions: Collection[str] | None = None) -> BagFrames:
+    def at_width(
+        self,
+        width: int,
+        companions: Collection[str] | None = None,
+        keeps_shape: bool = False,
+    ) -> BagFrames:
         """The same bag with images of another width; as wide as the camera's are, at most.
 
         Args:
             width: Of the network's image in pixels; rounded down to what the network takes.
             companions: Companions of the frames; None = the same as now.
+            keeps_shape: See :meth:`Preprocessor.for_width`.
         """
         return BagFrames(
             self.selection,
             self.rig,
-            self.preprocessor.for_width(width),
+            self.preprocessor.for_width(width, keeps_shape),
             self.topics,
             self._options,
             self._companions if companions is None else companions,

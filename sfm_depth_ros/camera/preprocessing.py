@@ -141,11 +141,18 @@ class Preprocessor:
         """This one where the calibration is the same, else a new one for the new calibration."""
         return self if camera.is_equal(self.camera) else Preprocessor(camera, self.wanted)
 
-    def for_width(self, width: int) -> Preprocessor:
-        """This one for a network's image of another width, or the widest that the camera has."""
+    def for_width(self, width: int, keeps_shape: bool = False) -> Preprocessor:
+        """This one for a network's image of another width, or the widest that the camera has.
+
+        Args:
+            width: In pixels, rounded down to what the network takes.
+            keeps_shape: Whether the height follows, rounded up: scaled back to this width, it has
+                this height. Otherwise it is the multiple that the camera's shape gives.
+        """
         multiple = self.wanted.multiple
         width = min(width, self.columns) // multiple * multiple
-        wanted = replace(self.wanted, width=width, height=None, narrows=False)
+        height = -(-self.size[1] * width // self.size[0]) if keeps_shape else None
+        wanted = replace(self.wanted, width=width, height=height, narrows=False)
         return Preprocessor(self.camera, wanted)
 
     def enlarged_depth(self, depth: np.ndarray) -> np.ndarray:

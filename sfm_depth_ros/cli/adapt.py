@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from sfm_depth_ros.training.offline.run import TrainingRun
 
 RECIPE = "adapt"
-REHEARSAL = 144  # rendered snippets to learn from
+REHEARSAL = 240  # rendered snippets to learn from
+FORGETTING = 0.05
 _BY_STEPS = 0.0  # minutes of a run that ends by its steps
 
 _logger = logging.getLogger(__name__)
@@ -109,6 +110,14 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
         help="rendered snippets to learn from as well, against forgetting (default: %(default)s)",
     )
     parser.add_argument(
+        "--max-forgetting",
+        type=float,
+        default=FORGETTING,
+        metavar="SHARE",
+        help="relative loss of accuracy on rendered drives that is allowed; as much of the learnt "
+        "weights as stays below it is kept (default: %(default)g)",
+    )
+    parser.add_argument(
         "--steps", type=int, metavar="N", help="end after N steps instead of by the clock"
     )
     parser.add_argument("--json", type=output_file, metavar="FILE", help="write the report here")
@@ -120,6 +129,11 @@ def run(options: argparse.Namespace) -> int:
     _check(options)
     require("torch")
     from sfm_depth_ros.training.offline import adaptation
+    from sfm_depth_ros.training.offline.adaptation_verdict import (
+        chosen_mixture,
+        mixtures,
+        verdict_of,
+    )
 
     parent = named_model(options.init)
     with StopSignals() as signals:
@@ -128,21 +142,26 @@ def run(options: argparse.Namespace) -> int:
             data = adaptation.thinned(asked.data())
             asked, judge, plan = _planned(options, asked, data, begin)
             signals.be_patient()
-            report, networks = _train(asked, data, judge, plan, signals)
-            after = next(e for e in report["validations"] if e["step"] == report["best_step"])
-            verdict = adaptation.verdict_of(plan.before, after)
+            report, learnt = _train(asked, data, judge, plan, signals)
+            first = asked.networks().to(asked.recipe.training.device).eval()
+            allowed = options.max_forgetting
+            found = mixtures(first, learnt, judge, plan.before, allowed)
+            mixture = chosen_mixture(found, plan.before, allowed)
+            verdict = verdict_of(plan.before, mixture.figures, allowed)
             if verdict.is_better:
-                folder = asked.save(networks, report, data)
+                folder = asked.save(mixture.networks, report, data, mixture.figures)
             else:
                 folder = adaptation.write_back(parent, options.out)
-    whole = adaptation.report_of(plan, report, verdict, folder)
-    _close(options, whole, asked, data, networks)
+    whole = adaptation.report_of(plan, report, found, mixture, verdict, folder)
+    _close(options, whole, asked, data, mixture.networks)
     return 0
 
 
 def _check(options: argparse.Namespace) -> None:
     if options.out.exists():
         raise ConfigError(f"{options.out} exists already; choose another --out or remove it")
+    if not options.max_forgetting >= 0:
+        raise ConfigError(f"--max-forgetting: expected 0 or more, got {options.max_forgetting:g}")
     if not options.minutes > 0:
         raise ConfigError(f"--minutes: expected more than 0, got {options.minutes:g}")
 
@@ -175,13 +194,18 @@ def _training_run(options: argparse.Namespace, parent: ModelFolder) -> TrainingR
 
 def _options_of_bags(opened: Sequence[BagFrames], parent: ModelFolder) -> list[str]:
     """Options that follow from the bags, the model and the machine."""
+    from sfm_depth_ros.training.device import uses_bfloat16
+
     device = "cuda" if require("torch").cuda.is_available() else "cpu"
     width, height = opened[0].preprocessor.size
     found = [
         f"training.width={width}",
         f"training.synthetic_heights=[{height}]",
         f"training.device={device}",
+        f"training.mixed_precision={uses_bfloat16('auto', device)}".lower(),
     ]
+    if parent.depth_config.has_published_encoder:
+        found.append("training.trained_part=decoder")
     if any(frames.topics.right_image for frames in opened):
         found.append("objective.stereo_weight=1")
     return found
@@ -225,9 +249,9 @@ def _train(
     plan: AdaptationPlan,
     signals: StopSignals,
 ) -> tuple[dict[str, Any], NetworkPair]:
-    from sfm_depth_ros.training.offline.loop import RunParts
     from sfm_depth_ros.training.offline.processes import Processes
     from sfm_depth_ros.training.offline.run import train
+    from sfm_depth_ros.training.offline.run_parts import RunParts
 
     def observers(first_step: int) -> Iterator[Observer]:
         if ProgressBar.is_possible():
@@ -243,6 +267,7 @@ def _train(
         Processes(),
         signals.is_asked,
         keeps_statistics=True,  # those of a few drives take the place of all that was seen before
+        remembered=asked.networks().depth.to(config.device).eval(),
     )
     until = f"{config.max_minutes:.1f} minutes" if config.max_minutes else f"{config.steps} steps"
     _logger.info("training for %s", until)

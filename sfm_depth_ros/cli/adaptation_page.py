@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sfm_depth_ros.estimation.depth_views import depth_to_color
+from sfm_depth_ros.estimation.depth_views import BAR_DEPTHS, depth_bar, depth_to_color
 from sfm_depth_ros.evaluation.depth_errors import depth_errors
 from sfm_depth_ros.optional import is_available
 from sfm_depth_ros.report import page as html
@@ -22,14 +22,21 @@ from sfm_depth_ros.storage import write_whole
 
 if TYPE_CHECKING:  # needs torch
     from sfm_depth_ros.training.network_pair import NetworkPair
-    from sfm_depth_ros.training.offline.data import TrainingData
+    from sfm_depth_ros.training.offline.data import Source, TrainingData
 
 FRAMES = 10
+_IMAGES = (
+    "None of them was learnt from, where the drive is long enough to hold some back. Landmarks: "
+    "corners of the image with the depth that the odometer's motion gives them; abs_rel: mean "
+    "relative error of depth at them."
+)
+_CURVE = "Errors while learning, with all of the learnt weights"
 _FIGURES = (
     ("landmark_abs_rel", "depth at held-out landmarks, abs_rel"),
     ("landmark_abs_rel_scaled", "the same, median scaled: shape alone"),
     ("landmark_scale_ratio", "scale, predicted / landmarks"),
-    ("abs_rel", "rendered drives, abs_rel"),
+    ("abs_rel", "rendered drives of other places, abs_rel"),
+    ("abs_rel_scaled", "the same, median scaled: shape alone"),
 )
 
 
@@ -37,6 +44,7 @@ _FIGURES = (
 class ComparedFrame:
     """One held-out image with its depth by both models."""
 
+    label: str  # Bag, and seconds after its first snippet
     image: np.ndarray  # `(h, w, 3)` uint8 RGB
     before: np.ndarray  # `(h, w)` float32 metres by the model that training began with
     after: np.ndarray  # `(h, w)` float32 metres by the trained one
@@ -77,8 +85,14 @@ def compared_frames(
         pixels = (batch.target[0].movedim(0, -1) * 255).round().byte().numpy()
         sparse = batch.sparse_depth
         points = np.zeros_like(first) if sparse is None else sparse[0, 0].numpy()
-        frames.append(ComparedFrame(pixels, first, second, points))
+        frames.append(ComparedFrame(_label(source, row), pixels, first, second, points))
     return frames
+
+
+def _label(source: Source, row: int) -> str:
+    rows = source.cache.rows
+    begin, now = source.cache.stamps_ns(np.array([rows[0], row]))[:, 0].tolist()
+    return f"{source.cache.shape.content}, {(now - begin) * 1e-9:.1f} s"
 
 
 def write_adaptation_page(
@@ -95,14 +109,22 @@ def write_adaptation_page(
     parts = [
         _cards(report),
         html.section("Shall I use it?", *map(html.paragraph, (first, *remarks))),
-        html.section("Figures", _table(report), *_curve(report)),
-        html.section("Held-out images before and after", *map(_frame, frames)),
+        html.section("Figures", _table(report), *_shares(report), *_curve(report)),
+        html.section(
+            "Held-out images before and after",
+            html.paragraph(_IMAGES),
+            _legend(),
+            *map(_frame, frames),
+        ),
     ]
+    begun = f"model {report['began_with']}"
+    title = f"Adapted model {report['model_id']}" if report["is_better"] else f"Kept {begun}"
     subtitle = (
         f"{report['steps']} steps in {report['seconds'] / 60:.1f} minutes of training, begun with "
-        f"{report['began_with']}. Nothing of these images was learnt from."
+        f"{begun}; {100 * report['learnt_share']:g} % of what the weights learnt is "
+        f"{'kept' if report['is_better'] else 'shown below as now'}."
     )
-    write_whole(path, html.page(f"Adapted model {report['model_id']}", subtitle, parts))
+    write_whole(path, html.page(title, subtitle, parts))
 
 
 def _cards(report: Mapping[str, Any]) -> str:
@@ -127,16 +149,43 @@ def _table(report: Mapping[str, Any]) -> str:
     return html.table(["figure", "before", "now"], rows)
 
 
+def _shares(report: Mapping[str, Any]) -> list[str]:
+    """How much of the learnt weights is kept, and why."""
+    rows = [
+        [
+            f"{100 * mixture['share']:g} %",
+            number(mixture.get("landmark_abs_rel")),
+            number(mixture.get("abs_rel")),
+            number(mixture.get("abs_rel_scaled")),
+            "chosen" if mixture["share"] == report["learnt_share"] else "",
+        ]
+        for mixture in report["mixtures"]
+    ]
+    head = ["of the learnt weights", "landmarks", "rendered", "rendered, scaled", ""]
+    text = (
+        "Weights between those of before and those that were learnt: the best at the landmarks "
+        "of those that lose little on rendered drives (--max-forgetting)."
+    )
+    return [html.heading("How much of it is kept"), html.paragraph(text), html.table(head, rows)]
+
+
 def _curve(report: Mapping[str, Any]) -> list[str]:
-    """Error at the landmarks over the steps, where matplotlib is installed."""
-    name = "landmark_abs_rel"
-    rows = [row for row in report["validations"] if row.get(name) is not None]
-    if not rows or not is_available("matplotlib"):
+    """Errors over the steps, where matplotlib is installed."""
+    if not is_available("matplotlib"):
         return []
-    steps = [0, *(row["step"] for row in rows)]
-    line = Line(name, steps, [report["before"][name], *(row[name] for row in rows)], "", ".-")
-    svg = line_plot([line], "step", name)
-    return [html.plots([html.figure("Error at held-out landmarks", svg_source(svg), "plot wide")])]
+    rows = [{"step": 0, **report["before"]}, *report["validations"]]
+    lines = []
+    for name, label in (
+        ("landmark_abs_rel", "held-out landmarks"),
+        ("abs_rel", "rendered drives"),
+    ):
+        known = [row for row in rows if row.get(name) is not None]
+        steps, values = [row["step"] for row in known], [row[name] for row in known]
+        lines.append(Line(label, steps, values, "", ".-"))
+    svg = line_plot(lines, "step", "abs_rel")
+    if not svg:
+        return []
+    return [html.plots([html.figure(_CURVE, svg_source(svg), "plot wide")])]
 
 
 def _frame(frame: ComparedFrame) -> str:
@@ -147,7 +196,12 @@ def _frame(frame: ComparedFrame) -> str:
         html.figure(f"depth before, abs_rel {errors[0]}", _source(frame.before)),
         html.figure(f"depth now, abs_rel {errors[1]}", _source(frame.after)),
     ]
-    return html.scene(figures)
+    return html.heading(frame.label) + html.scene(figures)
+
+
+def _legend() -> str:
+    bar = picture_source(np.repeat(depth_bar()[None], 14, axis=0), ".png")
+    return html.legend([(bar, [f"{depth:g} m" for depth in BAR_DEPTHS])])
 
 
 def _source(depth: np.ndarray) -> str:

@@ -190,9 +190,9 @@ def _train(
     signals: StopSignals,
     history: RunHistory | None = None,
 ) -> tuple[dict[str, Any], NetworkPair]:
-    from sfm_depth_ros.training.offline.loop import RunParts
     from sfm_depth_ros.training.offline.observers import LogLines
     from sfm_depth_ros.training.offline.run import train
+    from sfm_depth_ros.training.offline.run_parts import RunParts
 
     config = job.recipe.training
 

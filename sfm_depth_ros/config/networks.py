@@ -126,6 +126,11 @@ class DepthNetworkConfig:
         return self.name.startswith(WITH_ENCODER)
 
     @property
+    def has_published_encoder(self) -> bool:
+        """Whether its encoder comes with weights that saw more than a robot ever will."""
+        return self.name.startswith((*WITH_ENCODER, DEPTH_ANYTHING)) and self.name != "small"
+
+    @property
     def multiple(self) -> int:
         """Divisor of height and width of the network's image."""
         if self.name == ONNX:

@@ -21,6 +21,7 @@ from sfm_depth_ros.config.networks import size_multiple
 from sfm_depth_ros.snippets.batch import SnippetBatch, rows_of_part
 
 WHOLE_SHARE = 0.25  # of the batches: what the robot's own lens sees is seen most often
+ROUNDING = 1e-6
 ALL_VALID = 0.999  # a mean over valid pixels alone, but for rounding
 
 
@@ -140,7 +141,8 @@ class _Window:
         cut = self.cut(images)
         if cut.shape[-2:] == self.size:
             return cut
-        scale = (1 / self.factor, 1 / self.factor)
+        # 640 x (1 / (640 / 416)) is 415.99..: nothing may be lost to rounding
+        scale = ((1 + ROUNDING) / self.factor,) * 2
         scaled = functional.interpolate(
             cut,
             scale_factor=scale,

@@ -84,6 +84,22 @@ def test_intrinsics_follow_the_pixels():
     assert np.abs(error).max() < 1.2
 
 
+@pytest.mark.parametrize(
+    ("width", "height", "large"),
+    [(1242, 375, (832, 256)), (1280, 720, (832, 448)), (640, 480, (640, 444))],
+)
+def test_a_larger_image_of_the_same_shape_shrinks_to_this_one(width, height, large):
+    """1242x375 gives 416x128 with rows added; at twice the width rows would be cut: 832x224."""
+    preprocessor = Preprocessor(_camera(width, height), NetworkInput(416))
+    wide = preprocessor.for_width(832, keeps_shape=True)
+    assert wide.size == large
+    factor = large[0] / 416
+    assert int(large[1] / factor) == preprocessor.size[1]
+    spare = large[1] / factor - preprocessor.size[1]  # less than a row, at the top
+    shrunk = (wide.intrinsics.cy + 0.5) / factor - 0.5 - spare
+    assert shrunk == pytest.approx(preprocessor.intrinsics.cy, abs=0.5)
+
+
 def test_height_is_cut_at_the_top():
     preprocessor = Preprocessor(_camera(640, 360), NetworkInput(640))
     image, _ = preprocessor(_ramp(640, 360))

@@ -18,7 +18,7 @@ from random_model import write_random_model
 
 from sfm_depth_ros.cli.main import main
 from sfm_depth_ros.model_folder.folder import read_model_folder
-from sfm_depth_ros.training.offline import adaptation
+from sfm_depth_ros.training.offline import adaptation_verdict
 
 SETTINGS = (
     "training.batch_size=2", "training.threads=1", "training.zoom=1", "training.largest_turn=0",
@@ -63,6 +63,9 @@ def test_a_model_in_one_command(bag, start, tmp_path, capsys) -> None:
     text = (tmp_path / "model.html").read_text()
     assert text.count("<figcaption>landmarks</figcaption>") == 10
     assert "Use it: the mean error of depth at landmarks" in text
+    assert f"<td>{100 * content['learnt_share']:g} %</td>" in text
+    assert content["learnt_share"] in [mixture["share"] for mixture in content["mixtures"]]
+    assert "<h3>drive, " in text  # frames have a name and a time
     assert not re.search(r"""(src|href)=["'](?!data:)""", text)
     assert "Use it" in capsys.readouterr().out
 
@@ -71,9 +74,11 @@ def test_no_worse_model_is_written(bag, start, tmp_path, capsys, monkeypatch) ->
     """A rate that ruins the network: the model of the beginning comes back, byte for byte."""
     bad = ("--set", "training.learning_rate=0.1", "--set", "training.validate_every=100")
     out = tmp_path / "model"
-    before = adaptation.verdict_of
+    before = adaptation_verdict.verdict_of
     monkeypatch.setattr(
-        adaptation, "verdict_of", lambda was, now: before(was, {**now, "score": was["score"]})
+        adaptation_verdict,
+        "verdict_of",
+        lambda was, now, allowed: before(was, {**now, "score": was["score"]}, allowed),
     )
     assert _adapt(bag, start, out, *bad, steps=2) == 0
     assert read_model_folder(out).model_id == read_model_folder(start).model_id
@@ -102,7 +107,11 @@ def test_the_same_command_goes_on_after_an_interruption(bag, start, tmp_path, mo
 
 @pytest.mark.parametrize(
     ("more", "message"),
-    [(["--minutes", "0"], "--minutes: expected more than 0"), (["--teacher", "none"], "none")],
+    [
+        (["--minutes", "0"], "--minutes: expected more than 0"),
+        (["--max-forgetting", "-1"], "--max-forgetting: expected 0 or more"),
+        (["--teacher", "none"], "none"),
+    ],
 )
 def test_bad_input_is_one_line(bag, start, tmp_path, capsys, more, message) -> None:
     assert _adapt(bag, start, tmp_path / "model", *more) == 1

@@ -132,3 +132,17 @@ def test_parts_see_what_the_whole_batch_sees() -> None:
         part = random_view(alone, 64, torch.Generator().manual_seed(4), (rank, 3))
         assert torch.equal(part.K[0], whole.K[rank])
         assert torch.equal(part.target[0], whole.target[rank])
+
+
+@pytest.mark.parametrize("size", [(197, 640), (360, 1000), (448, 640), (192, 1216), (375, 1242)])
+@pytest.mark.parametrize("width", [320, 416, 512])
+def test_no_column_is_lost_to_rounding(size: tuple[int, int], width: int) -> None:
+    """A camera of 640 columns and a network of 416: 640 / (640 / 416) is 415.99."""
+    still = torch.rand(1, 1, 1, 1).expand(1, 3, *size)
+    K = torch.eye(3)[None]
+    batch = SnippetBatch(still, still[:, None].expand(1, 2, 3, *size), K, torch.zeros(1, 2))
+    views = [whole_view(batch, width)]
+    views += [random_view(batch, width, torch.Generator().manual_seed(n)) for n in range(6)]
+    for view in views:
+        assert view.target.shape[-1] == view.sources.shape[-1] == width
+        assert view.target.shape[-2] % 32 == 0

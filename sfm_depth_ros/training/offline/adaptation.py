@@ -9,11 +9,11 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from sfm_depth_ros.bags.frames import BagFrames, read_frames
 from sfm_depth_ros.bags.selection import BagSelection, WeightedBag
@@ -21,9 +21,11 @@ from sfm_depth_ros.camera.image_layout import NetworkInput
 from sfm_depth_ros.config.networks import size_multiple
 from sfm_depth_ros.errors import ConfigError, ModelError, TrainingError
 from sfm_depth_ros.model_folder.folder import ModelFolder, read_model_folder
+from sfm_depth_ros.snippets.batch import SnippetBatch
 from sfm_depth_ros.snippets.zoom import whole_view
 from sfm_depth_ros.storage import write_folder, write_whole
 from sfm_depth_ros.training.network_pair import NetworkPair
+from sfm_depth_ros.training.offline.adaptation_verdict import LANDMARK, Mixture, Verdict
 from sfm_depth_ros.training.offline.data import Source, TrainingData, batches_of
 from sfm_depth_ros.training.offline.run import DataJudge
 from sfm_depth_ros.training.offline.run_state import SCORE
@@ -35,11 +37,7 @@ PART_S = 30.0  # length of the parts that a long bag is sampled by, seconds
 MOST_PARTS = 6  # of one bag, which is read once for each; longer parts where that is too few
 MOST_JUDGED = 160  # held-out snippets
 LEAST_TRAINING = 0.5  # share of the minutes that trains, however long the preparation took
-CLOSING_MINUTES = 0.5  # for the last validation, the model and the page
-FORGOTTEN = 0.05  # relative loss on rendered drives that the page warns of
-FEW_JUDGED = 20  # held-out snippets with landmarks
-
-LANDMARK, RENDERED, RENDERED_SHAPE = "landmark_abs_rel", "abs_rel", "abs_rel_scaled"
+CLOSING_MINUTES = 1.0  # for the last validations, the model and the page
 
 
 @dataclass(frozen=True)
@@ -164,72 +162,22 @@ class LandmarkJudge:
         found = dataclasses.replace(self.judge, data=rendered)(networks)
         return found | landmarks | {SCORE: landmarks[LANDMARK]}
 
-    @torch.no_grad()
     def _landmarks(self, networks: NetworkPair) -> dict[str, float]:
-        data, device = self.judge.data, self.judge.device
-        batches = [
-            whole_view(batch, data.config.width).to(device)
-            for batch in batches_of(data.recorded_validation)
-            if batch.sparse_depth is not None
-        ]
-        if not batches:
+        if not self._held_out:
             return {}
-        points = [batch.sparse_depth for batch in batches if batch.sparse_depth is not None]
-        return landmark_errors(networks.depth, batches, points).as_floats()
+        points = [batch.sparse_depth for batch in self._held_out if batch.sparse_depth is not None]
+        return landmark_errors(networks.depth, self._held_out, points).as_floats()
 
-
-@dataclass(frozen=True)
-class Verdict:
-    """Whether the adapted model replaces the one that it began with, and why."""
-
-    is_better: bool
-    sentences: tuple[str, ...]  # For people, the most important first
-
-
-def verdict_of(before: Mapping[str, float], after: Mapping[str, float]) -> Verdict:
-    """Compare the figures of two models by the same judge.
-
-    Args:
-        before: Of the model that training began with.
-        after: Of the trained one.
-    """
-    was, now = before.get(SCORE, math.nan), after.get(SCORE, math.nan)
-    what = (
-        "mean error of depth at landmarks of held-out images"
-        if LANDMARK in after
-        else "error on held-out images (no landmarks were found to judge metres by)"
-    )
-    if not (math.isfinite(was) and math.isfinite(now)):
-        return Verdict(False, ("Nothing was held out to judge by, so the model stays as it was.",))
-    if now >= was:
-        gain = (
-            f"No gain: the {what} is {now:.3f}, and was {was:.3f} before. The model that "
-            "training began with is written back unchanged. Give a longer drive, or more minutes."
-        )
-        return Verdict(False, (gain,))
-    gain = f"Use it: the {what} is {now:.3f}, and was {was:.3f} before."
-    return Verdict(True, (gain, *_remarks(before, after)))
-
-
-def _remarks(before: Mapping[str, float], after: Mapping[str, float]) -> list[str]:
-    remarks = []
-    if after.get("landmark_snippets", FEW_JUDGED) < FEW_JUDGED:
-        remarks.append(
-            f"Only {after['landmark_snippets']:.0f} held-out images had landmarks: drive once "
-            "more and check with sfm-depth eval."
-        )
-    if RENDERED in before and RENDERED in after:
-        change, shape = (
-            after.get(name, 0.0) / before.get(name, math.inf) - 1
-            for name in (RENDERED, RENDERED_SHAPE)
-        )
-        if change > FORGOTTEN:
-            remarks.append(
-                f"On rendered drives of other places it is {100 * change:.0f} % worse than "
-                f"before, in shape {max(0.0, 100 * shape):.0f} %: keep the earlier model for "
-                "places and cameras unlike these."
-            )
-    return remarks
+    @cached_property
+    def _held_out(self) -> list[SnippetBatch]:
+        """Snippets with landmarks as networks see them; in memory, for many judgements."""
+        config, device = self.judge.data.config, self.judge.device
+        batches = batches_of(self.judge.data.recorded_validation)
+        whole = (whole_view(b, config.width) for b in batches if b.sparse_depth is not None)
+        return [
+            dataclasses.replace(batch, sources=batch.sources[:, :0].clone()).to(device)
+            for batch in whole
+        ]
 
 
 def write_back(parent: ModelFolder, out: Path) -> ModelFolder:
@@ -269,12 +217,23 @@ def open_bags(bags: Sequence[WeightedBag], width: int) -> list[BagFrames]:
 
 
 def report_of(
-    plan: AdaptationPlan, run: Mapping[str, Any], verdict: Verdict, folder: ModelFolder
+    plan: AdaptationPlan,
+    run: Mapping[str, Any],
+    found: Sequence[Mixture],
+    mixture: Mixture,
+    verdict: Verdict,
+    folder: ModelFolder,
 ) -> dict[str, Any]:
-    """The report of ``sfm-depth adapt --json``."""
-    after: dict[str, float] = next(
-        (e for e in run["validations"] if e["step"] == run["best_step"]), {}
-    )
+    """The report of ``sfm-depth adapt --json``.
+
+    Args:
+        plan: What the adaptation began with.
+        run: Report of the training.
+        found: Mixtures that were judged.
+        mixture: The one that was chosen.
+        verdict: On it.
+        folder: Model that was written.
+    """
     return {
         "model": str(folder.path),
         "model_id": folder.model_id,
@@ -282,6 +241,8 @@ def report_of(
         "is_better": verdict.is_better,
         "verdict": list(verdict.sentences),
         "before": plan.before,
-        "after": {name: value for name, value in after.items() if name != "step"},
+        "after": mixture.figures,
+        "learnt_share": mixture.share,
+        "mixtures": [{"share": each.share, **each.figures} for each in found],
         **run,
     }

@@ -6,14 +6,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
-from sfm_depth_ros.config.schema import ObjectiveConfig, OfflineTrainingConfig
 from sfm_depth_ros.errors import TrainingError
 from sfm_depth_ros.snippets.augmentation import JitterStrength, PhotometricJitter, random_flip
 from sfm_depth_ros.snippets.batch import SnippetBatch
@@ -25,9 +22,9 @@ from sfm_depth_ros.training.offline.data import BatchLoader
 from sfm_depth_ros.training.offline.observers import Observer, StepReport, peak_memory_mib
 from sfm_depth_ros.training.offline.processes import (
     GradientExchange,
-    Processes,
     synchronise_batch_norms,
 )
+from sfm_depth_ros.training.offline.run_parts import RunParts
 from sfm_depth_ros.training.offline.run_state import SCORE, Progress, RunState
 from sfm_depth_ros.training.offline.schedule import Schedule, objective_at, phase_of
 from sfm_depth_ros.training.optimiser import (
@@ -37,6 +34,7 @@ from sfm_depth_ros.training.optimiser import (
     set_rate,
     take_step,
 )
+from sfm_depth_ros.training.recall import recalled
 from sfm_depth_ros.training.step import StepOptions, training_step
 from sfm_depth_ros.training.trained_part import WeightAnchor, choose_trained
 
@@ -45,20 +43,6 @@ MOST_REFUSED_IN_A_ROW = 20
 Judge = Callable[[NetworkPair], dict[str, float]]
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class RunParts:
-    """Parts of a run, apart from its networks."""
-
-    folder: Path  # Where its state is kept
-    config: OfflineTrainingConfig  # The loop and its pace; `device` is this process's own
-    objective: ObjectiveConfig  # Weights of the loss terms
-    # Everything that decides the result, by dotted name; kept to be compared on resumption
-    identity: Mapping[str, Any] = field(default_factory=dict)
-    processes: Processes = field(default_factory=Processes)  # Who else takes part
-    is_stopping: Callable[[], bool] = bool  # Whether the run is to end after the present step
-    keeps_statistics: bool = False  # Whether batch norms keep the statistics that they come with
 
 
 class OfflineTrainer:
@@ -184,6 +168,8 @@ class OfflineTrainer:
             batch = random_flip(batch, generator)
             jitter = PhotometricJitter(JitterStrength(), generator, part)
         photometric_rows = None if self._schedule.is_photometric(step, batch) else 0
+        if self._parts.remembered is not None and batch.depth is not None:
+            batch = recalled(batch, self._parts.remembered, config.mixed_precision)
         phase = phase_of(step, self._share_done(), config.phase_steps, self._parts.objective)
         options = StepOptions(
             jitter,
@@ -245,10 +231,15 @@ class OfflineTrainer:
             )
 
     def _rate_share(self) -> float:
-        return self._schedule.rate_share(self.progress.step, self.progress.seconds)
+        return self._schedule.rate_share(self.progress.step, self._clock)
 
     def _share_done(self) -> float:
-        return self._schedule.share_done(self.progress.step, self.progress.seconds)
+        return self._schedule.share_done(self.progress.step, self._clock)
+
+    @property
+    def _clock(self) -> float:
+        """Seconds that `max_minutes` counts."""
+        return self.progress.seconds + self.progress.judged_seconds
 
     def _report(self, terms: dict[str, float], waited: float, seconds: float) -> None:
         if not self._parts.processes.is_first:
@@ -272,8 +263,11 @@ class OfflineTrainer:
         progress, processes = self.progress, self._parts.processes
         if progress.history and progress.history[-1]["step"] == progress.step:
             return
+        begin = time.perf_counter()
         found = judge(self.average.network) if processes.is_first else {}
         found = processes.of_first(found)
+        if self._config.max_minutes:  # one clock for all, as for steps
+            progress.judged_seconds += processes.of_first(time.perf_counter() - begin)
         if not found:
             return
         progress.history.append({"step": progress.step, **found})

@@ -60,7 +60,7 @@ def recorded_caches(
         needs_velocity=True,
         companions=companions,
     )
-    frames = frames.at_width(config.prepared_width)
+    frames = frames.at_width(config.prepared_width, keeps_shape=True)
     teacher = config.teacher if SPARSE_DEPTH in companions else "none"  # no term needs it
     taught_roles = () if teacher == "none" else (SPARSE_DEPTH,)
     for role in companions:
@@ -71,7 +71,7 @@ def recorded_caches(
         "bag": bag_content_hash(bag.path),
         "part_s": [bag.start_s, bag.end_s],
         "options": bag.options.content() if bag.options else [],
-        "width": frames.preprocessor.size[0],
+        "size": frames.preprocessor.size,
         "companions": companions,
         "teacher": teacher,
         "teacher_model": teacher_model.model_id if teacher_model else "",

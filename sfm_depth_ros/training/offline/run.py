@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -41,9 +41,10 @@ from sfm_depth_ros.training.offline.data import (
     profile_of_data,
 )
 from sfm_depth_ros.training.offline.judge import DataJudge
-from sfm_depth_ros.training.offline.loop import Judge, OfflineTrainer, RunParts
+from sfm_depth_ros.training.offline.loop import Judge, OfflineTrainer
 from sfm_depth_ros.training.offline.observers import Observer, tensorboard_log
 from sfm_depth_ros.training.offline.processes import Processes
+from sfm_depth_ros.training.offline.run_parts import RunParts
 from sfm_depth_ros.training.offline.run_state import flat
 
 LICENCE_OF_RENDERED = "Apache-2.0"
@@ -144,9 +145,19 @@ class TrainingRun:
         return by_truth or by_recorded or (self.parent is not None and self.parent.has_metres)
 
     def save(
-        self, networks: NetworkPair, report: dict[str, Any], data: TrainingData
+        self,
+        networks: NetworkPair,
+        report: dict[str, Any],
+        data: TrainingData,
+        figures: Mapping[str, float] | None = None,
     ) -> ModelFolder:
         """Write the model folder, with what it was trained on.
+
+        Args:
+            networks: To be written.
+            report: Of the run that they come from.
+            data: What they learnt from.
+            figures: Theirs, where they are not simply the best of the run.
 
         Raises:
             ModelError: The disk is full, or the exported networks differ from the trained ones.
@@ -161,7 +172,7 @@ class TrainingRun:
             "trained_on": [*before["trained_on"], *bags, *([world] if self.rendered else [])],
             "licence": self.licence or (LICENCE_OF_RECORDED if bags else LICENCE_OF_RENDERED),
             "steps": before["steps"] + report["best_step"],
-            "metrics": judged.get(report["best_step"], {}),
+            "metrics": dict(figures or judged.get(report["best_step"], {})),
             HAS_METRES: self.has_metres,
         }
         folder = save_model(

@@ -40,6 +40,7 @@ class Progress:
 
     step: int = 0  # Steps done
     seconds: float = 0.0  # Time spent in steps, waiting for data included
+    judged_seconds: float = 0.0  # Time spent in validations that the clock counts
     refused: int = 0  # Steps refused because loss or gradient was not finite
     refused_in_a_row: int = 0  # The newest of them without a good one between
     # Validations so far, each with its step

@@ -8,8 +8,8 @@ import numpy as np
 
 from sfm_depth_ros.config.schema import ObjectiveConfig, OnlineTrainingConfig
 from sfm_depth_ros.snippets.values import Snippet
+from sfm_depth_ros.training.blend import SHARES, blended
 from sfm_depth_ros.training.network_pair import NetworkPair
-from sfm_depth_ros.training.online.blend import SHARES, blended
 from sfm_depth_ros.training.online.deployed_models import DeployedModels
 from sfm_depth_ros.training.online.guard import (
     Exam,

@@ -15,7 +15,8 @@ from sfm_depth_ros.errors import TrainingError
 from sfm_depth_ros.snippets.batch import collate
 from sfm_depth_ros.snippets.zoom import whole_view
 from sfm_depth_ros.training.offline import loop as offline
-from sfm_depth_ros.training.offline.loop import OfflineTrainer, RunParts
+from sfm_depth_ros.training.offline.loop import OfflineTrainer
+from sfm_depth_ros.training.offline.run_parts import RunParts
 from sfm_depth_ros.training.validation import validate
 
 CONFIG = OfflineTrainingConfig(

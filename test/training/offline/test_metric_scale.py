@@ -17,7 +17,8 @@ from sfm_depth_ros.config.schema import (
 from sfm_depth_ros.snippets.batch import collate
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.network_pair import NetworkPair, fresh_networks
-from sfm_depth_ros.training.offline.loop import OfflineTrainer, RunParts
+from sfm_depth_ros.training.offline.loop import OfflineTrainer
+from sfm_depth_ros.training.offline.run_parts import RunParts
 from sfm_depth_ros.training.scale_calibration import measure_scale
 from sfm_depth_ros.world.drive import CameraSpec, DriveSpec, SyntheticDrive
 from sfm_depth_ros.world.trajectory import MotionSpec

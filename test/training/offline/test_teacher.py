@@ -18,8 +18,9 @@ from sfm_depth_ros.config.schema import ObjectiveConfig, OfflineTrainingConfig
 from sfm_depth_ros.errors import ConfigError, ModelError
 from sfm_depth_ros.model_folder.saving import save_model
 from sfm_depth_ros.training.offline.caches import CacheStore
-from sfm_depth_ros.training.offline.loop import OfflineTrainer, RunParts
+from sfm_depth_ros.training.offline.loop import OfflineTrainer
 from sfm_depth_ros.training.offline.recorded_snippets import recorded_caches
+from sfm_depth_ros.training.offline.run_parts import RunParts
 from sfm_depth_ros.training.offline.schedule import Schedule, objective_at
 from sfm_depth_ros.training.offline.teacher import TeacherModel, read_teacher
 

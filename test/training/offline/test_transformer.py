@@ -17,8 +17,9 @@ from sfm_depth_ros.networks.model import create_depth_network, create_pose_netwo
 from sfm_depth_ros.training.network_pair import NetworkPair
 from sfm_depth_ros.training.offline.caches import CacheStore
 from sfm_depth_ros.training.offline.data import Source, TrainingData
-from sfm_depth_ros.training.offline.loop import OfflineTrainer, RunParts
+from sfm_depth_ros.training.offline.loop import OfflineTrainer
 from sfm_depth_ros.training.offline.recorded_snippets import recorded_caches
+from sfm_depth_ros.training.offline.run_parts import RunParts
 
 RELATIVE = DepthNetworkConfig(name="depth_anything_v2_small", head="inverse-affine")
 

@@ -9,7 +9,7 @@ import math
 import pytest
 import torch
 
-from sfm_depth_ros.training.online.blend import blended
+from sfm_depth_ros.training.blend import blended
 
 
 @pytest.mark.parametrize("share", [0.25, 0.5, 1.0])
