@@ -201,7 +201,7 @@ def read_camera_info_file(path: str | Path, frame_id: str = "") -> CameraModel:
             text = file.read(CALIBRATION_LENGTH + 1)
         if len(text) > CALIBRATION_LENGTH:
             raise DataError(
-                f"camera_info_file {path} is longer than {CALIBRATION_LENGTH} characters: it is no "
+                f"camera_info_file {path} has more than {CALIBRATION_LENGTH} characters: it is no "
                 "calibration"
             )
         content = yaml.safe_load(text)
