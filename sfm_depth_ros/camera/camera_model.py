@@ -181,6 +181,9 @@ def _shaped(name: str, numbers: Numbers | None, shape: tuple[int, int]) -> np.nd
     return array.reshape(shape)
 
 
+CALIBRATION_LENGTH = 1 << 20  # characters of a file; a calibration has some hundreds
+
+
 def read_camera_info_file(path: str | Path, frame_id: str = "") -> CameraModel:
     """Read a calibration.
 
@@ -194,7 +197,13 @@ def read_camera_info_file(path: str | Path, frame_id: str = "") -> CameraModel:
         DataError: The file is missing, no YAML, or lacks a field.
     """
     try:
-        text = Path(path).expanduser().read_text(encoding="utf-8")
+        with Path(path).expanduser().open(encoding="utf-8") as file:
+            text = file.read(CALIBRATION_LENGTH + 1)
+        if len(text) > CALIBRATION_LENGTH:
+            raise DataError(
+                f"camera_info_file {path} has more than {CALIBRATION_LENGTH} characters: it is no "
+                "calibration"
+            )
         content = yaml.safe_load(text)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise DataError(f"camera_info_file {path} cannot be read: {error}") from error

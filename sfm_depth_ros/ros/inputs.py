@@ -27,6 +27,7 @@ from sfm_depth_ros.ros.error_log import ErrorLog
 from sfm_depth_ros.ros.stream_faults import (
     LossShare,
     VelocityFrames,
+    clock_fault,
     feedback_fault,
     frame_fault,
     publisher_faults,
@@ -45,6 +46,7 @@ _VELOCITY_TYPES: dict[str, tuple[Any, str]] = {
     "twist_with_covariance": (TwistWithCovarianceStamped, "twist"),
 }
 SILENCE_S = 3.0
+TOGETHER_S = 0.5  # between an image and a velocity whose stamps are compared
 
 
 @dataclass
@@ -57,6 +59,7 @@ class InputState:
     image_at: float | None = None  # Monotonic time of the newest image, or None
     # Monotonic time of the newest velocity that was taken, or None
     velocity_at: float | None = None
+    velocity_stamp_ns: int | None = None  # Stamp of the newest velocity, or None
     camera: CameraModel | None = None  # The newest calibration, or None
     image_frame: str | None = None  # frame_id of the newest image, or None
     image_stamp_ns: int | None = None  # Stamp of the newest image, or None
@@ -203,6 +206,8 @@ class Inputs:
         found = [feedback_fault(self._node, topic) for topic in topics[:2]]
         found += publisher_faults(self._node, dict.fromkeys(topics))
         found += [stamp_fault(state.image_stamp_ns), self._twists.fault]
+        if abs((state.image_at or 0.0) - (state.velocity_at or 0.0)) < TOGETHER_S:
+            found.append(clock_fault(state.image_stamp_ns, state.velocity_stamp_ns))
         found.append(frame_fault(state.image_frame, camera_frame))
         if topics and self._node.count_publishers(topics[0]) == 1:  # numbers of two are no losses
             found.append(self._losses.fault(state.received, state.losses.lost, topics[0]))
@@ -255,6 +260,7 @@ class Inputs:
             self._handlers.on_velocity(velocity)
             self._state.velocities += 1
             self._state.velocity_at = time.monotonic()
+            self._state.velocity_stamp_ns = velocity.stamp_ns
             self._frames.take(velocity_frame(message))
             self._errors.clear("velocity")
         except Exception as error:  # nor must this

@@ -14,6 +14,7 @@ from rclpy.node import Node
 
 _logger = logging.getLogger(__name__)
 FRAMES = 8  # names of wrong frames that are kept
+APART_S = 1.0  # between stamps of what arrives together; more than any latency
 WINDOW_S = 10.0
 FEW = 5  # images in the window below which losses are neither named nor acted on
 MUCH = 0.2  # share of lost images that is named
@@ -73,6 +74,18 @@ def stamp_fault(stamp_ns: int | None) -> str:
     return (
         "images have no stamp, so that nothing pairs them with the odometry or with each other: "
         "fill header.stamp in the camera driver"
+    )
+
+
+def clock_fault(image_ns: int | None, velocity_ns: int | None) -> str:
+    """Stamps of an image and a velocity that arrived together; "" = one clock, or unknown."""
+    if not image_ns or not velocity_ns or abs(image_ns - velocity_ns) < APART_S * 1e9:
+        return ""
+    word = "after" if image_ns > velocity_ns else "before"
+    return (
+        f"images are stamped {abs(image_ns - velocity_ns) * 1e-9:.1f} s {word} velocities that "
+        "arrive with them, so that no pair of images has one: have both stamped by one clock at "
+        "the time of measurement"
     )
 
 

@@ -144,3 +144,8 @@ def test_damaged_calibration_file_is_named(tmp_path, content):
 def test_missing_calibration_file_is_named(tmp_path):
     with pytest.raises(DataError, match="absent"):
         read_camera_info_file(tmp_path / "absent")
+
+
+def test_a_calibration_file_without_an_end_is_refused():
+    with pytest.raises(DataError, match="no calibration"):
+        read_camera_info_file("/dev/zero")

@@ -16,6 +16,7 @@ from sfm_depth_ros.ros import stream_faults
 from sfm_depth_ros.ros.stream_faults import (
     LossShare,
     VelocityFrames,
+    clock_fault,
     feedback_fault,
     frame_fault,
     publisher_faults,
@@ -70,6 +71,13 @@ def test_frames_of_velocities_are_remarked_once_each(caplog):
     for number in range(1000):  # a frame with a number in its name fills nothing
         frames.take(f"frame_{number}")
     assert len(caplog.messages) < 10
+
+
+def test_two_clocks_are_named():
+    assert clock_fault(200 * 10**9, 100 * 10**9).startswith("images are stamped 100.0 s after")
+    assert clock_fault(10**9, int(2.5e9)).startswith("images are stamped 1.5 s before")
+    for image, velocity in ((None, 1), (1, None), (0, 10**18), (10**9, int(1.9e9))):
+        assert clock_fault(image, velocity) == ""
 
 
 def test_images_without_a_stamp_are_named():
