@@ -42,7 +42,7 @@ FEWEST_FOR_ROTATION = 100
 LEAST_AGREEMENT = 0.6  # of the corners, on their epipolar lines
 # Without texture, corners are silhouettes against the sky or what is far behind: of ten a snippet
 # a third are off by half of their depth, of thirty and more one in twenty.
-FEWEST_LANDMARKS = 24
+FEWEST_LANDMARKS = 12
 _FEWEST_FOR_STEP = 20  # points that both motions triangulate
 _PARALLAX_FOR_STEP = 2.0  # pixels, over either motion
 _LARGEST_SPREAD = 0.5  # median deviation of the points' logarithms from their median
