@@ -29,6 +29,7 @@ class FrozenWatch:
         """
         before, self._before = self._before, image
         is_same = before is not None and np.array_equal(before, image)
+        is_same = is_same and bool(np.ptp(image))  # one colour is a covered or blinded lens
         self._same = self._same + 1 if is_same and abs(speed) > SLOWEST else 0
         if self._same < FEW:
             return ""

@@ -22,8 +22,9 @@ def test_equal_images_of_a_driving_robot_are_named_and_the_next_other_one_ends_i
 
 
 def test_a_robot_that_stands_and_images_that_differ_in_one_bit_are_none() -> None:
-    standing, noisy = FrozenWatch(), FrozenWatch()
+    standing, noisy, covered = FrozenWatch(), FrozenWatch(), FrozenWatch()
     for index in range(3 * FEW):
+        assert covered.fault(np.full((4, 6, 3), 30, np.uint8), 2.0) == ""
         assert standing.fault(_image(1), 0.0) == ""
         image = _image(1)
         image[0, 0, 0] ^= index % 2
