@@ -54,6 +54,7 @@ class Graph:
 
     def shoot(self):
         now = time.time_ns() + self.offset_ns
+        self.camera.step()
         image, info = self.camera.image(), self.camera.info()
         odometry = Odometry(header=header_at(now, "odom"), child_frame_id="base_link")
         image.header.stamp = info.header.stamp = ns_to_stamp(now)

@@ -82,6 +82,9 @@ def test_rendered_truth_follows_a_factor_of_the_camera_alone(learner) -> None:
 
 def test_landmarks_teach_the_cameras_own_snippets(learner, drive) -> None:
     batch = collate(drive(2))
+    landmarks = torch.zeros_like(batch.target[:, :1])
+    landmarks[:, :, ::8, ::8] = 5.0
+    batch = dataclasses.replace(batch, landmarks=landmarks)
     learner.training = dataclasses.replace(TRAINING, landmark_weight=1.0)
     assert learner.step(batch, live=2)
     assert learner.terms["sparse_depth"] > 0
