@@ -19,6 +19,7 @@ from sfm_depth_ros.visual_odometry.anchor_points import AnchorPoints
 MIN_INVERSE_DEPTH = 1e-4  # 1/m; an affine fit may run through zero: beyond 10 km is infinitely far
 MIN_POINTS = 10
 _MODEL_STD = 0.1  # relative error of a good network's depth at one pixel
+_EXACT = 1e-3  # relative error of the best landmark
 _NORMAL_MAD = 1.4826
 _TUNING = 2.5  # residuals of so many standard deviations weigh a quarter
 _STEPS = 4
@@ -87,7 +88,10 @@ def fit_factor(points: AnchorPoints) -> DepthCorrection | None:
 def fit_affine(points: AnchorPoints) -> DepthCorrection | None:
     """Robust factor and shift of the inverse output against the landmarks of one image.
 
-    Weighted least squares on relative errors of the inverse depth, reweighted as above.
+    A straight line with errors in both coordinates (York et al., Am. J. Phys. 2004): a network
+    errs more than its landmarks, and least squares that take its output for exact flatten the
+    line.
+    Errors are relative to the inverse depth, weights are reweighted as above.
 
     Returns:
         Both with their covariance, or None where landmarks are too few, or too alike in depth to
@@ -96,32 +100,49 @@ def fit_affine(points: AnchorPoints) -> DepthCorrection | None:
     start = fit_factor(points)
     if start is None:
         return None
-    # both columns of the same size: outputs of affine networks have any unit
-    unit = float(np.median(points.output))
-    design = np.stack((points.output / unit, np.ones(len(points))), axis=1)
-    solution = np.array((start.inverse_factor * unit, 0.0))
-    area = points.area
-    relative = points.relative_std**2 + points.output_spread**2 + _MODEL_STD**2
+    unit = float(np.median(points.output))  # affine networks have any
+    output, inverse = points.output / unit, points.inverse_depth
+    slope, offset = start.inverse_factor * unit, 0.0
+    own = points.relative_std**2 + _EXACT**2
+    network = points.output_spread**2 + _MODEL_STD**2
     for _ in range(2 * _STEPS):
-        fitted = np.maximum(design @ solution, MIN_INVERSE_DEPTH)
-        scale = np.maximum(fitted, 0.5 * points.inverse_depth)
-        residuals = (points.inverse_depth - fitted) / scale
-        rows = design / scale[:, None]
-        weighted = rows * (area * _weights(residuals, relative))[:, None]
-        normal = weighted.T @ rows
+        fitted = np.maximum(slope * output + offset, MIN_INVERSE_DEPTH)
+        true = (inverse / own + fitted / network) / (1.0 / own + 1.0 / network)
+        size = np.maximum(true, 0.5 * np.maximum(inverse, fitted))
+        residuals = (inverse - fitted) / size
+        weights = points.area * _weights(residuals, own + network)
+        rows = np.stack((output, np.ones_like(output)), axis=1) / size[:, None]
+        normal = (rows * weights[:, None]).T @ rows
         if np.linalg.cond(normal) > 1e8:
             return None
-        solution = np.linalg.solve(normal, weighted.T @ (points.inverse_depth / scale))
-    if solution[0] <= 0:
-        return None
-    weights = area * _weights(residuals, relative)
+        share = network / (own + network)
+        slope, offset = _line(output, inverse, weights / size**2, slope, share)
+        if slope <= 0:
+            return None
     spread = float(weights @ residuals**2 / weights.sum()) + _MODEL_STD**2
-    share = weights.sum() / _samples(weights, points.cells)
-    covariance = np.linalg.inv((rows * weights[:, None]).T @ rows) * spread * share
-    to_log = np.diag((1.0 / solution[0], 1.0))
-    return DepthCorrection(
-        float(solution[0] / unit), float(solution[1]), to_log @ covariance @ to_log
-    )
+    covariance = np.linalg.inv(normal) * spread * weights.sum() / _samples(weights, points.cells)
+    to_log = np.diag((1.0 / slope, 1.0))
+    return DepthCorrection(slope / unit, offset, to_log @ covariance @ to_log)
+
+
+def _line(
+    x: np.ndarray, y: np.ndarray, weights: np.ndarray, slope: float, share: np.ndarray
+) -> tuple[float, float]:
+    """Slope and offset of a line through points with errors in both, from the slope before.
+
+    Args:
+        x: ``(N,)``.
+        y: ``(N,)``.
+        weights: ``(N,)`` certainty of each point's distance from the line.
+        slope: Of the line before.
+        share: ``(N,)`` of the variance of that distance that is due to ``x``.
+    """
+    total = weights.sum()
+    middle_x, middle_y = float(weights @ x / total), float(weights @ y / total)
+    along, up = x - middle_x, y - middle_y
+    adjusted = weights * ((1.0 - share) * along + share * up / slope)
+    slope = float((adjusted @ up) / (adjusted @ along))
+    return slope, middle_y - slope * middle_x
 
 
 def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
