@@ -23,7 +23,7 @@ from sfm_depth_ros.geometry.frames import (
     rotation_vector,
     twist_to_transform,
 )
-from sfm_depth_ros.snippets.values import Frame, Velocity
+from sfm_depth_ros.snippets.values import Frame, Snippet, Velocity
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
 
 CAMERA = Intrinsics.from_hfov(80.0, 320, 96)
@@ -68,6 +68,21 @@ class Drive:
     def motion(self, later: int) -> np.ndarray:
         """True ``T_earlier_later`` of the camera that ends at frame ``later``."""
         return invert(self.poses[later - 1]) @ self.poses[later]
+
+    def snippet(self, index: int) -> Snippet:
+        """Frame ``index`` between its neighbours, with true motions and true depth."""
+        before, target, after = (self.frames[index + step] for step in (-1, 0, 1))
+        T_target = self.poses[index]
+        motions = [invert(self.poses[index + step]) @ T_target for step in (-1, 1)]
+        return Snippet(
+            target=target.image,
+            sources=np.stack([before.image, after.image]),
+            intrinsics=CAMERA,
+            displacements=np.array([np.linalg.norm(m[:3, 3]) for m in motions], np.float32),
+            stamps_ns=np.array([frame.stamp_ns for frame in (before, target, after)]),
+            depth=self.depths[index].astype(np.float32),
+            T_measured=np.stack(motions).astype(np.float32),
+        )
 
 
 def make_drive(frames: int, speed: float = 6.0, yaw_rate: float = 0.0) -> Drive:

@@ -23,6 +23,7 @@ from sfm_depth_ros.losses.inputs import FlowPrediction, Prediction
 from sfm_depth_ros.losses.objective import self_supervised_objective
 from sfm_depth_ros.networks.flow import FlowNetwork
 from sfm_depth_ros.snippets.batch import SnippetBatch, images_to_tensor
+from sfm_depth_ros.training.moving_pixels import dense_flow
 from sfm_depth_ros.world.camera_spec import CameraSpec
 from sfm_depth_ros.world.drive import DriveSpec, SyntheticDrive
 from tools.exact_flow import ExactFlow, exact_flow
@@ -208,11 +209,7 @@ def by_network(network: FlowNetwork) -> Estimate:
 def by_dis(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Dense inverse search (Kroeger et al., ECCV 2016) as OpenCV has it, medium preset."""
     grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (first, second)]
-    none = np.zeros((*grey[0].shape, 2), np.float32)
-    found = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM).calc(
-        grey[0], grey[1], none
-    )
-    return found.transpose(2, 0, 1)
+    return dense_flow(*grey).transpose(2, 0, 1)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -15,8 +15,6 @@ import torch
 
 from sfm_depth_ros.training.network_pair import NetworkPair
 
-SHARES = (1.0, 0.75, 0.5, 0.25)  # of the learnt weights, in the order in which they are tried
-
 
 @torch.no_grad()
 def blended(deployed: NetworkPair, learnt: NetworkPair, share: float) -> NetworkPair:

@@ -13,7 +13,6 @@ import pytest
 import torch
 from exact_drive import CAMERA, make_drive
 
-from sfm_depth_ros.geometry.frames import invert
 from sfm_depth_ros.snippets.batch import collate
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.landmark_depth import (
@@ -29,22 +28,7 @@ PLACES = (2, 4, 6)
 @pytest.fixture(scope="module")
 def snippets() -> list[Snippet]:
     drive = make_drive(9, speed=6.0, yaw_rate=0.1)
-    frames, T = drive.frames, drive.poses
-    made = []
-    for k in PLACES:
-        motions = [invert(T[s]) @ T[k] for s in (k - 1, k + 1)]
-        made.append(
-            Snippet(
-                target=frames[k].image,
-                sources=np.stack([frames[k - 1].image, frames[k + 1].image]),
-                intrinsics=CAMERA,
-                displacements=np.array([np.linalg.norm(m[:3, 3]) for m in motions], np.float32),
-                stamps_ns=np.array([frames[s].stamp_ns for s in (k - 1, k, k + 1)]),
-                depth=drive.depths[k].astype(np.float32),
-                T_measured=np.stack(motions).astype(np.float32),
-            )
-        )
-    return made
+    return [drive.snippet(place) for place in PLACES]
 
 
 def relative_errors(snippet: Snippet) -> np.ndarray:

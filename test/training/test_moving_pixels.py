@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from exact_drive import CAMERA, make_drive
 
-from sfm_depth_ros.geometry.frames import invert, rotation_matrix
+from sfm_depth_ros.geometry.frames import rotation_matrix
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.moving_pixels import dense_flow, moving_pixels, static_flow
 
@@ -21,18 +21,7 @@ SHIFT = 5  # pixels to the right from image to image
 
 @pytest.fixture(scope="module")
 def snippet() -> Snippet:
-    drive = make_drive(9, speed=6.0, yaw_rate=0.1)
-    frames, T, k = drive.frames, drive.poses, TARGET
-    motions = [invert(T[s]) @ T[k] for s in (k - 1, k + 1)]
-    return Snippet(
-        target=frames[k].image,
-        sources=np.stack([frames[k - 1].image, frames[k + 1].image]),
-        intrinsics=CAMERA,
-        displacements=np.array([np.linalg.norm(m[:3, 3]) for m in motions], np.float32),
-        stamps_ns=np.array([frames[s].stamp_ns for s in (k - 1, k, k + 1)]),
-        depth=drive.depths[k].astype(np.float32),
-        T_measured=np.stack(motions).astype(np.float32),
-    )
+    return make_drive(9, speed=6.0, yaw_rate=0.1).snippet(TARGET)
 
 
 def with_patch(snippet: Snippet) -> Snippet:

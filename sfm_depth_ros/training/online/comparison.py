@@ -8,7 +8,7 @@ import numpy as np
 
 from sfm_depth_ros.config.schema import ObjectiveConfig, OnlineTrainingConfig
 from sfm_depth_ros.snippets.values import Snippet
-from sfm_depth_ros.training.blend import SHARES, blended
+from sfm_depth_ros.training.blend import blended
 from sfm_depth_ros.training.network_pair import NetworkPair
 from sfm_depth_ros.training.online.deployed_models import DeployedModels
 from sfm_depth_ros.training.online.guard import (
@@ -23,6 +23,8 @@ from sfm_depth_ros.training.online.guard import (
     rendered_scales,
 )
 from sfm_depth_ros.training.online.rehearsal import HELD_OUT, Rehearsal
+
+SHARES = (1.0, 0.75, 0.5, 0.25)  # of the learnt weights, in the order in which they are tried
 
 
 class HeldOutComparison:
