@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -51,9 +52,12 @@ class Browser:
             os.dup2(command, 3)
             os.dup2(answers, 4)
 
+        # Sockets lie there: a path of more than 107 characters would be refused
+        self._temporary = tempfile.TemporaryDirectory(prefix="browser", ignore_cleanup_errors=True)
         self._process = subprocess.Popen(
             [found, *arguments], preexec_fn=as_3_and_4, close_fds=False,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env={**os.environ, "TMPDIR": self._temporary.name},
         )  # fmt: skip
         os.close(theirs_in)
         os.close(theirs_out)
@@ -105,6 +109,7 @@ class Browser:
         self._process.wait(timeout=10)
         self._reading.close()
         os.close(self._writing)
+        self._temporary.cleanup()
 
     def _call(self, method: str, **parameters: Any) -> Any:
         number = next(self._numbers)
