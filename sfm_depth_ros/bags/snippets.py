@@ -52,7 +52,8 @@ def read_snippets(
             truths.remember(bag_frame.frame.stamp_ns, bag_frame.depth)
         for snippet in builder.add(bag_frame.frame):
             yield truths.attach(snippet) if with_truth else snippet
-    _logger.info("%s: refused frames %s", frames.selection.path, builder.counts)
+    refused = ", ".join(f"{name} {count}" for name, count in builder.counts.items() if count)
+    _logger.info("%s: refused frames: %s", frames.selection.path, refused or "none")
 
 
 class TruthMemory:
