@@ -14,8 +14,8 @@ import numpy as np
 class ScaleMonitor:
     """Robust summary of the newest scale ratios.
 
-    Depth's own scale and the pose network's scale are two numbers and are kept apart. Above 1
-    means that the prediction is too large.
+    Depth's own scale and that of the published translation are two numbers and are kept apart.
+    Above 1 means too large.
 
     Args:
         window: How many of the newest estimates of each ratio count.
@@ -41,7 +41,7 @@ class ScaleMonitor:
 
     @property
     def translation_scale_ratio(self) -> RobustSummary | None:
-        """The pose network's scale against the odometer, or None before the first estimate."""
+        """Published over measured translation, or None before the first estimate."""
         return summarize(self._translation)
 
     def clear(self) -> None:

@@ -18,13 +18,14 @@ from sfm_depth_ros.visual_odometry.alignment import DepthScale, measure_depth_sc
 
 @dataclass(frozen=True)
 class ImagePair:
-    """Two images with the depth and motion predicted for them."""
+    """Two images with the depth and motion estimated for them."""
 
     earlier: Frame  # The earlier frame
     later: Frame  # The later frame, of the same camera
     # `(H, W)` predicted depth of the earlier frame, metres, NaN = unknown; None = not compared
     depth: np.ndarray | None
-    T_earlier_later: np.ndarray  # `(4, 4)` predicted motion of the camera
+    T_earlier_later: np.ndarray  # `(4, 4)` published motion of the camera
+    T_network: np.ndarray | None = None  # `(4, 4)` the same by the pose network, where it ran
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class PairScale:
     pair: ImagePair  # The pair
     T_measured: np.ndarray  # `(4, 4)` the odometer's `T_earlier_later` of the camera
     depth: DepthScale | None  # Depth's own scale, or None where the pair does not determine it
-    # Predicted over measured length of the translation, or None where the robot hardly moved
+    # Published over measured length of the translation, or None where the robot hardly moved
     translation_ratio: float | None
 
 
