@@ -8,8 +8,10 @@ from pathlib import Path
 
 from sfm_depth_ros.bags.options import BagOptions
 from sfm_depth_ros.bags.reader import BagReader
+from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.inspection.facts import CAMERA, IMAGE, VELOCITY, Facts
 
+DAMAGED = "their bytes are no {}: look at the disk, and record again"
 
 def facts_of_bag(path: str | Path, options: BagOptions | None = None) -> Facts:
     """Read a recording once.
@@ -30,10 +32,16 @@ def facts_of_bag(path: str | Path, options: BagOptions | None = None) -> Facts:
             facts.stream(role).topic = topic
         transforms = {"/tf", "/tf_static"} & set(reader.recorded)
         for raw in reader.raw_messages(*roles, *transforms):
+            try:
+                message = raw.message
+            except DataError:
+                if raw.topic in roles:
+                    facts.stream(roles[raw.topic]).refused[DAMAGED.format(raw.type_name)] += 1
+                continue
             if raw.topic in transforms:
-                facts.add_transforms(raw.message)
+                facts.add_transforms(message)
             else:
-                facts.add(roles[raw.topic], raw.message, raw.time_ns)
+                facts.add(roles[raw.topic], message, raw.time_ns)
     frames = facts.velocity.frames
     named = next((frame for frame in frames if frame), "")
     facts.base_frame = options.base_frame or named or facts.base_frame
