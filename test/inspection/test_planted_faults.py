@@ -162,7 +162,8 @@ def test_a_planted_fault_is_named_with_its_remedy(tmp_path: Path, fault: str) ->
 
 
 def test_a_damaged_message_is_named_and_ends_nothing(tmp_path: Path) -> None:
-    with BagReader(Robot().write(tmp_path / "whole")) as reader, BagWriter(tmp_path / "bag") as bag:
+    whole = Robot().write(tmp_path / "whole")
+    with BagReader(whole) as reader, BagWriter(tmp_path / "bag") as bag:
         for raw in reader.raw_messages():
             cdr = raw.cdr[:30] if raw.time_ns == START + SECOND else raw.cdr
             bag.write_serialized(raw.topic, raw.type_name, raw.time_ns, cdr)
