@@ -113,7 +113,7 @@ def image_size(data: np.ndarray) -> tuple[int, int]:
     """
     start = data[:24].tobytes()
     if order := {b"II*\0": "<", b"MM\0*": ">"}.get(start[:4]):
-        return _tiff_size(data, order)
+        return _tiff_size(data.data, order)
     if start.startswith(b"\x89PNG\r\n\x1a\n") and len(start) == 24:
         width, height = struct.unpack(">II", start[16:])
         return width, height
@@ -127,7 +127,7 @@ def image_size(data: np.ndarray) -> tuple[int, int]:
     return 0, 0
 
 
-def _tiff_size(data: np.ndarray, order: str) -> tuple[int, int]:
+def _tiff_size(data: memoryview, order: str) -> tuple[int, int]:
     """Width and height of a TIFF in a byte order of ``struct``; (0, 0) where it is cut off."""
     size = {256: 0, 257: 0}
     try:

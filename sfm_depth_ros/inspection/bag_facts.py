@@ -13,6 +13,7 @@ from sfm_depth_ros.inspection.facts import CAMERA, IMAGE, VELOCITY, Facts
 
 DAMAGED = "their bytes are no {}: look at the disk, and record again"
 
+
 def facts_of_bag(path: str | Path, options: BagOptions | None = None) -> Facts:
     """Read a recording once.
 
