@@ -20,7 +20,7 @@ from sfm_depth_ros.bags.writer import BagWriter
 from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.cli.main import main
 from sfm_depth_ros.geometry.frames import R_BASE_OPTICAL, rotation_matrix, twist_to_transform
-from sfm_depth_ros.inspection.bag_facts import facts_of_bag
+from sfm_depth_ros.inspection.facts import facts_of_bag
 from sfm_depth_ros.inspection.report import findings_of
 from sfm_depth_ros.snippets.values import Velocity
 
