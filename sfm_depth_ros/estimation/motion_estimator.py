@@ -18,8 +18,7 @@ from sfm_depth_ros.visual_odometry.ego_motion import EgoMotion, MotionUncertaint
 from sfm_depth_ros.visual_odometry.input_fault import InputFault
 from sfm_depth_ros.visual_odometry.landmark_scale import ScaleEstimate
 from sfm_depth_ros.visual_odometry.odometry_step import NETWORK, NONE, MotionPrior, OdometryStep
-from sfm_depth_ros.visual_odometry.scale import ScaleMonitor
-from sfm_depth_ros.visual_odometry.scale_gauge import ImagePair, PairScale, ScaleGauge
+from sfm_depth_ros.visual_odometry.scale import ImagePair, PairScale, ScaleGauge, ScaleMonitor
 from sfm_depth_ros.visual_odometry.visual_odometer import VisualOdometer
 
 OnMotion = Callable[[EgoMotion], None]
