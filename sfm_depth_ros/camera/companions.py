@@ -64,11 +64,11 @@ class StampMatcher(Generic[ItemT]):
         self._waiting.insert(place, (stamp_ns, item))
 
     def add_beside(self, role: str, stamp_ns: int, value: object) -> None:
-        """Take a companion of the item with this stamp; the oldest leave."""
+        """Take a companion of the item with this stamp; those that came first leave."""
         kept = self._beside[role]
         kept[stamp_ns] = value
-        while len(kept) > MOST_KEPT:
-            del kept[min(kept)]
+        while len(kept) > MOST_KEPT:  # not by stamp: a bag that starts over has smaller ones
+            del kept[next(iter(kept))]
             self.unmatched[role] += 1
 
     def ready(self) -> Iterator[Matched[ItemT]]:

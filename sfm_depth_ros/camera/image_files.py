@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""JPEG and PNG files to pixels and back (``sensor_msgs/CompressedImage``)."""
+"""Image files to pixels and back (``sensor_msgs/CompressedImage``)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def decode_compressed(
     white_level: int = WHITE_LEVEL,
     is_upright: bool = False,
 ) -> np.ndarray:
-    """Decode a JPEG or PNG (``sensor_msgs/CompressedImage``).
+    """Decode a JPEG, PNG or TIFF (``sensor_msgs/CompressedImage``).
 
     Args:
         format: The message's format; its first word is the encoding, such as a Bayer mosaic's.
@@ -86,26 +86,34 @@ def encode_depth(depth: np.ndarray) -> bytes:
 def _imdecode(format: str, data: Any, flags: int, max_pixels: int) -> np.ndarray:
     buffer = np.frombuffer(data, np.uint8)
     width, height = image_size(buffer)
+    if width * height == 0:  # OpenCV would read other formats too, of any size
+        raise DataError(
+            f"compressed image of format {format!r} and {buffer.size} bytes is no JPEG, PNG or "
+            "TIFF: set its publisher to one of them"
+        )
     if width * height > max_pixels:
         raise DataError(
             f"compressed image of format {format!r} is {width}x{height}, expected at most "
             f"{max_pixels} pixels: check its publisher"
         )
-    image = cv2.imdecode(buffer, flags) if buffer.size else None
+    image = cv2.imdecode(buffer, flags)
     if image is None:
         raise DataError(
             f"compressed image of format {format!r} and {buffer.size} bytes cannot be decoded; "
-            "expected a whole JPEG or PNG"
+            "expected a whole JPEG, PNG or TIFF"
         )
     return image
 
 
 def image_size(data: np.ndarray) -> tuple[int, int]:
-    """Width and height in the header of a JPEG or PNG, ``(N,)`` uint8; (0, 0) = neither.
+    """Width and height in the header of a JPEG, PNG or TIFF, ``(N,)`` uint8; (0, 0) = none.
 
-    Source: PNG (ISO 15948) IHDR; JPEG (ITU-T T.81) frame headers SOF0 to SOF15.
+    Source: PNG (ISO 15948) IHDR; JPEG (ITU-T T.81) frame headers SOF0 to SOF15; TIFF 6.0, tags
+    256 and 257 of the first directory.
     """
     start = data[:24].tobytes()
+    if order := {b"II*\0": "<", b"MM\0*": ">"}.get(start[:4]):
+        return _tiff_size(data.data, order)
     if start.startswith(b"\x89PNG\r\n\x1a\n") and len(start) == 24:
         width, height = struct.unpack(">II", start[16:])
         return width, height
@@ -117,6 +125,22 @@ def image_size(data: np.ndarray) -> tuple[int, int]:
             return width, height
         place += 1 if marker == 0xFF else 2 + length  # 0xFF: fill bytes before a marker
     return 0, 0
+
+
+def _tiff_size(data: memoryview, order: str) -> tuple[int, int]:
+    """Width and height of a TIFF in a byte order of ``struct``; (0, 0) where it is cut off."""
+    size = {256: 0, 257: 0}
+    try:
+        (place,) = struct.unpack_from(f"{order}I", data, 4)
+        (entries,) = struct.unpack_from(f"{order}H", data, place)
+        for entry in range(place + 2, place + 2 + 12 * entries, 12):
+            tag, kind = struct.unpack_from(f"{order}HH", data, entry)
+            if tag in size:  # a value of 16 bits (kind 3) or of 32
+                (value,) = struct.unpack_from(order + "HI"[kind != 3], data, entry + 8)
+                size[tag] = max(size[tag], value)
+    except struct.error:
+        return 0, 0
+    return size[256], size[257]
 
 
 def _imencode(suffix: str, image: np.ndarray, parameters: list[int]) -> bytes:

@@ -74,7 +74,7 @@ def examine_bag(options: argparse.Namespace) -> list[Finding]:
     """Look at a recording."""
     from sfm_depth_ros.bags.options import BagOptions
     from sfm_depth_ros.bags.topics import BagTopics
-    from sfm_depth_ros.inspection.bag_facts import facts_of_bag
+    from sfm_depth_ros.inspection.facts import facts_of_bag
     from sfm_depth_ros.inspection.report import findings_of
 
     topics = BagTopics(image=options.image, camera_info=options.camera_info, velocity=options.odom)

@@ -18,8 +18,7 @@ from sfm_depth_ros.visual_odometry.ego_motion import EgoMotion, MotionUncertaint
 from sfm_depth_ros.visual_odometry.input_fault import InputFault
 from sfm_depth_ros.visual_odometry.landmark_scale import ScaleEstimate
 from sfm_depth_ros.visual_odometry.odometry_step import NETWORK, NONE, MotionPrior, OdometryStep
-from sfm_depth_ros.visual_odometry.scale import ScaleMonitor
-from sfm_depth_ros.visual_odometry.scale_gauge import ImagePair, PairScale, ScaleGauge
+from sfm_depth_ros.visual_odometry.scale import ImagePair, PairScale, ScaleGauge, ScaleMonitor
 from sfm_depth_ros.visual_odometry.visual_odometer import VisualOdometer
 
 OnMotion = Callable[[EgoMotion], None]
@@ -147,7 +146,8 @@ class MotionEstimator:
         prior = T_network if is_prior else None  # its length is worse than an odometer's
         step = self._advance(pair.later, velocities, config.ego_motion, prior)
         motion, remark = self._motion(pair, step, T_network, why_none)
-        scale = self._measure(pair, motion, velocities, config, with_depth=step is None)
+        images = _compared(pair, motion, T_network, with_depth=step is None)
+        scale = self._measure(images, velocities, config)
         if motion is not None and on_motion is not None:
             on_motion(motion)
         if step is not None:
@@ -237,22 +237,30 @@ class MotionEstimator:
 
     def _measure(
         self,
-        pair: Pair,
-        motion: EgoMotion | None,
+        images: ImagePair | None,
         velocities: VelocityBuffer | None,
         config: DepthNodeConfig,
-        with_depth: bool,
     ) -> PairScale | None:
         """Scales of the newest pair that the velocities cover, as a rule the one before this."""
         if velocities is None or config.apply_scale == "off":
             self._gauge.clear()
             return None
-        earlier = pair.earlier
-        if earlier and earlier.depth is not None and motion is not None:
-            depth = earlier.depth if with_depth else None
-            self._gauge.add(ImagePair(earlier.frame, pair.later, depth, motion.T_earlier_later))
+        if images is not None:
+            self._gauge.add(images)
         scale = self._gauge.measure(velocities, config.min_displacement)
         if scale:
-            self._uncertainty.observe(scale.pair.T_earlier_later, scale.T_measured)
+            if scale.pair.T_network is not None:
+                self._uncertainty.observe(scale.pair.T_network, scale.T_measured)
             self.scale.add(scale.depth.ratio if scale.depth else None, scale.translation_ratio)
         return scale
+
+
+def _compared(
+    pair: Pair, motion: EgoMotion | None, T_network: np.ndarray | None, with_depth: bool
+) -> ImagePair | None:
+    """What the odometer is compared with, of a pair whose motion is known; else None."""
+    earlier = pair.earlier
+    if earlier is None or earlier.depth is None or motion is None:
+        return None
+    depth = earlier.depth if with_depth else None
+    return ImagePair(earlier.frame, pair.later, depth, motion.T_earlier_later, T_network)

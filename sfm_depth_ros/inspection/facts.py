@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Facts about the inputs: who publishes what, and what a few seconds of messages show."""
+"""Facts about the inputs of a robot or of a recording: publishers, and what messages show."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import zlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from sfm_depth_ros.bags.options import BagOptions
+from sfm_depth_ros.bags.reader import BagReader
 from sfm_depth_ros.bags.rig import StaticTransforms
 from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.camera.image_codec import darkness
@@ -28,6 +31,7 @@ from sfm_depth_ros.snippets.values import Velocity
 
 IMAGE, CAMERA, VELOCITY = "image", "camera_info", "velocity"
 DECODE_EVERY = 15  # images; decoding all would load the robot
+DAMAGED = "their bytes are no {}: look at the disk, and record again"
 
 
 @dataclass(frozen=True)
@@ -149,3 +153,38 @@ class Facts:
         self.velocities.append(velocity)
         if hasattr(message, "pose"):
             self.poses.append((velocity.stamp_ns, pose_of(message.pose.pose)))
+
+
+def facts_of_bag(path: str | Path, options: BagOptions | None = None) -> Facts:
+    """Read a recording once.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    options = options or BagOptions()
+    with BagReader(path, options.topics) as reader:
+        facts = Facts(topics=dict(reader.recorded), seconds=reader.duration_s)
+        roles = {
+            reader.topics.image: IMAGE,
+            reader.topics.camera_info: CAMERA,
+            reader.topics.velocity: VELOCITY,
+        }
+        roles.pop("", None)
+        for topic, role in roles.items():
+            facts.stream(role).topic = topic
+        transforms = {"/tf", "/tf_static"} & set(reader.recorded)
+        for raw in reader.raw_messages(*roles, *transforms):
+            try:
+                message = raw.message
+            except DataError:
+                if raw.topic in roles:
+                    facts.stream(roles[raw.topic]).refused[DAMAGED.format(raw.type_name)] += 1
+                continue
+            if raw.topic in transforms:
+                facts.add_transforms(message)
+            else:
+                facts.add(roles[raw.topic], message, raw.time_ns)
+    frames = facts.velocity.frames
+    named = next((frame for frame in frames if frame), "")
+    facts.base_frame = options.base_frame or named or facts.base_frame
+    return facts

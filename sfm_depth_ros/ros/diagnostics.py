@@ -157,7 +157,7 @@ class DepthStatus:
             return silent
         if loader.serving is None:
             return loader.waiting
-        return "" if self._stats.is_flowing else "an image is in work"
+        return "" if self._stats.is_flowing else "an image is being processed"
 
     def _counts(self, path: FramePath | None) -> dict[str, Value]:
         stats, state = self._stats, self._input_state

@@ -122,7 +122,8 @@ class Inputs:
         Best effort is right for what fits a few packets. An image of 25 MB is hundreds of
         fragments, of which one is always missing. What the user has chosen stays.
         """
-        is_silent = time.monotonic() - (self._state.image_at or self._began_at) > SILENCE_S
+        heard_at = max(self._state.image_at or 0.0, self._began_at)  # not before a deactivation
+        is_silent = time.monotonic() - heard_at > SILENCE_S
         if self._are_resent or not self._subscriptions or not (is_silent or self._losses.is_high):
             return
         before = self._subscriptions[0]

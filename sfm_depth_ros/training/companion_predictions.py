@@ -29,8 +29,7 @@ from sfm_depth_ros.networks.flow import FlowNetwork
 from sfm_depth_ros.networks.moderator import Moderator
 from sfm_depth_ros.networks.predictions import predict_depths, predict_source_motions
 from sfm_depth_ros.snippets.batch import SnippetBatch
-from sfm_depth_ros.training.companions import Companions
-from sfm_depth_ros.training.network_pair import NetworkPair
+from sfm_depth_ros.training.network_pair import Companions, NetworkPair
 
 MASK_OBJECTIVE = ObjectiveConfig(flow_weight=1.0, moderation_weight=1.0)
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The two networks that are trained together, as one module."""
+"""Networks of training as one module: depth, pose, and companions that no robot runs."""
 
 from __future__ import annotations
 
@@ -10,17 +10,54 @@ from typing import Any
 import torch
 from torch import nn
 
+from sfm_depth_ros.config.networks import IMAGENET
 from sfm_depth_ros.config.schema import DepthNetworkConfig, ObjectiveConfig, PoseNetworkConfig
 from sfm_depth_ros.model_folder.folder import ModelFolder
 from sfm_depth_ros.model_folder.loading import load_networks
 from sfm_depth_ros.networks.acceleration import channels_last
+from sfm_depth_ros.networks.dense_features import FrozenFeatures
 from sfm_depth_ros.networks.depth_network import START_DEPTH, start_at_depth
+from sfm_depth_ros.networks.flow import FlowNetwork
 from sfm_depth_ros.networks.model import create_depth_network, create_pose_network
-from sfm_depth_ros.training.companions import Companions, create_companions
+from sfm_depth_ros.networks.moderator import Moderator
 
 # Metres: what depth networks of the papers begin with, the middle of a sigmoid between 1 / 0.1 and
 # 1 / 100. Their pose networks put out hundredths in proportion to it.
 PUBLISHED_START_DEPTH = 0.2
+
+
+class Companions(nn.Module):
+    """Networks that an objective needs beside depth and pose; None where it needs none.
+
+    Their state is part of a run's state. Model folders do not have them.
+    """
+
+    def __init__(
+        self,
+        features: FrozenFeatures | None = None,
+        flow: FlowNetwork | None = None,
+        moderator: Moderator | None = None,
+    ) -> None:
+        """Args: the frozen encoder whose features are compared; optical flow; the mask."""
+        super().__init__()
+        self.features, self.flow, self.moderator = features, flow, moderator
+
+
+def create_companions(objective: ObjectiveConfig, seed: int) -> Companions:
+    """The networks that an objective needs, fresh; the same seed gives the same weights.
+
+    Raises:
+        MissingDependencyError: The package with ImageNet weights is not installed.
+        ModelError: It holds other weights.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        wants_features = objective.feature_weight > 0 and objective.features == IMAGENET
+        return Companions(
+            FrozenFeatures(IMAGENET) if wants_features else None,
+            FlowNetwork() if objective.uses_flow else None,
+            Moderator() if objective.uses_moderator else None,
+        )
 
 
 class NetworkPair(nn.Module):

@@ -29,8 +29,8 @@ from sfm_depth_ros.networks.predictions import (
 )
 from sfm_depth_ros.snippets.batch import SnippetBatch
 from sfm_depth_ros.training.companion_predictions import completed
-from sfm_depth_ros.training.companions import Companions
 from sfm_depth_ros.training.device import autocast_dtype
+from sfm_depth_ros.training.network_pair import Companions
 
 FAR = 100.0  # metres: what is beyond range (+Inf, REP 117) is taught as this far away
 

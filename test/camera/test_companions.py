@@ -205,3 +205,13 @@ def test_the_matcher_forgets_what_nobody_fetches() -> None:
     matcher.clear()
     matcher.add(99 * 10**9, 1)
     assert not list(matcher.ready())
+
+
+def test_the_matcher_matches_again_after_a_bag_has_started_over() -> None:
+    """Companions of images that were lost lie there with later stamps than all that comes."""
+    matcher = StampMatcher[str](frozenset(("a",)), delay=2)
+    for second in range(100, 120):
+        matcher.add_beside("a", second * 10**9, "lost")
+    matcher.add_beside("a", 10**9, "mask")
+    matcher.add(10**9, "image")
+    assert list(matcher.ready()) == [("image", {"a": "mask"})]

@@ -218,6 +218,24 @@ def test_the_size_is_in_the_header(encode, height, width):
         decode_compressed("file", data, max_pixels=height * width - 1)
 
 
+def test_formats_of_unknown_size_are_refused_before_they_are_decoded():
+    """OpenCV reads them, and allocates what a header of some bytes demands."""
+    for suffix in (".bmp", ".ppm", ".webp"):
+        _, content = cv2.imencode(suffix, RGB)
+        with pytest.raises(DataError, match="no JPEG, PNG or TIFF"):
+            decode_compressed(suffix[1:], content.tobytes())
+
+
+def test_tiff_is_bounded_too():
+    """The third codec of compressed_image_transport."""
+    _, content = cv2.imencode(".tiff", RGB[..., ::-1])
+    np.testing.assert_array_equal(decode_compressed("rgb8; tiff compressed", content), RGB)
+    with pytest.raises(DataError, match="8x6, expected at most"):
+        decode_compressed("tiff", content, max_pixels=47)
+    for cut in range(8, 60):
+        assert image_size(content[:cut]) in ((0, 0), (8, 6))
+
+
 def test_a_huge_image_is_refused_before_it_is_decoded():
     ihdr = struct.pack(">II", 30000, 30000) + b"\x08\x02\0\0\0"
     png = encode_png(RGB)

@@ -99,6 +99,25 @@ def test_motion_is_the_images_and_not_a_wrong_networks(long_drive: Drive, mode: 
         assert result.T_network is None, "the pose network need not run"
 
 
+def test_the_networks_motion_is_as_uncertain_as_it_was_wrong(long_drive: Drive) -> None:
+    """And not as the published motion, which is the images' and the odometer's."""
+    camera = CameraModel.from_intrinsics(CAMERA)
+    estimator = DepthEstimator(
+        oracle(long_drive, 1.0, 0.5),
+        camera,
+        DepthNodeConfig(),
+        create_oracle_engine,
+        always_network=True,
+    )
+    for frame in long_drive.frames[:-1]:
+        estimator.estimate(frame.image, frame.stamp_ns, "camera", long_drive.velocities)
+    last = long_drive.frames[-1]  # without velocities corners begin anew: the network's is left
+    motion = estimator.estimate(last.image, last.stamp_ns, "camera").ego_motion
+    assert motion is not None
+    assert motion.length == pytest.approx(0.5 * 0.8, rel=0.02)
+    assert np.sqrt(motion.covariance[2, 2]) == pytest.approx(0.5 * 0.8, rel=0.05)
+
+
 def test_the_networks_motion_is_published_where_it_is_wanted(long_drive: Drive) -> None:
     _, results = _run(long_drive, 1.0, 0.5, ego_motion="network")
     motion = results[-1].ego_motion

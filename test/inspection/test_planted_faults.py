@@ -15,11 +15,12 @@ import pytest
 pytest.importorskip("rosbags")
 
 from sfm_depth_ros.bags.options import BagOptions
+from sfm_depth_ros.bags.reader import BagReader
 from sfm_depth_ros.bags.writer import BagWriter
 from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.cli.main import main
 from sfm_depth_ros.geometry.frames import R_BASE_OPTICAL, rotation_matrix, twist_to_transform
-from sfm_depth_ros.inspection.bag_facts import facts_of_bag
+from sfm_depth_ros.inspection.facts import facts_of_bag
 from sfm_depth_ros.inspection.report import findings_of
 from sfm_depth_ros.snippets.values import Velocity
 
@@ -158,6 +159,17 @@ def test_a_planted_fault_is_named_with_its_remedy(tmp_path: Path, fault: str) ->
     problems = [finding for finding in found if finding.state == "problem"]
     assert any(detail in one.detail and remedy in one.remedy for one in problems), found
     assert len(problems) <= 2, problems  # and little else is said
+
+
+def test_a_damaged_message_is_named_and_ends_nothing(tmp_path: Path) -> None:
+    whole = Robot().write(tmp_path / "whole")
+    with BagReader(whole) as reader, BagWriter(tmp_path / "bag") as bag:
+        for raw in reader.raw_messages():
+            cdr = raw.cdr[:30] if raw.time_ns == START + SECOND else raw.cdr
+            bag.write_serialized(raw.topic, raw.type_name, raw.time_ns, cdr)
+    found = [finding for finding in _findings(tmp_path / "bag") if finding.state == "problem"]
+    assert any("their bytes are no sensor_msgs/msg/Image" in one.detail for one in found), found
+    assert all("record again" in one.remedy for one in found)
 
 
 def test_another_base_frame_is_named(tmp_path: Path) -> None:

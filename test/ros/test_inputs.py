@@ -34,7 +34,8 @@ def looked(ros_node, monkeypatch):
         given = {f"qos_overrides./image.subscription.{k}": v for k, v in overrides.items()}
         node = ros_node(**given)
         handlers = InputHandlers(_ignore, _ignore, _ignore)
-        inputs = Inputs(node, DepthNodeConfig(), handlers, InputState(), ErrorLog())
+        state = InputState(image_at=time.monotonic() - 60)  # the node was inactive for a minute
+        inputs = Inputs(node, DepthNodeConfig(), handlers, state, ErrorLog())
         node.create_publisher(Image, "image", QoSProfile(depth=5, reliability=publisher))
         end = time.monotonic() + 10.0
         while not node.get_publishers_info_by_topic("/image"):

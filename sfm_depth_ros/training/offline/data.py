@@ -167,10 +167,11 @@ def _split(cache: SnippetStore, share: float) -> tuple[np.ndarray, np.ndarray]:
 def _rendered(count: int, config: OfflineTrainingConfig, store: CacheStore) -> Iterator[Source]:
     """Snippets of the rendered world to learn from, at every height."""
     heights = [int(height) for height in config.synthetic_heights]
+    each = max(1, count // len(heights))
     for height in heights:
         first = NUMBERS_PER_SEED * (config.seed * 1000 + height // 32)
         shape = _shape(height, first, config)
-        place = RenderedRows(shape, count // len(heights), first, SNIPPETS_PER_DRIVE)
+        place = RenderedRows(shape, each, first, SNIPPETS_PER_DRIVE)
         yield Source.whole(rendered_cache(place, config.render_processes, store))
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ import torch
 
 from sfm_depth_ros.config.schema import OfflineTrainingConfig
 from sfm_depth_ros.snippets.store import SnippetStore, StoreShape, open_store
+from sfm_depth_ros.training.offline import data as module
+from sfm_depth_ros.training.offline.caches import CacheStore
 from sfm_depth_ros.training.offline.data import Source, TrainingData, _split, batches_of
 
 CONFIG = OfflineTrainingConfig(batch_size=3, synthetic_share=0.25)
@@ -67,6 +70,17 @@ def test_processes_share_the_batch_of_one(rendered) -> None:
     assert torch.equal(torch.cat([part.target for part in parts]), both.target)
     few = TrainingData([rendered], [], dataclasses.replace(CONFIG, batch_size=8))
     assert len(few.batch(0, 1, 2)) == 8  # 16 of 10 rows: some come twice
+
+
+def test_every_height_has_a_rendered_snippet(monkeypatch, rendered) -> None:
+    """Of one snippet for two heights half a one was made of each: nothing to draw from."""
+    made = []
+    monkeypatch.setattr(module, "rendered_cache", lambda p, *_: made.append(p) or rendered.cache)
+    store = CacheStore(Path("unused"), 1)
+    config = OfflineTrainingConfig(synthetic_heights=(96, 160), synthetic_validation=2)
+    module.prepare_data([], [], 1, config, store)
+    learnt = [place for place in made if place.first_number < module.VALIDATION_NUMBER]
+    assert [place.count for place in learnt] == [1, 1]
 
 
 def test_held_out_blocks_keep_a_gap(tmp_path, plane_snippets) -> None:

@@ -14,7 +14,7 @@ from sfm_depth_ros import optional
 from sfm_depth_ros.config.schema import ObjectiveConfig
 from sfm_depth_ros.errors import MissingDependencyError
 from sfm_depth_ros.snippets.batch import collate
-from sfm_depth_ros.training.companions import Companions
+from sfm_depth_ros.training.network_pair import Companions
 from sfm_depth_ros.training.offline import observers as module
 from sfm_depth_ros.training.offline.observers import StepReport, example_pictures, tensorboard_log
 
