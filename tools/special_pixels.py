@@ -19,6 +19,7 @@ from sfm_depth_ros.networks.predictions import predict_depths, predict_source_mo
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.companion_predictions import moving_mask
 from sfm_depth_ros.training.moving_pixels import moving_pixels
+from sfm_depth_ros.visual_odometry.snippet_tracks import with_tracks
 
 if TYPE_CHECKING:
     from sfm_depth_ros.snippets.batch import SnippetBatch
@@ -102,8 +103,8 @@ def _found_moving(networks: NetworkPair, batch: SnippetBatch, depth: Tensor) -> 
         found["moving_iou"] = probability > 0.5
     if batch.T_measured is not None:
         masks = [
-            moving_pixels(_snippet(batch.select(slice(row, row + 1))), depth[row, 0].numpy())
-            for row in range(len(batch))
+            moving_pixels(with_tracks(_snippet(batch.select(slice(row, row + 1)))), here.numpy())
+            for row, here in enumerate(depth[:, 0])
         ]
         found["flow_iou"] = torch.from_numpy(np.stack(masks))[:, None]
     return found

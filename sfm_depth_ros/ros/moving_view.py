@@ -19,6 +19,7 @@ from sfm_depth_ros.snippets.batch import collate
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.moving_pixels import moving_pixels
 from sfm_depth_ros.training.network_pair import NetworkPair
+from sfm_depth_ros.visual_odometry.snippet_tracks import with_tracks
 
 TOPIC = "training/moving_mask"
 PERIOD_S = 1.0  # between two pictures, which cost a pass of the depth network each
@@ -49,7 +50,7 @@ class MovingView:
         if is_soon or self._publisher.get_subscription_count() == 0:
             return
         self._shown_at = time.monotonic()
-        mask = moving_pixels(snippet, _depth(snippet, networks))
+        mask = moving_pixels(with_tracks(snippet), _depth(snippet, networks))
         header = header_at(int(snippet.stamps_ns[1]), frame_id)
         pixels = np.where(mask, 255, 0).astype(np.uint8)
         self._publisher.publish(array_to_image(pixels, "mono8", header))

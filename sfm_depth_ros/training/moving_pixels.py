@@ -13,11 +13,10 @@ import numpy as np
 
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.snippets.values import Snippet
-from sfm_depth_ros.visual_odometry.known_motion import rays_of, view_of
+from sfm_depth_ros.visual_odometry.known_motion import rays_of
 
 FLOW_ERROR = 2.0  # pixels that DIS may be off
 DEPTH_ERROR = 0.35  # share of the static scene's flow that a wrong depth may cost
-SPACING = 8  # pixels between those that refine the rotation
 NEAREST = 0.05  # metres: a point nearer than this to the source's plane has no flow
 
 
@@ -28,7 +27,8 @@ def moving_pixels(snippet: Snippet, depth: np.ndarray) -> np.ndarray:
     more than flow and depth may be off.
 
     Args:
-        snippet: Its measured motion has metres; rotations are refined by the flow.
+        snippet: Its measured motion has metres, and rotations that its images show, see
+            ``with_tracks``: an odometer has no pitch and roll.
         depth: ``(H, W)`` metres of its target.
 
     Returns:
@@ -42,7 +42,6 @@ def moving_pixels(snippet: Snippet, depth: np.ndarray) -> np.ndarray:
     )
     for source, T in zip(sources, snippet.T_measured.astype(np.float64), strict=True):
         free = dense_flow(target, source)
-        T = _with_refined_rotation(T, free, snippet.intrinsics)
         static, inside = static_flow(depth, snippet.intrinsics, T)
         distance = np.linalg.norm(free - static, axis=-1)
         limit = np.maximum(DEPTH_ERROR * np.linalg.norm(static, axis=-1), FLOW_ERROR)
@@ -70,7 +69,8 @@ def static_flow(
     Returns:
         ``(H, W, 2)`` pixels and ``(H, W)`` bool.
     """
-    pixels = _pixels(depth.shape, 1)
+    rows, columns = np.mgrid[: depth.shape[0], : depth.shape[1]]
+    pixels = np.stack((columns.ravel(), rows.ravel()), axis=1).astype(np.float64)
     points = rays_of(pixels, camera) * depth.reshape(-1, 1)
     x, y, z = (points @ T_source_target[:3, :3].T + T_source_target[:3, 3]).T
     z = np.maximum(z, NEAREST)
@@ -78,21 +78,3 @@ def static_flow(
     inside = (there >= 0).all(1) & (there <= (camera.width - 1, camera.height - 1)).all(1)
     inside &= z > NEAREST
     return (there - pixels).reshape(*depth.shape, 2), inside.reshape(depth.shape)
-
-
-def _with_refined_rotation(T: np.ndarray, flow: np.ndarray, camera: Intrinsics) -> np.ndarray:
-    """The motion with the rotation that the flow shows: an odometer has no pitch and roll."""
-    height, width = flow.shape[:2]
-    pixels = _pixels((height, width), SPACING)
-    columns, rows = pixels.astype(int).T
-    seen = rays_of(pixels + flow[rows, columns], camera)
-    everywhere = np.ones(len(pixels), bool)
-    view = view_of(everywhere, rays_of(pixels, camera), seen, T, camera.fx)
-    return T if view is None else view.T_view_target
-
-
-def _pixels(size: tuple[int, ...], spacing: int) -> np.ndarray:
-    """Columns and rows ``(N, 2)`` of every ``spacing``-th pixel, row by row."""
-    start = spacing // 2
-    rows, columns = np.mgrid[start : size[0] : spacing, start : size[1] : spacing]
-    return np.stack((columns.ravel(), rows.ravel()), axis=1).astype(np.float64)
