@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from sfm_depth_ros.bags.events import ROLES, Event, event_kind, message_events
+from sfm_depth_ros.bags.storage_files import open_readers, remedy_for
 from sfm_depth_ros.bags.topics import BagTopics, choose_topics
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.optional import require
 
-_STORAGE_FILES = (".mcap", ".db3")
 _logger = logging.getLogger(__name__)
 
 
@@ -61,7 +61,7 @@ class BagReader:
         typesys = require("rosbags.typesys")
         self.path = Path(path).expanduser()
         self._store = typesys.get_typestore(typesys.Stores.ROS2_JAZZY)
-        self._readers = _open(self.path)
+        self._readers = open_readers(self.path)
         self._left_out: Counter[str] = Counter()
         try:
             self._topics = choose_topics(self.recorded, topics)
@@ -150,12 +150,12 @@ class BagReader:
                     yield RawMessage(*names, time_ns, data, self._store)
             except Exception as error:  # rosbags, sqlite3, zstd and struct each have their own
                 raise DataError(
-                    f"{self.path} is damaged ({error}): {_remedy(self.path)}"
+                    f"{self.path} is damaged ({error}): {remedy_for(self.path)}"
                 ) from error
         if count < recorded:
             _logger.warning(
                 "%s is damaged: %d of %d messages can be read; %s",
-                self.path, count, recorded, _remedy(self.path),
+                self.path, count, recorded, remedy_for(self.path),
             )  # fmt: skip
 
     def events(self, *kinds: type) -> Iterator[Event]:
@@ -197,46 +197,3 @@ class BagReader:
                 _logger.warning("%s at %d ns left out: %s", raw.topic, raw.time_ns, error)
             self._left_out[raw.topic] += 1
             return []
-
-
-def _open(path: Path) -> list[Any]:
-    """Open readers of a bag; of its files one by one where ``metadata.yaml`` is of no use.
-
-    Raises:
-        DataError: Nothing can be read.
-    """
-    rosbag2 = require("rosbags.rosbag2")
-
-    def opened(place: Path) -> Any:
-        reader = rosbag2.Reader(place)
-        reader.open()
-        return reader
-
-    try:
-        return [opened(path)]
-    except Exception as error:  # damaged files raise whatever they hit, not ReaderError alone
-        reason = error
-    readers = []
-    for file in sorted(f for f in path.glob("*") if f.suffix in _STORAGE_FILES):
-        try:
-            readers.append(opened(file))
-        except Exception as error:
-            reason = error
-            _logger.warning("%s cannot be read (%s): %s", file, error, _remedy(file))
-    if not readers:
-        raise DataError(
-            f"{path} is no readable rosbag2 ({reason}): give the folder that holds "
-            f"metadata.yaml; {_remedy(path)}"
-        ) from reason
-    _logger.warning("%s: metadata.yaml cannot be used (%s); reading the files alone", path, reason)
-    return sorted(readers, key=lambda reader: int(reader.start_time))
-
-
-def _remedy(path: Path) -> str:
-    """Command that mends a damaged bag of this storage."""
-    if any(path.glob("*.zstd")):
-        return f"unpack what is whole (zstd -d {path}/*.zstd), then remove {path}/metadata.yaml"
-    files = [path] if path.is_file() else sorted(path.glob("*.mcap"))
-    if files and files[0].suffix == ".mcap":
-        return f"repair a truncated recording: mcap recover {files[0]} -o mended.mcap"
-    return "repair a bag that was not closed: ros2 bag reindex"
