@@ -7,12 +7,13 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sfm_depth_ros.bags.events import ROLES, Event, event_kind, message_events
-from sfm_depth_ros.bags.storage_files import open_readers, remedy_for
+from sfm_depth_ros.bags.storage_files import open_readers, remedy_for, unpacked_message
 from sfm_depth_ros.bags.topics import BagTopics, choose_topics
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.optional import require
@@ -61,9 +62,10 @@ class BagReader:
         typesys = require("rosbags.typesys")
         self.path = Path(path).expanduser()
         self._store = typesys.get_typestore(typesys.Stores.ROS2_JAZZY)
-        self._readers = open_readers(self.path)
+        self._stack = ExitStack()
         self._left_out: Counter[str] = Counter()
         try:
+            self._readers = open_readers(self.path, self._stack)
             self._topics = choose_topics(self.recorded, topics)
         except DataError:
             self.close()
@@ -77,8 +79,7 @@ class BagReader:
 
     def close(self) -> None:
         """Close the files."""
-        for reader in self._readers:
-            reader.close()
+        self._stack.close()
 
     @property
     def recorded(self) -> Mapping[str, str]:
@@ -136,27 +137,37 @@ class BagReader:
         """All messages in the order of bag time; of the named topics alone where any is named.
 
         Raises:
-            DataError: The bag is damaged from here on. Where messages are merely fewer than were
-                recorded, that is logged at the end.
+            DataError: Every file is damaged. Where one of several is, or messages are merely
+                fewer than were recorded, that is logged.
         """
-        count = recorded = 0
-        for reader in self._readers:
-            wanted = [c for c in reader.connections if not topics or c.topic in topics]
-            recorded += sum(connection.msgcount for connection in wanted)
+        count, damaged, files = 0, 0, self._files()
+        for file in files:
+            wanted = [c for c in file.connections if not topics or c.topic in topics]
             try:
-                for connection, time_ns, data in reader.messages(wanted) if wanted else ():
+                for connection, time_ns, data in file.messages(wanted) if wanted else ():
                     count += 1
                     names = (connection.topic, connection.msgtype)
-                    yield RawMessage(*names, time_ns, data, self._store)
+                    yield RawMessage(*names, time_ns, unpacked_message(data), self._store)
             except Exception as error:  # rosbags, sqlite3, zstd and struct each have their own
-                raise DataError(
-                    f"{self.path} is damaged ({error}): {remedy_for(self.path)}"
-                ) from error
-        if count < recorded:
+                damaged += 1
+                self._on_damage(Path(file.path), error, is_all=damaged == len(files))
+        recorded = sum(map(self.message_count, topics or set(self.recorded)))
+        if count < recorded and not damaged:
             _logger.warning(
                 "%s is damaged: %d of %d messages can be read; %s",
                 self.path, count, recorded, remedy_for(self.path),
             )  # fmt: skip
+
+    def _on_damage(self, file: Path, error: Exception, is_all: bool) -> None:
+        """Log what is left out of one of several files.
+
+        Raises:
+            DataError: It is the last of them, and the others were damaged too.
+        """
+        place = next(self.path.glob(f"{file.name}*"), self.path)  # it may be an unpacked copy
+        if is_all:
+            raise DataError(f"{self.path} is damaged ({error}): {remedy_for(place)}") from error
+        _logger.warning("%s is left out from here on (%s): %s", place, error, remedy_for(place))
 
     def events(self, *kinds: type) -> Iterator[Event]:
         """Typed events in the order of bag time.
