@@ -25,11 +25,12 @@ from sfm_depth_ros.ros import qos
 from sfm_depth_ros.ros.conversions import camera_info_to_model, velocity_frame, velocity_of
 from sfm_depth_ros.ros.error_log import ErrorLog
 from sfm_depth_ros.ros.stream_faults import (
+    CameraChanges,
+    ImageFrames,
     LossShare,
     VelocityFrames,
     clock_fault,
     feedback_fault,
-    frame_fault,
     publisher_faults,
     stamp_fault,
     why_nothing_arrives,
@@ -57,8 +58,7 @@ class InputState:
     losses: LossCounter = field(default_factory=LossCounter)  # Images that did not
     velocities: int = 0  # Velocities that were taken
     image_at: float | None = None  # Monotonic time of the newest image, or None
-    # Monotonic time of the newest velocity that was taken, or None
-    velocity_at: float | None = None
+    velocity_at: float | None = None  # Monotonic time of the newest velocity taken, or None
     velocity_stamp_ns: int | None = None  # Stamp of the newest velocity, or None
     camera: CameraModel | None = None  # The newest calibration, or None
     image_frame: str | None = None  # frame_id of the newest image, or None
@@ -94,6 +94,7 @@ class Inputs:
         self._node, self.config, self._handlers = node, config, handlers
         self._state, self._errors = state, errors
         self._losses, self._twists = LossShare(), TwistWatch()
+        self._cameras, self._image_frames = CameraChanges(), ImageFrames()
         self._frames = VelocityFrames(config.base_frame)
         self._began_at = time.monotonic()
         if config.camera_info_file:
@@ -113,6 +114,7 @@ class Inputs:
 
     def look_at_publishers(self) -> None:
         """Subscribe as the publishers need it; called once a second."""
+        self._follow_camera()
         self._look_for_latched_camera()
         self._have_images_resent()
 
@@ -199,16 +201,15 @@ class Inputs:
     def faults(self) -> tuple[str, ...]:
         """Wrong streams, each with its remedy; called once a second."""
         state = self._state
-        camera_frame = None if state.camera is None else state.camera.frame_id
-        if self.config.camera_info_file:
-            camera_frame = None  # such a file has no frame
+        camera = None if self.config.camera_info_file else state.camera  # a file has no frame
+        camera_frame = None if camera is None else camera.frame_id
         topics = [subscription.topic_name for subscription in self._subscriptions]
         found = [feedback_fault(self._node, topic) for topic in topics[:2]]
         found += publisher_faults(self._node, dict.fromkeys(topics))
         found += [stamp_fault(state.image_stamp_ns), self._twists.fault]
         if abs((state.image_at or 0.0) - (state.velocity_at or 0.0)) < TOGETHER_S:
             found.append(clock_fault(state.image_stamp_ns, state.velocity_stamp_ns))
-        found.append(frame_fault(state.image_frame, camera_frame))
+        found.append(self._cameras.fault or self._image_frames.fault(camera_frame))
         if topics and self._node.count_publishers(topics[0]) == 1:  # numbers of two are no losses
             found.append(self._losses.fault(state.received, state.losses.lost, topics[0]))
         return tuple(filter(None, found))
@@ -229,6 +230,7 @@ class Inputs:
         state, stamp = self._state, message.header.stamp
         state.received += 1
         state.image_at, state.image_frame = time.monotonic(), message.header.frame_id
+        self._image_frames.take(state.image_frame)
         state.image_stamp_ns = stamp.sec * 10**9 + stamp.nanosec
         state.losses.take(info, state.image_stamp_ns)
         self._handlers.on_image(message)
@@ -247,7 +249,12 @@ class Inputs:
             self._errors.add("camera_info", error)
 
     def _set_camera(self, camera: CameraModel) -> None:
-        if self._state.camera is None or not camera.is_equal(self._state.camera):
+        self._cameras.take(camera)
+        self._follow_camera()
+
+    def _follow_camera(self) -> None:
+        camera, before = self._cameras.settled, self._state.camera
+        if camera is not None and (before is None or not camera.is_equal(before)):
             self._state.camera = camera
             self._handlers.on_camera(camera)
 

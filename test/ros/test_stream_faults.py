@@ -12,8 +12,11 @@ pytestmark = pytest.mark.ros
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import Image
 
+from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.ros import stream_faults
 from sfm_depth_ros.ros.stream_faults import (
+    CameraChanges,
+    ImageFrames,
     LossShare,
     VelocityFrames,
     clock_fault,
@@ -121,3 +124,62 @@ def test_nothing_from_a_publisher_that_is_there():
     assert "camera_driver" in why_nothing_arrives([Publisher], 5.0, is_image=False)
     hint = why_nothing_arrives([Publisher], 5.0, is_image=True)
     assert "too large" in hint and "image_transport: compressed" in hint
+
+
+def _camera(frame="left", size=(64, 32), focal=100.0):
+    K = [focal, 0, 31.5, 0, focal, 15.5, 0, 0, 1]
+    return CameraModel.from_matrices(K, *size, frame_id=frame)
+
+
+@pytest.fixture
+def at(monkeypatch):
+    """Set the clock."""
+
+    def set_clock(seconds):
+        monkeypatch.setattr(time, "monotonic", lambda: seconds)
+
+    return set_clock
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ({"frame": "right"}, "frames 'left' and 'right'"),
+        ({"size": (128, 64)}, "images of 64x32 and 128x64"),
+        ({"focal": 150.0}, "lenses of 100 and 150 pixels"),
+    ],
+)
+def test_cameras_that_alternate_are_followed_three_times(at, other, words):
+    cameras, pair = CameraChanges(), (_camera(), _camera(**other))
+    followed = []
+    for index in range(60):
+        at(0.1 * index)
+        cameras.take(pair[index % 2])
+        if cameras.settled is not None:
+            followed.append(index)
+    assert followed == [0, 1, 2, 3]
+    assert f"alternates between {words} (59 changes in 10 s)" in cameras.fault
+    at(15.5)
+    assert cameras.settled is None
+    at(15.65)  # three changes in the ten seconds before
+    assert (cameras.settled, cameras.fault) == (pair[1], "")
+
+
+def test_a_driver_that_switches_once_and_focuses_is_followed(at):
+    cameras = CameraChanges()
+    for index in range(100):
+        at(0.1 * index)
+        camera = _camera(focal=100.0 + 0.1 * (index % 7), frame="a" if index < 50 else "b")
+        cameras.take(camera)
+        assert (cameras.settled, cameras.fault) == (camera, "")
+
+
+def test_frames_of_images_that_alternate_are_named(at):
+    frames = ImageFrames()
+    for index in range(8):
+        at(0.1 * index)
+        frames.take(f"camera_{index % 2}")
+    assert "between frames 'camera_0' and 'camera_1' (7 changes in 10 s)" in frames.fault("camera")
+    at(10.5)
+    assert "images are in frame 'camera_1' and camera_info in 'camera'" in frames.fault("camera")
+    assert frames.fault("camera_1") == ImageFrames().fault("camera") == ""
