@@ -13,10 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from sfm_depth_ros.bags.events import ROLES, Event, event_kind, message_events
-from sfm_depth_ros.bags.storage_files import open_readers, remedy_for, unpacked_message
+from sfm_depth_ros.bags.storage_files import (
+    message_types,
+    open_readers,
+    remedy_for,
+    unpacked_message,
+)
 from sfm_depth_ros.bags.topics import BagTopics, choose_topics
 from sfm_depth_ros.errors import DataError
-from sfm_depth_ros.optional import require
 
 _logger = logging.getLogger(__name__)
 
@@ -59,9 +63,8 @@ class BagReader:
         Raises:
             DataError: No bag, damaged, or without a topic that ``topics`` names.
         """
-        typesys = require("rosbags.typesys")
         self.path = Path(path).expanduser()
-        self._store = typesys.get_typestore(typesys.Stores.ROS2_JAZZY)
+        self._store = message_types()
         self._stack = ExitStack()
         self._left_out: Counter[str] = Counter()
         try:

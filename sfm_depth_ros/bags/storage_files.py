@@ -58,6 +58,12 @@ def open_readers(path: Path, stack: ExitStack) -> list[Any]:
     return sorted(readers, key=lambda reader: int(reader.start_time))
 
 
+def message_types() -> Any:
+    """The types of ROS 2's messages, which turn bytes into values."""
+    typesys = require("rosbags.typesys")
+    return typesys.get_typestore(typesys.Stores.ROS2_JAZZY)
+
+
 def unpacked_message(data: bytes) -> bytes:
     """A recorded message without its compression; as it is where it has none, or is damaged.
 

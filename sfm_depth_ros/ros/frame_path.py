@@ -111,9 +111,7 @@ class FramePath:
         serving.estimator.wants_confidence = self._outputs.wants_confidence
         on_motion = _motion_publisher(self._outputs, message.header, serving.odometry)
         make_again = partial(self._frame_of, message, serving, clock)
-        result = serving.estimator.estimate_frame(
-            frame, serving.velocities, on_motion, make_again
-        )
+        result = serving.estimator.estimate_frame(frame, serving.velocities, on_motion, make_again)
         clock.insert(result.stages_ms)
         self._outputs.publish(result, message.header, serving.T_base_camera)
         clock.lap("publish")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +29,7 @@ from sfm_depth_ros.ros.stream_faults import (
     CameraChanges,
     ImageFrames,
     LossShare,
+    TwinWatch,
     VelocityFrames,
     clock_fault,
     feedback_fault,
@@ -35,7 +37,7 @@ from sfm_depth_ros.ros.stream_faults import (
     stamp_fault,
     why_nothing_arrives,
 )
-from sfm_depth_ros.ros.streams import LossCounter
+from sfm_depth_ros.ros.streams import ARRIVALS, LossCounter, is_overdue
 from sfm_depth_ros.snippets.values import Velocity
 from sfm_depth_ros.snippets.velocity_gate import TwistWatch
 
@@ -57,7 +59,7 @@ class InputState:
     received: int = 0  # Images that reached the callback
     losses: LossCounter = field(default_factory=LossCounter)  # Images that did not
     velocities: int = 0  # Velocities that were taken
-    image_at: float | None = None  # Monotonic time of the newest image, or None
+    images_at: deque[float] = field(default_factory=lambda: deque(maxlen=ARRIVALS))  # Monotonic
     velocity_at: float | None = None  # Monotonic time of the newest velocity taken, or None
     velocity_stamp_ns: int | None = None  # Stamp of the newest velocity, or None
     camera: CameraModel | None = None  # The newest calibration, or None
@@ -95,7 +97,7 @@ class Inputs:
         self._state, self._errors = state, errors
         self._losses, self._twists = LossShare(), TwistWatch()
         self._cameras, self._image_frames = CameraChanges(), ImageFrames()
-        self._frames = VelocityFrames(config.base_frame)
+        self._frames, self._twins = VelocityFrames(config.base_frame), TwinWatch(node)
         self._began_at = time.monotonic()
         if config.camera_info_file:
             self._set_camera(read_camera_info_file(config.camera_info_file))
@@ -124,7 +126,7 @@ class Inputs:
         Best effort is right for what fits a few packets. An image of 25 MB is hundreds of
         fragments, of which one is always missing. What the user has chosen stays.
         """
-        is_silent = time.monotonic() - (self._state.image_at or self._began_at) > SILENCE_S
+        is_silent = is_overdue(self._state.images_at or (self._began_at,), SILENCE_S)
         if self._are_resent or not self._subscriptions or not (is_silent or self._losses.is_high):
             return
         before = self._subscriptions[0]
@@ -190,9 +192,9 @@ class Inputs:
         """Why nothing can be computed for lack of input, or None."""
         state = self._state
         topic = self._subscriptions[0].topic_name if self._subscriptions else "image"
-        if state.image_at is None:
+        if not state.images_at:
             return f"no image has come on {topic}{self._image_hint(topic)}"
-        if time.monotonic() - state.image_at > SILENCE_S:
+        if is_overdue(state.images_at, SILENCE_S):
             return f"no image on {topic} any more"
         if state.camera is None:
             return f"no camera_info has come{self._camera_hint()}"
@@ -204,10 +206,10 @@ class Inputs:
         camera = None if self.config.camera_info_file else state.camera  # a file has no frame
         camera_frame = None if camera is None else camera.frame_id
         topics = [subscription.topic_name for subscription in self._subscriptions]
-        found = [feedback_fault(self._node, topic) for topic in topics[:2]]
+        found = [self._twins.fault(), *(feedback_fault(self._node, t) for t in topics[:2])]
         found += publisher_faults(self._node, dict.fromkeys(topics))
         found += [stamp_fault(state.image_stamp_ns), self._twists.fault]
-        if abs((state.image_at or 0.0) - (state.velocity_at or 0.0)) < TOGETHER_S:
+        if state.images_at and abs(state.images_at[-1] - (state.velocity_at or 0.0)) < TOGETHER_S:
             found.append(clock_fault(state.image_stamp_ns, state.velocity_stamp_ns))
         found.append(self._cameras.fault or self._image_frames.fault(camera_frame))
         if topics and self._node.count_publishers(topics[0]) == 1:  # numbers of two are no losses
@@ -218,18 +220,15 @@ class Inputs:
         self, kind: Any, topic: str, callback: Any, profile: Any, events: Any = None
     ) -> Subscription:
         return self._node.create_subscription(
-            kind,
-            topic,
-            callback,
-            profile,
-            event_callbacks=events,
-            qos_overriding_options=qos.overrides(),
-        )
+            kind, topic, callback, profile,
+            event_callbacks=events, qos_overriding_options=qos.overrides(),
+        )  # fmt: skip
 
     def _on_image(self, message: Any, info: Any) -> None:
         state, stamp = self._state, message.header.stamp
         state.received += 1
-        state.image_at, state.image_frame = time.monotonic(), message.header.frame_id
+        state.images_at.append(time.monotonic())
+        state.image_frame = message.header.frame_id
         self._image_frames.take(state.image_frame)
         state.image_stamp_ns = stamp.sec * 10**9 + stamp.nanosec
         state.losses.take(info, state.image_stamp_ns)

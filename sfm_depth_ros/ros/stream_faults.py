@@ -19,6 +19,7 @@ FRAMES = 8  # names of wrong frames that are kept
 APART_S = 1.0  # between stamps of what arrives together; more than any latency
 WINDOW_S = 10.0
 CHANGES = 3  # of the camera in the window that are followed; a driver may switch and switch back
+TWIN_S = 30.0  # longer than DDS remembers a node that was killed (20 s)
 FEW = 5  # images in the window below which losses are neither named nor acted on
 MUCH = 0.2  # share of lost images that is named
 OWN_MOTION = ("/ego_motion/odom", "/ego_motion/twist")  # how depth_node's topics end
@@ -40,6 +41,31 @@ def publisher_faults(node: Node, topics: Iterable[str]) -> list[str]:
                 "alternate; stop one, or remap to the topic of one"
             )
     return faults
+
+
+class TwinWatch:
+    """Another node of the same name, whose services and outputs mix with those of this one."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._since: float | None = None  # Monotonic time at which it was seen first
+
+    def fault(self) -> str:
+        """Names the twin, with the remedy; "" = there is none. Called once a second."""
+        own = (self._node.get_name(), self._node.get_namespace())
+        count = self._node.get_node_names_and_namespaces().count(own)
+        now = time.monotonic()
+        if count < 2:
+            self._since = None
+            return ""
+        self._since = now if self._since is None else self._since
+        if now - self._since < TWIN_S:
+            return ""
+        return (
+            f"{count} nodes are named {self._node.get_fully_qualified_name()}: parameters reach "
+            "one of them by chance, and outputs of all alternate; stop the others, or start them "
+            "with names (-r __node:=) or namespaces (-r __ns:=) of their own"
+        )
 
 
 def feedback_fault(node: Node, topic: str) -> str:

@@ -14,7 +14,6 @@ import pytest
 from bags.small_bag import CAMERA, SECOND, START, base_to_mast, image, write_small_bag
 
 pytest.importorskip("rosbags")
-zstd = pytest.importorskip("backports.zstd" if sys.version_info < (3, 14) else "compression.zstd")
 
 from sfm_depth_ros.bags.events import (
     CameraInfoEvent,
@@ -31,6 +30,7 @@ from sfm_depth_ros.bags.writer import BagWriter
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.snippets.values import Velocity
 
+zstd = pytest.importorskip("backports.zstd" if sys.version_info < (3, 14) else "compression.zstd")
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 INFO, ODOMETRY = "sensor_msgs/msg/CameraInfo", "nav_msgs/msg/Odometry"
 

@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 pytestmark = pytest.mark.ros
 
+import rclpy
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import Image
 
@@ -18,6 +19,7 @@ from sfm_depth_ros.ros.stream_faults import (
     CameraChanges,
     ImageFrames,
     LossShare,
+    TwinWatch,
     VelocityFrames,
     clock_fault,
     feedback_fault,
@@ -46,6 +48,20 @@ def test_two_publishers_on_one_topic_are_named(ros_node):
     assert fault.startswith("2 publishers on /shared_image (/")
     assert one.get_name() in fault and two.get_name() in fault
     assert (first.topic_name, second.topic_name) == ("/shared_image", "/shared_image")
+
+
+def test_a_second_node_of_the_name_is_named_once_it_stays(ros_node, monkeypatch):
+    node = ros_node()
+    watch = TwinWatch(node)
+    assert watch.fault() == ""
+    twin = rclpy.create_node(node.get_name(), context=node.context)
+    names = node.get_node_names_and_namespaces
+    _wait_for(lambda: names().count((node.get_name(), "/")) == 2)
+    assert watch.fault() == ""  # it may have been killed just now
+    monkeypatch.setattr(stream_faults, "TWIN_S", 0.0)
+    assert watch.fault().startswith(f"2 nodes are named /{node.get_name()}: ")
+    twin.destroy_node()
+    _wait_for(lambda: watch.fault() == "")
 
 
 def test_an_own_output_as_an_input_is_named(ros_node):
@@ -146,7 +162,7 @@ def at(monkeypatch):
     [
         ({"frame": "right"}, "frames 'left' and 'right'"),
         ({"size": (128, 64)}, "images of 64x32 and 128x64"),
-        ({"focal": 150.0}, "lenses of 100 and 150 pixels"),
+        ({"focal": 150.0}, "lenses of 100 and 150 pixels focal length"),
     ],
 )
 def test_cameras_that_alternate_are_followed_three_times(at, other, words):
