@@ -73,5 +73,5 @@ docs: $(STAMP)
 	$(BIN)/python -m tools.option_tables README.md docs/*.md
 
 clean:
-	rm -rf out build install log .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf out build dist install log .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +

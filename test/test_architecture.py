@@ -254,7 +254,7 @@ def test_rosbags_is_known_to_two_files() -> None:
         module for module, path in MODULES.items()
         if any(name.partition(".")[0] == "rosbags" for name in _imports(path))
     }  # fmt: skip
-    assert importers <= {"sfm_depth_ros.bags.reader", "sfm_depth_ros.bags.writer"}
+    assert importers <= {"sfm_depth_ros.bags.storage_files", "sfm_depth_ros.bags.writer"}
 
 
 def test_every_file_names_its_licence() -> None:

@@ -39,6 +39,22 @@ def test_workflows_are_whole(source_tree: Path, name: str) -> None:
                 subprocess.run(["bash", "-n"], input=step["run"], text=True, check=True)
 
 
+def test_what_workflows_call_exists(source_tree: Path) -> None:
+    texts = [path.read_text() for path in (source_tree / ".github/workflows").glob("*.yml")]
+    run = source_tree / ".ci" / "run"
+    called = set(re.findall(r"(?:^|[\s/])((?:\.ci|tools|docker|test)/[\w./-]+)", "".join(texts)))
+    assert {".ci/run", "docker/Dockerfile", "tools/workspace_recipe.sh"} <= called
+    for name in called:
+        assert (source_tree / name).exists()
+    for script in (run, source_tree / "tools" / "workspace_recipe.sh"):
+        assert script.stat().st_mode & 0o111
+    targets = re.findall(r"^([a-z -]+):", (source_tree / "Makefile").read_text(), re.MULTILINE)
+    made = re.findall(r"^make (\S+)$", run.read_text(), re.MULTILINE)
+    assert made == ["lint", "test"] and set(made) <= set(" ".join(targets).split())
+    for name in re.findall(r"constraints[\w-]*\.txt", "".join(texts)):
+        assert (source_tree / name).exists()
+
+
 def test_every_distribution_and_python_is_tried(source_tree: Path) -> None:
     jobs = yaml.safe_load((source_tree / ".github/workflows/ci.yml").read_text())["jobs"]
     pythons = jobs["pypi-only"]["strategy"]["matrix"]["python"]

@@ -7,16 +7,21 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sfm_depth_ros.bags.events import ROLES, Event, event_kind, message_events
+from sfm_depth_ros.bags.storage_files import (
+    message_types,
+    open_readers,
+    remedy_for,
+    unpacked_message,
+)
 from sfm_depth_ros.bags.topics import BagTopics, choose_topics
 from sfm_depth_ros.errors import DataError
-from sfm_depth_ros.optional import require
 
-_STORAGE_FILES = (".mcap", ".db3")
 _logger = logging.getLogger(__name__)
 
 
@@ -58,12 +63,12 @@ class BagReader:
         Raises:
             DataError: No bag, damaged, or without a topic that ``topics`` names.
         """
-        typesys = require("rosbags.typesys")
         self.path = Path(path).expanduser()
-        self._store = typesys.get_typestore(typesys.Stores.ROS2_JAZZY)
-        self._readers = _open(self.path)
+        self._store = message_types()
+        self._stack = ExitStack()
         self._left_out: Counter[str] = Counter()
         try:
+            self._readers = open_readers(self.path, self._stack)
             self._topics = choose_topics(self.recorded, topics)
         except DataError:
             self.close()
@@ -77,8 +82,7 @@ class BagReader:
 
     def close(self) -> None:
         """Close the files."""
-        for reader in self._readers:
-            reader.close()
+        self._stack.close()
 
     @property
     def recorded(self) -> Mapping[str, str]:
@@ -136,27 +140,37 @@ class BagReader:
         """All messages in the order of bag time; of the named topics alone where any is named.
 
         Raises:
-            DataError: The bag is damaged from here on. Where messages are merely fewer than were
-                recorded, that is logged at the end.
+            DataError: Every file is damaged. Where one of several is, or messages are merely
+                fewer than were recorded, that is logged.
         """
-        count = recorded = 0
-        for reader in self._readers:
-            wanted = [c for c in reader.connections if not topics or c.topic in topics]
-            recorded += sum(connection.msgcount for connection in wanted)
+        count, damaged, files = 0, 0, self._files()
+        for file in files:
+            wanted = [c for c in file.connections if not topics or c.topic in topics]
             try:
-                for connection, time_ns, data in reader.messages(wanted) if wanted else ():
+                for connection, time_ns, data in file.messages(wanted) if wanted else ():
                     count += 1
                     names = (connection.topic, connection.msgtype)
-                    yield RawMessage(*names, time_ns, data, self._store)
+                    yield RawMessage(*names, time_ns, unpacked_message(data), self._store)
             except Exception as error:  # rosbags, sqlite3, zstd and struct each have their own
-                raise DataError(
-                    f"{self.path} is damaged ({error}): {_remedy(self.path)}"
-                ) from error
-        if count < recorded:
+                damaged += 1
+                self._on_damage(Path(file.path), error, is_all=damaged == len(files))
+        recorded = sum(map(self.message_count, topics or set(self.recorded)))
+        if count < recorded and not damaged:
             _logger.warning(
                 "%s is damaged: %d of %d messages can be read; %s",
-                self.path, count, recorded, _remedy(self.path),
+                self.path, count, recorded, remedy_for(self.path),
             )  # fmt: skip
+
+    def _on_damage(self, file: Path, error: Exception, is_all: bool) -> None:
+        """Log what is left out of one of several files.
+
+        Raises:
+            DataError: It is the last of them, and the others were damaged too.
+        """
+        place = next(self.path.glob(f"{file.name}*"), self.path)  # it may be an unpacked copy
+        if is_all:
+            raise DataError(f"{self.path} is damaged ({error}): {remedy_for(place)}") from error
+        _logger.warning("%s is left out from here on (%s): %s", place, error, remedy_for(place))
 
     def events(self, *kinds: type) -> Iterator[Event]:
         """Typed events in the order of bag time.
@@ -197,46 +211,3 @@ class BagReader:
                 _logger.warning("%s at %d ns left out: %s", raw.topic, raw.time_ns, error)
             self._left_out[raw.topic] += 1
             return []
-
-
-def _open(path: Path) -> list[Any]:
-    """Open readers of a bag; of its files one by one where ``metadata.yaml`` is of no use.
-
-    Raises:
-        DataError: Nothing can be read.
-    """
-    rosbag2 = require("rosbags.rosbag2")
-
-    def opened(place: Path) -> Any:
-        reader = rosbag2.Reader(place)
-        reader.open()
-        return reader
-
-    try:
-        return [opened(path)]
-    except Exception as error:  # damaged files raise whatever they hit, not ReaderError alone
-        reason = error
-    readers = []
-    for file in sorted(f for f in path.glob("*") if f.suffix in _STORAGE_FILES):
-        try:
-            readers.append(opened(file))
-        except Exception as error:
-            reason = error
-            _logger.warning("%s cannot be read (%s): %s", file, error, _remedy(file))
-    if not readers:
-        raise DataError(
-            f"{path} is no readable rosbag2 ({reason}): give the folder that holds "
-            f"metadata.yaml; {_remedy(path)}"
-        ) from reason
-    _logger.warning("%s: metadata.yaml cannot be used (%s); reading the files alone", path, reason)
-    return sorted(readers, key=lambda reader: int(reader.start_time))
-
-
-def _remedy(path: Path) -> str:
-    """Command that mends a damaged bag of this storage."""
-    if any(path.glob("*.zstd")):
-        return f"unpack what is whole (zstd -d {path}/*.zstd), then remove {path}/metadata.yaml"
-    files = [path] if path.is_file() else sorted(path.glob("*.mcap"))
-    if files and files[0].suffix == ".mcap":
-        return f"repair a truncated recording: mcap recover {files[0]} -o mended.mcap"
-    return "repair a bag that was not closed: ros2 bag reindex"

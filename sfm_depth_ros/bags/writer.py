@@ -46,6 +46,11 @@ class BagWriter:
             raise ValueError(f"storage: expected one of {', '.join(plugins)}, got {storage!r}")
         if Path(path).exists():
             raise DataError(f"{path} exists already: choose another name or remove it")
+        if storage == "sqlite3" and not {"?", "#", "%"}.isdisjoint(str(path)):
+            raise DataError(
+                f"{path} has a ?, # or %, which sqlite takes for options: choose another name, or "
+                "the storage mcap"
+            )
         self._path = Path(path)
         self._store = typesys.get_typestore(typesys.Stores.ROS2_JAZZY)
         self._messages = MessageBuilder(self._store.types.__getitem__, np.asarray)

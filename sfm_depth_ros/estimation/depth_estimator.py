@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -80,9 +81,15 @@ class DepthEstimator:
         frame: Frame,
         velocities: VelocityBuffer | None = None,
         on_motion: OnMotion | None = None,
+        make_again: Callable[[], Frame] | None = None,
     ) -> DepthResult:
-        """Like :meth:`estimate`, for a frame that has the network's size already."""
+        """Like :meth:`estimate`, for a frame that has the network's size already.
+
+        ``make_again`` makes the frame anew where a model of another size was swapped in since.
+        """
         with self._lock:
+            if make_again is not None and not self.model.takes(frame):
+                frame = make_again()
             self._session.check(frame)
             pair = self._motion.pair(frame, self.config.max_image_gap)
             move = partial(self._motion.estimate, pair, velocities, self.config, on_motion)

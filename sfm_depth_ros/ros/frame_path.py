@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -103,21 +104,20 @@ class FramePath:
         if serving is None or serving.estimator is not prepared.serving.estimator:
             self._stats.not_ready += 1  # prepared for another camera
             return
-        if not serving.estimator.model.takes(frame):  # a model of another size was swapped in
-            frame = self._frame_of(message, serving, clock)
         if not self.guard.check(frame.stamp_ns):
             self._stats.late += 1  # it would break the chain of images
             return
         clock.lap("wait")
         serving.estimator.wants_confidence = self._outputs.wants_confidence
         on_motion = _motion_publisher(self._outputs, message.header, serving.odometry)
-        result = serving.estimator.estimate_frame(frame, serving.velocities, on_motion)
+        make_again = partial(self._frame_of, message, serving, clock)
+        result = serving.estimator.estimate_frame(frame, serving.velocities, on_motion, make_again)
         clock.insert(result.stages_ms)
         self._outputs.publish(result, message.header, serving.T_base_camera)
         clock.lap("publish")
         self._stats.add_published(clock.timings_ms)
         self.remarks, self.geometry = result.remarks, result.geometry
-        frozen = self._frozen.fault(frame.image, _speed(serving))
+        frozen = self._frozen.fault(result.frame.image, _speed(serving))
         named = (*self._dark, frozen, *(fault.text for fault in result.faults))
         self.faults = tuple(filter(None, named))
         self._errors.clear("image")

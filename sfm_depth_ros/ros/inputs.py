@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,16 +26,18 @@ from sfm_depth_ros.ros import qos
 from sfm_depth_ros.ros.conversions import camera_info_to_model, velocity_frame, velocity_of
 from sfm_depth_ros.ros.error_log import ErrorLog
 from sfm_depth_ros.ros.stream_faults import (
+    CameraChanges,
+    ImageFrames,
     LossShare,
+    TwinWatch,
     VelocityFrames,
     clock_fault,
     feedback_fault,
-    frame_fault,
     publisher_faults,
     stamp_fault,
     why_nothing_arrives,
 )
-from sfm_depth_ros.ros.streams import LossCounter
+from sfm_depth_ros.ros.streams import ARRIVALS, LossCounter, is_overdue
 from sfm_depth_ros.snippets.values import Velocity
 from sfm_depth_ros.snippets.velocity_gate import TwistWatch
 
@@ -56,9 +59,8 @@ class InputState:
     received: int = 0  # Images that reached the callback
     losses: LossCounter = field(default_factory=LossCounter)  # Images that did not
     velocities: int = 0  # Velocities that were taken
-    image_at: float | None = None  # Monotonic time of the newest image, or None
-    # Monotonic time of the newest velocity that was taken, or None
-    velocity_at: float | None = None
+    images_at: deque[float] = field(default_factory=lambda: deque(maxlen=ARRIVALS))  # Monotonic
+    velocity_at: float | None = None  # Monotonic time of the newest velocity taken, or None
     velocity_stamp_ns: int | None = None  # Stamp of the newest velocity, or None
     camera: CameraModel | None = None  # The newest calibration, or None
     image_frame: str | None = None  # frame_id of the newest image, or None
@@ -94,7 +96,8 @@ class Inputs:
         self._node, self.config, self._handlers = node, config, handlers
         self._state, self._errors = state, errors
         self._losses, self._twists = LossShare(), TwistWatch()
-        self._frames = VelocityFrames(config.base_frame)
+        self._cameras, self._image_frames = CameraChanges(), ImageFrames()
+        self._frames, self._twins = VelocityFrames(config.base_frame), TwinWatch(node)
         self._began_at = time.monotonic()
         if config.camera_info_file:
             self._set_camera(read_camera_info_file(config.camera_info_file))
@@ -113,6 +116,7 @@ class Inputs:
 
     def look_at_publishers(self) -> None:
         """Subscribe as the publishers need it; called once a second."""
+        self._follow_camera()
         self._look_for_latched_camera()
         self._have_images_resent()
 
@@ -122,8 +126,8 @@ class Inputs:
         Best effort is right for what fits a few packets. An image of 25 MB is hundreds of
         fragments, of which one is always missing. What the user has chosen stays.
         """
-        heard_at = max(self._state.image_at or 0.0, self._began_at)  # not before a deactivation
-        is_silent = time.monotonic() - heard_at > SILENCE_S
+        active = [at for at in self._state.images_at.copy() if at >= self._began_at]
+        is_silent = is_overdue(active or (self._began_at,), SILENCE_S)
         if self._are_resent or not self._subscriptions or not (is_silent or self._losses.is_high):
             return
         before = self._subscriptions[0]
@@ -189,9 +193,9 @@ class Inputs:
         """Why nothing can be computed for lack of input, or None."""
         state = self._state
         topic = self._subscriptions[0].topic_name if self._subscriptions else "image"
-        if state.image_at is None:
+        if not state.images_at:
             return f"no image has come on {topic}{self._image_hint(topic)}"
-        if time.monotonic() - state.image_at > SILENCE_S:
+        if is_overdue(state.images_at, SILENCE_S):
             return f"no image on {topic} any more"
         if state.camera is None:
             return f"no camera_info has come{self._camera_hint()}"
@@ -200,16 +204,15 @@ class Inputs:
     def faults(self) -> tuple[str, ...]:
         """Wrong streams, each with its remedy; called once a second."""
         state = self._state
-        camera_frame = None if state.camera is None else state.camera.frame_id
-        if self.config.camera_info_file:
-            camera_frame = None  # such a file has no frame
+        camera = None if self.config.camera_info_file else state.camera  # a file has no frame
+        camera_frame = None if camera is None else camera.frame_id
         topics = [subscription.topic_name for subscription in self._subscriptions]
-        found = [feedback_fault(self._node, topic) for topic in topics[:2]]
+        found = [self._twins.fault(), *(feedback_fault(self._node, t) for t in topics[:2])]
         found += publisher_faults(self._node, dict.fromkeys(topics))
         found += [stamp_fault(state.image_stamp_ns), self._twists.fault]
-        if abs((state.image_at or 0.0) - (state.velocity_at or 0.0)) < TOGETHER_S:
+        if state.images_at and abs(state.images_at[-1] - (state.velocity_at or 0.0)) < TOGETHER_S:
             found.append(clock_fault(state.image_stamp_ns, state.velocity_stamp_ns))
-        found.append(frame_fault(state.image_frame, camera_frame))
+        found.append(self._cameras.fault or self._image_frames.fault(camera_frame))
         if topics and self._node.count_publishers(topics[0]) == 1:  # numbers of two are no losses
             found.append(self._losses.fault(state.received, state.losses.lost, topics[0]))
         return tuple(filter(None, found))
@@ -218,18 +221,16 @@ class Inputs:
         self, kind: Any, topic: str, callback: Any, profile: Any, events: Any = None
     ) -> Subscription:
         return self._node.create_subscription(
-            kind,
-            topic,
-            callback,
-            profile,
-            event_callbacks=events,
-            qos_overriding_options=qos.overrides(),
-        )
+            kind, topic, callback, profile,
+            event_callbacks=events, qos_overriding_options=qos.overrides(),
+        )  # fmt: skip
 
     def _on_image(self, message: Any, info: Any) -> None:
         state, stamp = self._state, message.header.stamp
         state.received += 1
-        state.image_at, state.image_frame = time.monotonic(), message.header.frame_id
+        state.images_at.append(time.monotonic())
+        state.image_frame = message.header.frame_id
+        self._image_frames.take(state.image_frame)
         state.image_stamp_ns = stamp.sec * 10**9 + stamp.nanosec
         state.losses.take(info, state.image_stamp_ns)
         self._handlers.on_image(message)
@@ -248,7 +249,12 @@ class Inputs:
             self._errors.add("camera_info", error)
 
     def _set_camera(self, camera: CameraModel) -> None:
-        if self._state.camera is None or not camera.is_equal(self._state.camera):
+        self._cameras.take(camera)
+        self._follow_camera()
+
+    def _follow_camera(self) -> None:
+        camera, before = self._cameras.settled, self._state.camera
+        if camera is not None and (before is None or not camera.is_equal(before)):
             self._state.camera = camera
             self._handlers.on_camera(camera)
 

@@ -12,10 +12,14 @@ from typing import Any
 
 from rclpy.node import Node
 
+from sfm_depth_ros.camera.camera_model import CameraModel
+
 _logger = logging.getLogger(__name__)
 FRAMES = 8  # names of wrong frames that are kept
 APART_S = 1.0  # between stamps of what arrives together; more than any latency
 WINDOW_S = 10.0
+CHANGES = 3  # of the camera in the window that are followed; a driver may switch and switch back
+TWIN_S = 30.0  # longer than DDS remembers a node that was killed (20 s)
 FEW = 5  # images in the window below which losses are neither named nor acted on
 MUCH = 0.2  # share of lost images that is named
 OWN_MOTION = ("/ego_motion/odom", "/ego_motion/twist")  # how depth_node's topics end
@@ -37,6 +41,31 @@ def publisher_faults(node: Node, topics: Iterable[str]) -> list[str]:
                 "alternate; stop one, or remap to the topic of one"
             )
     return faults
+
+
+class TwinWatch:
+    """Another node of the same name, whose services and outputs mix with those of this one."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._since: float | None = None  # Monotonic time at which it was seen first
+
+    def fault(self) -> str:
+        """Names the twin, with the remedy; "" = there is none. Called once a second."""
+        own = (self._node.get_name(), self._node.get_namespace())
+        count = self._node.get_node_names_and_namespaces().count(own)
+        now = time.monotonic()
+        if count < 2:
+            self._since = None
+            return ""
+        self._since = now if self._since is None else self._since
+        if now - self._since < TWIN_S:
+            return ""
+        return (
+            f"{count} nodes are named {self._node.get_fully_qualified_name()}: parameters reach "
+            "one of them by chance, and outputs of all alternate; stop the others, or start them "
+            "with names (-r __node:=) or namespaces (-r __ns:=) of their own"
+        )
 
 
 def feedback_fault(node: Node, topic: str) -> str:
@@ -87,6 +116,80 @@ def clock_fault(image_ns: int | None, velocity_ns: int | None) -> str:
         "arrive with them, so that no pair of images has one: have both stamped by one clock at "
         "the time of measurement"
     )
+
+
+class CameraChanges:
+    """Calibrations of one stream: a new camera is followed, cameras that alternate are not.
+
+    Each change makes the engines, the mounting and the history begin anew.
+    """
+
+    def __init__(self) -> None:
+        self._newest: CameraModel | None = None
+        self._changes: deque[tuple[float, CameraModel, CameraModel]] = deque()
+
+    def take(self, camera: CameraModel) -> None:
+        """Take the newest calibration."""
+        before, self._newest = self._newest, camera
+        if before is not None and not camera.is_same(before):
+            self._changes.append((time.monotonic(), before, camera))
+
+    @property
+    def settled(self) -> CameraModel | None:
+        """The newest calibration; None while cameras alternate."""
+        return None if self._are_many() else self._newest
+
+    @property
+    def fault(self) -> str:
+        """Cameras that alternate, with the remedy; "" = none do."""
+        if not self._are_many():
+            return ""
+        _, a, b = self._changes[-1]
+        return (
+            f"camera_info alternates between {_differing(a, b)} ({len(self._changes)} changes in "
+            f"{WINDOW_S:.0f} s) and is not followed: remap image and camera_info to those of one "
+            "camera, or have the driver describe one with one frame id"
+        )
+
+    def _are_many(self) -> bool:
+        while self._changes and time.monotonic() - self._changes[0][0] > WINDOW_S:
+            self._changes.popleft()
+        return len(self._changes) > CHANGES
+
+
+def _differing(a: CameraModel, b: CameraModel) -> str:
+    """What distinguishes two cameras first of all."""
+    if a.frame_id != b.frame_id:
+        return f"frames {a.frame_id!r} and {b.frame_id!r}"
+    if (a.width, a.height) != (b.width, b.height):
+        return f"images of {a.width}x{a.height} and {b.width}x{b.height}"
+    return f"lenses of {a.K[0, 0]:.4g} and {b.K[0, 0]:.4g} pixels focal length"
+
+
+class ImageFrames:
+    """Frames of the images, which one camera does not change."""
+
+    def __init__(self) -> None:
+        self._newest: str | None = None
+        self._changes: deque[tuple[float, str]] = deque(maxlen=1000)
+
+    def take(self, frame: str) -> None:
+        """Take the frame of the newest image."""
+        before, self._newest = self._newest, frame
+        if before is not None and before != frame:
+            self._changes.append((time.monotonic(), before))
+
+    def fault(self, camera_frame: str | None) -> str:
+        """Frames that alternate, are empty or not those of camera_info (None = unknown)."""
+        while self._changes and time.monotonic() - self._changes[0][0] > WINDOW_S:
+            self._changes.popleft()
+        if len(self._changes) <= CHANGES:
+            return frame_fault(self._newest, camera_frame)
+        return (
+            f"images alternate between frames {self._changes[-1][1]!r} and {self._newest!r} "
+            f"({len(self._changes)} changes in {WINDOW_S:.0f} s), and motion between two cameras "
+            "is none: remap image to the topic of one camera, or set one frame id in the driver"
+        )
 
 
 class VelocityFrames:

@@ -8,7 +8,8 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
 from statistics import median, quantiles
 from typing import Any
 
@@ -17,6 +18,21 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 
 RESTART_GAP = 10_000
+ARRIVALS = 6  # that a stream's period is taken of
+
+
+def is_overdue(times: Iterable[float], least_s: float) -> bool:
+    """Whether a stream is silent: nothing for ``least_s`` seconds, and for two of its periods.
+
+    Args:
+        times: Monotonic times of its messages, in order.
+        least_s: Shorter pauses are none.
+    """
+    newest = list(times)[-ARRIVALS:]
+    if not newest:
+        return True
+    period_s = median(b - a for a, b in pairwise(newest)) if len(newest) > 1 else 0.0
+    return time.monotonic() - newest[-1] > max(least_s, 2.0 * period_s)
 
 
 class LossCounter:
@@ -186,8 +202,8 @@ class FrameStats:
 
     @property
     def is_flowing(self) -> bool:
-        """Whether something was published within the last five seconds."""
-        return bool(self._times) and time.monotonic() - self._times[-1] < WINDOW_S
+        """Whether something was published within the last five seconds, or two periods."""
+        return not is_overdue(self._times.copy(), WINDOW_S)
 
     def engine_ms(self) -> float | None:
         """Median milliseconds that both networks take of one image."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import re
 import sqlite3
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,7 @@ from sfm_depth_ros.bags.writer import BagWriter
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.snippets.values import Velocity
 
+zstd = pytest.importorskip("backports.zstd" if sys.version_info < (3, 14) else "compression.zstd")
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 INFO, ODOMETRY = "sensor_msgs/msg/CameraInfo", "nav_msgs/msg/Odometry"
 
@@ -132,6 +135,8 @@ def test_a_bag_is_never_overwritten(tmp_path):
         BagWriter(path)
     with pytest.raises(ValueError, match="storage"):
         BagWriter(tmp_path / "other", "tape")
+    with pytest.raises(DataError, match=r"lap #1 has a \?, # or %.*mcap"):
+        BagWriter(tmp_path / "lap #1", "sqlite3")
 
 
 def test_half_a_drive_does_not_look_like_a_whole_one(tmp_path):
@@ -299,13 +304,114 @@ def test_a_recording_that_was_cut_off_names_the_command_that_mends_it(tmp_path, 
     assert "mcap recover" in caplog.text
 
 
-def test_a_compressed_split_that_was_cut_off_names_what_keeps_the_others(tmp_path):
-    path = tmp_path / "bag"
+def splits(path: Path, count: int = 3) -> list[Path]:
+    """The small bag in several sqlite3 files of one folder, as a recorder splits them."""
+    with BagReader(write_small_bag(path.parent / "whole")) as reader:
+        messages = list(reader.raw_messages())
     path.mkdir()
-    (path / "metadata.yaml").write_text("rosbag2_bagfile_information: {}\n")
-    (path / "bag_0.db3.zstd").write_bytes(b"\x28\xb5\x2f\xfd")
-    with pytest.raises(DataError, match=rf"zstd -d {re.escape(str(path))}/\*\.zstd.*metadata"):
-        BagReader(path)
+    files = []
+    for number in range(count):
+        part = messages[len(messages) * number // count : len(messages) * (number + 1) // count]
+        with BagWriter(path.parent / f"part_{number}", "sqlite3") as copy:
+            for raw in part:
+                copy.write_serialized(raw.topic, raw.type_name, raw.time_ns, raw.cdr)
+        files.append(path / f"bag_{number}.db3")
+        next((path.parent / f"part_{number}").glob("*.db3")).rename(files[-1])
+    claims = (path.parent / "part_0" / "metadata.yaml").read_text()
+    listed = "".join(f"  - {file.name}.zstd\n" for file in files)
+    claims = re.sub(r"(relative_file_paths:\n)(  *- .*\n)+", rf"\1{listed}", claims)
+    claims = re.sub(r"compression_format: .*", "compression_format: zstd", claims)
+    claims = re.sub(r"compression_mode: .*", "compression_mode: FILE", claims)
+    (path / "metadata.yaml").write_text(claims)
+    return files
+
+
+def packed(file: Path) -> Path:
+    place = file.with_name(f"{file.name}.zstd")
+    place.write_bytes(zstd.compress(file.read_bytes()))
+    file.unlink()
+    return place
+
+
+def test_a_compressed_split_that_was_cut_off_is_left_out_by_name(tmp_path, caplog):
+    files = [packed(file) for file in splits(tmp_path / "bag")]
+    with BagReader(tmp_path / "bag") as reader:
+        assert len(list(reader.raw_messages())) == 81
+    assert not caplog.records
+    torn = files[1]
+    torn.write_bytes(torn.read_bytes()[: torn.stat().st_size // 2])
+    with BagReader(tmp_path / "bag") as reader:
+        assert len(list(reader.raw_messages())) == 54
+    (record,) = caplog.records
+    assert f"{torn} is left out" in record.getMessage()
+    assert f"copy {torn} again" in record.getMessage()
+    for file in (files[0], files[2]):
+        file.unlink()
+    with pytest.raises(DataError, match=rf"copy {re.escape(str(torn))} again"):
+        BagReader(tmp_path / "bag")
+
+
+def test_compression_is_what_the_bytes_show(tmp_path, caplog):
+    plain, unnamed, misnamed = splits(tmp_path / "bag")
+    unnamed.write_bytes(zstd.compress(unnamed.read_bytes()))
+    misnamed.rename(misnamed.with_name(f"{misnamed.name}.zstd"))
+    with BagReader(tmp_path / "bag") as reader:
+        messages = list(reader.raw_messages())
+    assert len(messages) == 81
+    assert [m.time_ns for m in messages] == sorted(m.time_ns for m in messages)
+    assert "metadata.yaml cannot be used" in caplog.records[0].getMessage()
+    for file in (plain, packed(plain.rename(tmp_path / "alone.db3"))):
+        if file.exists():
+            with BagReader(file) as reader:
+                assert len(list(reader.raw_messages())) == 27
+
+
+@pytest.mark.parametrize("claim", ["MESSAGE", "NONE"])
+def test_compression_of_messages_is_what_their_bytes_show(tmp_path, claim):
+    path = write_small_bag(tmp_path / "bag", "sqlite3")
+    with sqlite3.connect(next(path.glob("*.db3"))) as database:
+        rows = database.execute("SELECT id, data FROM messages ORDER BY id").fetchall()
+        for number, data in rows[::2]:
+            content = zstd.compress(data) if number != rows[2][0] else b"\x28\xb5\x2f\xfd torn"
+            database.execute("UPDATE messages SET data = ? WHERE id = ?", (content, number))
+    metadata = path / "metadata.yaml"
+    text = re.sub(r"compression_format: .*", "compression_format: zstd", metadata.read_text())
+    metadata.write_text(re.sub(r"compression_mode: .*", f"compression_mode: {claim}", text))
+    with BagReader(path) as reader:
+        assert sum(raw.cdr[:2] == b"\x00\x01" for raw in reader.raw_messages()) == len(rows) - 1
+        assert len(list(reader.events())) >= len(rows) - 1
+
+
+def test_damage_within_one_of_several_files_costs_that_file_alone(tmp_path, caplog):
+    _, damaged, _ = splits(tmp_path / "bag")
+    content = bytearray(damaged.read_bytes())
+    for page in range(4096 * 3, len(content), 4096):
+        content[page : page + 64] = b"\xff" * 64
+    damaged.write_bytes(content)
+    with BagReader(tmp_path / "bag") as reader:
+        assert 54 <= len(list(reader.raw_messages())) < 81
+    assert f"{damaged} is left out" in caplog.text
+
+
+def test_no_room_to_unpack_is_no_damage(tmp_path, monkeypatch):
+    files = [packed(file) for file in splits(tmp_path / "bag")]
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfileobj", full)
+    for place in (tmp_path / "bag", files[0]):
+        with pytest.raises(DataError, match=r"No space left on device\): free.*TMPDIR"):
+            BagReader(place)
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_names_that_sqlite_reads_as_a_query(tmp_path, storage, caplog):
+    path = write_small_bag(tmp_path / "bag", storage).rename(tmp_path / "lap #1 100%25?mode=rw")
+    for place in (path, next(file for file in path.iterdir() if file.suffix != ".yaml")):
+        with BagReader(place) as reader:
+            assert len(list(reader.events(ImageEvent))) == 10
+    assert not caplog.records
 
 
 def test_many_bad_messages_are_two_lines_in_the_log(tmp_path, caplog):

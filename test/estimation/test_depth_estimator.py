@@ -27,6 +27,7 @@ from sfm_depth_ros.errors import DataError, EngineError
 from sfm_depth_ros.estimation.depth_estimator import DepthEstimator
 from sfm_depth_ros.estimation.depth_result import DepthResult
 from sfm_depth_ros.geometry.camera import Intrinsics
+from sfm_depth_ros.snippets.values import Frame
 from sfm_depth_ros.snippets.velocity import VelocityBuffer
 from sfm_depth_ros.visual_odometry.ego_motion import EgoMotion
 
@@ -284,6 +285,24 @@ def test_a_frame_may_be_prepared_before_its_turn(drive: Drive) -> None:
     smaller = CameraModel.from_intrinsics(Intrinsics.from_hfov(80.0, 320, 64))
     other = DepthEstimator(oracle(drive), smaller, DepthNodeConfig(), create_oracle_engine)
     assert not other.model.takes(frames[0])
+
+
+def test_a_frame_of_a_model_before_is_made_again(drive: Drive) -> None:
+    """A model of another size was swapped in after the frame was prepared."""
+    estimator, camera = _estimator(oracle(drive)), Intrinsics.from_hfov(80.0, 320, 64)
+    before = DepthEstimator(
+        oracle(drive), CameraModel.from_intrinsics(camera), DepthNodeConfig(), create_oracle_engine
+    )
+    raw = drive.frames[0]
+    outdated = before.frame(raw.image[:64], raw.stamp_ns)
+    with pytest.raises(DataError, match="frame is 320x64, but the engines are for 320x96"):
+        estimator.estimate_frame(outdated)
+
+    def make_again() -> Frame:
+        return estimator.frame(raw.image, raw.stamp_ns, raw.frame_id)
+
+    result = estimator.estimate_frame(outdated, make_again=make_again)
+    np.testing.assert_array_equal(result.depth, _run(_estimator(oracle(drive)), drive)[0].depth)
 
 
 def test_timings_name_every_stage(drive: Drive) -> None:

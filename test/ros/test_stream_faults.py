@@ -9,12 +9,17 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed")
 pytestmark = pytest.mark.ros
 
+import rclpy
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import Image
 
+from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.ros import stream_faults
 from sfm_depth_ros.ros.stream_faults import (
+    CameraChanges,
+    ImageFrames,
     LossShare,
+    TwinWatch,
     VelocityFrames,
     clock_fault,
     feedback_fault,
@@ -43,6 +48,20 @@ def test_two_publishers_on_one_topic_are_named(ros_node):
     assert fault.startswith("2 publishers on /shared_image (/")
     assert one.get_name() in fault and two.get_name() in fault
     assert (first.topic_name, second.topic_name) == ("/shared_image", "/shared_image")
+
+
+def test_a_second_node_of_the_name_is_named_once_it_stays(ros_node, monkeypatch):
+    node = ros_node()
+    watch = TwinWatch(node)
+    assert watch.fault() == ""
+    twin = rclpy.create_node(node.get_name(), context=node.context)
+    names = node.get_node_names_and_namespaces
+    _wait_for(lambda: names().count((node.get_name(), "/")) == 2)
+    assert watch.fault() == ""  # it may have been killed just now
+    monkeypatch.setattr(stream_faults, "TWIN_S", 0.0)
+    assert watch.fault().startswith(f"2 nodes are named /{node.get_name()}: ")
+    twin.destroy_node()
+    _wait_for(lambda: watch.fault() == "")
 
 
 def test_an_own_output_as_an_input_is_named(ros_node):
@@ -121,3 +140,62 @@ def test_nothing_from_a_publisher_that_is_there():
     assert "camera_driver" in why_nothing_arrives([Publisher], 5.0, is_image=False)
     hint = why_nothing_arrives([Publisher], 5.0, is_image=True)
     assert "too large" in hint and "image_transport: compressed" in hint
+
+
+def _camera(frame="left", size=(64, 32), focal=100.0):
+    K = [focal, 0, 31.5, 0, focal, 15.5, 0, 0, 1]
+    return CameraModel.from_matrices(K, *size, frame_id=frame)
+
+
+@pytest.fixture
+def at(monkeypatch):
+    """Set the clock."""
+
+    def set_clock(seconds):
+        monkeypatch.setattr(time, "monotonic", lambda: seconds)
+
+    return set_clock
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ({"frame": "right"}, "frames 'left' and 'right'"),
+        ({"size": (128, 64)}, "images of 64x32 and 128x64"),
+        ({"focal": 150.0}, "lenses of 100 and 150 pixels focal length"),
+    ],
+)
+def test_cameras_that_alternate_are_followed_three_times(at, other, words):
+    cameras, pair = CameraChanges(), (_camera(), _camera(**other))
+    followed = []
+    for index in range(60):
+        at(0.1 * index)
+        cameras.take(pair[index % 2])
+        if cameras.settled is not None:
+            followed.append(index)
+    assert followed == [0, 1, 2, 3]
+    assert f"alternates between {words} (59 changes in 10 s)" in cameras.fault
+    at(15.5)
+    assert cameras.settled is None
+    at(15.65)  # three changes in the ten seconds before
+    assert (cameras.settled, cameras.fault) == (pair[1], "")
+
+
+def test_a_driver_that_switches_once_and_focuses_is_followed(at):
+    cameras = CameraChanges()
+    for index in range(100):
+        at(0.1 * index)
+        camera = _camera(focal=100.0 + 0.1 * (index % 7), frame="a" if index < 50 else "b")
+        cameras.take(camera)
+        assert (cameras.settled, cameras.fault) == (camera, "")
+
+
+def test_frames_of_images_that_alternate_are_named(at):
+    frames = ImageFrames()
+    for index in range(8):
+        at(0.1 * index)
+        frames.take(f"camera_{index % 2}")
+    assert "between frames 'camera_0' and 'camera_1' (7 changes in 10 s)" in frames.fault("camera")
+    at(10.5)
+    assert "images are in frame 'camera_1' and camera_info in 'camera'" in frames.fault("camera")
+    assert frames.fault("camera_1") == ImageFrames().fault("camera") == ""

@@ -153,3 +153,14 @@ def test_the_rate_is_that_of_the_last_five_seconds(clock):
     assert stats.is_flowing
     clock[0] += 6
     assert (stats.rate_hz, stats.is_flowing, stats.published) == (0, False, 100)
+
+
+@pytest.mark.parametrize("period", [0.02, 1.0, 5.0, 60.0])
+def test_a_stream_is_overdue_after_two_of_its_periods(monkeypatch, period):
+    times = [100.0 + index * period for index in range(20)]
+    for late, expected in ((0.0, False), (0.9, False), (1.1, True)):
+        now = times[-1] + late * max(3.0, 2 * period)
+        monkeypatch.setattr(streams.time, "monotonic", lambda now=now: now)
+        assert streams.is_overdue(times, 3.0) == expected
+        assert streams.is_overdue(times[-1:], 3.0) == (now - times[-1] > 3.0)
+    assert streams.is_overdue([], 3.0)

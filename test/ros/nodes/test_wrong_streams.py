@@ -65,6 +65,25 @@ def test_images_in_another_frame_than_the_calibration(node, probe, camera):
     probe.until(lambda: camera.shoot() and _faults(probe) == "")
 
 
+def test_one_driver_with_two_cameras(node, probe, camera):
+    loads = node.text.count(" serves, engines")
+
+    def shoot():
+        camera.step()
+        info, image = camera.info(), camera.image()
+        info.header.frame_id = image.header.frame_id = f"eye_{camera.stamp_ns // 10**8 % 2}"
+        camera.infos.publish(info)
+        camera.images.publish(image)
+        return True
+
+    probe.until(lambda: shoot() and "camera_info alternates between frames" in _faults(probe))
+    published = int(probe.facts["published"])
+    probe.until(lambda: shoot() and int(probe.facts["published"]) > published + 20)
+    assert node.text.count(" serves, engines") <= loads + 3
+    assert "is not followed" in probe.message
+    probe.until(lambda: camera.shoot() and _faults(probe) == "", seconds=40)
+
+
 def test_two_cameras_on_one_topic(node, probe, camera):
     second = probe.node.create_publisher(Image, "image", 10)
     probe.until(lambda: camera.shoot() and "2 publishers on" in _faults(probe))
