@@ -24,6 +24,10 @@ _NORMAL_MAD = 1.4826
 _TUNING = 2.5  # residuals of so many standard deviations weigh a quarter
 _STEPS = 4
 _CELLS_PER_SAMPLE = 2.0  # neighbouring cells share the network's error
+# Standard deviation of a landmark as a share of the line's inverse depth, beyond which it does not
+# count. Landmarks must know their inverse depth to half of their *own* value: of hardly known
+# points, those remain that came out too near.
+_HARDLY_KNOWN = 0.15
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,14 +107,18 @@ def fit_affine(points: AnchorPoints) -> DepthCorrection | None:
     unit = float(np.median(points.output))  # affine networks have any
     output, inverse = points.output / unit, points.inverse_depth
     slope, offset = start.inverse_factor * unit, 0.0
-    own = points.relative_std**2 + _EXACT**2
+    deviation = points.relative_std * inverse
     network = points.output_spread**2 + _MODEL_STD**2
+    size = np.maximum(slope * output, MIN_INVERSE_DEPTH)
     for _ in range(2 * _STEPS):
         fitted = np.maximum(slope * output + offset, MIN_INVERSE_DEPTH)
+        own = (deviation / size) ** 2 + _EXACT**2
         true = (inverse / own + fitted / network) / (1.0 / own + 1.0 / network)
-        size = np.maximum(true, 0.5 * np.maximum(inverse, fitted))
+        size = np.maximum(true, 0.5 * fitted)
+        own = (deviation / size) ** 2 + _EXACT**2
         residuals = (inverse - fitted) / size
-        weights = points.area * _weights(residuals, own + network)
+        known = 1.0 / (1.0 + (deviation / size / _HARDLY_KNOWN) ** 8)
+        weights = points.area * known * _weights(residuals, own + network)
         rows = np.stack((output, np.ones_like(output)), axis=1) / size[:, None]
         normal = (rows * weights[:, None]).T @ rows
         if np.linalg.cond(normal) > 1e8:

@@ -43,3 +43,26 @@ def test_without_errors_the_line_is_exact() -> None:
     assert fit is not None
     assert fit.inverse_factor == pytest.approx(FACTOR, rel=1e-6)
     assert fit.inverse_shift == pytest.approx(SHIFT, abs=1e-7)
+
+
+def _far_points(deviation: float, seed: int) -> AnchorPoints:
+    """Landmarks at 4 to 120 m, all known to ``deviation`` 1/m, of which a tracker keeps those
+    that it takes for known to half of their inverse depth."""
+    rng = np.random.default_rng(seed)
+    inverse = 1.0 / np.exp(rng.uniform(np.log(4.0), np.log(120.0), 300))
+    seen = inverse + deviation * rng.normal(size=300)
+    output = (inverse * np.exp(0.08 * rng.normal(size=300)) - SHIFT) / FACTOR
+    columns, rows, ids = rng.uniform(0, 400, 300), rng.uniform(0, 100, 300), np.arange(300)
+    share = deviation / np.maximum(seen, 1e-4)
+    everything = AnchorPoints(
+        columns, rows, output, np.full(300, 0.02), seen, share, ids, ids // 3
+    )
+    return everything.selected(share < 0.5)
+
+
+def test_hardly_known_landmarks_do_not_bring_the_horizon_near() -> None:
+    """Of those, the ones that came out too near are left: the mean is up to 2 deviations off."""
+    fits = [fit_affine(_far_points(0.008, seed)) for seed in range(40)]
+    factor, shift = np.mean([(fit.inverse_factor, fit.inverse_shift) for fit in fits if fit], 0)
+    assert factor == pytest.approx(FACTOR, rel=0.01)
+    assert shift == pytest.approx(SHIFT, abs=0.0005)
