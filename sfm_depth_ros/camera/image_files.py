@@ -21,6 +21,7 @@ def decode_compressed(
     max_pixels: int = MAX_PIXELS,
     white_level: int = WHITE_LEVEL,
     is_upright: bool = False,
+    any_format: bool = False,
 ) -> np.ndarray:
     """Decode a JPEG, PNG or TIFF (``sensor_msgs/CompressedImage``).
 
@@ -31,6 +32,8 @@ def decode_compressed(
         white_level: Value of white in files of 16 bits: 4095 of a camera with 12 bits.
         is_upright: Whether to rotate as the file's EXIF demands. The intrinsics of a calibrated
             camera belong to the pixels as they are.
+        any_format: Take whatever OpenCV reads (WebP, BMP, ...), though its size is known only
+            once it is decoded: for files that a person names, not for messages.
 
     Returns:
         ``(H, W, 3)`` uint8, RGB.
@@ -44,7 +47,7 @@ def decode_compressed(
         flags = cv2.IMREAD_UNCHANGED
     if not is_upright:
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
-    image = _imdecode(format, data, flags, max_pixels)
+    image = _imdecode(format, data, flags, max_pixels, any_format)
     if image.dtype == np.uint16:
         image = cv2.convertScaleAbs(image, alpha=255.0 / white_level)
     if image.ndim == 2:
@@ -83,10 +86,12 @@ def encode_depth(depth: np.ndarray) -> bytes:
     return encode_png(depth_pixels(depth, "16UC1"))
 
 
-def _imdecode(format: str, data: Any, flags: int, max_pixels: int) -> np.ndarray:
+def _imdecode(
+    format: str, data: Any, flags: int, max_pixels: int, any_format: bool = False
+) -> np.ndarray:
     buffer = np.frombuffer(data, np.uint8)
     width, height = image_size(buffer)
-    if width * height == 0:  # OpenCV would read other formats too, of any size
+    if width * height == 0 and not any_format:
         raise DataError(
             f"compressed image of format {format!r} and {buffer.size} bytes is no JPEG, PNG or "
             "TIFF: set its publisher to one of them"
@@ -96,7 +101,7 @@ def _imdecode(format: str, data: Any, flags: int, max_pixels: int) -> np.ndarray
             f"compressed image of format {format!r} is {width}x{height}, expected at most "
             f"{max_pixels} pixels: check its publisher"
         )
-    image = cv2.imdecode(buffer, flags)
+    image = cv2.imdecode(buffer, flags) if buffer.size else None
     if image is None:
         raise DataError(
             f"compressed image of format {format!r} and {buffer.size} bytes cannot be decoded; "

@@ -108,7 +108,10 @@ def _read(path: Path, is_upright: bool) -> np.ndarray:
     from sfm_depth_ros.camera.image_files import decode_compressed
 
     try:
-        return decode_compressed(path.suffix.lstrip("."), path.read_bytes(), is_upright=is_upright)
+        data = path.read_bytes()
+        return decode_compressed(
+            path.suffix.lstrip("."), data, is_upright=is_upright, any_format=True
+        )
     except OSError as error:
         raise DataError(
             f"{path} cannot be read ({error.strerror}); give JPEG or PNG files"

@@ -224,6 +224,7 @@ def test_formats_of_unknown_size_are_refused_before_they_are_decoded():
         _, content = cv2.imencode(suffix, RGB)
         with pytest.raises(DataError, match="no JPEG, PNG or TIFF"):
             decode_compressed(suffix[1:], content.tobytes())
+        assert decode_compressed(suffix, content, any_format=True).shape == RGB.shape
 
 
 def test_tiff_is_bounded_too():
