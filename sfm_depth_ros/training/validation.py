@@ -190,8 +190,8 @@ def measure_without_truth(
     predicted, measured = torch.cat(lengths, dim=1)
     known = measured.isfinite()
     predicted, measured = predicted[known], measured[known]
-    floor = measured.clamp(min=SHORTEST)
-    error, ratio = (predicted - measured).abs() / floor, predicted / floor
+    error = (predicted - measured).abs() / measured.clamp(min=SHORTEST)
+    ratio = predicted[measured > 0] / measured[measured > 0]
     return {
         "photometric": float(np.average(errors, weights=counts)),
         "translation_error": float(error.mean()) if len(error) else math.nan,

@@ -57,6 +57,21 @@ def test_translation_error_by_hand(plane_snippets, networks) -> None:
     assert 0 < found["photometric"] < 1
 
 
+@pytest.mark.parametrize("metres", [0.05, 0.5])
+def test_the_scale_of_a_slow_robot_is_relative_to_its_own_path(
+    plane_snippets, networks, metres: float
+) -> None:
+    slow = [
+        dataclasses.replace(snippet, displacements=np.full(2, metres, np.float32))
+        for snippet in plane_snippets(3)
+    ]
+    found = measure_without_truth(networks, [collate(slow)], ObjectiveConfig())
+    with torch.no_grad():
+        result = training_step(networks.depth, networks.pose, collate(slow), ObjectiveConfig())
+    lengths = result.T_source_target[..., :3, 3].norm(dim=-1)
+    assert found["measured_scale_ratio"] == pytest.approx(float(lengths.median()) / metres, 1e-4)
+
+
 def test_images_are_judged_where_training_does_not_look_at_them(
     tiny_networks, plane_snippets
 ) -> None:
