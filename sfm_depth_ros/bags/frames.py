@@ -60,14 +60,6 @@ class BagFrames:
     """The frames of one bag or of a part of it, in the order of their stamps.
 
     Iterates any number of times.
-
-    Attributes:
-        selection: The bag, and which part of it.
-        rig: Camera, extrinsics, velocities and true poses.
-        preprocessor: From the bag's images to the network's, for the first calibration.
-        topics: Topics that are read.
-        problems: Images and true depths of the last iteration that could not be used, by reason.
-        refused: Images of the newest :func:`read_snippets` that made no snippet, by reason.
     """
 
     def __init__(
@@ -79,9 +71,12 @@ class BagFrames:
         options: BagOptions,
         companions: Collection[str] = (),
     ) -> None:
-        self.selection, self.rig, self.preprocessor = selection, rig, preprocessor
+        self.selection, self.rig = selection, rig
+        self.preprocessor = preprocessor  # To the network's image, for the first calibration
         self.topics = topics
+        # Images and true depths of the last iteration that could not be used, by reason
         self.problems: Counter[str] = Counter()
+        # Images of the newest `read_snippets` that made no snippet, by reason
         self.refused: dict[str, int] = {}
         self._options, self._companions = options, frozenset(companions)
         self._frame_count = _count_images(rig, selection)

@@ -213,7 +213,7 @@ class _Survey:
         self.clock.watch("image", time_ns, stamp_ns)
 
     def velocity_buffer(self, T_base_camera: np.ndarray, max_gap_s: float) -> VelocityBuffer:
-        """The velocities on the continued clock."""
+        """The velocities on the continued clock, carried to a camera at a ``(4, 4)`` pose."""
         buffer = VelocityBuffer(T_base_camera, max_gap_s, horizon_s=float("inf"))
         for event in self.velocities:
             stamp_ns = self.clock.continued(event.time_ns, event.velocity.stamp_ns)

@@ -66,7 +66,7 @@ def inverse_depth_error(found: np.ndarray, expected: np.ndarray) -> RelativeErro
 
 
 def relative_error(found: np.ndarray, expected: np.ndarray, network: str) -> RelativeError:
-    """Error of outputs against the expected ones, see :func:`measure_error`."""
+    """Error of outputs against expected ones of the same shape, see :func:`measure_error`."""
     size = np.abs(expected)
     if network == "pose":
         parts = size.reshape(len(size), -1, 3).max(axis=2, keepdims=True)

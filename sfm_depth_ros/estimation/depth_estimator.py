@@ -102,7 +102,7 @@ class DepthEstimator:
             return finish(frame, output, anchored, self.model, self.config)
 
     def frame(self, image: np.ndarray, stamp_ns: int, frame_id: str = "") -> Frame:
-        """Rectify, crop and scale an image; may run concurrently with an estimate.
+        """Rectify, crop and scale ``(H, W, 3)`` uint8 RGB; may run concurrently with an estimate.
 
         Raises:
             DataError: The image has another size than the camera.

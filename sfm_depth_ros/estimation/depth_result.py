@@ -160,7 +160,7 @@ def finish(
 
 
 def in_range(depth: np.ndarray, nearest: float, farthest: float) -> np.ndarray:
-    """Depth as REP 117 has it: +Inf beyond ``farthest`` metres, NaN below ``nearest``."""
+    """``(H, W)`` as REP 117 has it: +Inf beyond ``farthest`` metres, NaN below ``nearest``."""
     ranged = depth.copy()
     with np.errstate(invalid="ignore"):
         np.putmask(ranged, depth > farthest, np.inf)

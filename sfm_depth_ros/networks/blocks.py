@@ -12,7 +12,7 @@ INITIAL_DISPARITY_LOGIT = -4.0  # about 5 m: the middle of what robots look at, 
 
 
 def normalised(image: Tensor) -> Tensor:
-    """Bring an image in [0, 1] to about zero mean and unit deviation."""
+    """Bring images ``(B, C, H, W)`` in [0, 1] to about zero mean and unit deviation."""
     return (image - MEAN) / STD
 
 

@@ -54,10 +54,6 @@ class OfflineTrainer:
     Args:
         networks: Trained in place.
         parts: What else it needs.
-
-    Attributes:
-        progress: How far it is.
-        observers: Called after steps and validations, at rank 0 alone.
     """
 
     def __init__(self, networks: NetworkPair, parts: RunParts) -> None:
@@ -66,7 +62,7 @@ class OfflineTrainer:
         choose_trained(self.networks, config.trained_part)
         self.average = WeightAverage(self.networks, config.average_decay)
         self.progress = Progress()
-        self.observers: list[Observer] = []
+        self.observers: list[Observer] = []  # Called after steps and validations, at rank 0
         self._config, self._parts, self._schedule = config, parts, Schedule(config)
         if parts.processes.count > 1 and config.synchronise_batch_norm:
             synchronise_batch_norms(self.networks, parts.processes)
