@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -69,6 +70,16 @@ def snippet(number: int) -> Snippet:
         depth=np.where(valid, rng.uniform(3, 20, (HEIGHT, WIDTH)), 0).astype(np.float32),
         T_source_target=T,
     )
+
+
+def source_of(folder: Path, snippets: Iterable[Snippet]) -> Source:
+    """Snippets of one image size, stored in a folder."""
+    numbered = list(enumerate(snippets))
+    shape = StoreShape(*numbered[0][1].target.shape[:2], folder.name)
+    cache = open_store(folder, shape)
+    for row, stored in numbered:
+        cache.write(row, stored)
+    return Source.whole(cache)
 
 
 def make_data(folder: Path, config: OfflineTrainingConfig) -> TrainingData:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from exact_drive import base_to_camera, make_drive, write_bag
 from random_model import untrained
+from tiny_run import source_of
 
 from sfm_depth_ros.bags.frames import read_frames
 from sfm_depth_ros.bags.selection import BagSelection, WeightedBag
@@ -20,7 +21,6 @@ from sfm_depth_ros.config.schema import ObjectiveConfig, OfflineTrainingConfig
 from sfm_depth_ros.errors import ConfigError, TrainingError
 from sfm_depth_ros.geometry.camera import Intrinsics
 from sfm_depth_ros.model_folder.saving import save_model
-from sfm_depth_ros.snippets.store import StoreShape, open_store
 from sfm_depth_ros.snippets.values import Velocity
 from sfm_depth_ros.training.offline import adaptation
 from sfm_depth_ros.training.offline.adaptation import (
@@ -33,7 +33,7 @@ from sfm_depth_ros.training.offline.adaptation import (
     train_minutes,
     write_back,
 )
-from sfm_depth_ros.training.offline.data import Source, TrainingData
+from sfm_depth_ros.training.offline.data import TrainingData
 from sfm_depth_ros.training.offline.run import DataJudge
 
 
@@ -94,13 +94,6 @@ def test_bags_are_read_at_the_width_of_the_narrowest_camera(bag, tmp_path) -> No
     assert [frames.preprocessor.size[0] for frames in open_bags(both, 320)] == [160, 160]
 
 
-def _source(folder, snippets) -> Source:
-    cache = open_store(folder, StoreShape(64, 96, folder.name))
-    for row, snippet in enumerate(snippets):
-        cache.write(row, snippet)
-    return Source.whole(cache)
-
-
 def _data(tmp_path, plane_snippets, factor: float = 1.0) -> TrainingData:
     """Held-out snippets whose landmarks are the truth times a factor, at every eighth pixel."""
     labelled = []
@@ -108,7 +101,7 @@ def _data(tmp_path, plane_snippets, factor: float = 1.0) -> TrainingData:
         sparse = np.zeros_like(snippet.depth)
         sparse[::8, ::8] = factor * snippet.depth[::8, ::8]
         labelled.append(dataclasses.replace(snippet, sparse_depth=sparse, depth=None))
-    recorded = _source(tmp_path / "recorded", labelled)
+    recorded = source_of(tmp_path / "recorded", labelled)
     return TrainingData([], [recorded], OfflineTrainingConfig(width=96), (), [recorded])
 
 
@@ -129,7 +122,7 @@ def test_landmarks_decide(tmp_path, plane_snippets, tiny_networks) -> None:
 
 
 def test_without_landmarks_images_decide(tmp_path, plane_snippets, tiny_networks) -> None:
-    recorded = _source(tmp_path / "recorded", plane_snippets(3))
+    recorded = source_of(tmp_path / "recorded", plane_snippets(3))
     data = TrainingData([], [recorded], OfflineTrainingConfig(width=96), (), [recorded])
     by_images = DataJudge(data, ObjectiveConfig(), "cpu")
     networks = tiny_networks().eval()

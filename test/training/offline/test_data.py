@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tiny_run import source_of
 
 from sfm_depth_ros.config.schema import OfflineTrainingConfig
-from sfm_depth_ros.snippets.store import SnippetStore, StoreShape, open_store
 from sfm_depth_ros.training.offline import data as module
 from sfm_depth_ros.training.offline.caches import CacheStore
 from sfm_depth_ros.training.offline.data import Source, TrainingData, _split, batches_of
@@ -21,22 +21,14 @@ CONFIG = OfflineTrainingConfig(batch_size=3, synthetic_share=0.25)
 SECOND = 10**9
 
 
-def filled(folder, snippets) -> SnippetStore:
-    snippets = list(snippets)
-    cache = open_store(folder, StoreShape(64, 96, folder.name))
-    for row, snippet in enumerate(snippets):
-        cache.write(row, snippet)
-    return cache
-
-
 @pytest.fixture
 def rendered(tmp_path, plane_snippets) -> Source:
-    return Source.whole(filled(tmp_path / "rendered", plane_snippets(10, with_truth=True)))
+    return source_of(tmp_path / "rendered", plane_snippets(10, with_truth=True))
 
 
 @pytest.fixture
 def recorded(tmp_path, plane_snippets) -> Source:
-    return Source.whole(filled(tmp_path / "bag", plane_snippets(5, seed=1, with_truth=True)))
+    return source_of(tmp_path / "bag", plane_snippets(5, seed=1, with_truth=True))
 
 
 def test_a_step_always_has_the_same_batch(rendered) -> None:
@@ -55,9 +47,9 @@ def test_shares_of_rendered_and_recorded_whose_truth_is_never_taught(rendered, r
 
 
 def test_weights_of_bags(tmp_path, plane_snippets, recorded) -> None:
-    other = filled(tmp_path / "other", plane_snippets(10, seed=2))
+    other = source_of(tmp_path / "other", plane_snippets(10, seed=2))
     heavy_bag = dataclasses.replace(recorded, weight=6.0)
-    data = TrainingData([], [heavy_bag, Source.whole(other)], CONFIG)
+    data = TrainingData([], [heavy_bag, other], CONFIG)
     known = recorded.cache.batch(recorded.rows).target
     heavy = [bool((data.batch(s).target[0] == known).flatten(1).all(1).any()) for s in range(200)]
     assert sum(heavy) == pytest.approx(150, abs=25)  # 5 rows x 6 against 10 rows x 1
@@ -86,9 +78,8 @@ def test_every_height_has_a_rendered_snippet(monkeypatch, rendered) -> None:
 def test_held_out_blocks_keep_a_gap(tmp_path, plane_snippets) -> None:
     stamps = np.arange(400)[:, None] * SECOND // 10 + np.array([0, 1, 2]) * SECOND // 10
     snippet = plane_snippets(1)[0]
-    cache = filled(
-        tmp_path / "bag", (dataclasses.replace(snippet, stamps_ns=row) for row in stamps)
-    )
+    snippets = (dataclasses.replace(snippet, stamps_ns=row) for row in stamps)
+    cache = source_of(tmp_path / "bag", snippets).cache
     learnt, held_out = _split(cache, 0.1)
     assert 20 <= len(held_out) <= 60
     assert len(learnt) > 280
@@ -102,7 +93,7 @@ def test_held_out_blocks_keep_a_gap(tmp_path, plane_snippets) -> None:
 
 
 def test_a_drive_of_seconds_teaches_with_all_it_has(tmp_path, plane_snippets) -> None:
-    cache = filled(tmp_path / "bag", plane_snippets(4))
+    cache = source_of(tmp_path / "bag", plane_snippets(4)).cache
     learnt, held_out = _split(cache, 0.5)
     assert len(learnt) + len(held_out) <= 4
     assert len(learnt) > 0

@@ -9,6 +9,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from tiny_run import source_of
 
 from sfm_depth_ros.bags.selection import BagSelection, WeightedBag
 from sfm_depth_ros.config.schema import (
@@ -19,9 +20,8 @@ from sfm_depth_ros.config.schema import (
 )
 from sfm_depth_ros.errors import ConfigError
 from sfm_depth_ros.snippets.batch import collate
-from sfm_depth_ros.snippets.store import StoreShape, open_store
 from sfm_depth_ros.training.offline import judge
-from sfm_depth_ros.training.offline.data import Source, TrainingData
+from sfm_depth_ros.training.offline.data import TrainingData
 from sfm_depth_ros.training.offline.processes import Processes
 from sfm_depth_ros.training.offline.run import DataJudge, TrainingRun, for_machine
 from sfm_depth_ros.training.step import training_step
@@ -31,13 +31,6 @@ from sfm_depth_ros.training.validation import measure_without_truth
 @pytest.fixture
 def networks(tiny_networks):
     return tiny_networks().eval()
-
-
-def source(folder, snippets) -> Source:
-    cache = open_store(folder, StoreShape(64, 96, folder.name))
-    for row, snippet in enumerate(snippets):
-        cache.write(row, snippet)
-    return Source.whole(cache)
 
 
 def test_translation_error_by_hand(plane_snippets, networks) -> None:
@@ -86,8 +79,8 @@ def test_images_are_judged_where_training_does_not_look_at_them(
 def test_truth_of_a_bag_is_reported_and_decides_nothing(
     tmp_path, plane_snippets, networks
 ) -> None:
-    with_truth = source(tmp_path / "a", plane_snippets(3, with_truth=True))
-    without = source(tmp_path / "b", plane_snippets(3))
+    with_truth = source_of(tmp_path / "a", plane_snippets(3, with_truth=True))
+    without = source_of(tmp_path / "b", plane_snippets(3))
     config, objective = OfflineTrainingConfig(), ObjectiveConfig()
     scores = {}
     for name, recorded in (("with", with_truth), ("without", without)):
@@ -101,7 +94,7 @@ def test_truth_of_a_bag_is_reported_and_decides_nothing(
 
 
 def test_rendered_ones_alone_decide_by_depth(tmp_path, plane_snippets, networks) -> None:
-    rendered = source(tmp_path / "a", plane_snippets(3, with_truth=True))
+    rendered = source_of(tmp_path / "a", plane_snippets(3, with_truth=True))
     data = TrainingData([rendered], [], OfflineTrainingConfig(), [rendered])
     found = DataJudge(data, ObjectiveConfig(), "cpu")(networks)
     assert found["score"] == found["abs_rel"] > 0
@@ -111,8 +104,8 @@ def test_rendered_ones_alone_decide_by_depth(tmp_path, plane_snippets, networks)
 def test_both_are_reported_and_the_recorded_ones_decide(
     tmp_path, plane_snippets, networks, monkeypatch
 ) -> None:
-    rendered = source(tmp_path / "a", plane_snippets(2, with_truth=True))
-    recorded = source(tmp_path / "b", plane_snippets(2))
+    rendered = source_of(tmp_path / "a", plane_snippets(2, with_truth=True))
+    recorded = source_of(tmp_path / "b", plane_snippets(2))
     data = TrainingData([rendered], [recorded], OfflineTrainingConfig(), [rendered], [recorded])
     monkeypatch.setattr(
         judge,
