@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
+from threading import Event, Thread
 from typing import TypeVar
 
 import torch
@@ -74,8 +74,8 @@ class OnlineTrainer:
         self._inputs = InputReport("nothing received yet", "camera")
         self._paused, self._trouble, self._retry_at = "", "", 0.0
         self._requests = Requests()
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._stopping = Event()
+        self._thread: Thread | None = None
         self._saved_at, self._saved = time.monotonic(), self._version()
 
     @property
@@ -84,25 +84,22 @@ class OnlineTrainer:
         return self._loop.deployment.networks
 
     def start(self) -> None:
-        """Begin to work."""
-        if self._thread is None:
-            self._stopping.clear()
-            self._thread = threading.Thread(target=self._work, name="trainer", daemon=True)
+        """Begin to work, after the step that a stop did not wait for."""
+        if self._thread is None or self._stopping.is_set():
+            before, self._stopping = self._thread, Event()
+            self._thread = Thread(target=self._work, args=(self._stopping, before), daemon=True)
             self._thread.start()
 
-    def stop(self, timeout: float = 1.5) -> bool:
+    def stop(self, timeout: float | None = 1.5) -> bool:
         """End the thread and save the state.
 
         Returns:
             Whether it ended in time; if not, the state saved last is what a restart finds.
         """
         self._stopping.set()
-        if self._thread is None:
-            return True
-        self._thread.join(timeout)
-        is_over = not self._thread.is_alive()
-        self._thread = None
-        return is_over
+        if self._thread is not None:
+            self._thread.join(timeout)
+        return self._thread is None or not self._thread.is_alive()
 
     def add_snippet(self, snippet: Snippet) -> bool:
         """Take a snippet into the buffer; while training is paused, none is taken.
@@ -246,18 +243,21 @@ class OnlineTrainer:
 
     def _request(self, work: Callable[[], _Result]) -> _Result:
         """Have the worker do something between two steps, and wait for the result."""
-        if self._thread is None:
+        if self._thread is None or self._stopping.is_set():
+            self.stop(timeout=None)  # a step may be in progress
             return work()
         return self._requests.wait_for(work)
 
-    def _work(self) -> None:
+    def _work(self, stopping: Event, before: Thread | None) -> None:
+        if before is not None:
+            before.join()  # one at a time: both would change the same weights
         torch.set_num_threads(self._loop.learner.training.threads)
-        while not self._stopping.is_set():
+        while not stopping.is_set():
             wall, cpu = time.perf_counter(), time.thread_time()
             is_busy = self._work_once()
             wall, cpu = time.perf_counter() - wall, time.thread_time() - cpu
             pause = rest_s(wall, cpu, self._loop.learner.training)
-            self._stopping.wait(pause if is_busy else max(pause, IDLE_S))
+            stopping.wait(pause if is_busy else max(pause, IDLE_S))
         self._save_state()
 
     def _work_once(self) -> bool:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 import time
 from collections.abc import Callable
 
@@ -51,6 +52,30 @@ def test_says_what_it_waits_for(make_trainer, drive) -> None:
     status = trainer.status()
     assert (status.state, status.reason) == ("collecting", "1 of 6 snippets")
     assert not status.is_at_work
+
+
+def test_a_start_waits_for_the_step_that_the_stop_did_not(make_trainer, monkeypatch) -> None:
+    """Deactivated and activated within a step, two threads would train the same weights."""
+    trainer, begun, may_end = make_trainer(), threading.Event(), threading.Event()
+    at_work: list[int] = []
+
+    def work_once() -> bool:
+        at_work.append(threading.get_ident())
+        begun.set()
+        may_end.wait(30.0)
+        return False
+
+    monkeypatch.setattr(trainer, "_work_once", work_once)
+    trainer.start()
+    assert begun.wait(30.0)
+    assert not trainer.stop(timeout=0.01)
+    trainer.start()
+    time.sleep(0.3)
+    assert len(at_work) == 1
+    may_end.set()
+    wait_until(lambda: len(set(at_work)) == 2)
+    assert at_work.count(at_work[0]) == 1, "the first thread ends after its step"
+    assert trainer.stop(30.0)
 
 
 def test_gated_inputs_are_named_and_nothing_is_taken_or_learnt(make_trainer, drive) -> None:
