@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import math
@@ -146,12 +147,12 @@ class SfmNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Lifecycle: unconfigured to inactive."""
-        return self._transition("configure", self.is_active)
+        return self._transition("configure", self.is_active, self.cleanup)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Lifecycle: inactive to active."""
         super().on_activate(state)
-        return self._transition("activate", True)
+        return self._transition("activate", True, self.deactivate)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Lifecycle: active to inactive."""
@@ -188,24 +189,32 @@ class SfmNode(LifecycleNode):
         response.success = False
         return response
 
-    def _transition(self, step: str, is_active_after: bool) -> TransitionCallbackReturn:
+    def _transition(
+        self, step: str, is_active_after: bool, undo: Callable[[], None] | None = None
+    ) -> TransitionCallbackReturn:
+        """Take a step; ``undo`` gives back what a failed one took: it may be tried again."""
         try:
             getattr(self, step)()
-        except SfmDepthError as error:
-            self.problem = f"{step} failed: {error}"
-            self.get_logger().error(self.problem)
-            return TransitionCallbackReturn.FAILURE
         except Exception as error:  # rclpy would swallow it without a word
-            if is_qos_error(error):
-                self.problem = f"{step} failed: {error}"
-                self.get_logger().error(self.problem)
-                return TransitionCallbackReturn.FAILURE
-            self.problem = f"{step} failed: {type(error).__name__}: {error}"
-            self.get_logger().error(f"{self.problem}\n{traceback.format_exc()}")
-            return TransitionCallbackReturn.ERROR
+            outcome = self._failed(step, error)
+            if undo is not None:
+                with contextlib.suppress(Exception):  # of a step that came half way
+                    undo()
+            return outcome
         self.problem, self.is_active = None, is_active_after
         self.get_logger().info(f"{step}: done")
         return TransitionCallbackReturn.SUCCESS
+
+    def _failed(self, step: str, error: Exception) -> TransitionCallbackReturn:
+        """Log a failure and keep it; FAILURE where the user can mend it."""
+        if isinstance(error, SfmDepthError) or is_qos_error(error):
+            self.problem = f"{step} failed: {error}"
+            self.get_logger().error(self.problem)
+            return TransitionCallbackReturn.FAILURE
+        self.problem = f"{step} failed: {type(error).__name__}: {error}"
+        trace = "".join(traceback.format_exception(error))
+        self.get_logger().error(f"{self.problem}\n{trace}")
+        return TransitionCallbackReturn.ERROR
 
 
 def _made(make_node: Callable[[], SfmNode]) -> SfmNode:

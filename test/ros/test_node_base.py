@@ -75,6 +75,32 @@ def test_a_failed_transition_keeps_its_reason(recorder, error, state):
         assert (recorder.problem, recorder.is_active) == (None, True)
 
 
+def test_a_failed_step_gives_back_what_it_took(recorder):
+    recorder.error = DataError("no such file")
+    recorder.autostart()
+    assert recorder.calls == ["configure", "activate", "deactivate"]
+
+
+def test_a_trainer_whose_model_is_missing_may_be_configured_again(tmp_path):
+    """Its own locks on the folders, kept after the failure, were in its way."""
+    pytest.importorskip("torch")
+    from sfm_depth_ros.ros.trainer_node import TrainerNode
+
+    parameters = {"models_dir": tmp_path / "models", "model": tmp_path / "later"}
+    given = [f"-p {name}:={value}" for name, value in parameters.items()]
+    words = " ".join(["--ros-args -p autostart:=false -p training.niceness:=0", *given])
+    rclpy.init(args=words.split())
+    node = TrainerNode()
+    try:
+        for _ in range(2):
+            node.trigger_configure()
+            assert "later is not a model folder" in node.problem
+    finally:
+        node.close()
+        node.destroy_node()
+        rclpy.try_shutdown()
+
+
 def test_spin_serves_until_it_is_stopped():
     stop, made = StopEvent(), []
 
