@@ -9,6 +9,7 @@ Standard library only, so that the handlers stand before anything is imported.
 
 from __future__ import annotations
 
+import errno
 import faulthandler
 import importlib
 import logging
@@ -30,6 +31,12 @@ PIP_NAMES = {
     "cv2": "opencv-python-headless",
     "numpy": "numpy",
     "yaml": "pyyaml",
+}
+LIMITS = {
+    errno.EMFILE: "allow the process more open files: ulimit -n 1024",
+    errno.ENFILE: "the machine has no open files left: close programs, or raise fs.file-max",
+    errno.ENOSPC: "free some disk space",
+    errno.EDQUOT: "free some disk space",
 }
 _logger = logging.getLogger(__name__)
 
@@ -97,7 +104,10 @@ def _call(target: str, stop: StopEvent, status: list[int], wake: queue.SimpleQue
         sys.stderr.write(f"error: {_missing(error)}\n")
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else 1
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in LIMITS:
+            sys.stderr.write(f"error: {error}; {LIMITS[error.errno]}\n")
+            return
         # What breaks while the process is being taken down is not the user's concern.
         level = logging.DEBUG if stop.is_set() else logging.ERROR
         _logger.log(level, "%s failed", target, exc_info=True)
