@@ -147,6 +147,11 @@ def test_damaged_calibration_file_is_named(tmp_path, content):
         read_camera_info_file(path)
 
 
+def test_a_name_that_no_file_can_have_is_named():
+    with pytest.raises(DataError, match="camera_info_file .* cannot be read: embedded null"):
+        read_camera_info_file("camera\0.yaml")
+
+
 def test_missing_calibration_file_is_named(tmp_path):
     with pytest.raises(DataError, match="absent"):
         read_camera_info_file(tmp_path / "absent")
