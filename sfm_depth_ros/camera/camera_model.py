@@ -233,7 +233,7 @@ def read_camera_info_file(path: str | Path, frame_id: str = "") -> CameraModel:
                 "calibration"
             )
         content = yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RuntimeError, yaml.YAMLError) as error:
         raise DataError(f"camera_info_file {path} cannot be read: {error}") from error
     try:
         return CameraModel.from_matrices(

@@ -246,7 +246,9 @@ def spin(make_node: Callable[[], SfmNode], stop: StopEvent) -> int:
     except RuntimeError as error:
         text = str(error).partition(", at /")[0]
         if "initialize logging" in text:
-            raise ConfigError(f"{text}: set ROS_LOG_DIR to a folder that can be written") from error
+            raise ConfigError(
+                f"{text}: set ROS_LOG_DIR to a folder that can be written"
+            ) from error
         raise ConfigError(f"ROS arguments: {text}") from error
     try:
         node = _made(make_node)

@@ -35,7 +35,9 @@ def looked(ros_node, monkeypatch):
         given = {f"qos_overrides./image.subscription.{k}": v for k, v in overrides.items()}
         node = ros_node(**given)
         handlers = InputHandlers(_ignore, _ignore, _ignore)
-        state = InputState(images_at=deque([time.monotonic() - 60]))  # the node was inactive for a minute
+        state = InputState(
+            images_at=deque([time.monotonic() - 60])
+        )  # the node was inactive for a minute
         inputs = Inputs(node, DepthNodeConfig(), handlers, state, ErrorLog())
         node.create_publisher(Image, "image", QoSProfile(depth=5, reliability=publisher))
         end = time.monotonic() + 10.0
