@@ -27,6 +27,7 @@ from sfm_depth_ros.snippets.values import Velocity
 
 # A serialised message begins with four bytes on its format; a leading header's stamp comes next.
 STAMP_BEGIN, STAMP_END = 4, 12
+FASTEST = 1e5  # m/s and rad/s; a fast car in mm/s stays below, so that its unit can be named
 
 
 def stamp_to_ns(stamp: Any) -> int:
@@ -139,7 +140,7 @@ def velocity_of(message: Any) -> Velocity:
     """Body velocity of an ``Odometry``, ``TwistStamped`` or ``TwistWithCovarianceStamped``.
 
     Raises:
-        DataError: A component is NaN or infinite.
+        DataError: A component is NaN, infinite, or beyond anything that moves.
     """
     twist = getattr(message.twist, "twist", message.twist)  # with covariance: one level deeper
     linear, angular = _xyz(twist.linear), _xyz(twist.angular)
@@ -147,6 +148,11 @@ def velocity_of(message: Any) -> Velocity:
         raise DataError(
             f"velocity is {linear.tolist()} m/s, {angular.tolist()} rad/s: expected finite "
             "numbers, check the odometry's publisher"
+        )
+    if max(np.abs(linear).max(), np.abs(angular).max()) > FASTEST:
+        raise DataError(
+            f"velocity is {linear.tolist()} m/s, {angular.tolist()} rad/s: nothing moves so fast, "
+            "check the odometry's publisher"
         )
     return Velocity(stamp_to_ns(message.header.stamp), linear, angular)
 

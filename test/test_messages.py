@@ -69,6 +69,17 @@ def test_velocities_and_their_frames(kind: str) -> None:
     assert velocity_frame(message) == ("" if kind == "odometry" else "frame")
 
 
+@pytest.mark.parametrize(
+    ("speed", "words"), [(np.nan, "finite numbers"), (1e30, "nothing moves so fast")]
+)
+@pytest.mark.parametrize("component", range(6))
+def test_impossible_velocities_are_refused(speed: float, words: str, component: int) -> None:
+    twist = np.zeros(6)
+    twist[component] = speed
+    with pytest.raises(DataError, match=words):
+        velocity_of(BUILDER.twist(HEADER, twist))
+
+
 def test_impossible_poses_are_refused() -> None:
     def pose(**changes: float) -> Fields:
         numbers = {"x": 0.0, "y": 0.0, "z": 0.0, "qw": 1.0} | changes

@@ -20,6 +20,8 @@ FISHEYE_MODELS = ("equidistant", "fisheye")  # two names of one model (Kannala a
 TRANSPORTS = ("compressed", "theora", "ffmpeg", "zstd")  # last words of image topics
 MAX_PIXELS = 8192 * 4320  # of an image; larger ones come of a damaged message
 MAX_HEIGHT = 4  # of an image in widths; networks' and tracking images have its shape
+SHORTEST, LONGEST = 0.03, 1000.0  # focal length in image widths: 177 to 0.06 degrees
+FARTHEST = 10.0  # principal point from the image's centre, in image sizes; a cut-out's is outside
 REFOCUS = 0.01  # change of K, relative to the focal length, that autofocus and stabilisers make
 
 
@@ -130,7 +132,10 @@ class CameraModel:
         )
 
     def _check(self) -> None:
-        _intrinsics(self.K, self.width, self.height)
+        lenses = {
+            name: _intrinsics(matrix, self.width, self.height)
+            for name, matrix in (("K", self.K), ("P", self.P))
+        }
         if not np.isfinite(self.D).all():
             raise DataError(f"distortion coefficients are {self.D.tolist()}: calibrate the camera")
         if abs(abs(np.linalg.det(self.R)) - 1.0) > 1e-2:
@@ -145,7 +150,8 @@ class CameraModel:
                 f"camera_info describes an image of {self.width}x{self.height}, expected a height "
                 f"of at most {MAX_HEIGHT} widths: check the camera driver"
             )
-        _ = self.rectified
+        for name, lens in lenses.items():
+            _check_lens(lens, name)
 
 
 def is_rectified_topic(topic: str) -> bool:
@@ -156,6 +162,28 @@ def is_rectified_topic(topic: str) -> bool:
     """
     *_, name = (word for word in topic.split("/") if word not in TRANSPORTS)
     return name.startswith("image_rect")
+
+
+def _check_lens(camera: Intrinsics, name: str) -> None:
+    """Refuse a focal length or principal point that no lens has.
+
+    Raises:
+        DataError: With the reason that is likely.
+    """
+    width, height = camera.width, camera.height
+    if not SHORTEST * width <= camera.fx <= LONGEST * width:
+        raise DataError(
+            f"{name} of camera_info has a focal length of {camera.fx:g} pixels for images {width} "
+            f"wide, expected {SHORTEST * width:g} to {LONGEST * width:g}: pixels, not millimetres "
+            "or shares of the width; calibrate the camera, or give camera_info_file"
+        )
+    if abs(camera.cx - width / 2) > FARTHEST * width or abs(camera.cy - height / 2) > (
+        FARTHEST * height
+    ):
+        raise DataError(
+            f"{name} of camera_info has its principal point at ({camera.cx:g}, {camera.cy:g}) for "
+            f"images of {width}x{height}: look at the region of interest, or calibrate the camera"
+        )
 
 
 def _K_of(P: Numbers | None) -> np.ndarray:
@@ -205,7 +233,7 @@ def read_camera_info_file(path: str | Path, frame_id: str = "") -> CameraModel:
                 "calibration"
             )
         content = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RuntimeError, yaml.YAMLError) as error:
         raise DataError(f"camera_info_file {path} cannot be read: {error}") from error
     try:
         return CameraModel.from_matrices(

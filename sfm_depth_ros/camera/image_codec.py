@@ -99,6 +99,11 @@ def decode_image(
         DataError: Encoding unknown, or step and size do not fit the buffer.
     """
     if encoding not in _DECODERS and encoding not in _PLANAR:
+        if encoding in ("16UC1", "32FC1"):
+            raise DataError(
+                f"image encoding {encoding!r} is that of depth: remap image to the topic of "
+                "colour or grey images; a thermal camera's driver must send mono16"
+            )
         raise DataError(
             f"image encoding {encoding!r} is not known; have the camera driver or image_proc send "
             f"one of: {', '.join(sorted((*_DECODERS, *_PLANAR)))}"

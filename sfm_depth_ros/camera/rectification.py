@@ -19,6 +19,7 @@ from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.geometry.camera import Intrinsics
 
 _AREA_PIXELS = 1_000_000  # of the map that finds the part of a larger image that has a source
+LEAST_AREA = 0.01  # of the rectified image that must have a source; P may be a smaller image's
 _RADII = 4096  # samples of the lens curve when looking for the radius where it folds back
 # Model -> number of coefficients that it may have (Brown 1966, with a rational radial part).
 _COEFFICIENTS: dict[str, tuple[int, ...]] = {
@@ -114,9 +115,14 @@ def _coefficients(model: str, coefficients: ArrayLike) -> np.ndarray:
     if values.size not in counts or not np.isfinite(values).all():
         raise DataError(
             f"distortion model {model} expects {' or '.join(map(str, counts))} finite "
-            f"coefficients, got {values.tolist()}: calibrate the camera again"
+            f"coefficients, got {_listed(values)}: calibrate the camera again"
         )
     return values if values.size else np.zeros(5)
+
+
+def _listed(values: np.ndarray) -> str:
+    rest = f" and {values.size - 8} more" if values.size > 8 else ""
+    return f"{values[:8].tolist()}{rest}"
 
 
 class Rectification:
@@ -166,7 +172,7 @@ class Rectification:
         valid = _inside(camera, *_map(camera, coarse))
         rows = np.flatnonzero(valid.sum(axis=1) >= 0.5 * valid.any(0).sum())
         columns = np.flatnonzero(valid.sum(axis=0) >= 0.5 * valid.any(1).sum())
-        if not rows.size or not columns.size:
+        if not rows.size or not columns.size or valid.mean() < LEAST_AREA:
             raise DataError(
                 "the rectified image of this camera_info shows nothing of the camera's image: K, "
                 "D, R and P do not belong together; calibrate the camera again"

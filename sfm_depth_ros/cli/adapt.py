@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 RECIPE = "adapt"
 REHEARSAL = 240  # rendered snippets to learn from
 FORGETTING = 0.05
+LONGEST = 10080.0  # minutes: a week
 _BY_STEPS = 0.0  # minutes of a run that ends by its steps
 
 _logger = logging.getLogger(__name__)
@@ -162,8 +163,14 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigError(f"{options.out} exists already; choose another --out or remove it")
     if not options.max_forgetting >= 0:
         raise ConfigError(f"--max-forgetting: expected 0 or more, got {options.max_forgetting:g}")
-    if not options.minutes > 0:
-        raise ConfigError(f"--minutes: expected more than 0, got {options.minutes:g}")
+    if not 0 < options.minutes <= LONGEST:
+        raise ConfigError(
+            f"--minutes: expected more than 0 and at most {LONGEST:g}, got {options.minutes:g}"
+        )
+    if options.steps is not None and options.steps < 1:
+        raise ConfigError(f"--steps: expected 1 or more, got {options.steps}")
+    if options.rehearsal < 0:
+        raise ConfigError(f"--rehearsal: expected 0 or more, got {options.rehearsal}")
 
 
 def _training_run(options: argparse.Namespace, parent: ModelFolder) -> TrainingRun:

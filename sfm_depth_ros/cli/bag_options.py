@@ -68,8 +68,12 @@ def bag_options(options: argparse.Namespace) -> BagOptions | None:
     from sfm_depth_ros.camera.camera_model import read_camera_info_file
     from sfm_depth_ros.geometry.frames import pose_to_matrix
 
-    if not 1 <= options.white_level <= 65535 or not options.truth_tolerance >= 0:
-        raise ConfigError("--white-level must be in [1, 65535], --truth-tolerance not negative")
+    if not 1 <= options.white_level <= 65535:
+        raise ConfigError(f"--white-level: expected 1 to 65535, got {options.white_level}")
+    if not 0 <= options.truth_tolerance <= 1e6:
+        raise ConfigError(
+            f"--truth-tolerance: expected 0 or more seconds, got {options.truth_tolerance:g}"
+        )
     camera = T_base_camera = None
     if options.camera_info_file:
         camera = read_camera_info_file(options.camera_info_file, options.camera_frame)

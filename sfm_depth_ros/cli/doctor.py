@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sfm_depth_ros.config.schema import NodeConfig
 from sfm_depth_ros.engine_table import ENGINES
-from sfm_depth_ros.errors import EngineError, SfmDepthError
+from sfm_depth_ros.errors import ConfigError, EngineError, SfmDepthError
 from sfm_depth_ros.inspection.finding import Finding
 from sfm_depth_ros.optional import install_command, is_available
 from sfm_depth_ros.share import share_path
@@ -54,10 +54,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print every finding; 1 when something must be mended."""
+    """Print every finding; 1 when something must be mended.
+
+    Raises:
+        SfmDepthError: The inputs cannot be looked at.
+    """
+    if not 1.0 <= options.seconds <= 3600.0:
+        raise ConfigError(f"--seconds: expected 1 to 3600, got {options.seconds:g}")
     if options.live:
         findings = examine_graph(options)
-    elif options.bag:
+    elif options.bag is not None:
         findings = examine_bag(options)
     else:
         findings = list(examine(Path(options.models_dir).expanduser(), os.environ))

@@ -17,7 +17,7 @@ from sfm_depth_ros.cli.arguments import (
     parse_size,
 )
 from sfm_depth_ros.cli.export_int8 import add_int8_arguments, write_int8
-from sfm_depth_ros.errors import EngineError, MissingDependencyError
+from sfm_depth_ros.errors import ConfigError, EngineError, MissingDependencyError
 from sfm_depth_ros.storage import write_whole
 
 if TYPE_CHECKING:
@@ -74,8 +74,10 @@ def run(options: argparse.Namespace) -> int:
     """Read the model, which checks every hash; check both graphs, then write them."""
     from sfm_depth_ros.engines.exported_graph import GraphForm
 
-    if options.size:
+    if options.size is not None:
         parse_network_size(options.size)
+    if options.calibrate is not None and options.precision != "int8":
+        raise ConfigError("--calibrate is of use for --precision int8 alone: give both or neither")
     folder = named_model(options.model)
     if options.size:  # the graphs have height before width
         options.size = parse_size(options.size, folder.multiple)[::-1]

@@ -16,6 +16,7 @@ from typing import NoReturn
 from sfm_depth_ros import __version__
 from sfm_depth_ros.cli.stop_signals import signals_interrupt
 from sfm_depth_ros.errors import SfmDepthError
+from sfm_depth_ros.storage import ensure_home
 
 COMMANDS = {
     "info": "engines and devices found, versions, the model a node would start with",
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         Exit status: 0 on success, 1 on an error that the user can mend, 130 when interrupted.
     """
+    ensure_home()
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["play"]:
         words.insert(1, "--")  # every option after it is bag_player's own

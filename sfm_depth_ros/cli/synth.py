@@ -209,8 +209,8 @@ def _check(options: argparse.Namespace) -> None:
             raise ConfigError(f"{flag}: expected {low:g} to {high:g}, got {value:g}")
     if options.speed is not None and not 0.05 <= options.speed <= 40.0:
         raise ConfigError(f"--speed: expected 0.05 to 40 m/s, got {options.speed:g}")
-    if len(options.distortion) > 5 or not all(map(math.isfinite, options.distortion)):
+    if len(options.distortion) > 5 or not all(abs(k) <= 100 for k in options.distortion):
         raise ConfigError(
-            f"--distortion: expected at most 5 finite numbers (k1 k2 p1 p2 k3), "
+            "--distortion: expected at most 5 numbers (k1 k2 p1 p2 k3) from -100 to 100, "
             f"got {' '.join(f'{number:g}' for number in options.distortion)}"
         )

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from sfm_depth_ros.training.offline.processes import Processes
     from sfm_depth_ros.training.offline.run import TrainingRun
 
+MOST_SYNTHETIC = 10_000_000  # snippets, a terabyte of them
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -166,7 +168,11 @@ def _recipe(options: argparse.Namespace) -> RecipeConfig:
     if options.steps is not None:
         training = dataclasses.replace(recipe.training, steps=options.steps)
         recipe = dataclasses.replace(recipe, training=training)
-    if not options.bags and options.synthetic < 1:
+    if not 0 <= options.synthetic <= MOST_SYNTHETIC:
+        raise ConfigError(
+            f"--synthetic: expected 0 to {MOST_SYNTHETIC} snippets, got {options.synthetic}"
+        )
+    if not options.bags and not options.synthetic:
         raise ConfigError("nothing to learn from: give a BAG, or --synthetic N")
     if options.out.exists():
         raise ConfigError(f"{options.out} exists already; choose another --out or remove it")

@@ -115,9 +115,11 @@ class DepthStatus:
         no_velocity = inputs.why_no_velocity() if inputs is not None and not reason else ""
         unmounted = "" if extrinsics is None else extrinsics.missing
         node.report(reason or unmounted or no_velocity)
-        faults = () if path is None or reason else path.faults
+        faults = () if path is None or reason else (path.guard.fault(), *path.faults)
         if inputs is not None:
-            faults = (*stream_faults(inputs, extrinsics), *faults)
+            jumps = self._velocity_guard.fault()
+            faults = (*stream_faults(inputs, extrinsics), jumps, *faults)
+        faults = tuple(filter(None, faults))
         if faults:
             node.report(faults[0])
         notes = [self._velocity_guard.remark(), "" if inputs is None else inputs.frame_remark]

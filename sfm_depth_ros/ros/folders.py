@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from sfm_depth_ros.config.schema import NodeConfig, TrainerNodeConfig
-from sfm_depth_ros.errors import TrainingError
+from sfm_depth_ros.errors import ConfigError, TrainingError
 
 LOCK = ".owner.lock"
 DEFAULT_NODE = "trainer_node"
@@ -23,11 +23,17 @@ def with_own_models(config: NodeConfig, namespace: str) -> NodeConfig:
         config: Options of a node.
         namespace: The node's namespace, for example ``"/robot1"``: accepted models then lie in
             ``~/.ros/sfm_depth_ros/robot1/models``.
+
+    Raises:
+        ConfigError: ``models_dir`` lies in the home of a user that does not exist.
     """
     folder = Path(config.models_dir)
     if config.models_dir == NodeConfig().models_dir:
         folder = folder.parent / namespace.strip("/") / folder.name
-    return dataclasses.replace(config, models_dir=str(folder.expanduser()))
+    try:
+        return dataclasses.replace(config, models_dir=str(folder.expanduser()))
+    except RuntimeError as error:
+        raise ConfigError(f"models_dir {folder}: {error} Give a whole path") from error
 
 
 def buffer_folder(config: TrainerNodeConfig, node_name: str) -> Path:

@@ -48,8 +48,7 @@ _VELOCITY_TYPES: dict[str, tuple[Any, str]] = {
     "twist": (TwistStamped, "twist"),
     "twist_with_covariance": (TwistWithCovarianceStamped, "twist"),
 }
-SILENCE_S = 3.0
-TOGETHER_S = 0.5  # between an image and a velocity whose stamps are compared
+SILENCE_S, TOGETHER_S = 3.0, 0.5  # the latter between an image and a velocity to be compared
 
 
 @dataclass
@@ -210,6 +209,7 @@ class Inputs:
         found = [self._twins.fault(), *(feedback_fault(self._node, t) for t in topics[:2])]
         found += publisher_faults(self._node, dict.fromkeys(topics))
         found += [stamp_fault(state.image_stamp_ns), self._twists.fault]
+        found.append(self._frames.fault(state.image_frame))
         if state.images_at and abs(state.images_at[-1] - (state.velocity_at or 0.0)) < TOGETHER_S:
             found.append(clock_fault(state.image_stamp_ns, state.velocity_stamp_ns))
         found.append(self._cameras.fault or self._image_frames.fault(camera_frame))

@@ -9,6 +9,7 @@ Standard library only, so that the handlers stand before anything is imported.
 
 from __future__ import annotations
 
+import errno
 import faulthandler
 import importlib
 import logging
@@ -19,7 +20,7 @@ import sys
 import threading
 from typing import NoReturn
 
-from sfm_depth_ros import shared_memory
+from sfm_depth_ros import shared_memory, storage
 from sfm_depth_ros.errors import SfmDepthError
 
 GRACE_S = 1.2
@@ -30,6 +31,12 @@ PIP_NAMES = {
     "cv2": "opencv-python-headless",
     "numpy": "numpy",
     "yaml": "pyyaml",
+}
+LIMITS = {
+    errno.EMFILE: "allow the process more open files: ulimit -n 1024",
+    errno.ENFILE: "the machine has no open files left: close programs, or raise fs.file-max",
+    errno.ENOSPC: "free some disk space",
+    errno.EDQUOT: "free some disk space",
 }
 _logger = logging.getLogger(__name__)
 
@@ -66,6 +73,7 @@ def run_process(target: str) -> NoReturn:
         signal.signal(number, on_signal)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
         signal.signal(signal.SIGHUP, on_signal)  # the terminal, or ssh, has gone
+    storage.ensure_home()
     shared_memory.remove_leftovers()
     stop = StopEvent()
     status: list[int] = []
@@ -97,7 +105,10 @@ def _call(target: str, stop: StopEvent, status: list[int], wake: queue.SimpleQue
         sys.stderr.write(f"error: {_missing(error)}\n")
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else 1
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in LIMITS:
+            sys.stderr.write(f"error: {error}; {LIMITS[error.errno]}\n")
+            return
         # What breaks while the process is being taken down is not the user's concern.
         level = logging.DEBUG if stop.is_set() else logging.ERROR
         _logger.log(level, "%s failed", target, exc_info=True)

@@ -253,7 +253,12 @@ def spin(make_node: Callable[[], SfmNode], stop: StopEvent) -> int:
     try:
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as error:
-        raise ConfigError(f"ROS arguments: {str(error).partition(', at /')[0]}") from error
+        text = str(error).partition(", at /")[0]
+        if "initialize logging" in text:
+            raise ConfigError(
+                f"{text}: set ROS_LOG_DIR to a folder that can be written"
+            ) from error
+        raise ConfigError(f"ROS arguments: {text}") from error
     try:
         node = _made(make_node)
         executor = SingleThreadedExecutor()

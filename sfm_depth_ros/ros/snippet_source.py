@@ -125,6 +125,11 @@ class SnippetSource:
         return () if self._rig is None else self._rig.watch.faults
 
     @property
+    def stamp_faults(self) -> tuple[str, ...]:
+        """Streams whose stamps jump again and again, with the remedy."""
+        return tuple(filter(None, (self._image_guard.fault(), self._velocity_guard.fault())))
+
+    @property
     def is_standing(self) -> bool:
         """Whether the camera has stood still for longer than a moment."""
         return self._rig is not None and self._rig.builder.is_standing

@@ -207,6 +207,15 @@ class VelocityFrames:
         self._others = ", ".join(sorted(self._known - {"", self._base_frame}))
         _logger.warning("%s", self.remark)
 
+    def fault(self, camera_frame: str | None) -> str:
+        """Velocities of the camera itself, whose axes are others; "" = there are none."""
+        if not camera_frame or camera_frame == self._base_frame or camera_frame not in self._known:
+            return ""
+        return (
+            f"velocities are given in {camera_frame}, the camera's frame, whose z looks ahead: "
+            f"publish them in base_frame ({self._base_frame}), whose x looks ahead"
+        )
+
     @property
     def remark(self) -> str:
         """Frames that were taken for base_frame, with the remedy; "" while none was."""

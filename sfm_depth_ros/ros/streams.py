@@ -94,6 +94,7 @@ class LossCounter:
 
 REPEAT_S = 5.0  # a stream without order would fill the log
 SHOWN_S = 3.0
+JUMPS, JUMPS_S = 3, 10.0  # so many in so many seconds are a fault of the clock, not a restart
 _logger = logging.getLogger(__name__)
 
 
@@ -114,6 +115,7 @@ class StampGuard:
         self._tolerance_ns = round(tolerance_s * 1e9)
         self._newest_ns: int | None = None
         self._reported, self._reported_at, self._logged_at = "", 0.0, -math.inf
+        self._jumped_at: deque[float] = deque(maxlen=JUMPS)
 
     def check(self, stamp_ns: int) -> bool:
         """Take the next stamp in nanoseconds; False for a message that came late, or again.
@@ -136,9 +138,21 @@ class StampGuard:
         """Jump of the last seconds, for the diagnostics; empty while time advances."""
         return self._reported if time.monotonic() - self._reported_at <= SHOWN_S else ""
 
+    def fault(self) -> str:
+        """Stamps that jump again and again, with the remedy; empty where they do not."""
+        first = self._jumped_at[0] if len(self._jumped_at) == JUMPS else -math.inf
+        if time.monotonic() - first > JUMPS_S:
+            return ""
+        return (
+            f"stamps of {self._stream} go back again and again ({self.jumps} times so far), and "
+            "each time the history is lost: have one driver stamp them by one clock; a second "
+            "publisher or a bag in a short loop does the same"
+        )
+
     def _report(self, back_s: float) -> None:
         now = time.monotonic()
         self._reported_at = now
+        self._jumped_at.append(now)
         self._reported = (
             f"stamps of {self._stream} went back by {back_s:.3f} s: history cleared, weights kept"
         )

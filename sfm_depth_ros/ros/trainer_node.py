@@ -237,6 +237,7 @@ class TrainerNode(SfmNode):
             missing = inputs.missing
             faults = (
                 *stream_faults(self._inputs, self._extrinsics),
+                *source.stamp_faults,
                 *(fault.text for fault in source.faults),
             )
             self.report(missing or inputs.gated or (faults[0] if faults else ""))

@@ -54,6 +54,12 @@ def test_lens_rotation_and_projection_each_make_it_distorted():
         ({"width": 200, "height": 801}, "200x801, expected a height"),
         ({"D": [float("nan")] * 5}, "distortion"),
         ({"R": [2.0, 0, 0, 0, 2, 0, 0, 0, 2]}, "rotation"),
+        ({"K": [3.6, 0, 100, 0, 3.6, 50, 0, 0, 1]}, "3.6 pixels for images 200 wide.*millimetres"),
+        ({"K": [0.8, 0, 0.5, 0, 0.8, 0.5, 0, 0, 1]}, "0.8 pixels .* expected 6 to 200000"),
+        ({"K": [1e9, 0, 100, 0, 1e9, 50, 0, 0, 1]}, r"1e\+09 pixels"),
+        ({"P": [1e9, 0, 100, 0, 0, 1e9, 50, 0, 0, 0, 1, 0]}, "P of camera_info has a focal"),
+        ({"K": [200.0, 0, -4e9, 0, 200, 50, 0, 0, 1]}, "principal point.*region of interest"),
+        ({"K": [200.0, 0, 100, 0, 200, 1101, 0, 0, 1]}, r"at \(100, 1101\) for images of 200x100"),
     ],
 )
 def test_impossible_calibrations_are_refused(given, words):
@@ -139,6 +145,13 @@ def test_damaged_calibration_file_is_named(tmp_path, content):
     path.write_text(content)
     with pytest.raises(DataError, match=r"camera\.yaml"):
         read_camera_info_file(path)
+
+
+def test_a_name_that_no_file_can_have_is_named():
+    with pytest.raises(DataError, match="camera_info_file .* cannot be read: embedded null"):
+        read_camera_info_file("camera\0.yaml")
+    with pytest.raises(DataError, match="camera_info_file ~nobody_of_that_name/x cannot be read"):
+        read_camera_info_file("~nobody_of_that_name/x")
 
 
 def test_missing_calibration_file_is_named(tmp_path):

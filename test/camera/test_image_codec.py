@@ -113,6 +113,8 @@ def test_yuv422_of_one_colour(encoding, order):
     [
         ("rgb9", 144, 24, "rgb9"),
         ("rgb8", 144, 23, "step 23"),
+        ("16UC1", 96, 16, "is that of depth: remap image"),
+        ("32FC1", 192, 32, "is that of depth: remap image"),
         ("rgb8", 100, 24, "100 bytes"),
     ],
 )

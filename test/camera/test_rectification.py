@@ -139,7 +139,7 @@ def test_beyond_the_fold_of_the_polynomial_there_is_nothing() -> None:
         ("plumb_bob", [0.1, 0.2], "expects 0 or 4 or 5"),
         ("equidistant", [0.1] * 5, "expects 4"),
         ("plumb_bob", [float("nan")] * 5, "finite"),
-        ("rational_polynomial", [0.1] * 14, "expects"),
+        ("rational_polynomial", [0.1] * 14, r"expects.*, 0\.1\] and 6 more: calibrate"),
     ],
 )
 def test_unusable_lenses_are_refused(model: str, coefficients: list[float], words: str) -> None:
@@ -151,6 +151,18 @@ def test_unused_tilt_coefficients_are_accepted() -> None:
     d = [0.3, 0.1, 1e-3, -2e-3, 0.02, 0.5, 0.05, 0.01]
     full = distorted(_points(), "rational_polynomial", d + [0.0] * 6)
     np.testing.assert_array_equal(full, distorted(_points(), "rational_polynomial", d))
+
+
+@pytest.mark.parametrize(
+    "calibration",
+    [{"P": [100.0, 0, 900, 0, 0, 100, 31.5, 0, 0, 0, 1, 0]}, {"D": [100.0] * 5}],
+    ids=["looks aside", "leaves the middle"],
+)
+def test_a_rectified_image_that_shows_nothing_is_refused(calibration: dict[str, list]) -> None:
+    K = [100.0, 0, 95.5, 0, 100, 31.5, 0, 0, 1]
+    camera = CameraModel.from_matrices(K, 192, 64, **calibration)
+    with pytest.raises(DataError, match="shows nothing of the camera's image"):
+        Rectification.sourced_area(camera)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from sfm_depth_ros.config.schema import (
     OnlineTrainingConfig,
     TrainerNodeConfig,
 )
-from sfm_depth_ros.errors import TrainingError
+from sfm_depth_ros.errors import ConfigError, TrainingError
 from sfm_depth_ros.ros.folders import FolderLock, buffer_folder, with_own_models
 
 HOLD = """
@@ -41,6 +41,12 @@ def test_the_default_folder_is_the_namespaces_own(namespace, expected):
     assert config.models_dir == os.path.expanduser(expected)
     given = with_own_models(NodeConfig(models_dir="/data/models"), namespace)
     assert given.models_dir == "/data/models"
+
+
+def test_the_home_of_no_user_is_refused():
+    config = NodeConfig(models_dir="~nobody_of_that_name/models")
+    with pytest.raises(ConfigError, match="models_dir ~nobody_of_that_name/models: .* whole path"):
+        with_own_models(config, "/")
 
 
 def test_each_trainer_has_a_buffer_of_its_own():

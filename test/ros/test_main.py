@@ -20,6 +20,10 @@ def breaks(stop): return 1 / 0
 def lacks(stop): import rclpy.no_such_thing
 def lacks_safetensors(stop): raise ModuleNotFoundError("No module", name="safetensors")
 def exits(stop): sys.exit(2)
+def opens_too_much(stop):
+    import resource
+    resource.setrlimit(resource.RLIMIT_NOFILE, (12, 12))
+    kept = [open("/dev/null") for _ in range(20)]
 
 def waits(stop):
     print("ready", flush=True)
@@ -70,6 +74,12 @@ def start(tmp_path):
         ("returns", 3, ""),
         ("refuses", 1, "error: no such bag: give a path\n"),
         ("exits", 2, ""),
+        (
+            "opens_too_much",
+            1,
+            "error: [Errno 24] Too many open files: '/dev/null'; allow the process more open "
+            "files: ulimit -n 1024\n",
+        ),
     ],
 )
 def test_status_and_one_line_errors(start, function, status, said):

@@ -87,6 +87,8 @@ def test_frames_of_velocities_are_remarked_once_each(caplog):
     assert frames.remark.startswith("velocities are given in axle, imu_link and taken as if")
     assert "base_frame (base_link)" in frames.remark
     assert len(caplog.messages) == 2
+    assert frames.fault("camera_optical") == frames.fault("base_link") == frames.fault(None) == ""
+    assert "axle, the camera's frame, whose z looks ahead: publish" in frames.fault("axle")
     for number in range(1000):  # a frame with a number in its name fills nothing
         frames.take(f"frame_{number}")
     assert len(caplog.messages) < 10

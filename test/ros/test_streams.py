@@ -164,3 +164,14 @@ def test_a_stream_is_overdue_after_two_of_its_periods(monkeypatch, period):
         assert streams.is_overdue(times, 3.0) == expected
         assert streams.is_overdue(times[-1:], 3.0) == (now - times[-1] > 3.0)
     assert streams.is_overdue([], 3.0)
+
+
+def test_stamps_that_jump_again_and_again_are_a_fault(clock):
+    guard = StampGuard("images", 0.5, lambda: None)
+    for index in range(40):
+        clock[0] += 0.1
+        guard.check(10**18 if index % 10 == 5 else (index + 1) * PERIOD_NS)  # every tenth in 2038
+        assert bool(guard.fault()) == (index >= 26)
+    assert "stamps of images go back again and again (4 times so far)" in guard.fault()
+    clock[0] += 9.0
+    assert guard.fault() == ""

@@ -107,6 +107,14 @@ def test_a_wrong_parameter_is_one_line(start_node):
     assert "Traceback" not in node.text
 
 
+def test_a_log_folder_that_cannot_be_made_is_one_line(start_node, monkeypatch):
+    monkeypatch.setenv("ROS_LOG_DIR", "/proc/none")
+    node = start_node("depth_node")
+    assert node.process.wait(timeout=30) == 1
+    assert node.text.count("\n") == 1
+    assert "/proc/none" in node.text and "set ROS_LOG_DIR to a folder" in node.text
+
+
 @pytest.mark.parametrize("entry", ["depth_node", "trainer_node"])
 def test_a_log_level_that_is_none_is_one_line(start_node, tmp_path, entry):
     options = ["--ros-args", "--log-level", "chatty", "--"]
