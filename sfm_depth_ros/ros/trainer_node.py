@@ -65,6 +65,7 @@ class TrainerNode(SfmNode):
         super().__init__("trainer_node", TrainerNodeConfig)
         self._input_state = InputState()
         self._trainer: OnlineTrainer | None = None
+        self._former: OnlineTrainer | None = None  # Cleaned up, perhaps within a step
         self._source: SnippetSource | None = None
         self._extrinsics: Extrinsics | None = None
         self._inputs: Inputs | None = None
@@ -83,6 +84,9 @@ class TrainerNode(SfmNode):
 
     def configure(self) -> None:
         """Load the model into a trainer; what it learnt before is taken up again."""
+        if self._former is not None:
+            self._former.stop(timeout=None)  # it saves its state to the same folder
+            self._former = None
         config: TrainerNodeConfig = self.config
         require_device(config.training.device)
         os.nice(max(0, config.training.niceness - os.nice(0)))
@@ -134,6 +138,7 @@ class TrainerNode(SfmNode):
             self._extrinsics.close()
         if self._source is not None:
             self._source.close()
+        self._former = self._trainer or self._former
         self._trainer = self._source = self._extrinsics = None
         for lock in self._locks:
             lock.release()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from unittest.mock import Mock
 
 import pytest
 
@@ -82,7 +83,7 @@ def test_a_failed_step_gives_back_what_it_took(recorder):
 
 
 def test_a_trainer_whose_model_is_missing_may_be_configured_again(tmp_path):
-    """Its own locks on the folders, kept after the failure, were in its way."""
+    """Its own locks on the folders were in its way; and a former trainer ends first."""
     pytest.importorskip("torch")
     from sfm_depth_ros.ros.trainer_node import TrainerNode
 
@@ -95,6 +96,11 @@ def test_a_trainer_whose_model_is_missing_may_be_configured_again(tmp_path):
         for _ in range(2):
             node.trigger_configure()
             assert "later is not a model folder" in node.problem
+        node._trainer = former = Mock()
+        node.cleanup()
+        former.stop.assert_not_called()  # which may take a step
+        node.trigger_configure()
+        former.stop.assert_called_once_with(timeout=None)
     finally:
         node.close()
         node.destroy_node()
