@@ -32,6 +32,8 @@ class Requests:
         result: Future[_Result] = Future()
 
         def run() -> None:
+            if not result.set_running_or_notify_cancel():  # nobody waits for it any more
+                return
             try:
                 result.set_result(work())
             except Exception as error:  # raised again where the result is waited for
@@ -41,6 +43,7 @@ class Requests:
         try:
             return result.result(REQUEST_S)
         except RequestTimeoutError as error:
+            result.cancel()  # what was refused must not happen later
             raise TrainingError("the trainer is busy; try again in a minute") from error
 
     def do_next(self) -> bool:

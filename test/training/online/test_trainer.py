@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from sfm_depth_ros.errors import TrainingError
+from sfm_depth_ros.training.online import requests
 from sfm_depth_ros.training.online import trainer as trainer_module
 from sfm_depth_ros.training.online.status import InputReport
 from sfm_depth_ros.training.online.trainer import OnlineTrainer
@@ -76,6 +77,15 @@ def test_a_start_waits_for_the_step_that_the_stop_did_not(make_trainer, monkeypa
     wait_until(lambda: len(set(at_work)) == 2)
     assert at_work.count(at_work[0]) == 1, "the first thread ends after its step"
     assert trainer.stop(30.0)
+
+
+def test_a_request_that_was_refused_does_not_happen_later(monkeypatch) -> None:
+    monkeypatch.setattr(requests, "REQUEST_S", 0.05)
+    waiting, done = requests.Requests(), []
+    with pytest.raises(TrainingError, match="busy"):
+        waiting.wait_for(lambda: done.append("deployed"))
+    assert waiting.do_next()
+    assert done == []
 
 
 def test_gated_inputs_are_named_and_nothing_is_taken_or_learnt(make_trainer, drive) -> None:
