@@ -218,7 +218,8 @@ class ModelLoader:
 
     def _drop(self) -> None:
         """Serve nothing."""
-        old, self.serving, self._served_camera = self.serving, None, None
+        with self._mounting:
+            old, self.serving, self._served_camera = self.serving, None, None
         if old is not None:
             old.estimator.close()
 

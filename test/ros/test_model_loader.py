@@ -220,3 +220,20 @@ def test_a_refocused_camera_keeps_its_estimator(loader):
     loader.set_camera(_camera(120.0))
     _wait(lambda: loader.serving.estimator is not estimator)
     assert estimator.is_closed
+
+
+def test_a_mounting_revives_nothing_that_was_dropped(loader):
+    dropping = threading.Thread(target=loader._drop)
+
+    class Served:
+        estimator = SimpleNamespace(close=lambda: None)
+
+        def mounted(self, *_):
+            dropping.start()  # from the loader's thread, as the mounting changes
+            dropping.join(0.2)
+            return self
+
+    loader.serving = Served()
+    loader.set_mounting(POSE)
+    dropping.join()
+    assert loader.serving is None
