@@ -34,6 +34,8 @@ def open_readers(path: Path, stack: ExitStack) -> list[Any]:
     Raises:
         DataError: Nothing can be read, or there is no room to unpack it.
     """
+    if not path.exists():
+        raise DataError(f"{path} does not exist: give the folder of a bag, or one of its files")
     try:
         return [_opened(path, stack)]
     except Exception as error:  # damaged files raise whatever they hit, not ReaderError alone
@@ -48,9 +50,10 @@ def open_readers(path: Path, stack: ExitStack) -> list[Any]:
             reason, are_left_out = error, True
             _logger.warning("%s is left out (%s): %s", file, error, remedy_for(file))
     if not readers:
+        remedy = remedy_for(path) if files else "it holds no .mcap or .db3 file"
         raise DataError(
             f"{path} is no readable rosbag2 ({reason}): give the folder that holds "
-            f"metadata.yaml; {remedy_for(path)}"
+            f"metadata.yaml; {remedy}"
         ) from reason
     if path.is_dir() and not are_left_out and not any(map(_looks_like_query, files)):
         text = "%s: metadata.yaml cannot be used (%s); reading the files alone"

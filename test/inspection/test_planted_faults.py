@@ -131,7 +131,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
         "camera_info is for 128x64, images are 64x32",
         "exactly this image",
     ),
-    "no focal length": ({"focal": 1.0}, "the focal length is 1 pixels", "calibrate"),
+    "no focal length": ({"focal": 10.0}, "the focal length is 10 pixels", "calibrate"),
     "other frame": ({"camera_frame": "left"}, "images are in 'optical', camera_info in", "same"),
     "empty frame": ({"image_frame": ""}, "empty frame_id", "driver"),
     "no transform": ({"mounting": None}, "no chain of transforms", "static_transform_publisher"),
