@@ -172,6 +172,18 @@ def test_a_damaged_message_is_named_and_ends_nothing(tmp_path: Path) -> None:
     assert all("record again" in one.remedy for one in found)
 
 
+def test_a_file_that_is_cut_off_is_named(tmp_path: Path) -> None:
+    bag = Robot().write(tmp_path / "bag")
+    file = next(bag.glob("*.mcap"))
+    (bag / "torn.mcap").write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    (bag / "metadata.yaml").unlink()
+    found, *others = _findings(bag)
+    assert (found.name, found.state) == ("bag", "problem")
+    assert f"{bag / 'torn.mcap'} is left out" in found.detail
+    assert "mcap recover" in found.remedy
+    assert {finding.state for finding in others} == {"ok"}
+
+
 def test_another_base_frame_is_named(tmp_path: Path) -> None:
     bag = Robot(base_frame="chassis").write(tmp_path / "bag")
     assert all(finding.state == "ok" for finding in _findings(bag))
