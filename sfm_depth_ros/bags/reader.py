@@ -66,9 +66,10 @@ class BagReader:
         self.path = Path(path).expanduser()
         self._store = message_types()
         self._stack = ExitStack()
+        self.damage: list[tuple[str, str]] = []  # What cannot be read so far, and the remedy
         self._left_out: Counter[str] = Counter()
         try:
-            self._readers = open_readers(self.path, self._stack)
+            self._readers = open_readers(self.path, self._stack, self._on_damage)
             self._topics = choose_topics(self.recorded, topics)
         except DataError:
             self.close()
@@ -153,16 +154,18 @@ class BagReader:
                     yield RawMessage(*names, time_ns, unpacked_message(data), self._store)
             except Exception as error:  # rosbags, sqlite3, zstd and struct each have their own
                 damaged += 1
-                self._on_damage(Path(file.path), error, is_all=damaged == len(files))
+                self._leave_out(Path(file.path), error, is_all=damaged == len(files))
         recorded = sum(map(self.message_count, topics or set(self.recorded)))
         if count < recorded and not damaged:
-            _logger.warning(
-                "%s is damaged: %d of %d messages can be read; %s",
-                self.path, count, recorded, remedy_for(self.path),
-            )  # fmt: skip
+            text = f"{self.path} is damaged: {count} of {recorded} messages can be read"
+            self._on_damage(text, remedy_for(self.path))
 
-    def _on_damage(self, file: Path, error: Exception, is_all: bool) -> None:
-        """Log what is left out of one of several files.
+    def _on_damage(self, text: str, remedy: str) -> None:
+        self.damage.append((text, remedy))
+        _logger.warning("%s: %s", text, remedy)
+
+    def _leave_out(self, file: Path, error: Exception, is_all: bool) -> None:
+        """Leave out the rest of one of several files.
 
         Raises:
             DataError: It is the last of them, and the others were damaged too.
@@ -170,7 +173,7 @@ class BagReader:
         place = next(self.path.glob(f"{file.name}*"), self.path)  # it may be an unpacked copy
         if is_all:
             raise DataError(f"{self.path} is damaged ({error}): {remedy_for(place)}") from error
-        _logger.warning("%s is left out from here on (%s): %s", place, error, remedy_for(place))
+        self._on_damage(f"{place} is left out from here on ({error})", remedy_for(place))
 
     def events(self, *kinds: type) -> Iterator[Event]:
         """Typed events in the order of bag time.

@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 import errno
-import logging
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.optional import require
@@ -21,19 +21,23 @@ _PACKED = ".zstd"
 _ZSTD = b"\x28\xb5\x2f\xfd"  # first bytes of a zstd frame (RFC 8878, 3.1.1)
 _MESSAGE_BYTES = 1 << 30  # of one unpacked message
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_logger = logging.getLogger(__name__)
+
+OnDamage: TypeAlias = Callable[[str, str], None]  # takes what cannot be read, and the remedy
 
 
-def open_readers(path: Path, stack: ExitStack) -> list[Any]:
+def open_readers(path: Path, stack: ExitStack, on_damage: OnDamage) -> list[Any]:
     """Open readers of a bag; of its files one by one where ``metadata.yaml`` is of no use.
 
     Args:
         path: Folder, or one storage file.
         stack: Takes what has to be closed: readers and unpacked files.
+        on_damage: Called for each file that is left out, and where ``metadata.yaml`` is of no use.
 
     Raises:
         DataError: Nothing can be read, or there is no room to unpack it.
     """
+    if not path.exists():
+        raise DataError(f"{path} does not exist: give the folder of a bag, or one of its files")
     try:
         return [_opened(path, stack)]
     except Exception as error:  # damaged files raise whatever they hit, not ReaderError alone
@@ -46,15 +50,16 @@ def open_readers(path: Path, stack: ExitStack) -> list[Any]:
         except Exception as error:
             _refuse_if_full(file, error)
             reason, are_left_out = error, True
-            _logger.warning("%s is left out (%s): %s", file, error, remedy_for(file))
+            on_damage(f"{file} is left out ({error})", remedy_for(file))
     if not readers:
+        remedy = remedy_for(path) if files else "it holds no .mcap or .db3 file"
         raise DataError(
             f"{path} is no readable rosbag2 ({reason}): give the folder that holds "
-            f"metadata.yaml; {remedy_for(path)}"
+            f"metadata.yaml; {remedy}"
         ) from reason
     if path.is_dir() and not are_left_out and not any(map(_looks_like_query, files)):
-        text = "%s: metadata.yaml cannot be used (%s); reading the files alone"
-        _logger.warning(text, path, reason)
+        text = f"{path}: metadata.yaml cannot be used ({reason}), the files are read alone"
+        on_damage(text, "copy what is missing, or write it again: ros2 bag reindex")
     return sorted(readers, key=lambda reader: int(reader.start_time))
 
 

@@ -116,6 +116,9 @@ class NodeConfig:
         self._check_shared()
 
     def _check_shared(self) -> None:
+        for name in ("models_dir", "base_frame", "odom_frame"):
+            if getattr(self, name, "given").strip() == "":
+                raise ConfigError(f"{name}: expected a name, got an empty text")
         if len(self.base_to_camera) != 7:
             raise ConfigError(
                 f"base_to_camera: expected 7 numbers, got {len(self.base_to_camera)}"

@@ -97,6 +97,7 @@ class Facts:
     velocities: list[Velocity] = field(default_factory=list)
     poses: list[tuple[int, np.ndarray]] = field(default_factory=list)  # stamp, T_odom_base
     transforms: StaticTransforms = field(default_factory=StaticTransforms)
+    damage: tuple[tuple[str, str], ...] = ()  # what of a bag cannot be read, and the remedy
     has_tf: bool = True  # whether transforms could be looked at
 
     def stream(self, role: str) -> StreamFacts:
@@ -184,6 +185,7 @@ def facts_of_bag(path: str | Path, options: BagOptions | None = None) -> Facts:
                 facts.add_transforms(message)
             else:
                 facts.add(roles[raw.topic], message, raw.time_ns)
+        facts.damage = tuple(reader.damage)
     frames = facts.velocity.frames
     named = next((frame for frame in frames if frame), "")
     facts.base_frame = options.base_frame or named or facts.base_frame

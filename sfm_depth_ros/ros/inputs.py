@@ -34,6 +34,7 @@ from sfm_depth_ros.ros.stream_faults import (
     clock_fault,
     feedback_fault,
     publisher_faults,
+    require_distinct,
     stamp_fault,
     why_nothing_arrives,
 )
@@ -90,20 +91,20 @@ class Inputs:
         """Subscribe.
 
         Raises:
-            DataError: ``camera_info_file`` cannot be used.
+            SfmDepthError: ``camera_info_file`` cannot be used, or two inputs are one topic.
         """
         self._node, self.config, self._handlers = node, config, handlers
         self._state, self._errors = state, errors
         self._losses, self._twists = LossShare(), TwistWatch()
         self._cameras, self._image_frames = CameraChanges(), ImageFrames()
         self._frames, self._twins = VelocityFrames(config.base_frame), TwinWatch(node)
-        self._began_at = time.monotonic()
+        self._began_at, self._are_resent = time.monotonic(), False
         if config.camera_info_file:
             self._set_camera(read_camera_info_file(config.camera_info_file))
         velocity_type, velocity_topic = _VELOCITY_TYPES[config.velocity_source]
+        require_distinct(node, "image", "camera_info", velocity_topic)
         image_type = _IMAGE_TYPES[config.image_transport]
         self._events = SubscriptionEventCallbacks(message_lost=state.losses.on_event)
-        self._are_resent = False  # Whether lost images are asked for again
         self._subscriptions = [
             self._subscribe(image_type, "image", self._on_image, qos.image_input(), self._events),
             self._subscribe(velocity_type, velocity_topic, self._on_velocity, qos.small_input()),
@@ -190,9 +191,8 @@ class Inputs:
 
     def why_silent(self) -> str | None:
         """Why nothing can be computed for lack of input, or None."""
-        state = self._state
         topic = self._subscriptions[0].topic_name if self._subscriptions else "image"
-        if not state.images_at:
+        if not (state := self._state).images_at:
             return f"no image has come on {topic}{self._image_hint(topic)}"
         if is_overdue(state.images_at, SILENCE_S):
             return f"no image on {topic} any more"
@@ -207,9 +207,8 @@ class Inputs:
         camera_frame = None if camera is None else camera.frame_id
         topics = [subscription.topic_name for subscription in self._subscriptions]
         found = [self._twins.fault(), *(feedback_fault(self._node, t) for t in topics[:2])]
-        found += publisher_faults(self._node, dict.fromkeys(topics))
-        found += [stamp_fault(state.image_stamp_ns), self._twists.fault]
-        found.append(self._frames.fault(state.image_frame))
+        found += [*publisher_faults(self._node, dict.fromkeys(topics)), self._twists.fault]
+        found += [stamp_fault(state.image_stamp_ns), self._frames.fault(state.image_frame)]
         if state.images_at and abs(state.images_at[-1] - (state.velocity_at or 0.0)) < TOGETHER_S:
             found.append(clock_fault(state.image_stamp_ns, state.velocity_stamp_ns))
         found.append(self._cameras.fault or self._image_frames.fault(camera_frame))

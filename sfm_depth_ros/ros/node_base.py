@@ -254,7 +254,7 @@ def spin(make_node: Callable[[], SfmNode], stop: StopEvent) -> int:
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as error:
         text = str(error).partition(", at /")[0]
-        if "initialize logging" in text:
+        if "initialize logging" in text or ".log for writing" in text:
             raise ConfigError(
                 f"{text}: set ROS_LOG_DIR to a folder that can be written"
             ) from error

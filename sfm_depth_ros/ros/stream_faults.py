@@ -13,6 +13,7 @@ from typing import Any
 from rclpy.node import Node
 
 from sfm_depth_ros.camera.camera_model import CameraModel
+from sfm_depth_ros.errors import ConfigError
 
 _logger = logging.getLogger(__name__)
 FRAMES = 8  # names of wrong frames that are kept
@@ -27,6 +28,19 @@ CARRY_REMEDY = (
     "sfm-depth doctor names what keeps large images back; image_transport: compressed needs none "
     "of it"
 )
+
+
+def require_distinct(node: Node, *names: str) -> None:
+    """Refuse inputs of different types that are remapped to one topic; rcl's words are of memory.
+
+    Raises:
+        ConfigError: Two of the names are one topic.
+    """
+    topics = [node.resolve_topic_name(name) for name in names]
+    for topic in topics:
+        if topics.count(topic) > 1:
+            of = " and ".join(name for name, t in zip(names, topics, strict=True) if t == topic)
+            raise ConfigError(f"{of} are both {topic}: remap each to a topic of its own")
 
 
 def publisher_faults(node: Node, topics: Iterable[str]) -> list[str]:

@@ -148,7 +148,7 @@ def test_damaged_calibration_file_is_named(tmp_path, content):
 
 
 def test_a_name_that_no_file_can_have_is_named():
-    with pytest.raises(DataError, match="camera_info_file .* cannot be read: embedded null"):
+    with pytest.raises(DataError, match=r"camera_info_file .* cannot be read: embedded null"):
         read_camera_info_file("camera\0.yaml")
     with pytest.raises(DataError, match="camera_info_file ~nobody_of_that_name/x cannot be read"):
         read_camera_info_file("~nobody_of_that_name/x")

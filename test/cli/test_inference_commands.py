@@ -126,7 +126,7 @@ def test_eval_of_nothing_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main(["eval", "model", str(tmp_path / "none")]) == 1
     shown = capsys.readouterr().err
     assert shown.count("\n") == 1
-    assert "no readable rosbag2" in shown
+    assert "does not exist: give the folder of a bag" in shown
 
 
 def test_replay_writes_a_bag(

@@ -131,7 +131,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
         "camera_info is for 128x64, images are 64x32",
         "exactly this image",
     ),
-    "no focal length": ({"focal": 1.0}, "the focal length is 1 pixels", "calibrate"),
+    "no focal length": ({"focal": 10.0}, "the focal length is 10 pixels", "calibrate"),
     "other frame": ({"camera_frame": "left"}, "images are in 'optical', camera_info in", "same"),
     "empty frame": ({"image_frame": ""}, "empty frame_id", "driver"),
     "no transform": ({"mounting": None}, "no chain of transforms", "static_transform_publisher"),
@@ -170,6 +170,18 @@ def test_a_damaged_message_is_named_and_ends_nothing(tmp_path: Path) -> None:
     found = [finding for finding in _findings(tmp_path / "bag") if finding.state == "problem"]
     assert any("their bytes are no sensor_msgs/msg/Image" in one.detail for one in found), found
     assert all("record again" in one.remedy for one in found)
+
+
+def test_a_file_that_is_cut_off_is_named(tmp_path: Path) -> None:
+    bag = Robot().write(tmp_path / "bag")
+    file = next(bag.glob("*.mcap"))
+    (bag / "torn.mcap").write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    (bag / "metadata.yaml").unlink()
+    found, *others = _findings(bag)
+    assert (found.name, found.state) == ("bag", "problem")
+    assert f"{bag / 'torn.mcap'} is left out" in found.detail
+    assert "mcap recover" in found.remedy
+    assert {finding.state for finding in others} == {"ok"}
 
 
 def test_another_base_frame_is_named(tmp_path: Path) -> None:

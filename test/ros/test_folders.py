@@ -45,7 +45,9 @@ def test_the_default_folder_is_the_namespaces_own(namespace, expected):
 
 def test_the_home_of_no_user_is_refused():
     config = NodeConfig(models_dir="~nobody_of_that_name/models")
-    with pytest.raises(ConfigError, match="models_dir ~nobody_of_that_name/models: .* whole path"):
+    with pytest.raises(
+        ConfigError, match=r"models_dir ~nobody_of_that_name/models: .* whole path"
+    ):
         with_own_models(config, "/")
 
 

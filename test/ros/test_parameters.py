@@ -53,6 +53,9 @@ def test_given_values_arrive_nested_ones_and_lists_too(ros_node):
         ("max_depth", -1.0, "out of range"),
         ("engine", "abacus", "expected one of auto"),
         ("base_to_camera", [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0], "unit quaternion"),
+        ("base_frame", "", "base_frame: expected a name, got an empty text"),
+        ("models_dir", " ", "models_dir: expected a name"),
+        ("odom_frame", "", "odom_frame: expected a name"),
         ("input_width", 333, "multiple of 32"),
     ],
 )

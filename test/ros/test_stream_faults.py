@@ -14,6 +14,7 @@ from nav_msgs.msg import Odometry
 from sensor_msgs.msg import Image
 
 from sfm_depth_ros.camera.camera_model import CameraModel
+from sfm_depth_ros.errors import ConfigError
 from sfm_depth_ros.ros import stream_faults
 from sfm_depth_ros.ros.stream_faults import (
     CameraChanges,
@@ -25,6 +26,7 @@ from sfm_depth_ros.ros.stream_faults import (
     feedback_fault,
     frame_fault,
     publisher_faults,
+    require_distinct,
     stamp_fault,
     why_nothing_arrives,
 )
@@ -62,6 +64,13 @@ def test_a_second_node_of_the_name_is_named_once_it_stays(ros_node, monkeypatch)
     assert watch.fault().startswith(f"2 nodes are named /{node.get_name()}: ")
     twin.destroy_node()
     _wait_for(lambda: watch.fault() == "")
+
+
+def test_inputs_of_one_topic_are_refused(ros_node):
+    node = ros_node()
+    require_distinct(node, "image", "camera_info", "odom")
+    with pytest.raises(ConfigError, match="image and /image are both /image: remap each"):
+        require_distinct(node, "image", "odom", "/image")
 
 
 def test_an_own_output_as_an_input_is_named(ros_node):

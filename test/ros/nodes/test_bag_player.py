@@ -177,7 +177,7 @@ def test_a_signal_ends_it_cleanly_while_it_plays(bag, start_node, probe):
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (["nowhere"], 1, "no readable rosbag2"),
+        (["nowhere"], 1, "nowhere does not exist: give the folder of a bag"),
         (["BAG", "--topics", "/nothing"], 1, "the bag has no topic /nothing"),
         (["BAG", "--rate", "0"], 2, "--rate > 0"),
     ],
