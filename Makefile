@@ -60,8 +60,11 @@ bench: $(STAMP)
 agreement: $(STAMP)
 	$(BIN)/python -m tools.networks_agreement $(BAG) docs/benchmarks.md $(ARGS)
 
-recipes extras: $(STAMP)
-	$(BIN)/python -m tools.$@ --out $(OUT)/$@ --document docs/training.md $(ARGS)
+recipes: $(STAMP)
+	$(BIN)/python -m tools.recipes --out $(OUT)/recipes --document docs/training.md --readme README.md $(ARGS)
+
+extras: $(STAMP)
+	$(BIN)/python -m tools.extras --out $(OUT)/extras --document docs/training.md $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,21 @@ def row(name: str, found: dict[str, Any]) -> str:
     return f"| `{name}` | {' | '.join(values)} |"
 
 
+def with_figures(page: str, figures: str) -> str:
+    """A page whose list of systems links the recipes to their rows, with the rows' figures.
+
+    Args:
+        page: Markdown; lines with ``config/train/NAME.yaml`` end in a link to the table.
+        figures: The table of recipes in Markdown.
+    """
+    scaled = {line.split("`")[1]: line.split(" | ")[6] for line in figures.splitlines()[2:]}
+
+    def updated(match: re.Match[str]) -> str:
+        return f"{match[1]}[{scaled.get(match[2], 'not measured')}]{match[3]}"
+
+    return re.sub(r"(.*config/train/(\w+)\.yaml.*)\[.*?\](\(\S*200-steps\) \|)", updated, page)
+
+
 def shortened(name: str, setting: RecipeSetting) -> RecipeConfig:
     """The recipe at another size, with a warm-up that fits the few steps; PackNet one by one."""
     recipe: RecipeConfig = load_config(RecipeConfig, find_share(f"config/train/{name}.yaml"), [])
@@ -120,6 +136,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=RecipeSetting.threads)
     parser.add_argument("--device", default=RecipeSetting.device)
     parser.add_argument("--document", type=Path, metavar="FILE", help="put the table there")
+    parser.add_argument("--readme", type=Path, metavar="FILE", help="bring its figures in line")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     setting = RecipeSetting(steps=options.steps, threads=options.threads, device=options.device)
@@ -128,10 +145,14 @@ def main(arguments: list[str] | None = None) -> int:
     for name in options.names or missing:
         kept.add(name, measure_recipe(name, setting, options.out))
         print(row(name, kept.rows[name]), flush=True)
+    standing = read_section(options.document, "recipes") if options.document else ""
+    figures = table(kept.rows, standing)
     print(f"\n{table(kept.rows)}")
     if options.document:
-        standing = read_section(options.document, "recipes")
-        write_section(options.document, "recipes", table(kept.rows, standing))
+        write_section(options.document, "recipes", figures)
+    if options.readme:
+        page = options.readme.read_text(encoding="utf-8")
+        options.readme.write_text(with_figures(page, figures), encoding="utf-8")
     return 0
 
 

@@ -8,6 +8,7 @@ norms. Padding is symmetric here where TensorFlow's is not, by half a pixel.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -22,6 +23,7 @@ DOWN_CHANNELS = (32, 64, 128, 256, 512, 512, 512)
 DOWN_KERNELS = (7, 5, 3, 3, 3, 3, 3)
 UP_CHANNELS = (512, 512, 256, 128, 64, 32, 16)
 HEADS = 4
+FLAT_HEAD = 0.01  # standard deviation of a fresh head's weights: depth begins flat
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,12 @@ class DispNet(DepthNetwork):
             for level, (here, skip) in enumerate(zip(UP_CHANNELS, skips, strict=True))
         )
         self.heads = nn.ModuleList(nn.Conv2d(here, 1, 3, 1, 1) for here in UP_CHANNELS[-HEADS:])
-        self.apply(_initialise)
+        if style.activation is not nn.ReLU:
+            self.apply(_initialise)
+            return
+        self.apply(keep_variance)
+        for head in self.heads:
+            nn.init.normal_(head.weight, std=FLAT_HEAD)
 
     def outputs(self, image: Tensor) -> list[Tensor]:
         """Disparities (sigmoid) at 1, 1/2, 1/4 and 1/8 of the image's size."""
@@ -130,3 +137,22 @@ def _initialise(module: nn.Module) -> None:
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+def keep_variance(layer: nn.Module) -> None:
+    """He initialisation (He et al., ICCV 2015): the variance survives every ReLU.
+
+    With Xavier's, as published, it halves each time: of the image nothing is left after 14
+    layers, and depth stays flat for hundreds of steps.
+
+    Args:
+        layer: A convolution, transposed or not; nothing happens to another module.
+    """
+    if not isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+        return
+    taps: float = math.prod(layer.kernel_size)
+    if isinstance(layer, nn.ConvTranspose2d):  # of which each pixel gets one in stride^2
+        taps /= math.prod(layer.stride)
+    nn.init.normal_(layer.weight, std=math.sqrt(2 / (layer.in_channels * taps)))
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)

@@ -21,10 +21,6 @@ from sfm_depth_ros.networks.flow import FlowNetwork
 from sfm_depth_ros.networks.model import create_depth_network, create_pose_network
 from sfm_depth_ros.networks.moderator import Moderator
 
-# Metres: what depth networks of the papers begin with, the middle of a sigmoid between 1 / 0.1 and
-# 1 / 100. Their pose networks put out hundredths in proportion to it.
-PUBLISHED_START_DEPTH = 0.2
-
 
 class Companions(nn.Module):
     """Networks that an objective needs beside depth and pose; None where it needs none.
@@ -99,8 +95,17 @@ def fresh_networks(depth: DepthNetworkConfig, pose: PoseNetworkConfig, seed: int
     if depth.name != "small":  # which begins there by itself
         start_at_depth(pair.depth, depth, START_DEPTH)
     if pose.name != "small":
-        pair.scale(1.0, START_DEPTH / PUBLISHED_START_DEPTH)
+        pair.scale(1.0, START_DEPTH / _published_start(depth))
     return pair
+
+
+def _published_start(depth: DepthNetworkConfig) -> float:
+    """Metres that a fresh depth network of a paper predicts: the middle of its sigmoid.
+
+    0.2 from SfMLearner to Monodepth2, 1 in PackNet-SfM; the hundredths that their fresh pose
+    networks put out are in proportion to it.
+    """
+    return 2 / (1 / depth.min_depth + 1 / depth.max_depth)
 
 
 def networks_of(folder: ModelFolder) -> NetworkPair:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,16 @@ def test_rows_of_recipes_without_figures_stay() -> None:
     assert lines[2] == standing.splitlines()[2]
     assert "| 0.900 |" in lines[3]
     assert len(lines) == 4
+
+
+def test_the_readme_has_the_figures_of_the_table() -> None:
+    line = "| A | [`monodepth`](config/train/monodepth.yaml) | [x](y) | [old](t.md#200-steps) |"
+    figures = recipes.table({"default": FOUND, "monodepth": {**FOUND, "abs_rel_scaled": 0.4}})
+    page = f"one\n{line}\n{line.replace('monodepth', 'ddvo')}\ntwo"
+    fresh = recipes.with_figures(page, figures).splitlines()
+    assert fresh[1] == line.replace("old", "0.400")
+    assert fresh[2].endswith("| [not measured](t.md#200-steps) |")
+    assert (fresh[0], fresh[3]) == ("one", "two")
 
 
 def test_tables_of_extras_without_all_figures_stay() -> None:
@@ -121,6 +132,27 @@ def test_every_recipe_can_be_shortened() -> None:
     for name in recipes.recipe_names():
         short = recipes.shortened(name, recipes.RecipeSetting(steps=40))
         assert short.training.warmup_steps == 4
+
+
+def test_every_system_in_the_readme_has_recipe_paper_and_the_present_figure() -> None:
+    root = Path(__file__).parents[2]
+    page = (root / "README.md").read_text(encoding="utf-8")
+    figures = read_section(root / "docs" / "training.md", "recipes")
+    assert recipes.with_figures(page, figures) == page
+    listed = page.partition("## The systems of the field")[2].partition("\n## ")[0]
+    lines = [line for line in listed.splitlines() if "config/train/" in line]
+    named = re.compile(
+        r"\| [^|]+ \| \[`(\w+)`\]\(config/train/\1\.yaml\) \| "
+        r"\[arXiv (\d{4}\.\d{5})\]\(https://arxiv\.org/abs/\2\) \| "
+        r"\[(\d\.\d{3}|not measured)\]\(docs/training\.md#what-each-recipe-does-in-200-steps\) \|"
+    )
+    matches = [named.fullmatch(line) for line in lines]
+    assert None not in matches, [line for line in lines if not named.fullmatch(line)]
+    own = {"default", "bare_sfm", "adapt", "packnet_sfm_slim"}
+    assert {match[1] for match in matches if match} == set(recipes.recipe_names()) - own
+    papers = (root / "docs" / "objectives.md").read_text(encoding="utf-8")
+    papers = papers.partition("## Papers and recipes")[2]
+    assert [m[1] for m in matches if m and f"| `{m[1]}`" not in papers] == []
 
 
 def test_the_document_has_their_sections() -> None:

@@ -14,19 +14,24 @@ from sfm_depth_ros.networks.model import create_pose_network
 from sfm_depth_ros.training.network_pair import fresh_networks
 
 
-@pytest.mark.parametrize("name", ["pose_expnet", "pose_resnet18"])
-def test_published_pose_networks_begin_in_metres(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "nearest", "times"),
+    [("pose_expnet", 0.1, 25.0), ("pose_resnet18", 0.1, 25.0), ("posenet", 0.5, 5.0)],
+)
+def test_published_pose_networks_begin_in_metres(name: str, nearest: float, times: float) -> None:
     config = PoseNetworkConfig(name=name)
     torch.manual_seed(0)
     as_published = create_pose_network(config).eval()
-    fresh = fresh_networks(DepthNetworkConfig(width=8), config, 0).pose.eval()
+    depth = DepthNetworkConfig(width=8, min_depth=nearest)
+    fresh = fresh_networks(depth, config, 0).pose.eval()
     fresh.load_state_dict(as_published.state_dict() | {"log_scale": fresh.log_scale.detach()})
     # in double precision: a component near zero has few digits left in single
     stack = torch.rand(1, 3 * config.images, 64, 64).double()
     with torch.no_grad():
         ratio = (fresh.double()(stack) / as_published.double()(stack)).view(-1, 2, 3).float()
-    # 5 m instead of the papers' 0.2; rotations have no unit
-    torch.testing.assert_close(ratio[:, 0], torch.full_like(ratio[:, 0], 25.0))
+    # 5 m instead of the papers' 0.2 or 1, the middle of a sigmoid; rotations have no unit
+    expected = torch.full_like(ratio[:, 0], times * (1 + nearest / depth.max_depth))
+    torch.testing.assert_close(ratio[:, 0], expected)
     torch.testing.assert_close(ratio[:, 1], torch.ones_like(ratio[:, 1]))
 
 
