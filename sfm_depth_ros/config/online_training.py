@@ -25,7 +25,7 @@ class OnlineTrainingConfig:
         50, "steps over which the learning rate rises", minimum=0, maximum=100000
     )
     gradient_clip: float = option(1.0, "largest norm of the gradient", minimum=1e-3, maximum=1e6)
-    trained_part: str = trained_part_option()
+    trained_part: str = trained_part_option("auto")
     anchor_weight: float = anchor_weight_option()
     average_decay: float = option(
         0.98,
@@ -55,6 +55,12 @@ class OnlineTrainingConfig:
         "share of a batch from the rendered world, against forgetting",
         minimum=0.0,
         maximum=1.0,
+    )
+    rehearsal_depth: str = option(
+        "first_model",
+        "depth that rendered snippets teach: that which the model saw in them before it began to "
+        "learn, so that it stays as it was, or their truth",
+        choices=("first_model", "truth"),
     )
     mixed_precision: str = option(
         "auto",

@@ -48,7 +48,7 @@ class HeldOutError:
 
     photometric: float  # Error of the finest depth, the translation taken at its measured length
     translation_deviation: float  # Of |predicted / measured length - 1|
-    landmark_abs_rel: float  # Of depth against landmarks, in metres
+    landmark_abs_rel: float  # Of depth against landmarks, in metres; NaN where there are few
     translation_scale_ratio: float  # Median of predicted / measured length
     depth_scale_ratio: float  # Median of predicted / landmarks' depth
     # abs_rel on held-out rendered drives, in metres (of the size that the first model saw) through
@@ -57,8 +57,9 @@ class HeldOutError:
 
     @property
     def total(self) -> float:
-        """Sum of the three errors."""
-        return self.photometric + self.translation_deviation + self.landmark_abs_rel
+        """Sum of the three errors, or of two where landmarks are few."""
+        landmark = 0.0 if math.isnan(self.landmark_abs_rel) else self.landmark_abs_rel
+        return self.photometric + self.translation_deviation + landmark
 
     def as_floats(self) -> dict[str, float]:
         """Parts and total by name."""
@@ -251,10 +252,10 @@ def _worse_at_a_place(new: FrameErrors, old: FrameErrors, places: np.ndarray) ->
 
 def _parts(candidate: Judgement, deployed: Judgement) -> str:
     new, old = candidate.means(), deployed.means()
-    return (
-        f"landmarks {new.landmark_abs_rel:.4f} instead of {old.landmark_abs_rel:.4f}, "
-        f"photometric {new.photometric:.4f} instead of {old.photometric:.4f}"
-    )
+    landmarks = f"landmarks {new.landmark_abs_rel:.4f} instead of {old.landmark_abs_rel:.4f}"
+    if math.isnan(new.landmark_abs_rel):
+        landmarks = "few landmarks"
+    return f"{landmarks}, photometric {new.photometric:.4f} instead of {old.photometric:.4f}"
 
 
 def lacking(snippets: Sequence[Snippet]) -> str:

@@ -126,9 +126,7 @@ class OnlineLoop:
             return False
         if self.hold or self.why_waiting() or self.rehearsal.judges_missing:
             return self.rehearsal.render_missing()
-        if not self.learner.world.is_measured and (opened := self.rehearsal.opened) is not None:
-            rendered = [b.to(self.learner.training.device) for b in opened.held_out()]
-            self.learner.world.measure(*rendered_scales(self.deployment.networks, rendered))
+        self._know_first_model()
         if self.calibration.doubt or not self.calibration.is_done:
             if self._earn_metres():
                 self.validate()
@@ -144,6 +142,15 @@ class OnlineLoop:
             self._correct_scale()
             self.validate()
         return True
+
+    def _know_first_model(self) -> None:
+        """Measure how large the first model sees the rendered world, which it goes on to teach."""
+        opened, learner = self.rehearsal.opened, self.learner
+        if opened is None or learner.is_first_model_known:
+            return
+        rendered = [batch.to(learner.training.device) for batch in opened.held_out()]
+        origin = self.deployment.origin
+        learner.know_first_model(origin.depth, *rendered_scales(origin, rendered))
 
     def _earn_metres(self) -> bool:
         """Whether the metres of the newest snippets are believed."""

@@ -48,22 +48,25 @@ class Change:
 def relative_changes(
     candidate: FrameErrors, before: FrameErrors, parts: tuple[str, ...] = tuple(PARTS)
 ) -> np.ndarray:
-    """Relative change of every snippet's error, ``(N,)``; unknown parts change nothing.
+    """Relative change of every snippet's error, ``(N,)``.
+
+    Parts that are unknown in all snippets have no share; in one snippet they change nothing.
 
     Args:
         candidate: Errors of one model.
         before: Errors of the other on the same snippets; the change is relative to its means.
         parts: Which parts count, by their shares in ``PARTS``.
     """
-    total, changes = sum(PARTS[name][0] for name in parts), np.zeros(len(before))
+    total, changes = 0.0, np.zeros(len(before))
     for name in parts:
         share, smallest = PARTS[name]
         new, old = getattr(candidate, name), getattr(before, name)
         known = np.isfinite(new) & np.isfinite(old)
         if known.any():
             base = max(float(old[known].mean()), smallest)
-            changes[known] += share / total * (new - old)[known] / base
-    return changes
+            changes[known] += share * (new - old)[known] / base
+            total += share
+    return changes / total if total else changes
 
 
 def places_of(stamps_ns: np.ndarray) -> np.ndarray:

@@ -43,6 +43,13 @@ def test_unknown_landmarks_change_nothing() -> None:
     assert relative_changes(after, before) == pytest.approx([-0.25, 0.0])
 
 
+def test_a_part_that_nobody_knows_has_no_share() -> None:
+    before = errors([np.nan, np.nan], photometric=0.10, translation=0.10)
+    after = errors([np.nan, np.nan], photometric=0.12, translation=0.10)
+    assert relative_changes(after, before) == pytest.approx([0.10, 0.10])  # half of 0.02 / 0.1
+    assert relative_changes(after, before, ("landmark",)).tolist() == [0.0, 0.0]
+
+
 def test_blocks_of_time_are_places() -> None:
     stamps = seconds(20.0, 20.5, 21.0, 21.5, 0.0, 0.5, 1.0, 1.5, 60.0)
     # the last is too small to be a place
