@@ -26,7 +26,7 @@ from sfm_depth_ros.storage import write_whole
 BLOCK_S = 2.0
 GUARD_S = 0.5
 FIRST_BLOCK_S = 3.0  # after the first snippet, so that short drives have one too
-EARLY_CYCLES = 3  # in which blocks come twice as often: nothing is judged before some are there
+EARLY_S = 60.0  # or so, with blocks twice as often: nothing is judged before some are there
 SHORTEST_EARLY_S = 8.0  # between two of these; shorter cycles would leave little to train on
 THUMBNAIL = (16, 8)  # width, height: coarse enough that pixel shifts do not matter
 MOTION_WEIGHT = 0.1  # a fifth more displacement counts like a cosine lower by 0.018
@@ -88,7 +88,8 @@ class HoldoutSchedule:
 
     def _cycle_s(self, begin_s: float) -> float:
         cycle_s = BLOCK_S / self.share
-        is_early = 0 <= begin_s < EARLY_CYCLES * cycle_s and cycle_s >= 2 * SHORTEST_EARLY_S
+        early_s = cycle_s * max(1, round(EARLY_S / cycle_s))  # whole cycles: no block is cut
+        is_early = 0 <= begin_s < early_s and cycle_s >= 2 * SHORTEST_EARLY_S
         return cycle_s / 2 if is_early else cycle_s
 
 
