@@ -47,7 +47,10 @@ class Role(Enum):
 
 @dataclass(frozen=True)
 class HoldoutSchedule:
-    """Blocks of time that come again every ``BLOCK_S / share`` seconds, at first twice as often."""
+    """Blocks of time that come again every ``BLOCK_S / share`` seconds.
+
+    In the first minute or so they come twice as often.
+    """
 
     anchor_ns: int  # Stamp of the first snippet ever
     share: float  # Share of time held out, 0 = none

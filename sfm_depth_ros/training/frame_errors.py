@@ -104,4 +104,3 @@ def _photometric(
     valid = torch.ones_like(smallest) if batch.valid is None else batch.valid.to(smallest.dtype)
     pixels = valid.flatten(1).sum(dim=1).clamp(min=1)
     return ((smallest * valid).flatten(1).sum(dim=1) / pixels).double().cpu().numpy()
-

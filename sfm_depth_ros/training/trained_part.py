@@ -45,7 +45,9 @@ def choose_trained(networks: NetworkPair, part: str) -> None:
     elif part == "normalisation":
         _freeze_all_but_norms(depth)
     else:
-        raise ValueError(f"part: expected auto, all, decoder, adapters or normalisation, got {part!r}")
+        raise ValueError(
+            f"part: expected auto, all, decoder, adapters or normalisation, got {part!r}"
+        )
     keep_statistics(depth)
 
 

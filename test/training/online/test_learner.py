@@ -77,9 +77,7 @@ def test_what_the_first_model_saw_costs_nothing_also_in_corrected_metres(
     assert own < 0.1 * learner.terms["depth_supervision"]
 
 
-def test_the_size_that_the_first_model_sees_outlives_a_restart(
-    learner, tiny_networks
-) -> None:
+def test_the_size_that_the_first_model_sees_outlives_a_restart(learner, tiny_networks) -> None:
     _rehearsing(learner, tiny_networks())
     learner.scale(1.2, 1.0)
     again = OnlineLearner(tiny_networks(), TRAINING, ObjectiveConfig())
