@@ -16,13 +16,13 @@ class OnlineTrainingConfig:
     """The online trainer: pace, memory, mixture, and what may be deployed."""
 
     learning_rate: float = option(
-        1e-4, "Adam's learning rate", minimum=1e-7, maximum=0.1, dynamic=True
+        3e-4, "Adam's learning rate", minimum=1e-7, maximum=0.1, dynamic=True
     )
     scale_rate_factor: float = option(
         1.0, "the metric scales learn this many times faster", minimum=0.1, maximum=1000.0
     )
     warmup_steps: int = option(
-        50, "steps over which the learning rate rises", minimum=0, maximum=100000
+        10, "steps over which the learning rate rises", minimum=0, maximum=100000
     )
     gradient_clip: float = option(1.0, "largest norm of the gradient", minimum=1e-3, maximum=1e6)
     trained_part: str = trained_part_option("auto")
@@ -45,7 +45,8 @@ class OnlineTrainingConfig:
     landmark_weight: float = option(
         1.0,
         "weight of the error of log depth at landmarks (corners triangulated over the measured "
-        "motion) of the camera's snippets; not used beside objective.sparse_depth_weight",
+        "motion) of the camera's snippets, less where a snippet has fewer than 50; not used "
+        "beside objective.sparse_depth_weight",
         minimum=0.0,
         maximum=100.0,
         dynamic=True,
@@ -96,7 +97,7 @@ class OnlineTrainingConfig:
         maximum=1e6,
         dynamic=True,
     )
-    validate_every: int = option(50, "steps between two validations", minimum=1, maximum=100000)
+    validate_every: int = option(25, "steps between two validations", minimum=1, maximum=100000)
     min_snippets: int = option(
         24, "snippets in the buffer before training starts", minimum=2, maximum=100000
     )

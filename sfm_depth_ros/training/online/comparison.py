@@ -7,6 +7,7 @@ from __future__ import annotations
 import numpy as np
 
 from sfm_depth_ros.config.schema import ObjectiveConfig, OnlineTrainingConfig
+from sfm_depth_ros.snippets.batch import SnippetBatch
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.blend import blended
 from sfm_depth_ros.training.network_pair import NetworkPair
@@ -21,6 +22,7 @@ from sfm_depth_ros.training.online.guard import (
     lacking,
     rehearsal_errors,
     rendered_scales,
+    without_sources,
 )
 from sfm_depth_ros.training.online.rehearsal import HELD_OUT, Rehearsal
 
@@ -47,6 +49,7 @@ class HeldOutComparison:
         self.chosen: NetworkPair | None = None
         self.share = 1.0
         self._rehearsal: Rehearsal | None = None  # that the first model was measured on
+        self._rendered: list[SnippetBatch] = []  # its held-out snippets, read once
         self._compared_on: tuple[object, ...] = ()
         self._exam: Exam | None = None
         self._deployed: Judgement | None = None
@@ -114,22 +117,29 @@ class HeldOutComparison:
     ) -> tuple[Exam, Judgement]:
         """The exam on these snippets, and the deployed model's errors in it."""
         training, objective = configs
-        rendered = rehearsal.held_out() if rehearsal is not None else []
+        if rehearsal is not self._rehearsal:
+            self._open(rehearsal, deployment, training.device)
         stamps = (int(snippet.stamps_ns[1]) for snippet in snippets)
-        key = (deployment.folder.model_id, objective, world, len(rendered), *stamps)
+        key = (deployment.folder.model_id, objective, world, len(self._rendered), *stamps)
         if self._exam is None or self._deployed is None or key != self._compared_on:
             is_own = rehearsal.is_own if rehearsal is not None else None
-            self._exam = Exam.of(snippets, rendered, training.device, world, is_own)
+            self._exam = None  # two at once would take twice the memory
+            self._exam = Exam.of(snippets, self._rendered, training.device, world, is_own)
             self._deployed = Judgement.of(deployment.networks, self._exam, objective)
             self.before = self._deployed.means()
             self._compared_on = key
-        if rendered and rehearsal is not self._rehearsal:
-            size = rendered_scales(deployment.origin, self._exam.rendered)[0]
-            self.first_rehearsal = rehearsal_errors(
-                deployment.origin, self._exam.rendered, size, self._exam.is_own
-            )
-            self._rehearsal = rehearsal
         return self._exam, self._deployed
+
+    def _open(self, rehearsal: Rehearsal | None, deployment: DeployedModels, device: str) -> None:
+        """Read another held-out set, and measure the first model on it."""
+        self._rehearsal, self._rendered, self._exam = rehearsal, [], None
+        self.first_rehearsal = np.zeros(0)
+        if rehearsal is None:
+            return
+        rendered, origin = [batch.to(device) for batch in rehearsal.held_out()], deployment.origin
+        size = rendered_scales(origin, rendered)[0]
+        self.first_rehearsal = rehearsal_errors(origin, rendered, size, rehearsal.is_own)
+        self._rendered = [without_sources(batch) for batch in rendered]
 
     def _note(self, verdict: Verdict) -> Verdict:
         self.reason = verdict.reason

@@ -20,7 +20,7 @@ import numpy as np
 from torch import Tensor
 
 from sfm_depth_ros.config.schema import ObjectiveConfig, OnlineTrainingConfig
-from sfm_depth_ros.snippets.batch import SnippetBatch, collate_in_batches
+from sfm_depth_ros.snippets.batch import LazyBatches, SnippetBatch
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.frame_errors import FrameErrors, frame_errors
 from sfm_depth_ros.training.landmark_depth import landmark_depths
@@ -79,7 +79,7 @@ class Verdict:
 class Exam:
     """Snippets that models are judged on, with all that is no function of a model."""
 
-    batches: Sequence[SnippetBatch]  # The camera's, held out
+    batches: Sequence[SnippetBatch]  # The camera's, held out; made anew whenever they are read
     landmarks: Sequence[Tensor]  # `(B, 1, H, W)` metres of every batch
     places: np.ndarray  # `(N,)` number of the place of every snippet
     rendered: Sequence[SnippetBatch]  # Of the rehearsal, held out, with true depth
@@ -96,7 +96,7 @@ class Exam:
         is_own: np.ndarray | None = None,
     ) -> Exam:
         """The exam of snippets of one image size, on a device."""
-        batches = [batch.to(device) for batch in collate_in_batches(snippets, BATCH)]
+        batches = LazyBatches(snippets, BATCH, device)
         stamps = np.array([int(snippet.stamps_ns[1]) for snippet in snippets], np.int64)
         rendered = [batch.to(device) for batch in rendered]
         return cls(batches, landmark_depths(batches), places_of(stamps), rendered, world, is_own)
@@ -161,6 +161,11 @@ def rehearsal_errors(
     if is_own is None:
         return found.abs_rel_scaled
     return np.where(is_own, found.abs_rel, found.abs_rel_scaled)
+
+
+def without_sources(batch: SnippetBatch) -> SnippetBatch:
+    """What depth is judged by, in less memory."""
+    return dataclasses.replace(batch, sources=batch.sources[:, :0].clone())
 
 
 def rendered_scales(

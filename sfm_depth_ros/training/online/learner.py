@@ -40,6 +40,7 @@ from sfm_depth_ros.training.step import StepOptions, training_step
 from sfm_depth_ros.training.trained_part import WeightAnchor, choose_trained
 
 JITTER = JitterStrength(brightness=0.1, contrast=0.1, saturation=0.1, hue=0.02, grey_share=0.1)
+ENOUGH_LANDMARKS = 50  # of a snippet; where there are fewer, silhouettes are a large part of them
 PHOTOMETRIC_SCALES = 2  # the finest: live networks are past the need of coarse guidance
 
 _logger = logging.getLogger(__name__)
@@ -170,6 +171,9 @@ class OnlineLearner:
         objective, weight = self.objective, self.training.landmark_weight
         if weight > 0 and objective.sparse_depth_weight == 0:
             batch = with_landmarks(batch, live)
+            assert batch.sparse_depth is not None  # with_landmarks made it
+            count = int((batch.sparse_depth > 0).sum())
+            weight *= min(1.0, count / (live * ENOUGH_LANDMARKS))
             objective = dataclasses.replace(objective, sparse_depth_weight=weight)
         batch = random_flip(batch.to(self.training.device), self._generator)
         if self._first_model and self.training.rehearsal_depth == "first_model":

@@ -178,3 +178,20 @@ def test_an_anchor_keeps_weights_near_the_first_ones(tiny_networks, plane_snippe
             sum(float((a - b).detach().square().sum()) for a, b in pairs if a.ndim > 1) ** 0.5
         )
     assert moved[1] < 0.75 * moved[0]
+
+
+def test_few_landmarks_weigh_less(learner, drive) -> None:
+    """24 of 96 landmarks a snippet: beside silhouettes few corners are left."""
+    totals = []
+    for step in (8, 16):
+        batch = collate(drive(2))
+        landmarks = torch.zeros_like(batch.target[:, :1])
+        landmarks[:, :, ::step, ::step] = 5.0
+        batch = dataclasses.replace(batch, landmarks=landmarks)
+        learner.training = dataclasses.replace(TRAINING, landmark_weight=1.0, learning_rate=1e-7)
+        learner.objective = ObjectiveConfig(
+            photometric_weight=0.0, smoothness_weight=0.0, velocity_weight=0.0
+        )
+        assert learner.step(batch, live=2)
+        totals.append(learner.terms["total"] / learner.terms["sparse_depth"])
+    assert totals == pytest.approx([1.0, 24 / 50])
