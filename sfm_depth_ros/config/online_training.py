@@ -45,8 +45,7 @@ class OnlineTrainingConfig:
     landmark_weight: float = option(
         1.0,
         "weight of the error of log depth at landmarks (corners triangulated over the measured "
-        "motion) of the camera's snippets, less where a snippet has fewer than 50; not used "
-        "beside objective.sparse_depth_weight",
+        "motion) of the camera's snippets; not used beside objective.sparse_depth_weight",
         minimum=0.0,
         maximum=100.0,
         dynamic=True,

@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 
 from sfm_depth_ros.config.schema import ObjectiveConfig, OnlineTrainingConfig
@@ -79,33 +82,20 @@ class HeldOutComparison:
         training, objective = configs
         exam, deployed = self._prepared(deployment, snippets, rehearsal, configs, world)
         first = None if rehearsal is None else self.first_rehearsal
-        chosen, rehearsed = self._choose(
-            candidate, deployment.networks, exam, first, training.max_forgetting
-        )
-        self.chosen = chosen
-        judgement = Judgement.of(chosen, exam, objective, rehearsed)
-        self.after = judgement.means()
-        return self._note(judge(judgement, deployed, exam.places, first, training))
 
-    def _choose(
-        self,
-        learnt: NetworkPair,
-        deployed: NetworkPair,
-        exam: Exam,
-        first: np.ndarray | None,
-        allowed: float,
-    ) -> tuple[NetworkPair, np.ndarray]:
-        """The largest share of the learnt weights that forgets little; else the smallest.
+        def judged(share: float) -> _Choice:
+            chosen = blended(deployment.networks, candidate, share)
+            rehearsed = rehearsal_errors(chosen, exam.rendered, exam.world, exam.is_own)
+            reason = forgotten(rehearsed, first, training.max_forgetting)
+            if reason and share > SHARES[-1]:  # a smaller share may do
+                return _Choice(chosen, share, None, Verdict(False, False, reason))
+            judgement = Judgement.of(chosen, exam, objective, rehearsed)
+            verdict = judge(judgement, deployed, exam.places, first, training)
+            return _Choice(chosen, share, judgement.means(), verdict)
 
-        Returns:
-            These weights, and their rehearsal errors.
-        """
-        for self.share in SHARES:
-            chosen = blended(deployed, learnt, self.share)
-            errors = rehearsal_errors(chosen, exam.rendered, exam.world, exam.is_own)
-            if first is None or not forgotten(errors, first, allowed):
-                break
-        return chosen, errors
+        choice = _chosen(judged)
+        self.chosen, self.share, self.after = choice.networks, choice.share, choice.errors
+        return self._note(choice.verdict)
 
     def _prepared(
         self,
@@ -144,6 +134,34 @@ class HeldOutComparison:
     def _note(self, verdict: Verdict) -> Verdict:
         self.reason = verdict.reason
         return verdict
+
+
+@dataclass(frozen=True, eq=False)
+class _Choice:
+    """Share of the learnt weights, judged."""
+
+    networks: NetworkPair
+    share: float
+    errors: HeldOutError | None  # None where it forgets too much and was judged no further
+    verdict: Verdict
+
+
+def _chosen(judged: Callable[[float], _Choice]) -> _Choice:
+    """The largest share that forgets little; a smaller one where that saves a gain from a place.
+
+    Less of the weights loses less at the place that is worse. Where no share is accepted, training
+    goes on from the largest one all the same.
+    """
+    largest = None
+    for share in SHARES:
+        choice = judged(share)
+        if choice.errors is None:
+            continue
+        largest = largest or choice
+        if not choice.verdict.is_local:
+            return choice if choice.verdict.is_accepted else largest
+    assert largest is not None  # the smallest share is always judged
+    return largest
 
 
 def _lacking_rendered(rehearsal: Rehearsal | None) -> str:

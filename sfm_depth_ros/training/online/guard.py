@@ -73,6 +73,7 @@ class Verdict:
     is_accepted: bool  # Whether the candidate may be deployed
     has_exploded: bool  # Whether it is so much worse that training must go back
     reason: str  # Sentence for people, with the number that decided
+    is_local: bool = False  # Whether it was refused for a loss at one place
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,7 +214,7 @@ def judge(
     if change.mean > EXPLODED:
         return _exploded(f"held-out error {change}: far above the deployed model's")
     if reason := _worse_at_a_place(new, old, places):
-        return _refused(reason)
+        return Verdict(False, False, reason, is_local=True)
     if not change.is_better or change.mean > -training.min_improvement:
         percent = 100 * training.min_improvement
         return _refused(f"held-out error {change}: no gain of {percent:g} % beyond chance")

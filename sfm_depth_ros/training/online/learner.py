@@ -8,6 +8,7 @@ import copy
 import dataclasses
 import logging
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,12 +16,12 @@ from torch import Tensor, nn
 from sfm_depth_ros.config.schema import ObjectiveConfig, OnlineTrainingConfig
 from sfm_depth_ros.errors import TrainingError
 from sfm_depth_ros.networks.adapters import load_plain
-from sfm_depth_ros.networks.model import DepthNet
 from sfm_depth_ros.snippets.augmentation import JitterStrength, PhotometricJitter, random_flip
 from sfm_depth_ros.snippets.batch import SnippetBatch
 from sfm_depth_ros.training.device import uses_bfloat16
 from sfm_depth_ros.training.landmark_depth import with_landmarks
 from sfm_depth_ros.training.network_pair import NetworkPair
+from sfm_depth_ros.training.online.guard import rendered_scales
 from sfm_depth_ros.training.optimiser import (
     Rates,
     WeightAverage,
@@ -40,7 +41,6 @@ from sfm_depth_ros.training.step import StepOptions, training_step
 from sfm_depth_ros.training.trained_part import WeightAnchor, choose_trained
 
 JITTER = JitterStrength(brightness=0.1, contrast=0.1, saturation=0.1, hue=0.02, grey_share=0.1)
-ENOUGH_LANDMARKS = 50  # of a snippet; where there are fewer, silhouettes are a large part of them
 PHOTOMETRIC_SCALES = 2  # the finest: live networks are past the need of coarse guidance
 
 _logger = logging.getLogger(__name__)
@@ -137,19 +137,20 @@ class OnlineLearner:
         """Whether rendered snippets can teach what the first model saw in them."""
         return self._first_model is not None
 
-    def know_first_model(self, depth_net: DepthNet, depth: float, translation: float) -> None:
+    def know_first_model(self, first: NetworkPair, rendered: Sequence[SnippetBatch]) -> None:
         """Let rendered snippets teach the depth that the first model sees in them.
 
+        How large it sees that world is measured, unless a process before has done so.
+
         Args:
-            depth_net: Of the first model, in eval mode.
-            depth: How many times larger than it is that model sees the rendered world; one that a
-                process before measured counts instead.
-            translation: The same for the camera's translations.
+            first: In eval mode.
+            rendered: Snippets with true depth and motion.
         """
+        scales = rendered_scales(first, [batch.to(self.training.device) for batch in rendered])
         if not self.world.is_measured:
-            self.world.measure(depth, translation)
-        self._first_size = self._first_size or depth
-        self._first_model = FirstModel(depth_net, self._first_size)
+            self.world.measure(*scales)
+        self._first_size = self._first_size or scales[0]
+        self._first_model = FirstModel(first.depth, self._first_size)
 
     @property
     def learning_rate(self) -> float:
@@ -171,9 +172,6 @@ class OnlineLearner:
         objective, weight = self.objective, self.training.landmark_weight
         if weight > 0 and objective.sparse_depth_weight == 0:
             batch = with_landmarks(batch, live)
-            assert batch.sparse_depth is not None  # with_landmarks made it
-            count = int((batch.sparse_depth > 0).sum())
-            weight *= min(1.0, count / (live * ENOUGH_LANDMARKS))
             objective = dataclasses.replace(objective, sparse_depth_weight=weight)
         batch = random_flip(batch.to(self.training.device), self._generator)
         if self._first_model and self.training.rehearsal_depth == "first_model":

@@ -21,7 +21,7 @@ from sfm_depth_ros.training.network_pair import NetworkPair, networks_of
 from sfm_depth_ros.training.online.calibration import Calibration, of_size
 from sfm_depth_ros.training.online.comparison import HeldOutComparison
 from sfm_depth_ros.training.online.deployed_models import DeployedModels, ModelFacts
-from sfm_depth_ros.training.online.guard import MOST, rendered_scales
+from sfm_depth_ros.training.online.guard import MOST
 from sfm_depth_ros.training.online.learner import OnlineLearner
 from sfm_depth_ros.training.online.memory import draw_snippets
 from sfm_depth_ros.training.online.pace import Pace
@@ -126,7 +126,9 @@ class OnlineLoop:
             return False
         if self.hold or self.why_waiting() or self.rehearsal.judges_missing:
             return self.rehearsal.render_missing()
-        self._know_first_model()
+        opened, learner = self.rehearsal.opened, self.learner
+        if opened is not None and not learner.is_first_model_known:
+            learner.know_first_model(self.deployment.origin, opened.held_out())
         if self.calibration.doubt or not self.calibration.is_done:
             if self._earn_metres():
                 self.validate()
@@ -142,15 +144,6 @@ class OnlineLoop:
             self._correct_scale()
             self.validate()
         return True
-
-    def _know_first_model(self) -> None:
-        """Measure how large the first model sees the rendered world, which it goes on to teach."""
-        opened, learner = self.rehearsal.opened, self.learner
-        if opened is None or learner.is_first_model_known:
-            return
-        rendered = [batch.to(learner.training.device) for batch in opened.held_out()]
-        origin = self.deployment.origin
-        learner.know_first_model(origin.depth, *rendered_scales(origin, rendered))
 
     def _earn_metres(self) -> bool:
         """Whether the metres of the newest snippets are believed."""
@@ -191,7 +184,10 @@ class OnlineLoop:
         chosen, share = self.comparison.chosen, self.comparison.share
         if chosen is not None and share < 1:
             learner.step_back_to(chosen)
-            self._note("%g %% of the learnt weights kept: more would forget too much", 100 * share)
+            self._note(
+                "%g %% of the learnt weights kept: more would forget too much, or lose at a place",
+                100 * share,
+            )
         self.good.load_state_dict(average.state_dict())
         if verdict.is_accepted and not self.hold:
             self.deploy(verdict.reason)

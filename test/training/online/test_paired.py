@@ -86,3 +86,14 @@ def test_no_change_is_rarely_a_gain() -> None:
         changes = 0.05 * rng.normal(size=5)[places] + 0.05 * rng.normal(size=30)
         gains += mean_change(changes, places).is_better
     assert gains <= 15, "5 % of a hundred, and the few places of a small sample"
+
+
+def test_one_of_many_places_is_worse_by_chance() -> None:
+    """The same seven snippets prove less where five other places were looked at as well."""
+    here = np.array([0.20, 0.14, 0.02, 0.11, -0.06, 0.02, 0.03])
+    alone = change_by_place(here, np.zeros(7))[0]
+    changes, places = np.tile(here, 6), np.repeat(np.arange(6), 7)
+    among = change_by_place(changes, places)
+    assert alone.is_worse
+    assert all(change.low < alone.low and change.high > alone.high for change in among.values())
+    assert among[0].low == pytest.approx(-0.01, abs=0.02)
