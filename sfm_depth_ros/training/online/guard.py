@@ -26,6 +26,7 @@ from sfm_depth_ros.training.frame_errors import FrameErrors, frame_errors
 from sfm_depth_ros.training.landmark_depth import landmark_depths
 from sfm_depth_ros.training.network_pair import NetworkPair
 from sfm_depth_ros.training.online.paired import (
+    Change,
     change_by_place,
     mean_change,
     places_of,
@@ -39,6 +40,7 @@ LARGEST_LOSS = 0.03  # relative, at one place; a larger one that is no chance fo
 FEWEST, FEWEST_PLACES = 12, 2  # held-out snippets and places before a model may be judged
 MOST = 40  # held-out snippets, spread evenly over all: a validation takes a few seconds
 BATCH = 8
+ROUNDING = 1e-6
 SMALLEST_BASE = 1e-3  # abs_rel that a change is relative to, at least
 
 
@@ -215,6 +217,8 @@ def judge(
         return _exploded(f"held-out error {change}: far above the deployed model's")
     if reason := _worse_at_a_place(new, old, places):
         return Verdict(False, False, reason, is_local=True)
+    if (depth := _depth_change(new, old, places)).mean > ROUNDING:
+        return _refused(f"depth's error {depth}: a better pose network does not pay for it")
     if not change.is_better or change.mean > -training.min_improvement:
         percent = 100 * training.min_improvement
         return _refused(f"held-out error {change}: no gain of {percent:g} % beyond chance")
@@ -254,6 +258,12 @@ def _worse_at_a_place(new: FrameErrors, old: FrameErrors, places: np.ndarray) ->
         if worst.is_worse and worst.mean > LARGEST_LOSS:
             return f"{name} {worst} at one of {len(by_place)} places: worse there beyond chance"
     return ""
+
+
+def _depth_change(new: FrameErrors, old: FrameErrors, places: np.ndarray) -> Change:
+    """Change of the landmarks' error, or of the photometric one where landmarks are few."""
+    part = "landmark" if np.isfinite(new.landmark).any() else "photometric"
+    return mean_change(relative_changes(new, old, (part,)), places)
 
 
 def _parts(candidate: Judgement, deployed: Judgement) -> str:

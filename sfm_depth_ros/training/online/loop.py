@@ -184,10 +184,7 @@ class OnlineLoop:
         chosen, share = self.comparison.chosen, self.comparison.share
         if chosen is not None and share < 1:
             learner.step_back_to(chosen)
-            self._note(
-                "%g %% of the learnt weights kept: more would forget too much, or lose at a place",
-                100 * share,
-            )
+            self._note("%g %% of the learnt weights kept: more would lose elsewhere", 100 * share)
         self.good.load_state_dict(average.state_dict())
         if verdict.is_accepted and not self.hold:
             self.deploy(verdict.reason)

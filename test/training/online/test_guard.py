@@ -51,6 +51,8 @@ def verdict(candidate: Judgement, deployed: Judgement | None = None, base=BASE):
         (judgement(landmark=0.1, rehearsal=0.105), True, False, "instead of"),
         (judgement(landmark=0.1, rehearsal=math.nan), False, False, "waiting"),
         (judgement(landmark=0.21, translation=0.02), False, False, "worse there beyond chance"),
+        (judgement(landmark=0.204, translation=0.02), False, False, "does not pay for it"),
+        (judgement(landmark=0.2, translation=0.02), True, False, "instead of"),
     ],
 )
 def test_verdicts(candidate, is_accepted, has_exploded, reason) -> None:

@@ -346,7 +346,7 @@ def test_what_forgets_too_much_is_stepped_back_from(make_loop, plane_snippets) -
     loop.validate()
     share = loop.comparison.share
     assert share < 1
-    assert "would forget too much" in loop.note
+    assert "would lose elsewhere" in loop.note
     kept = loop.learner.networks.depth.log_scale.item()
     assert kept == pytest.approx(first + share * (learnt - first), abs=0.01)
 
