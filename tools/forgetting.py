@@ -40,7 +40,7 @@ from sfm_depth_ros.training.validation import validate
 from sfm_depth_ros.visual_odometry.snippet_tracks import with_tracks
 from tools.forgetting_bags import recorded_domains
 from tools.forgetting_odometer import Odometer
-from tools.forgetting_worlds import Domains, make_domains
+from tools.forgetting_worlds import Domains, KeptRenderer, make_domains
 
 WORSE = 1.01  # times the first error, above which a run counts as worse
 
@@ -61,6 +61,8 @@ UNPROTECTED = {
     "synthetic_share": 0.0,
     "calibrate_scale": False,
     "landmark_weight": 0.0,
+    "trained_part": "all",
+    "rehearsal_depth": "truth",
     "learning_rate": 2e-4,
     "scale_rate_factor": 20.0,
 }
@@ -86,7 +88,8 @@ SETTINGS = {
     "no guard, little rehearsal": Setting(
         {"batch_size": 4, "synthetic_share": 0.25, "present_share": 0.5}, has_tracks=True
     ),
-    "no guard, decoder": Setting({"trained_part": "decoder"}, has_tracks=True),
+    "no guard, all learns": Setting({"trained_part": "all"}, has_tracks=True),
+    "no guard, truth": Setting({"rehearsal_depth": "truth"}, has_tracks=True),
     "no guard, anchor": Setting({"anchor_weight": 100.0}, has_tracks=True),
     "after CL-SLAM": Setting({**PUBLISHED, "synthetic_share": 0.33}, WEAK_VELOCITY),
     "after CoVIO": Setting(PUBLISHED, WEAK_VELOCITY),
@@ -113,14 +116,17 @@ def run_setting(run: Run) -> dict[str, Any]:
     with TemporaryDirectory() as folder:
         loop = _loop(setting, domains, run, Path(folder))
         first, curve = judged(loop.deployment.networks, domains, run.device), []
-        marks = domains.marks
+        marks, handed_over, start = domains.marks, [], domains.stream[0].stamps_ns[1]
         wall = cpu = 0.0
         for number, snippet in enumerate(run.odometer.measured(domains), 1):
             begun = time.perf_counter(), time.process_time()
             loop.buffer.add(with_tracks(snippet) if setting.has_tracks else snippet)
             loop.take(snippet)
+            count = loop.deployment.count
             while loop.learner.steps < run.steps_per_snippet * number and loop.advance():
                 pass
+            if loop.deployment.count > count:
+                handed_over.append(round(float(snippet.stamps_ns[1] - start) * 1e-9, 1))
             wall, cpu = wall + time.perf_counter() - begun[0], cpu + time.process_time() - begun[1]
             if number in marks:
                 guarded = setting.is_guarded
@@ -135,11 +141,16 @@ def run_setting(run: Run) -> dict[str, Any]:
             "frames": marks,
             "steps": loop.learner.steps,
             "deployed": loop.deployment.count,
+            "deployed_at_s": handed_over,
+            "history": [entry.reason for entry in loop.deployment.history],
             "rolled_back": loop.rollbacks,
             "verdict": loop.comparison.reason,
             "cpu_s_per_step": cpu / steps,
             "wall_s_per_step": wall / steps,
             "step_ms": loop.pace.step_ms,
+            "step_cpu_ms": loop.pace.step_ms * loop.pace.core_got,
+            "held_out": loop.buffer.holdout_count,
+            "refused": loop.buffer.refused,
         }
 
 
@@ -149,6 +160,8 @@ def _loop(setting: Setting, domains: Domains, run: Run, folder: Path) -> OnlineL
         training = dataclasses.replace(training, validate_every=100_000, min_snippets=8)
     camera = domains.camera
     height, width = domains.stream[0].target.shape[:2]
+    renderer = SnippetRenderer(width, height, PER_DRIVE, camera, is_alternating=True)
+    render = KeptRenderer(renderer, run.domains.parent / f"rehearsal_{run.domains.stem}")
     parts = TrainerParts(
         training=training,
         objective=setting.objective,
@@ -156,9 +169,7 @@ def _loop(setting: Setting, domains: Domains, run: Run, folder: Path) -> OnlineL
         work_dir=folder,
         save=partial(save_model, folder),
         deploy=lambda _: None,
-        make_world=lambda _: World(
-            "both", SnippetRenderer(width, height, PER_DRIVE, camera, True), camera is not None
-        ),
+        make_world=lambda _: World("both", render, camera is not None),
         mounting=lambda: None if camera is None else camera.T_base_camera,
     )
     share = training.holdout_share

@@ -10,10 +10,11 @@ texture change with the seed.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.pool import Pool
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -44,6 +45,23 @@ class Domains:
     judges: dict[str, list[Snippet]]  # With truth, by domain: `new`, `elsewhere`, `old`
     marks: list[int]  # Snippets of the stream after which errors are measured
     spec: DriveSpec | None = None  # Of the stream, where it is rendered
+
+
+@dataclass(frozen=True)
+class KeptRenderer:
+    """Rendered snippets by their numbers, kept in files: many runs rehearse the same ones."""
+
+    render: Callable[[int], Snippet]
+    folder: Path
+
+    def __call__(self, number: int) -> Snippet:
+        """The snippet of a number."""
+        file = self.folder / f"{number}.pt"
+        if not file.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            torch.save(self.render(number), file)
+        snippet: Snippet = torch.load(file, weights_only=False)
+        return snippet
 
 
 def new_camera(size: tuple[int, int]) -> CameraSpec:

@@ -16,16 +16,16 @@ class OnlineTrainingConfig:
     """The online trainer: pace, memory, mixture, and what may be deployed."""
 
     learning_rate: float = option(
-        1e-4, "Adam's learning rate", minimum=1e-7, maximum=0.1, dynamic=True
+        3e-4, "Adam's learning rate", minimum=1e-7, maximum=0.1, dynamic=True
     )
     scale_rate_factor: float = option(
         1.0, "the metric scales learn this many times faster", minimum=0.1, maximum=1000.0
     )
     warmup_steps: int = option(
-        50, "steps over which the learning rate rises", minimum=0, maximum=100000
+        10, "steps over which the learning rate rises", minimum=0, maximum=100000
     )
     gradient_clip: float = option(1.0, "largest norm of the gradient", minimum=1e-3, maximum=1e6)
-    trained_part: str = trained_part_option()
+    trained_part: str = trained_part_option("auto")
     anchor_weight: float = anchor_weight_option()
     average_decay: float = option(
         0.98,
@@ -55,6 +55,12 @@ class OnlineTrainingConfig:
         "share of a batch from the rendered world, against forgetting",
         minimum=0.0,
         maximum=1.0,
+    )
+    rehearsal_depth: str = option(
+        "first_model",
+        "depth that rendered snippets teach: that which the model saw in them before it began to "
+        "learn, so that it stays as it was, or their truth",
+        choices=("first_model", "truth"),
     )
     mixed_precision: str = option(
         "auto",
@@ -90,7 +96,7 @@ class OnlineTrainingConfig:
         maximum=1e6,
         dynamic=True,
     )
-    validate_every: int = option(50, "steps between two validations", minimum=1, maximum=100000)
+    validate_every: int = option(25, "steps between two validations", minimum=1, maximum=100000)
     min_snippets: int = option(
         24, "snippets in the buffer before training starts", minimum=2, maximum=100000
     )

@@ -24,11 +24,12 @@ def trained_part_option(default: str = "all") -> str:
     """Option of both trainers: the part of the depth network that learns."""
     chosen: str = option(
         default,
-        "part of the depth network that learns: all; decoder = all but the encoder; adapters = "
-        "low-rank additions to linear layers and convolutions, merged when the model is saved; "
+        "part of the depth network that learns: all; decoder = all but the encoder; auto = "
+        "decoder behind an encoder with published weights, else all; adapters = low-rank "
+        "additions to linear layers and convolutions, merged when the model is saved; "
         "normalisation = gains and offsets of norms; the metric scale and the pose network "
         "always learn",
-        choices=("all", "decoder", "adapters", "normalisation"),
+        choices=("auto", "all", "decoder", "adapters", "normalisation"),
     )
     return chosen
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 import torch
@@ -107,6 +108,35 @@ def collate(snippets: Sequence[Snippet]) -> SnippetBatch:
 def collate_in_batches(snippets: Sequence[Snippet], size: int) -> list[SnippetBatch]:
     """Stack snippets into batches of at most ``size``."""
     return [collate(snippets[start : start + size]) for start in range(0, len(snippets), size)]
+
+
+class LazyBatches(Sequence[SnippetBatch]):
+    """Snippets as batches that are made when they are read: bytes take a quarter of the memory.
+
+    Args:
+        snippets: Of one image size.
+        size: Snippets in a batch, at most.
+        device: Where the batches are.
+    """
+
+    def __init__(self, snippets: Sequence[Snippet], size: int, device: str) -> None:
+        self._snippets, self._size, self._device = snippets, size, device
+
+    def __len__(self) -> int:
+        """Number of batches."""
+        return -(-len(self._snippets) // self._size)
+
+    @overload
+    def __getitem__(self, index: int) -> SnippetBatch: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[SnippetBatch]: ...
+    def __getitem__(self, index: int | slice) -> SnippetBatch | list[SnippetBatch]:
+        """One batch, or several."""
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        number = range(len(self))[index]  # IndexError ends an iteration
+        rows = self._snippets[number * self._size : (number + 1) * self._size]
+        return collate(rows).to(self._device)
 
 
 def rows_of_part(part: tuple[int, int], count: int) -> slice:

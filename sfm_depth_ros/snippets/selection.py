@@ -26,6 +26,8 @@ from sfm_depth_ros.storage import write_whole
 BLOCK_S = 2.0
 GUARD_S = 0.5
 FIRST_BLOCK_S = 3.0  # after the first snippet, so that short drives have one too
+EARLY_S = 60.0  # or so, with blocks twice as often: nothing is judged before some are there
+SHORTEST_EARLY_S = 8.0  # between two of these; shorter cycles would leave little to train on
 THUMBNAIL = (16, 8)  # width, height: coarse enough that pixel shifts do not matter
 MOTION_WEIGHT = 0.1  # a fifth more displacement counts like a cosine lower by 0.018
 MIN_DISPLACEMENT = 0.01  # metres; below, motion is noise
@@ -45,7 +47,10 @@ class Role(Enum):
 
 @dataclass(frozen=True)
 class HoldoutSchedule:
-    """Blocks of time that come again every ``BLOCK_S / share`` seconds."""
+    """Blocks of time that come again every ``BLOCK_S / share`` seconds.
+
+    In the first minute or so they come twice as often.
+    """
 
     anchor_ns: int  # Stamp of the first snippet ever
     share: float  # Share of time held out, 0 = none
@@ -73,8 +78,8 @@ class HoldoutSchedule:
         """Role of a snippet by its ``(3,)`` stamps; None = too near a border, for neither."""
         if self.share <= 0:
             return Role.TRAINING
-        cycle_s = BLOCK_S / self.share
         begin_s = (int(stamps_ns[0]) - self.anchor_ns) * 1e-9 - FIRST_BLOCK_S
+        cycle_s = self._cycle_s(begin_s)
         end_s = begin_s + (int(stamps_ns[-1]) - int(stamps_ns[0])) * 1e-9
         phase_s = begin_s % cycle_s
         end_phase_s = phase_s + (end_s - begin_s)
@@ -83,6 +88,12 @@ class HoldoutSchedule:
         if phase_s >= BLOCK_S + GUARD_S and end_phase_s <= cycle_s - GUARD_S:
             return Role.TRAINING
         return None
+
+    def _cycle_s(self, begin_s: float) -> float:
+        cycle_s = BLOCK_S / self.share
+        early_s = cycle_s * max(1, round(EARLY_S / cycle_s))  # whole cycles: no block is cut
+        is_early = 0 <= begin_s < early_s and cycle_s >= 2 * SHORTEST_EARLY_S
+        return cycle_s / 2 if is_early else cycle_s
 
 
 def snippet_feature(snippet: Snippet) -> np.ndarray:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,11 +19,10 @@ from sfm_depth_ros.losses.reprojection import reduce_sources
 from sfm_depth_ros.networks.predictions import predict_depths, predict_motions
 from sfm_depth_ros.snippets.batch import SnippetBatch
 from sfm_depth_ros.training.network_pair import NetworkPair
-from sfm_depth_ros.training.scale_calibration import measure_scale, with_measured_length
+from sfm_depth_ros.training.scale_calibration import with_measured_length
 from sfm_depth_ros.training.validation import landmark_errors
 
-FEWEST_WITH_LANDMARKS = 4  # snippets, below which the depth's scale is searched for instead
-LOG_FACTORS = (-0.45, -0.3, -0.15, 0.0, 0.15, 0.3, 0.45)
+FEWEST_WITH_LANDMARKS = 4  # snippets, below which landmarks have no share in a verdict
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +53,9 @@ def frame_errors(
 ) -> FrameErrors:
     """Judge a model by what a robot has: images, an odometer, and landmarks made of both.
 
-    Where fewer than four snippets have landmarks, the depth's deviation from the scale of the
-    smallest photometric error stands for the error against landmarks, the same for all snippets.
+    Where fewer than four snippets have landmarks, none has: a few would carry half of a verdict.
+    The scale of the smallest photometric error is no stand-in: it is one coarse number for all
+    snippets, and the photometric error is there already.
 
     Args:
         networks: In eval mode.
@@ -76,9 +75,7 @@ def frame_errors(
     found = landmark_errors(networks.depth, batches, landmarks, on_edges=True)
     landmark, depth_ratio = found.abs_rel, found.scale_ratio
     if found.snippets < FEWEST_WITH_LANDMARKS:
-        factor = _searched_factor(networks, batches, objective)
-        landmark = np.full(len(ratio), abs(math.log(factor)))
-        depth_ratio = np.full(len(ratio), 1.0 / factor)
+        landmark = depth_ratio = np.full(len(ratio), np.nan)
     return FrameErrors(
         photometric=np.concatenate(photometric),
         translation=np.abs(ratio - 1).mean(axis=1),
@@ -107,11 +104,3 @@ def _photometric(
     valid = torch.ones_like(smallest) if batch.valid is None else batch.valid.to(smallest.dtype)
     pixels = valid.flatten(1).sum(dim=1).clamp(min=1)
     return ((smallest * valid).flatten(1).sum(dim=1) / pixels).double().cpu().numpy()
-
-
-def _searched_factor(
-    networks: NetworkPair, batches: Sequence[SnippetBatch], objective: ObjectiveConfig
-) -> float:
-    return measure_scale(
-        networks.depth, networks.pose, batches, objective, LOG_FACTORS
-    ).depth_factor

@@ -10,6 +10,7 @@ Hoiem, "Learning without Forgetting", ECCV 2016).
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import dataclass
 
 import torch
 
@@ -17,6 +18,28 @@ from sfm_depth_ros.networks.model import DepthNet
 from sfm_depth_ros.networks.predictions import predict_depths
 from sfm_depth_ros.snippets.batch import SnippetBatch
 from sfm_depth_ros.training.device import autocast_dtype
+
+
+@dataclass(frozen=True, eq=False)
+class FirstModel:
+    """The depth network that training began with, and how large it sees the rendered world."""
+
+    depth_net: DepthNet  # In eval mode
+    size: float = 1.0  # Times that its depths of rendered snippets are larger than the truth
+
+    def recalled_from(self, row: int, batch: SnippetBatch, mixed_precision: bool) -> SnippetBatch:
+        """The batch with its depth, in the size of the truth, from one snippet on.
+
+        Args:
+            row: First of the rendered snippets.
+            batch: Rendered snippets, with true depth, are its last ones.
+            mixed_precision: Whether the network computes in half precision.
+        """
+        if batch.depth is None or row >= len(batch):
+            return batch
+        seen = recalled(batch.select(slice(row, None)), self.depth_net, mixed_precision).depth
+        assert seen is not None  # recalled made it
+        return dataclasses.replace(batch, depth=torch.cat([batch.depth[:row], seen / self.size]))
 
 
 @torch.no_grad()

@@ -26,13 +26,16 @@ def choose_trained(networks: NetworkPair, part: str) -> None:
 
     Args:
         networks: Changed in place.
-        part: ``"all"``; ``"decoder"``: all but the encoder; ``"adapters"``: low-rank additions to
-            linear layers and convolutions; ``"normalisation"``: gains and offsets of norms.
+        part: ``"all"``; ``"decoder"``: all but the encoder; ``"auto"``: the decoder behind an
+            encoder with published weights, else all; ``"adapters"``: low-rank additions to linear
+            layers and convolutions; ``"normalisation"``: gains and offsets of norms.
 
     Raises:
         ConfigError: The network has no encoder of its own, or no norms.
     """
     depth = networks.depth
+    if part == "auto":
+        part = "decoder" if depth.config.has_published_encoder else "all"
     if part == "all":
         return
     if part == "decoder":
@@ -42,7 +45,9 @@ def choose_trained(networks: NetworkPair, part: str) -> None:
     elif part == "normalisation":
         _freeze_all_but_norms(depth)
     else:
-        raise ValueError(f"part: expected all, decoder, adapters or normalisation, got {part!r}")
+        raise ValueError(
+            f"part: expected auto, all, decoder, adapters or normalisation, got {part!r}"
+        )
     keep_statistics(depth)
 
 

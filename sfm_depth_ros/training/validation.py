@@ -149,9 +149,11 @@ def landmark_errors(
             it (but for ``scale_ratio``): corners lie on silhouettes, whose other side may be ten
             times as far, and a few of them would outweigh all others.
     """
-    batches = list(batches)
+    if landmarks is None:
+        batches = list(batches)
+        landmarks = landmark_depths(batches)
     rows: list[tuple[float, float, float]] = []
-    for batch, points in zip(batches, landmarks or landmark_depths(batches), strict=True):
+    for batch, points in zip(batches, landmarks, strict=True):
         depth = predict_depths(depth_net, batch.target, batch.K)[0]
         for predicted, sparse in zip(depth[:, 0], points[:, 0], strict=True):
             points_of = predicted.float().cpu().numpy(), sparse.cpu().numpy()

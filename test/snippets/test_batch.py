@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from sfm_depth_ros.geometry.camera import Intrinsics
-from sfm_depth_ros.snippets.batch import collate
+from sfm_depth_ros.snippets.batch import LazyBatches, collate, collate_in_batches
 from sfm_depth_ros.snippets.values import Snippet
 
 
@@ -112,3 +112,15 @@ def test_extra_inputs_are_stacked_and_filled_with_unknown() -> None:
     nothing = collate([plain])
     assert (nothing.right, nothing.T_right_target) == (None, None)
     assert (nothing.sparse_depth, nothing.instances) == (None, None)
+
+
+def test_lazy_batches_are_those_of_collate() -> None:
+    snippets = [make_snippet(seed) for seed in range(5)]
+    lazy = LazyBatches(snippets, 2, "cpu")
+    assert len(lazy) == 3
+    expected = collate_in_batches(snippets, 2)
+    for found, batch in zip(lazy, expected, strict=True):
+        assert torch.equal(found.sources, batch.sources)
+    assert [len(batch) for batch in lazy[1:]] == [2, 1]
+    with pytest.raises(IndexError):
+        lazy[3]

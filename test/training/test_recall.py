@@ -13,7 +13,7 @@ from sfm_depth_ros.config.schema import ObjectiveConfig, OfflineTrainingConfig
 from sfm_depth_ros.snippets.batch import collate
 from sfm_depth_ros.training.offline.loop import OfflineTrainer
 from sfm_depth_ros.training.offline.run_parts import RunParts
-from sfm_depth_ros.training.recall import recalled
+from sfm_depth_ros.training.recall import FirstModel, recalled
 
 CONFIG = OfflineTrainingConfig(
     steps=4, batch_size=2, jitter=False, self_supervised_every=0, warmup_steps=0, validate_every=99
@@ -52,3 +52,15 @@ def test_recordings_are_not_touched(batch, tiny_networks, tmp_path) -> None:
     recorded = dataclasses.replace(batch, depth=None, T_source_target=None)
     terms = _trainer(tiny_networks(), tmp_path, tiny_networks().depth.eval())._step(recorded)
     assert "depth_supervision" not in terms
+
+
+def test_rendered_snippets_alone_are_recalled_in_the_size_of_the_truth(
+    plane_snippets, batch, tiny_networks
+) -> None:
+    mixed = collate([*plane_snippets(1, seed=1), *plane_snippets(2, with_truth=True)])
+    depth_net = tiny_networks(1).depth.eval()
+    seen = FirstModel(depth_net, size=1.25).recalled_from(1, mixed, mixed_precision=False)
+    assert torch.equal(seen.depth[:1], mixed.depth[:1])
+    expected = recalled(batch, depth_net, mixed_precision=False).depth / 1.25
+    assert torch.allclose(seen.depth[1:], expected, rtol=1e-5)
+    assert FirstModel(depth_net).recalled_from(3, mixed, mixed_precision=False) is mixed

@@ -102,3 +102,11 @@ def test_the_anchor_lets_go_of_metric_scales() -> None:
     before = networks.depth.log_scale.item()
     anchor.pull(rate=1.0)
     assert networks.depth.log_scale.item() == before
+
+
+@pytest.mark.parametrize(("name", "learns"), [("efficientnet_lite0", False), ("small", True)])
+def test_auto_spares_an_encoder_with_published_weights(name, learns) -> None:
+    networks = _pair(name)
+    choose_trained(networks, "auto")
+    assert {p.requires_grad for p in networks.depth.encoder.parameters()} == {learns}
+    assert all(p.requires_grad for p in networks.depth.decoder.parameters())

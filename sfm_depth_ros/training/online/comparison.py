@@ -4,9 +4,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 
 from sfm_depth_ros.config.schema import ObjectiveConfig, OnlineTrainingConfig
+from sfm_depth_ros.snippets.batch import SnippetBatch
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.blend import blended
 from sfm_depth_ros.training.network_pair import NetworkPair
@@ -21,6 +25,7 @@ from sfm_depth_ros.training.online.guard import (
     lacking,
     rehearsal_errors,
     rendered_scales,
+    without_sources,
 )
 from sfm_depth_ros.training.online.rehearsal import HELD_OUT, Rehearsal
 
@@ -47,6 +52,7 @@ class HeldOutComparison:
         self.chosen: NetworkPair | None = None
         self.share = 1.0
         self._rehearsal: Rehearsal | None = None  # that the first model was measured on
+        self._rendered: list[SnippetBatch] = []  # its held-out snippets, read once
         self._compared_on: tuple[object, ...] = ()
         self._exam: Exam | None = None
         self._deployed: Judgement | None = None
@@ -76,33 +82,20 @@ class HeldOutComparison:
         training, objective = configs
         exam, deployed = self._prepared(deployment, snippets, rehearsal, configs, world)
         first = None if rehearsal is None else self.first_rehearsal
-        chosen, rehearsed = self._choose(
-            candidate, deployment.networks, exam, first, training.max_forgetting
-        )
-        self.chosen = chosen
-        judgement = Judgement.of(chosen, exam, objective, rehearsed)
-        self.after = judgement.means()
-        return self._note(judge(judgement, deployed, exam.places, first, training))
 
-    def _choose(
-        self,
-        learnt: NetworkPair,
-        deployed: NetworkPair,
-        exam: Exam,
-        first: np.ndarray | None,
-        allowed: float,
-    ) -> tuple[NetworkPair, np.ndarray]:
-        """The largest share of the learnt weights that forgets little; else the smallest.
+        def judged(share: float) -> _Choice:
+            chosen = blended(deployment.networks, candidate, share)
+            rehearsed = rehearsal_errors(chosen, exam.rendered, exam.world, exam.is_own)
+            reason = forgotten(rehearsed, first, training.max_forgetting)
+            if reason and share > SHARES[-1]:  # a smaller share may do
+                return _Choice(chosen, share, None, Verdict(False, False, reason))
+            judgement = Judgement.of(chosen, exam, objective, rehearsed)
+            verdict = judge(judgement, deployed, exam.places, first, training)
+            return _Choice(chosen, share, judgement.means(), verdict)
 
-        Returns:
-            These weights, and their rehearsal errors.
-        """
-        for self.share in SHARES:
-            chosen = blended(deployed, learnt, self.share)
-            errors = rehearsal_errors(chosen, exam.rendered, exam.world, exam.is_own)
-            if first is None or not forgotten(errors, first, allowed):
-                break
-        return chosen, errors
+        choice = _chosen(judged)
+        self.chosen, self.share, self.after = choice.networks, choice.share, choice.errors
+        return self._note(choice.verdict)
 
     def _prepared(
         self,
@@ -114,26 +107,61 @@ class HeldOutComparison:
     ) -> tuple[Exam, Judgement]:
         """The exam on these snippets, and the deployed model's errors in it."""
         training, objective = configs
-        rendered = rehearsal.held_out() if rehearsal is not None else []
+        if rehearsal is not self._rehearsal:
+            self._open(rehearsal, deployment, training.device)
         stamps = (int(snippet.stamps_ns[1]) for snippet in snippets)
-        key = (deployment.folder.model_id, objective, world, len(rendered), *stamps)
+        key = (deployment.folder.model_id, objective, world, len(self._rendered), *stamps)
         if self._exam is None or self._deployed is None or key != self._compared_on:
             is_own = rehearsal.is_own if rehearsal is not None else None
-            self._exam = Exam.of(snippets, rendered, training.device, world, is_own)
+            self._exam = None  # two at once would take twice the memory
+            self._exam = Exam.of(snippets, self._rendered, training.device, world, is_own)
             self._deployed = Judgement.of(deployment.networks, self._exam, objective)
             self.before = self._deployed.means()
             self._compared_on = key
-        if rendered and rehearsal is not self._rehearsal:
-            size = rendered_scales(deployment.origin, self._exam.rendered)[0]
-            self.first_rehearsal = rehearsal_errors(
-                deployment.origin, self._exam.rendered, size, self._exam.is_own
-            )
-            self._rehearsal = rehearsal
         return self._exam, self._deployed
+
+    def _open(self, rehearsal: Rehearsal | None, deployment: DeployedModels, device: str) -> None:
+        """Read another held-out set, and measure the first model on it."""
+        self._rehearsal, self._rendered, self._exam = rehearsal, [], None
+        self.first_rehearsal = np.zeros(0)
+        if rehearsal is None:
+            return
+        rendered, origin = [batch.to(device) for batch in rehearsal.held_out()], deployment.origin
+        size = rendered_scales(origin, rendered)[0]
+        self.first_rehearsal = rehearsal_errors(origin, rendered, size, rehearsal.is_own)
+        self._rendered = [without_sources(batch) for batch in rendered]
 
     def _note(self, verdict: Verdict) -> Verdict:
         self.reason = verdict.reason
         return verdict
+
+
+@dataclass(frozen=True, eq=False)
+class _Choice:
+    """Share of the learnt weights, judged."""
+
+    networks: NetworkPair
+    share: float
+    errors: HeldOutError | None  # None where it forgets too much and was judged no further
+    verdict: Verdict
+
+
+def _chosen(judged: Callable[[float], _Choice]) -> _Choice:
+    """The largest share that forgets little; a smaller one where that saves a gain from a place.
+
+    Less of the weights loses less at the place that is worse. Where no share is accepted, training
+    goes on from the largest one all the same.
+    """
+    largest = None
+    for share in SHARES:
+        choice = judged(share)
+        if choice.errors is None:
+            continue
+        largest = largest or choice
+        if not choice.verdict.is_local:
+            return choice if choice.verdict.is_accepted else largest
+    assert largest is not None  # the smallest share is always judged
+    return largest
 
 
 def _lacking_rendered(rehearsal: Rehearsal | None) -> str:

@@ -20,12 +20,13 @@ import numpy as np
 from torch import Tensor
 
 from sfm_depth_ros.config.schema import ObjectiveConfig, OnlineTrainingConfig
-from sfm_depth_ros.snippets.batch import SnippetBatch, collate_in_batches
+from sfm_depth_ros.snippets.batch import LazyBatches, SnippetBatch
 from sfm_depth_ros.snippets.values import Snippet
 from sfm_depth_ros.training.frame_errors import FrameErrors, frame_errors
 from sfm_depth_ros.training.landmark_depth import landmark_depths
 from sfm_depth_ros.training.network_pair import NetworkPair
 from sfm_depth_ros.training.online.paired import (
+    Change,
     change_by_place,
     mean_change,
     places_of,
@@ -39,6 +40,7 @@ LARGEST_LOSS = 0.03  # relative, at one place; a larger one that is no chance fo
 FEWEST, FEWEST_PLACES = 12, 2  # held-out snippets and places before a model may be judged
 MOST = 40  # held-out snippets, spread evenly over all: a validation takes a few seconds
 BATCH = 8
+ROUNDING = 1e-6
 SMALLEST_BASE = 1e-3  # abs_rel that a change is relative to, at least
 
 
@@ -48,7 +50,7 @@ class HeldOutError:
 
     photometric: float  # Error of the finest depth, the translation taken at its measured length
     translation_deviation: float  # Of |predicted / measured length - 1|
-    landmark_abs_rel: float  # Of depth against landmarks, in metres
+    landmark_abs_rel: float  # Of depth against landmarks, in metres; NaN where there are few
     translation_scale_ratio: float  # Median of predicted / measured length
     depth_scale_ratio: float  # Median of predicted / landmarks' depth
     # abs_rel on held-out rendered drives, in metres (of the size that the first model saw) through
@@ -57,8 +59,9 @@ class HeldOutError:
 
     @property
     def total(self) -> float:
-        """Sum of the three errors."""
-        return self.photometric + self.translation_deviation + self.landmark_abs_rel
+        """Sum of the three errors, or of two where landmarks are few."""
+        landmark = 0.0 if math.isnan(self.landmark_abs_rel) else self.landmark_abs_rel
+        return self.photometric + self.translation_deviation + landmark
 
     def as_floats(self) -> dict[str, float]:
         """Parts and total by name."""
@@ -72,13 +75,14 @@ class Verdict:
     is_accepted: bool  # Whether the candidate may be deployed
     has_exploded: bool  # Whether it is so much worse that training must go back
     reason: str  # Sentence for people, with the number that decided
+    is_local: bool = False  # Whether it was refused for a loss at one place
 
 
 @dataclass(frozen=True, eq=False)
 class Exam:
     """Snippets that models are judged on, with all that is no function of a model."""
 
-    batches: Sequence[SnippetBatch]  # The camera's, held out
+    batches: Sequence[SnippetBatch]  # The camera's, held out; made anew whenever they are read
     landmarks: Sequence[Tensor]  # `(B, 1, H, W)` metres of every batch
     places: np.ndarray  # `(N,)` number of the place of every snippet
     rendered: Sequence[SnippetBatch]  # Of the rehearsal, held out, with true depth
@@ -95,7 +99,7 @@ class Exam:
         is_own: np.ndarray | None = None,
     ) -> Exam:
         """The exam of snippets of one image size, on a device."""
-        batches = [batch.to(device) for batch in collate_in_batches(snippets, BATCH)]
+        batches = LazyBatches(snippets, BATCH, device)
         stamps = np.array([int(snippet.stamps_ns[1]) for snippet in snippets], np.int64)
         rendered = [batch.to(device) for batch in rendered]
         return cls(batches, landmark_depths(batches), places_of(stamps), rendered, world, is_own)
@@ -162,6 +166,11 @@ def rehearsal_errors(
     return np.where(is_own, found.abs_rel, found.abs_rel_scaled)
 
 
+def without_sources(batch: SnippetBatch) -> SnippetBatch:
+    """What depth is judged by, in less memory."""
+    return dataclasses.replace(batch, sources=batch.sources[:, :0].clone())
+
+
 def rendered_scales(
     networks: NetworkPair, rendered: Sequence[SnippetBatch]
 ) -> tuple[float, float]:
@@ -207,7 +216,9 @@ def judge(
     if change.mean > EXPLODED:
         return _exploded(f"held-out error {change}: far above the deployed model's")
     if reason := _worse_at_a_place(new, old, places):
-        return _refused(reason)
+        return Verdict(False, False, reason, is_local=True)
+    if (depth := _depth_change(new, old, places)).mean > ROUNDING:
+        return _refused(f"depth's error {depth}: a better pose network does not pay for it")
     if not change.is_better or change.mean > -training.min_improvement:
         percent = 100 * training.min_improvement
         return _refused(f"held-out error {change}: no gain of {percent:g} % beyond chance")
@@ -249,12 +260,18 @@ def _worse_at_a_place(new: FrameErrors, old: FrameErrors, places: np.ndarray) ->
     return ""
 
 
+def _depth_change(new: FrameErrors, old: FrameErrors, places: np.ndarray) -> Change:
+    """Change of the landmarks' error, or of the photometric one where landmarks are few."""
+    part = "landmark" if np.isfinite(new.landmark).any() else "photometric"
+    return mean_change(relative_changes(new, old, (part,)), places)
+
+
 def _parts(candidate: Judgement, deployed: Judgement) -> str:
     new, old = candidate.means(), deployed.means()
-    return (
-        f"landmarks {new.landmark_abs_rel:.4f} instead of {old.landmark_abs_rel:.4f}, "
-        f"photometric {new.photometric:.4f} instead of {old.photometric:.4f}"
-    )
+    landmarks = f"landmarks {new.landmark_abs_rel:.4f} instead of {old.landmark_abs_rel:.4f}"
+    if math.isnan(new.landmark_abs_rel):
+        landmarks = "few landmarks"
+    return f"{landmarks}, photometric {new.photometric:.4f} instead of {old.photometric:.4f}"
 
 
 def lacking(snippets: Sequence[Snippet]) -> str:

@@ -6,18 +6,22 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import logging
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from sfm_depth_ros.config.schema import ObjectiveConfig, OnlineTrainingConfig
+from sfm_depth_ros.errors import TrainingError
 from sfm_depth_ros.networks.adapters import load_plain
 from sfm_depth_ros.snippets.augmentation import JitterStrength, PhotometricJitter, random_flip
 from sfm_depth_ros.snippets.batch import SnippetBatch
 from sfm_depth_ros.training.device import uses_bfloat16
 from sfm_depth_ros.training.landmark_depth import with_landmarks
 from sfm_depth_ros.training.network_pair import NetworkPair
+from sfm_depth_ros.training.online.guard import rendered_scales
 from sfm_depth_ros.training.optimiser import (
     Rates,
     WeightAverage,
@@ -26,6 +30,7 @@ from sfm_depth_ros.training.optimiser import (
     take_step,
     warmed_up,
 )
+from sfm_depth_ros.training.recall import FirstModel
 from sfm_depth_ros.training.state_file import (
     load_module,
     load_optimiser,
@@ -37,6 +42,8 @@ from sfm_depth_ros.training.trained_part import WeightAnchor, choose_trained
 
 JITTER = JitterStrength(brightness=0.1, contrast=0.1, saturation=0.1, hue=0.02, grey_share=0.1)
 PHOTOMETRIC_SCALES = 2  # the finest: live networks are past the need of coarse guidance
+
+_logger = logging.getLogger(__name__)
 
 
 class WorldScale(nn.Module):
@@ -119,9 +126,31 @@ class OnlineLearner:
         self.rate_factor = 1.0
         self.terms: dict[str, float] = {}
         self.world = WorldScale().to(training.device)
+        self._first_model: FirstModel | None = None
+        self._first_size = 0.0  # that a process before measured; 0 = none
         self._uses_bfloat16 = uses_bfloat16(training.mixed_precision, training.device)
         self._generator = torch.Generator().manual_seed(training.seed)
         self._begin_anew()
+
+    @property
+    def is_first_model_known(self) -> bool:
+        """Whether rendered snippets can teach what the first model saw in them."""
+        return self._first_model is not None
+
+    def know_first_model(self, first: NetworkPair, rendered: Sequence[SnippetBatch]) -> None:
+        """Let rendered snippets teach the depth that the first model sees in them.
+
+        How large it sees that world is measured, unless a process before has done so.
+
+        Args:
+            first: In eval mode.
+            rendered: Snippets with true depth and motion.
+        """
+        scales = rendered_scales(first, [batch.to(self.training.device) for batch in rendered])
+        if not self.world.is_measured:
+            self.world.measure(*scales)
+        self._first_size = self._first_size or scales[0]
+        self._first_model = FirstModel(first.depth, self._first_size)
 
     @property
     def learning_rate(self) -> float:
@@ -135,7 +164,7 @@ class OnlineLearner:
         Args:
             batch: Live snippets, then rendered ones.
             live: How many are live: these are judged by the self-supervised objective, the others
-                by their truth.
+                by the first model's depth, or their truth, and by their true motion.
 
         Returns:
             Whether the step was taken; a refused one changes nothing but the counts.
@@ -145,6 +174,8 @@ class OnlineLearner:
             batch = with_landmarks(batch, live)
             objective = dataclasses.replace(objective, sparse_depth_weight=weight)
         batch = random_flip(batch.to(self.training.device), self._generator)
+        if self._first_model and self.training.rehearsal_depth == "first_model":
+            batch = self._first_model.recalled_from(live, batch, self._uses_bfloat16)
         options = StepOptions(
             PhotometricJitter(JITTER, self._generator),
             photometric_rows=live,
@@ -217,6 +248,7 @@ class OnlineLearner:
             "rate_factor": self.rate_factor,
             "since_fresh": self._since_fresh,
             "average_updates": self.average.updates,
+            "first_size": self._first_size,
         }
 
     def load(self, tensors: dict[str, Tensor], values: dict[str, float]) -> None:
@@ -228,11 +260,16 @@ class OnlineLearner:
         load_module("networks", self.networks, tensors)
         load_module("average", self.average.network, tensors)
         load_module("world", self.world, tensors)
-        load_optimiser("optimiser", self._optimiser, tensors)
+        try:
+            load_optimiser("optimiser", self._optimiser, tensors)
+        except TrainingError:
+            _logger.info("another part of the network is trained now: its moments begin anew")
+            self._begin_anew()
         self.steps, self.refused = int(values["steps"]), int(values["refused"])
         self.rate_factor = float(values["rate_factor"])
         self._since_fresh = int(values["since_fresh"])
         self.average.updates = int(values["average_updates"])
+        self._first_size = float(values.get("first_size", 0.0))  # absent in older states
 
     @torch.no_grad()
     def _follow_scales(self, networks: NetworkPair) -> None:

@@ -21,7 +21,7 @@ from sfm_depth_ros.training.network_pair import NetworkPair, networks_of
 from sfm_depth_ros.training.online.calibration import Calibration, of_size
 from sfm_depth_ros.training.online.comparison import HeldOutComparison
 from sfm_depth_ros.training.online.deployed_models import DeployedModels, ModelFacts
-from sfm_depth_ros.training.online.guard import MOST, rendered_scales
+from sfm_depth_ros.training.online.guard import MOST
 from sfm_depth_ros.training.online.learner import OnlineLearner
 from sfm_depth_ros.training.online.memory import draw_snippets
 from sfm_depth_ros.training.online.pace import Pace
@@ -126,9 +126,9 @@ class OnlineLoop:
             return False
         if self.hold or self.why_waiting() or self.rehearsal.judges_missing:
             return self.rehearsal.render_missing()
-        if not self.learner.world.is_measured and (opened := self.rehearsal.opened) is not None:
-            rendered = [b.to(self.learner.training.device) for b in opened.held_out()]
-            self.learner.world.measure(*rendered_scales(self.deployment.networks, rendered))
+        opened, learner = self.rehearsal.opened, self.learner
+        if opened is not None and not learner.is_first_model_known:
+            learner.know_first_model(self.deployment.origin, opened.held_out())
         if self.calibration.doubt or not self.calibration.is_done:
             if self._earn_metres():
                 self.validate()
@@ -184,7 +184,7 @@ class OnlineLoop:
         chosen, share = self.comparison.chosen, self.comparison.share
         if chosen is not None and share < 1:
             learner.step_back_to(chosen)
-            self._note("%g %% of the learnt weights kept: more would forget too much", 100 * share)
+            self._note("%g %% of the learnt weights kept: more would lose elsewhere", 100 * share)
         self.good.load_state_dict(average.state_dict())
         if verdict.is_accepted and not self.hold:
             self.deploy(verdict.reason)

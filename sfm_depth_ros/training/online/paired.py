@@ -17,7 +17,7 @@ PLACE_GAP_S = 5.0  # between two snippets of different places
 PLACE_S = 4.0  # that a place lasts at most
 FEWEST_OF_PLACE = 4  # snippets; smaller ones are joined with the one before
 CONFIDENCE = 0.9  # of the interval: each side is missed with a probability of 5 %
-_RESAMPLES = 500
+_RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
@@ -48,22 +48,25 @@ class Change:
 def relative_changes(
     candidate: FrameErrors, before: FrameErrors, parts: tuple[str, ...] = tuple(PARTS)
 ) -> np.ndarray:
-    """Relative change of every snippet's error, ``(N,)``; unknown parts change nothing.
+    """Relative change of every snippet's error, ``(N,)``.
+
+    Parts that are unknown in all snippets have no share; in one snippet they change nothing.
 
     Args:
         candidate: Errors of one model.
         before: Errors of the other on the same snippets; the change is relative to its means.
         parts: Which parts count, by their shares in ``PARTS``.
     """
-    total, changes = sum(PARTS[name][0] for name in parts), np.zeros(len(before))
+    total, changes = 0.0, np.zeros(len(before))
     for name in parts:
         share, smallest = PARTS[name]
         new, old = getattr(candidate, name), getattr(before, name)
         known = np.isfinite(new) & np.isfinite(old)
         if known.any():
             base = max(float(old[known].mean()), smallest)
-            changes[known] += share / total * (new - old)[known] / base
-    return changes
+            changes[known] += share * (new - old)[known] / base
+            total += share
+    return changes / total if total else changes
 
 
 def places_of(stamps_ns: np.ndarray) -> np.ndarray:
@@ -91,7 +94,7 @@ def places_of(stamps_ns: np.ndarray) -> np.ndarray:
     return places
 
 
-def mean_change(changes: np.ndarray, places: np.ndarray) -> Change:
+def mean_change(changes: np.ndarray, places: np.ndarray, confidence: float = CONFIDENCE) -> Change:
     """Mean over all snippets, with an interval by a two-stage bootstrap.
 
     Snippets of one place are alike, so places are resampled first and snippets within them after
@@ -100,6 +103,7 @@ def mean_change(changes: np.ndarray, places: np.ndarray) -> Change:
     Args:
         changes: ``(N,)``, N >= 1.
         places: ``(N,)`` numbers of places.
+        confidence: Of the interval.
     """
     rng = np.random.default_rng(0)
     groups = [changes[places == place] for place in np.unique(places)]
@@ -111,14 +115,21 @@ def mean_change(changes: np.ndarray, places: np.ndarray) -> Change:
             drawn = rng.integers(len(group), size=(len(rows), len(group)))
             sums[rows] += group[drawn].sum(axis=1)
             counts[rows] += len(group)
-    tail = (1 - CONFIDENCE) / 2
+    tail = (1 - confidence) / 2
     low, high = np.quantile(sums / counts, (tail, 1 - tail))
     return Change(float(changes.mean()), float(low), float(high), len(changes))
 
 
 def change_by_place(changes: np.ndarray, places: np.ndarray) -> dict[int, Change]:
-    """Change at every place by itself."""
-    return {
-        int(place): mean_change(changes[places == place], np.zeros(int((places == place).sum())))
-        for place in np.unique(places)
-    }
+    """Change at every place by itself.
+
+    Of many places one is worse by chance: their intervals hold all together with the confidence
+    of a single one (Bonferroni).
+    """
+    numbers = np.unique(places)
+    confidence = 1 - (1 - CONFIDENCE) / max(len(numbers), 1)
+    found = {}
+    for place in numbers:
+        here = changes[places == place]
+        found[int(place)] = mean_change(here, np.zeros(len(here)), confidence)
+    return found

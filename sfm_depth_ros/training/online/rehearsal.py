@@ -23,6 +23,7 @@ HELD_OUT_SEED = 1_000_000_000  # of the first held-out snippet; pools stay below
 PER_DRIVE = 2  # renderers make this many successive numbers from one drive
 BATCH = 8
 RENDER_EVERY = 6  # steps between two missing rendered snippets
+FEW, SOON = 16, 2  # snippets of the pool, below which the next one comes after so many steps
 REFRESH_EVERY = 24  # steps between two that replace old ones
 
 _logger = logging.getLogger(__name__)
@@ -76,6 +77,11 @@ class Rehearsal:
     def held_out_missing(self) -> int:
         """Number of held-out snippets that are not rendered yet."""
         return len(self._held_out.missing_rows(HELD_OUT))
+
+    @property
+    def render_every(self) -> int:
+        """Steps between two missing snippets: a handful of them would be seen again and again."""
+        return SOON if len(self._pool.rows) < FEW else RENDER_EVERY
 
     def prepare(self) -> bool:
         """Render one missing snippet, of the held-out ones first: without them nothing is judged.
@@ -182,7 +188,7 @@ class CameraRehearsal:
     def render_beside(self, step: int) -> None:
         """Render a little now and then, so that training is not held up."""
         opened = self.opened
-        if opened is None or step % RENDER_EVERY or opened.prepare():
+        if opened is None or step % opened.render_every or opened.prepare():
             return
         if step % REFRESH_EVERY == 0:
             opened.refresh()

@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from sfm_depth_ros.errors import TrainingError
+from sfm_depth_ros.training.online.heap import give_back_freed
 from sfm_depth_ros.training.online.loop import OnlineLoop
 from sfm_depth_ros.training.state_file import load_module, module_tensors, read_state, write_state
 
@@ -37,6 +38,7 @@ def store_state(loop: OnlineLoop, folder: Path) -> None:
         **loop.learner.values(),
     }
     write_state(folder / STATE_FILE, tensors, values)
+    give_back_freed()
 
 
 def restore_state(loop: OnlineLoop, folder: Path) -> bool:

@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from sfm_depth_ros.config.schema import ObjectiveConfig, OnlineTrainingConfig
 from sfm_depth_ros.snippets.batch import collate
@@ -22,6 +23,7 @@ from sfm_depth_ros.training.online.guard import (
     rehearsal_errors,
     rendered_scales,
 )
+from sfm_depth_ros.training.online.paired import relative_changes
 
 PLACES = np.repeat([0, 1], 8)
 TRAINING = OnlineTrainingConfig(min_improvement=0.01, max_forgetting=0.1)
@@ -49,6 +51,8 @@ def verdict(candidate: Judgement, deployed: Judgement | None = None, base=BASE):
         (judgement(landmark=0.1, rehearsal=0.105), True, False, "instead of"),
         (judgement(landmark=0.1, rehearsal=math.nan), False, False, "waiting"),
         (judgement(landmark=0.21, translation=0.02), False, False, "worse there beyond chance"),
+        (judgement(landmark=0.204, translation=0.02), False, False, "does not pay for it"),
+        (judgement(landmark=0.2, translation=0.02), True, False, "instead of"),
     ],
 )
 def test_verdicts(candidate, is_accepted, has_exploded, reason) -> None:
@@ -106,11 +110,32 @@ def test_scale_errors_show_in_their_own_parts(tiny_networks, drive) -> None:
     after = Judgement.of(networks, exam, ObjectiveConfig()).means()
     assert after.translation_scale_ratio == pytest.approx(2 * before.translation_scale_ratio)
     assert after.photometric == pytest.approx(before.photometric, rel=1e-4)
-    assert after.landmark_abs_rel == pytest.approx(before.landmark_abs_rel, rel=1e-4)
+    assert after.landmark_abs_rel == pytest.approx(before.landmark_abs_rel, rel=1e-4, nan_ok=True)
     assert math.isnan(after.rehearsal_abs_rel)
     assert after.total == pytest.approx(
-        after.photometric + after.translation_deviation + after.landmark_abs_rel
+        after.photometric + after.translation_deviation + np.nan_to_num(after.landmark_abs_rel)
     )
+
+
+def test_few_landmarks_have_no_share_and_depth_is_judged_by_its_images(
+    tiny_networks, drive
+) -> None:
+    networks = tiny_networks().eval()
+    exam = Exam.of(drive(6), [], "cpu")
+    exam = dataclasses.replace(exam, landmarks=[torch.zeros_like(x) for x in exam.landmarks])
+    before = Judgement.of(networks, exam, ObjectiveConfig())
+    networks.scale(1.02, 1.0)
+    after = Judgement.of(networks, exam, ObjectiveConfig())
+    for judged in (before, after):
+        assert np.isnan(judged.errors.landmark).all()
+        assert math.isnan(judged.means().depth_scale_ratio)
+        assert math.isfinite(judged.means().total)
+        assert judged.errors.is_finite
+    photometric = (after.errors.photometric - before.errors.photometric).mean()
+    expected = photometric / before.errors.photometric.mean() / 2  # translation has the rest
+    changes = relative_changes(after.errors, before.errors)
+    assert changes.mean() == pytest.approx(expected, rel=1e-3)
+    assert abs(changes.mean()) < 0.05  # of 2 % in scale
 
 
 def test_rehearsal_error_is_metric_through_the_robots_own_camera_alone(

@@ -55,6 +55,57 @@ def test_nan_is_refused_and_counted(learner, plane_snippets) -> None:
     assert (learner.refused, learner.refused_in_a_row) == (1, 0)
 
 
+def _rehearsing(learner, networks, plane_snippets) -> None:
+    """Let rendered snippets alone teach, and depth alone count."""
+    learner.objective = ObjectiveConfig(
+        photometric_weight=0.0, smoothness_weight=0.0, velocity_weight=0.0
+    )
+    rendered = [collate(plane_snippets(4, seed=1, with_truth=True))]
+    learner.know_first_model(networks.eval(), rendered)
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.2])
+def test_what_the_first_model_saw_costs_nothing_also_in_corrected_metres(
+    learner, plane_snippets, tiny_networks, factor
+) -> None:
+    batch = collate(plane_snippets(1) + plane_snippets(2, seed=1, with_truth=True))
+    _rehearsing(learner, tiny_networks(), plane_snippets)
+    learner.scale(factor, 1.0)  # of the camera: the first model's depths follow
+    assert learner.step(batch, live=1)
+    own = learner.terms["depth_supervision"]
+    learner.training = dataclasses.replace(TRAINING, rehearsal_depth="truth")
+    assert learner.step(batch, live=1)
+    assert own < 0.1 * learner.terms["depth_supervision"]
+
+
+def test_the_size_that_the_first_model_sees_outlives_a_restart(
+    learner, tiny_networks, plane_snippets
+) -> None:
+    _rehearsing(learner, tiny_networks(), plane_snippets)
+    size = learner.world()[0].item()
+    learner.scale(1.2, 1.0)
+    again = OnlineLearner(tiny_networks(), TRAINING, ObjectiveConfig())
+    again.load(learner.tensors(), learner.values())
+    larger = tiny_networks().eval()
+    larger.scale(1.5, 1.5)  # as if its drives were rendered anew, through another camera
+    again.know_first_model(larger, [collate(plane_snippets(4, seed=1, with_truth=True))])
+    assert again.world()[0].item() == pytest.approx(size * 1.2)
+    assert again.values()["first_size"] == pytest.approx(size)
+
+
+def test_another_trained_part_takes_up_the_weights_of_a_restart(
+    learner, tiny_networks, plane_snippets
+) -> None:
+    learner.step(collate(plane_snippets(2)), live=2)
+    part = dataclasses.replace(TRAINING, trained_part="decoder")
+    again = OnlineLearner(tiny_networks(), part, ObjectiveConfig())
+    again.load(learner.tensors(), learner.values())
+    assert again.steps == 1
+    for new, old in zip(again.networks.parameters(), learner.networks.parameters(), strict=True):
+        assert torch.equal(new, old)
+    assert again.step(collate(plane_snippets(2)), live=2)
+
+
 def test_rendered_truth_keeps_the_metres_that_training_began_with(learner, plane_snippets) -> None:
     learner.objective = ObjectiveConfig(
         photometric_weight=0.0, smoothness_weight=0.0, velocity_weight=0.0

@@ -324,10 +324,10 @@ def test_held_out_rendered_snippets_come_before_the_first_step(make_loop, plane_
         loop.advance()
         assert loop.rehearsal.opened.held_out_missing == HELD_OUT - done
     assert loop.learner.steps == 0
-    assert not loop.learner.world.is_measured
+    assert not loop.learner.is_first_model_known
     loop.advance()
     assert loop.learner.steps == 1
-    assert loop.learner.world.is_measured
+    assert loop.learner.is_first_model_known
     loop.validate()
     assert loop.comparison.after.rehearsal_abs_rel > 0
     assert loop.comparison.first_rehearsal.mean() > 0
@@ -346,7 +346,7 @@ def test_what_forgets_too_much_is_stepped_back_from(make_loop, plane_snippets) -
     loop.validate()
     share = loop.comparison.share
     assert share < 1
-    assert "would forget too much" in loop.note
+    assert "would lose elsewhere" in loop.note
     kept = loop.learner.networks.depth.log_scale.item()
     assert kept == pytest.approx(first + share * (learnt - first), abs=0.01)
 

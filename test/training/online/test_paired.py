@@ -43,6 +43,13 @@ def test_unknown_landmarks_change_nothing() -> None:
     assert relative_changes(after, before) == pytest.approx([-0.25, 0.0])
 
 
+def test_a_part_that_nobody_knows_has_no_share() -> None:
+    before = errors([np.nan, np.nan], photometric=0.10, translation=0.10)
+    after = errors([np.nan, np.nan], photometric=0.12, translation=0.10)
+    assert relative_changes(after, before) == pytest.approx([0.10, 0.10])  # half of 0.02 / 0.1
+    assert relative_changes(after, before, ("landmark",)).tolist() == [0.0, 0.0]
+
+
 def test_blocks_of_time_are_places() -> None:
     stamps = seconds(20.0, 20.5, 21.0, 21.5, 0.0, 0.5, 1.0, 1.5, 60.0)
     # the last is too small to be a place
@@ -79,3 +86,14 @@ def test_no_change_is_rarely_a_gain() -> None:
         changes = 0.05 * rng.normal(size=5)[places] + 0.05 * rng.normal(size=30)
         gains += mean_change(changes, places).is_better
     assert gains <= 15, "5 % of a hundred, and the few places of a small sample"
+
+
+def test_one_of_many_places_is_worse_by_chance() -> None:
+    """The same seven snippets prove less where five other places were looked at as well."""
+    here = np.array([0.20, 0.14, 0.02, 0.11, -0.06, 0.02, 0.03])
+    alone = change_by_place(here, np.zeros(7))[0]
+    changes, places = np.tile(here, 6), np.repeat(np.arange(6), 7)
+    among = change_by_place(changes, places)
+    assert alone.is_worse
+    assert all(change.low < alone.low and change.high > alone.high for change in among.values())
+    assert among[0].low == pytest.approx(-0.01, abs=0.02)

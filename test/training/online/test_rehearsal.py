@@ -7,7 +7,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sfm_depth_ros.training.online.rehearsal import HELD_OUT, HELD_OUT_SEED, POOL, Rehearsal, World
+from sfm_depth_ros.training.online.rehearsal import (
+    FEW,
+    HELD_OUT,
+    HELD_OUT_SEED,
+    POOL,
+    RENDER_EVERY,
+    CameraRehearsal,
+    Rehearsal,
+    World,
+)
 
 SIZE = (64, 96)
 
@@ -73,3 +82,18 @@ def test_a_foreign_cache_is_made_anew(open_rehearsal, tmp_path, caplog) -> None:
     rehearsal, _ = open_rehearsal()
     assert rehearsal.prepare()
     assert "made anew" in caplog.text
+
+
+def test_a_small_pool_grows_faster(tmp_path, plane_snippets) -> None:
+    snippet = plane_snippets(1, with_truth=True)[0]
+    world = World("test", lambda number: snippet)
+    rehearsal = CameraRehearsal(tmp_path, lambda _: world, seed=0)
+    rehearsal.follow(snippet.intrinsics)
+    while rehearsal.judges_missing:
+        rehearsal.render_missing()
+    counts = []
+    for step in range(2 * FEW + 2 * RENDER_EVERY):
+        rehearsal.render_beside(step)
+        counts.append(len(rehearsal.opened.sample(POOL, np.random.default_rng(0))))
+    assert counts[2 * FEW - 1] == FEW
+    assert counts[-1] - FEW == 2 * RENDER_EVERY // RENDER_EVERY
