@@ -112,7 +112,8 @@ def camera_node(name: str, config: str, given: dict[str, str]) -> Node:
     files: list[Any] = [str(SHARE / "config" / config)]
     if name == "depth_node" and is_true(given["rviz"]):
         files.append(PATH_FOR_RVIZ)
-    files += filter(None, [given["params_file"]])
+    if given["params_file"]:
+        files.append(str(Path(given["params_file"]).expanduser()))
     return Node(
         package="sfm_depth_ros",
         executable=name,

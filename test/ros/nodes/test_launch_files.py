@@ -78,6 +78,20 @@ def test_rviz_shows_the_camera_and_the_path(load, monkeypatch, transport):
     assert depth.parameters[1:3] == [{"publish_tf": True, "invert_tf": True}, "/"]
 
 
+def test_a_parameter_file_in_the_home_folder_is_found(load, monkeypatch, tmp_path):
+    """The shell leaves a tilde after := as it is."""
+    module = load("depth.launch.py")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(module, "Node", lambda **given: SimpleNamespace(**given))
+    (tmp_path / "mine.yaml").touch()
+    context = launch.LaunchContext()
+    for name, (default, _, _) in module.ARGUMENTS.items():
+        context.launch_configurations[name] = default
+    context.launch_configurations["params_file"] = "~/mine.yaml"
+    (depth,) = module.start(context)
+    assert depth.parameters[1] == str(tmp_path / "mine.yaml")
+
+
 @pytest.mark.parametrize(
     ("given", "executables"),
     [
