@@ -266,15 +266,9 @@ def message_pixels(pixels: np.ndarray, encoding: str) -> np.ndarray:
 
 
 def _pixels(
-    encoding: str,
-    data: Any,
-    height: int,
-    width: int,
-    step: int,
-    is_bigendian: bool,
-    sample: type,
-    samples: int,
-) -> np.ndarray:
+    encoding: str, data: Any, height: int, width: int, step: int, is_bigendian: bool,
+    sample: type, samples: int,
+) -> np.ndarray:  # fmt: skip
     """View the buffer as ``(height, width)`` or ``(height, width, samples)``."""
     row = width * samples * np.dtype(sample).itemsize
     if height < 1 or width < 1:

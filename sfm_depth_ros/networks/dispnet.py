@@ -71,12 +71,13 @@ class DispNet(DepthNetwork):
             _convolution(here + skip + (level > len(UP_CHANNELS) - HEADS), here, 3, 1, style)
             for level, (here, skip) in enumerate(zip(UP_CHANNELS, skips, strict=True))
         )
-        self.heads = nn.ModuleList(nn.Conv2d(here, 1, 3, 1, 1) for here in UP_CHANNELS[-HEADS:])
+        heads = [nn.Conv2d(here, 1, 3, 1, 1) for here in UP_CHANNELS[-HEADS:]]
+        self.heads = nn.ModuleList(heads)
         if style.activation is not nn.ReLU:
             self.apply(_initialise)
             return
         self.apply(keep_variance)
-        for head in self.heads:
+        for head in heads:
             nn.init.normal_(head.weight, std=FLAT_HEAD)
 
     def outputs(self, image: Tensor) -> list[Tensor]:
