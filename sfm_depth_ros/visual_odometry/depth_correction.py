@@ -27,7 +27,7 @@ _CELLS_PER_SAMPLE = 2.0  # neighbouring cells share the network's error
 # Standard deviation of a landmark as a share of the line's inverse depth, beyond which it does not
 # count. Landmarks must know their inverse depth to half of their *own* value: of hardly known
 # points, those remain that came out too near.
-_HARDLY_KNOWN = 0.15
+_HARDLY_KNOWN = 0.2
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,14 +17,19 @@ import subprocess
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-pytest.importorskip("rclpy", reason="rclpy is not installed")
+rclpy = pytest.importorskip("rclpy", reason="rclpy is not installed")
 pytest.importorskip("launch_ros.actions", reason="launch_ros is not installed")
 for tool in ("ros2", "colcon"):
     if shutil.which(tool) is None:
         pytest.skip(f"{tool} is not installed", allow_module_level=True)
 pytestmark = [pytest.mark.ros, pytest.mark.slow, pytest.mark.timeout(900)]
+
+from exact_drive import make_drive, write_bag
+from rclpy.executors import SingleThreadedExecutor
+from sensor_msgs.msg import Image
 
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv*", "out", "build", "install", "log", ".*_cache")
 SPIN = ["--spin-time", "3", "--no-daemon"]
@@ -237,6 +242,48 @@ def test_a_bag_is_played(workspace):
               "camera_info:=/camera/camera_info", "odom:=/odom"]  # fmt: skip
     with workspace.launched("bag:=drive", *topics) as running:
         running.wait_for("depth_node.*serves, engines", "bag_player.*process has finished cleanly")
+
+
+def test_an_imported_relative_model_becomes_metric(workspace):
+    """Depth Anything V2 Small in its published layout: depth after four seconds, and the truth."""
+    pytest.importorskip("torch")
+    from affine_model import import_affine_model
+
+    drive = make_drive(100, speed=6.0)
+    model = import_affine_model(workspace.root, drive)
+    bag = write_bag(workspace.root / "exact", drive, with_truth=False)
+    options = workspace.root / "options.yaml"
+    options.write_text("/**: {ros__parameters: {output_size: input}}\n")
+    words = [f"model:={model}", f"bag:={bag}", f"params_file:={options}"]
+    topics = ["image:=/camera/image_raw", "camera_info:=/camera/camera_info", "odom:=/odom"]
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    listener = rclpy.create_node("listener", context=context)
+    seen = []
+    listener.create_subscription(Image, "depth/image_rect", seen.append, 10)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(listener)
+    try:
+        with workspace.launched(*words, *topics) as running:
+            while not re.search("bag_player.*process has finished cleanly", running.text):
+                assert running.process.poll() is None, running.text
+                executor.spin_once(timeout_sec=0.05)
+            running.wait_for("engine openvino|engine onnxruntime|engine torch")
+    finally:
+        executor.shutdown()
+        rclpy.shutdown(context=context)
+    truths = {frame.stamp_ns: depth for frame, depth, _ in drive}
+    errors = []
+    for message in seen:
+        stamp_ns = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+        truth = truths[stamp_ns]
+        metres = np.frombuffer(message.data, np.float32).reshape(truth.shape)
+        near = np.isfinite(truth) & (truth < 40) & np.isfinite(metres)
+        if stamp_ns - drive.frames[0].stamp_ns > 4e9:
+            errors.append(metres[near] / truth[near] - 1)
+    assert len(errors) >= 10  # a busy computer drops images
+    assert np.median(np.concatenate(errors)) == pytest.approx(0.0, abs=0.1)
+    assert np.mean(np.abs(np.concatenate(errors))) < 0.25
 
 
 def test_doctor_looks_at_the_graph(workspace):
