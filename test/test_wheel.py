@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import site
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -51,32 +53,55 @@ def test_models_launch_files_and_configuration_are_inside(wheel: Path, source_tr
     assert not [name for name in names if name.endswith("/bin/sfm-depth")]  # pip makes it
 
 
-def test_it_works_where_no_clone_is(wheel: Path, tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": ""}
-    fresh = tmp_path / "fresh"
+@pytest.fixture(scope="module")
+def fresh(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with the wheel; its requirements are those of this one, without a network."""
+    fresh = tmp_path_factory.mktemp("installed") / "fresh"
     subprocess.run([sys.executable, "-m", "venv", fresh], check=True)
-    python = fresh / "bin" / "python"
-    install = [python, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", wheel]
-    subprocess.run(install, check=True, env=environment)
+    install = [fresh / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-index"]
+    subprocess.run([*install, "--no-deps", wheel], check=True, env=_environment())
     packages = next(fresh.glob("lib/python*/site-packages"))
-    # its requirements, without a network: those of this environment, after its own packages
-    (packages / "others.pth").write_text("\n".join(site.getsitepackages()))
+    (packages / "others.pth").write_text("\n".join(site.getsitepackages()))  # after its own
+    return fresh
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": ""}
+
+
+def test_it_works_where_no_clone_is(fresh: Path, tmp_path: Path) -> None:
     image = np.random.default_rng(0).integers(0, 255, (128, 416, 3), np.uint8)
     (tmp_path / "image.png").write_bytes(encode_png(image))
 
-    def run(*words: str) -> str:
+    def run(*words: str | Path) -> str:
         done = subprocess.run(
-            [fresh / "bin" / "sfm-depth", *words], cwd=tmp_path, env=environment,
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            words, cwd=tmp_path, env=_environment(), capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    where = [python, "-c", "import sfm_depth_ros; print(sfm_depth_ros.__file__)"]
-    found = subprocess.run(
-        where, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
-    )
-    assert Path(found.stdout.strip()).is_relative_to(fresh)
-    assert str(fresh / "share" / "sfm_depth_ros" / "models") in run("info")
-    run("infer", "shipped", "image.png", "--hfov", "80", "--out", "depth")
+    where = "import sfm_depth_ros; print(sfm_depth_ros.__file__)"
+    found = run(fresh / "bin" / "python", "-c", where)
+    assert Path(found.strip()).is_relative_to(fresh)
+    command = fresh / "bin" / "sfm-depth"
+    assert "doctor" in run(command, "--help")
+    assert str(fresh / "share" / "sfm_depth_ros" / "models") in run(command, "info")
+    run(command, "infer", "shipped", "image.png", "--hfov", "80", "--out", "depth")
     assert list((tmp_path / "depth").iterdir())
+
+
+@pytest.mark.parametrize("node", ["depth_node", "trainer_node"])
+def test_nodes_start_from_it(fresh: Path, tmp_path: Path, node: str) -> None:
+    pytest.importorskip("rclpy", reason="rclpy is not installed")
+    command = [fresh / "bin" / node, "--ros-args", "-p", f"models_dir:={tmp_path / 'models'}"]
+    log = tmp_path / "log"
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=_environment(), stdout=file, stderr=file
+        )
+    end = time.monotonic() + 60
+    while "activate: done" not in log.read_text():
+        assert process.poll() is None and time.monotonic() < end, log.read_text()
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) == 0
