@@ -58,6 +58,11 @@ class FaultyRobot:
             self._advance(number, image, velocity)
             self._probe.during(0.06)
 
+    @property
+    def left(self):
+        """Frames before the street's end."""
+        return len(self._frames) - self._index % len(self._frames)
+
     def _advance(self, number, change_image, change_velocity):
         lap, index = divmod(self._index, len(self._frames))
         frame = self._frames[index]
@@ -168,6 +173,8 @@ def test_slip_in_the_middle_moves_nothing_and_ends_by_itself(trial):
     """C4: ten seconds of slip while driving."""
     # metres must have been earned, which takes minutes where ten programs share a core
     trial.robot.drive(6000, while_not=lambda: int(trial.status.facts.get("steps", 0)) >= 2)
+    # the jump from the street's end to its beginning would end the slip that is being followed
+    trial.robot.drive(240, while_not=lambda: trial.robot.left > 220)
     before = trial.taken()
     assert int(trial.status.facts["steps"]) >= 2
     assert before[0] == 0
