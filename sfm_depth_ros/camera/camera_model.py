@@ -138,7 +138,7 @@ class CameraModel:
         }
         if not np.isfinite(self.D).all():
             raise DataError(f"distortion coefficients are {self.D.tolist()}: calibrate the camera")
-        if abs(abs(np.linalg.det(self.R)) - 1.0) > 1e-2:
+        if not _is_rotation(self.R):
             raise DataError("R of camera_info is not a rotation: calibrate the camera again")
         if self.width * self.height > MAX_PIXELS:
             raise DataError(
@@ -152,6 +152,13 @@ class CameraModel:
             )
         for name, lens in lenses.items():
             _check_lens(lens, name)
+
+
+def _is_rotation(matrix: np.ndarray) -> bool:
+    """Whether a 3x3 matrix turns, without shearing or mirroring, rounding aside."""
+    return bool(
+        np.allclose(matrix @ matrix.T, np.eye(3), atol=1e-2) and np.linalg.det(matrix) > 0.0
+    )
 
 
 def is_rectified_topic(topic: str) -> bool:

@@ -54,6 +54,8 @@ def test_lens_rotation_and_projection_each_make_it_distorted():
         ({"width": 200, "height": 801}, "200x801, expected a height"),
         ({"D": [float("nan")] * 5}, "distortion"),
         ({"R": [2.0, 0, 0, 0, 2, 0, 0, 0, 2]}, "rotation"),
+        ({"R": [-1.0, 0, 0, 0, 1, 0, 0, 0, 1]}, "rotation"),
+        ({"R": [1.0, 1, 0, 0, 1, 0, 0, 0, 1]}, "rotation"),
         ({"K": [3.6, 0, 100, 0, 3.6, 50, 0, 0, 1]}, "3.6 pixels for images 200 wide.*millimetres"),
         ({"K": [0.8, 0, 0.5, 0, 0.8, 0.5, 0, 0, 1]}, "0.8 pixels .* expected 6 to 200000"),
         ({"K": [1e9, 0, 100, 0, 1e9, 50, 0, 0, 1]}, r"1e\+09 pixels"),
