@@ -120,10 +120,10 @@ class DepthEstimator:
         Returns:
             Whether it could: False where the network's image would get another size.
         """
-        refocused = self.model.for_camera(camera)
-        if refocused is None:
-            return False
         with self._lock:
+            refocused = self._session.model.for_camera(camera)
+            if refocused is None:
+                return False
             self._session.model, self.camera = refocused, camera
         return True
 
