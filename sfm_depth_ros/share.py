@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Paths of installed files: ament index, then the Python prefix, then the source tree."""
+"""Paths of installed files (ament index, Python prefix, source tree), and the user's home."""
 
 from __future__ import annotations
 
@@ -12,6 +12,17 @@ from sfm_depth_ros.errors import DataError
 
 PACKAGE = "sfm_depth_ros"
 SHIPPED_MODEL = "models/lite0"
+
+
+def ensure_home() -> None:
+    """Give the process a home folder where its user has none, as in containers: ``/``.
+
+    Libraries end with an error without one. What cannot be written there is named when it is.
+    """
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = "/"
 
 
 def share_directories() -> list[Path]:

@@ -24,17 +24,6 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)  # some network file sys
 _logger = logging.getLogger(__name__)
 
 
-def ensure_home() -> None:
-    """Give the process a home folder where its user has none, as in containers: ``/``.
-
-    Libraries end with an error without one. What cannot be written there is named when it is.
-    """
-    try:
-        Path.home()
-    except RuntimeError:
-        os.environ["HOME"] = "/"
-
-
 def cache_directory() -> Path:
     """``~/.cache/sfm_depth_ros``, or below ``XDG_CACHE_HOME`` where it is set."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "sfm_depth_ros"

@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 
 import pytest
 
 from sfm_depth_ros.errors import DataError
-from sfm_depth_ros.share import find_share, share_path
+from sfm_depth_ros.share import ensure_home, find_share, share_path
+from sfm_depth_ros.storage import cache_directory
 
 
 def test_ament_first_then_the_prefix_then_the_source_tree(monkeypatch, tmp_path, source_tree):
@@ -43,3 +46,19 @@ def test_a_folder_of_links_is_the_folder_that_they_lead_to(monkeypatch, tmp_path
     (installed / "model.json").unlink()
     (installed / "model.json").symlink_to(tmp_path / "elsewhere.json")  # no folder of one kind
     assert share_path("models/small") == installed
+
+
+def test_a_user_without_a_home_gets_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(*_: object) -> None:
+        raise KeyError("getpwuid(): uid not found: 4242")
+
+    monkeypatch.setenv("HOME", "/somewhere")
+    ensure_home()
+    assert os.environ["HOME"] == "/somewhere"
+    monkeypatch.delenv("HOME")
+    ensure_home()
+    assert "HOME" not in os.environ  # that of the user database
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    ensure_home()
+    assert cache_directory() == Path("/.cache/sfm_depth_ros")

@@ -26,7 +26,6 @@ from sfm_depth_ros.storage import (
     LruCache,
     cache_directory,
     disk_bytes,
-    ensure_home,
     whole_file,
     write_folder,
     write_whole,
@@ -389,19 +388,3 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(NotADirectoryError):
         cache.entry("bag", filling(10))
     assert cache.size_bytes() == 0
-
-
-def test_a_user_without_a_home_gets_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nobody(*_: object) -> None:
-        raise KeyError("getpwuid(): uid not found: 4242")
-
-    monkeypatch.setenv("HOME", "/somewhere")
-    ensure_home()
-    assert os.environ["HOME"] == "/somewhere"
-    monkeypatch.delenv("HOME")
-    ensure_home()
-    assert "HOME" not in os.environ  # that of the user database
-    monkeypatch.setattr("pwd.getpwuid", nobody)
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    ensure_home()
-    assert cache_directory() == Path("/.cache/sfm_depth_ros")

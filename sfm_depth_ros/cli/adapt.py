@@ -46,7 +46,6 @@ REHEARSAL = 240  # rendered snippets to learn from
 FORGETTING = 0.05
 LONGEST = 10080.0  # minutes: a week
 _BY_STEPS = 0.0  # minutes of a run that ends by its steps
-
 _logger = logging.getLogger(__name__)
 
 

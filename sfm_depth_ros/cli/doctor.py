@@ -268,18 +268,14 @@ def check_torch() -> Finding:
 def check_packages() -> Finding:
     """Packages that every command and both nodes import."""
     missing = [pip for module, pip in NEEDED.items() if not is_available(module)]
-    if not missing and not is_available("rosbags"):
+    if missing:
+        names = " ".join(missing)
+        lack = f"{names} not found: no model can be read and no image decoded without"
+        return Finding("packages", "problem", lack, f"pip install {names}")
+    if not is_available("rosbags"):
         lack = "rosbags not found: bags cannot be read, written or played"
         return Finding("packages", "note", lack, install_command("rosbags"))
-    if not missing:
-        return Finding("packages", "ok", ", ".join(NEEDED))
-    names = " ".join(missing)
-    return Finding(
-        "packages",
-        "problem",
-        f"{names} not found: no model can be read and no image decoded without",
-        f"pip install {names}",
-    )
+    return Finding("packages", "ok", ", ".join(NEEDED))
 
 
 def check_models_dir(models_dir: Path) -> Finding:

@@ -16,7 +16,7 @@ from typing import NoReturn
 from sfm_depth_ros import __version__
 from sfm_depth_ros.cli.stop_signals import signals_interrupt
 from sfm_depth_ros.errors import SfmDepthError
-from sfm_depth_ros.storage import ensure_home
+from sfm_depth_ros.share import ensure_home
 
 COMMANDS = {
     "info": "engines and devices found, versions, the model a node would start with",

@@ -20,8 +20,9 @@ import sys
 import threading
 from typing import NoReturn
 
-from sfm_depth_ros import shared_memory, storage
+from sfm_depth_ros import shared_memory
 from sfm_depth_ros.errors import SfmDepthError
+from sfm_depth_ros.share import ensure_home
 
 GRACE_S = 1.2
 HARD_LIMIT_S = 10.0  # from a signal to the end of the process, whatever hangs
@@ -73,7 +74,7 @@ def run_process(target: str) -> NoReturn:
         signal.signal(number, on_signal)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup ignores it
         signal.signal(signal.SIGHUP, on_signal)  # the terminal, or ssh, has gone
-    storage.ensure_home()
+    ensure_home()
     shared_memory.remove_leftovers()
     stop = StopEvent()
     status: list[int] = []
