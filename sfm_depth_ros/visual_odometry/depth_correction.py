@@ -125,7 +125,7 @@ def fit_affine(points: AnchorPoints) -> DepthCorrection | None:
             return None
         share = network / (own + network)
         slope, offset = _line(output, inverse, weights / size**2, slope, share)
-        if slope <= 0:
+        if not 0.0 < slope < np.inf:  # nor NaN, which a filter would keep for ever
             return None
     spread = float(weights @ residuals**2 / weights.sum()) + _MODEL_STD**2
     covariance = np.linalg.inv(normal) * spread * weights.sum() / _samples(weights, points.cells)
