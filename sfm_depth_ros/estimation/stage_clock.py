@@ -1,11 +1,15 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Times the stages of one frame."""
+"""What a frame costs: the time of its stages, and the process's memory."""
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Mapping
+from pathlib import Path
+
+_STATM = Path("/proc/self/statm")
 
 
 class StageClock:
@@ -34,3 +38,11 @@ class StageClock:
     def timings_ms(self) -> dict[str, float]:
         """Milliseconds of every lap, and ``total`` from the start to the last lap."""
         return {**self._laps, "total": 1e3 * (self._last - self._start)}
+
+
+def resident_mb() -> float:
+    """Resident set of this process in MB (10^6 bytes); its peak where there is no /proc."""
+    if _STATM.exists():
+        pages = int(_STATM.read_text(encoding="ascii").split()[1])
+        return pages * resource.getpagesize() * 1e-6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1e-6  # bytes on macOS

@@ -13,7 +13,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
-from sfm_depth_ros.estimation.memory import resident_mb
+from sfm_depth_ros.estimation.stage_clock import resident_mb
 from sfm_depth_ros.ros.error_log import ErrorLog
 from sfm_depth_ros.ros.extrinsics import Extrinsics
 from sfm_depth_ros.ros.frame_path import FramePath

@@ -9,8 +9,7 @@ import mmap
 import pytest
 
 from sfm_depth_ros.estimation import stage_clock
-from sfm_depth_ros.estimation.memory import resident_mb
-from sfm_depth_ros.estimation.stage_clock import StageClock
+from sfm_depth_ros.estimation.stage_clock import StageClock, resident_mb
 
 
 def test_laps_add_up_to_the_total(monkeypatch: pytest.MonkeyPatch) -> None:
