@@ -45,7 +45,7 @@ def write_training_page(
         html.section("Recipe", html.table(["option", "value"], option_rows)),
     ]
     ended = f"{report['steps']} steps, {report['ended']}; best at step {report['best_step']}"
-    write_whole(path, html.page(f"Training of {report['model_id']}", ended, parts))
+    write_whole(path, html.page(f"Training of model {report['model_id']}", ended, parts))
 
 
 def loss_plots(rows: Sequence[Mapping[str, float]]) -> list[str]:

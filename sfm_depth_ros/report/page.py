@@ -125,7 +125,7 @@ section { background: var(--paper); border: 1px solid var(--line); border-radius
 h2 { margin: 0 0 12px; font-size: 19px; font-weight: 620; }
 h3 { margin: 22px 0 6px; font-size: 14px; font-weight: 600; color: var(--soft); }
 .text { margin: 6px 0; }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 12px; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(124px, 1fr)); gap: 12px; }
 .card { background: var(--paper); border: 1px solid var(--line); border-radius: 10px;
   padding: 12px 14px; }
 .card b { display: block; font-size: 20px; font-weight: 650; color: var(--accent);
@@ -136,7 +136,7 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
   font-size: 13.5px; }
 th, td { padding: 5px 10px; text-align: right; border-bottom: 1px solid var(--line);
   white-space: nowrap; }
-th { color: var(--soft); font-weight: 600; }
+th { color: var(--soft); font-weight: 600; white-space: normal; vertical-align: bottom; }
 th:first-child, td:first-child { text-align: left; }
 figure { margin: 0; }
 figcaption { color: var(--soft); font-size: 12.5px; padding: 3px 2px 0; }

@@ -54,7 +54,7 @@ def test_trains_saves_and_reports(tmp_path) -> None:
     assert content["steps"] == 2
     assert {"step_s", "data_wait_share", "peak_mib", "validations"} <= set(content)
     text = page.read_text()
-    assert f"Training of {folder.model_id}" in text
+    assert f"Training of model {folder.model_id}" in text
     assert "<td>training.width</td><td>64</td>" in text
     score = content["validations"][-1]["score"]
     assert f"<td>{score:.4g}</td>" in text

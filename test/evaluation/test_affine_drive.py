@@ -59,7 +59,7 @@ def bag(tmp_path_factory):
 
 @pytest.mark.parametrize(("gain", "offset"), [(1.0, 0.1), (5.0, 0.0), (0.3, 0.25)])
 def test_landmarks_find_factor_and_shift(bag, gain, offset):
-    """After 5 s within 10 % of the error that the true ones leave, and steady to 5 %."""
+    """After 5 s, as published, within 10 % of the error that the true ones leave; A to 5 %."""
     folder = AffineFolder([], [], width=WIDTH, depth_config=CONFIG, networks=("depth",),
                           has_pose=False)  # fmt: skip
     options, newest = DepthNodeConfig(), {}
@@ -85,6 +85,7 @@ def test_landmarks_find_factor_and_shift(bag, gain, offset):
             np.mean(np.abs(1.0 / np.maximum(a * output + b, 1.0 / FARTHEST) / truth - 1))
             for a, b in ((factor, shift), (1.0 / gain, -offset / gain))
         ]
+        errors.append(np.mean(np.abs(result.frame_depth[known].clip(0, FARTHEST) / truth - 1)))
         rows.append((evaluated.given.frame.stamp_ns * 1e-9, factor * gain, *errors))
 
     def engine(folder, network, size, **options):
@@ -92,9 +93,10 @@ def test_landmarks_find_factor_and_shift(bag, gain, offset):
 
     judge = Evaluator(folder, options, create_engine=engine, on_frame=on_frame, motion_modes=())
     judge.evaluate_frames(Feed(), frames.velocities, "drive")
-    stamps, factors, found, true = np.array(rows).T
+    stamps, factors, found, true, published = np.array(rows).T
     late = stamps > stamps[0] + 5.0
-    assert np.mean(found[late]) < 1.1 * np.mean(true[late])
+    assert np.mean(published[late]) < 1.1 * np.mean(true[late])
+    assert np.mean(found[late]) < 1.15 * np.mean(true[late])  # without the local field
     middle = np.median(factors[late])
-    assert middle == pytest.approx(1.0, abs=0.03)
+    assert middle == pytest.approx(1.0, abs=0.04)
     assert np.all(np.abs(np.percentile(factors[late], (5, 95)) / middle - 1) < 0.05)

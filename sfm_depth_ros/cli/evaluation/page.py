@@ -67,7 +67,7 @@ def write_page(
         f"{protocol_words(report['protocol'])}. Nothing is corrected unless a row says scaled or "
         "anchored."
     )
-    write_whole(path, html.page(f"Evaluation of {report['model']}", subtitle, parts))
+    write_whole(path, html.page(f"Evaluation of model {report['model']}", subtitle, parts))
 
 
 def _cards(report: dict[str, Any]) -> str:
@@ -84,7 +84,7 @@ def _cards(report: dict[str, Any]) -> str:
         ("depth scale ratio", ratios[0].get("median"), "{:.3f}"),
         ("translation scale ratio", ratios[1].get("median"), "{:.3f}"),
         ("translation error", motion.get("translation_error_percent"), "{:.1f} %"),
-        ("rotation error", motion.get("rotation_error_deg_per_100m"), "{:.1f} deg/100 m"),
+        ("rotation error per 100 m", motion.get("rotation_error_deg_per_100m"), "{:.1f} deg"),
         ("speed rmse", motion.get("speed_rmse_mps"), "{:.2f} m/s"),
         ("frames", report["frames"], "{:d}"),
     )
