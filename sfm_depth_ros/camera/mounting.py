@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Mounting of a camera on the robot: whether its images are upright."""
+"""Mounting of a camera on the robot: whether its images are upright and its place is possible."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 
+FARTHEST = 100.0  # metres from the base's origin
 SLANTED_DEG = 45.0  # about the optical axis; networks know upright images
 _VERTICAL = 0.9  # a camera that looks nearly up or down has no upright image
 
@@ -24,6 +25,17 @@ def image_roll(T_base_camera: np.ndarray) -> float | None:
     if abs(forward) > _VERTICAL:
         return None
     return math.degrees(math.atan2(up_x, -up_y))
+
+
+def mounting_fault(T_base_camera: np.ndarray) -> str:
+    """What cannot be right about a mounting, with the remedy; "" = nothing."""
+    distance = float(np.linalg.norm(T_base_camera[:3, 3]))
+    if distance > FARTHEST:
+        return (
+            f"the camera is {distance:.4g} m from the base, as if TF or base_to_camera were in "
+            "millimetres; give metres (REP 103)"
+        )
+    return tilt_fault(T_base_camera)
 
 
 def tilt_fault(T_base_camera: np.ndarray) -> str:

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sfm_depth_ros.camera.mounting import tilt_fault
+from sfm_depth_ros.camera.camera_model import CameraModel
+from sfm_depth_ros.camera.mounting import mounting_fault
+from sfm_depth_ros.camera.rectification import Rectification
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.inspection.facts import Facts
 from sfm_depth_ros.inspection.finding import Finding, problem
@@ -59,6 +61,9 @@ def _calibration(facts: Facts) -> Iterator[Finding]:
             "publish the camera_info of exactly this image (calibrate at this resolution, or set "
             "binning)",
         )
+    if model.is_distorted and (fault := _empty(model)):
+        detail, _, remedy = fault.rpartition("; ")
+        yield problem("camera_info", detail, remedy)
     fx = model.P[0, 0]
     if not 0.2 < fx / model.width < 5.0:
         yield problem(
@@ -66,6 +71,15 @@ def _calibration(facts: Facts) -> Iterator[Finding]:
             f"the focal length is {fx:.0f} pixels at {model.width} columns",
             "calibrate the camera (camera_calibration)",
         )
+
+
+def _empty(camera: CameraModel) -> str:
+    """Why the rectified image would show nothing; "" = it shows something."""
+    try:
+        Rectification.sourced_area(camera)
+    except DataError as error:
+        return str(error)
+    return ""
 
 
 def _frames(facts: Facts) -> Iterator[Finding]:
@@ -116,7 +130,7 @@ def _mounting(facts: Facts) -> Iterator[Finding]:
             "base_to_camera",
         )
         return
-    if fault := tilt_fault(T):
+    if fault := mounting_fault(T):
         detail, _, remedy = fault.partition("; ")
         yield problem("TF", detail, remedy)
     if T[2, 2] > 0.9:

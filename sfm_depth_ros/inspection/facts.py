@@ -18,6 +18,7 @@ from sfm_depth_ros.bags.reader import BagReader
 from sfm_depth_ros.bags.rig import StaticTransforms
 from sfm_depth_ros.camera.camera_model import CameraModel
 from sfm_depth_ros.camera.image_codec import darkness
+from sfm_depth_ros.camera.image_files import image_size
 from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.messages import (
     camera_info_to_model,
@@ -131,15 +132,15 @@ class Facts:
         before, self.picture = self.picture, zlib.crc32(message.data)
         is_later = len(set(self.image.stamps_ns[-2:])) == 2
         self.frozen += is_later and before == self.picture
-        if not hasattr(message, "format"):
-            self.sizes[int(message.width), int(message.height)] += 1
-        elif len(self.image.arrivals_ns) % DECODE_EVERY != 1:
-            return
-        if len(self.image.arrivals_ns) % DECODE_EVERY == 1:
+        if hasattr(message, "format"):  # compressed: the size is in the header of a whole file
+            size = image_size(np.frombuffer(message.data, np.uint8))
+        else:
+            size = int(message.width), int(message.height)
+        if size != (0, 0):
+            self.sizes[size] += 1
+        if len(self.image.arrivals_ns) % DECODE_EVERY == 1 or size == (0, 0):
             image = image_to_rgb(message)
             self.decoded += 1
-            if hasattr(message, "format"):
-                self.sizes[image.shape[1], image.shape[0]] += 1
             encoding = getattr(message, "encoding", "") or message.format
             if remark := darkness(image, encoding):
                 self.dark[remark] += 1

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterator
 from statistics import median
 
 import numpy as np
 
 from sfm_depth_ros.bags.topics import CAMERA_INFO_TYPES, IMAGE_TYPES, VELOCITY_TYPES
+from sfm_depth_ros.errors import kind_of
 from sfm_depth_ros.inspection.facts import CAMERA, IMAGE, VELOCITY, Facts, StreamFacts
 from sfm_depth_ros.inspection.finding import Finding, problem
 
@@ -123,7 +125,13 @@ def _quality(role: str, stream: StreamFacts) -> Iterator[Finding]:
 
 
 def _unusable(role: str, stream: StreamFacts) -> Iterator[Finding]:
-    for text, count in stream.refused.most_common(2):
+    kinds: Counter[str] = Counter()
+    examples = {}
+    for text, count in stream.refused.items():
+        kinds[kind_of(text)] += count
+        examples[kind_of(text)] = text
+    for kind, count in kinds.most_common(2):
+        text = examples[kind]
         detail, _, remedy = text.rpartition(": ")
         yield problem(
             role,

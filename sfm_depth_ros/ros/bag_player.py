@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -16,8 +16,6 @@ from typing import Any
 
 import rclpy
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
-from rclpy.utilities import remove_ros_args
 from rosgraph_msgs.msg import Clock
 
 from sfm_depth_ros.bags.reader import BagReader, RawMessage
@@ -25,8 +23,10 @@ from sfm_depth_ros.errors import DataError
 from sfm_depth_ros.messages import serialised_stamp
 from sfm_depth_ros.ros.conversions import ns_to_stamp
 from sfm_depth_ros.ros.serialised import SerialisedPublisher, message_class
+from sfm_depth_ros.ros.start import init_ros, own_arguments
 
 LOOP_PAUSE_S = 1.0
+FASTEST, HOUR = 1000.0, 3600.0  # of the recorded speed; seconds
 PROGRESS_S = 5.0
 CLOCK_PERIOD_NS = 10_000_000
 SETTLE_S = 0.5
@@ -204,16 +204,20 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was sent")
     options = parser.parse_args(arguments)
-    if options.rate <= 0 or options.loop < 1 or options.start < 0 or options.duration <= 0:
-        parser.error("expected --rate > 0, --loop >= 1, --start >= 0 and --duration > 0")
+    if not (0 < options.rate <= FASTEST and options.loop >= 1):
+        parser.error(f"expected --rate above 0 and at most {FASTEST:g}, and --loop of at least 1")
+    if not (0 <= options.start < math.inf and options.duration > 0 and 0 <= options.lead <= HOUR):
+        parser.error(
+            f"expected --start of 0 or more, --duration above 0, and --lead from 0 to {HOUR:g}"
+        )
     return options
 
 
 def main(stop: threading.Event) -> int:
     """Play a bag until its end or until ``stop`` is set."""
-    options = parse(remove_ros_args(sys.argv)[1:])
+    options = parse(own_arguments())
     with BagReader(options.bag) as reader:
-        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+        init_ros()
         try:
             player = BagPlayer(reader, options)
             player.wait_for_subscribers(stop)

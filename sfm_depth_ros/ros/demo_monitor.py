@@ -22,7 +22,6 @@ from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.srv import GetState
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
@@ -30,6 +29,7 @@ from std_srvs.srv import SetBool
 from sfm_depth_ros.messages import serialised_stamp
 from sfm_depth_ros.ros import qos
 from sfm_depth_ros.ros.main import run_process
+from sfm_depth_ros.ros.start import init_ros
 
 NODES = ("depth_node", "trainer_node")
 PERIOD_S = 0.5
@@ -105,7 +105,7 @@ def main(stop: threading.Event) -> int:
     """Watch until ``stop`` is set or the commands end."""
     commands: SimpleQueue[str | None] = SimpleQueue()
     threading.Thread(target=_read, args=(commands,), daemon=True).start()
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    init_ros()
     node = DemoMonitor(_write)
     executor = SingleThreadedExecutor()
     executor.add_node(node)

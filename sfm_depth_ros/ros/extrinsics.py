@@ -14,7 +14,7 @@ from rclpy.node import Node
 from rclpy.time import Time
 
 from sfm_depth_ros import optional
-from sfm_depth_ros.camera.mounting import tilt_fault
+from sfm_depth_ros.camera.mounting import mounting_fault
 from sfm_depth_ros.config.schema import NodeConfig
 from sfm_depth_ros.geometry.frames import pose_to_matrix
 
@@ -44,7 +44,7 @@ class Extrinsics:
         self.T_base_camera: np.ndarray | None = None  # (4, 4); None while unknown
         self.source = ""  # Where the pose is from, with the names of the frames
         self.missing = ""  # Why it is unknown, and the remedy; empty where it is known
-        self.fault = ""  # Roll of the camera about its axis, with the remedy; empty = upright
+        self.fault = ""  # What is wrong about it, with the remedy; empty = nothing
         self._node, self._on_change = node, on_change
         self._base_frame, self._camera_frame = config.base_frame.lstrip("/"), ""
         self._parameter = pose_to_matrix(config.base_to_camera)
@@ -117,7 +117,7 @@ class Extrinsics:
 
     def _use(self, pose: np.ndarray, source: str) -> None:
         self.T_base_camera, self.source, self.missing = pose, source, ""
-        self.fault = tilt_fault(pose)
+        self.fault = mounting_fault(pose)
         if self.fault:
             _logger.warning("%s", self.fault)
         _logger.info("mounting of the camera: %s", source)

@@ -180,7 +180,10 @@ def main() -> int:
     node = Node("sfm_depth_doctor")
     topics = BagTopics(image=options.image, camera_info=options.camera_info, velocity=options.odom)
     base_frame = options.base_frame or "base_link"
-    facts = Inspector(node, topics, options.seconds, base_frame).run()
+    try:
+        facts = Inspector(node, topics, options.seconds, base_frame).run()
+    except ValueError as error:  # a name that no topic can have
+        sys.exit(f"error: {str(error).partition(', at /')[0]}")
     sys.stdout.write(json.dumps([dataclasses.asdict(one) for one in findings_of(facts)]) + "\n")
     node.destroy_node()
     rclpy.try_shutdown()

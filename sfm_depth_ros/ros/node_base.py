@@ -17,7 +17,6 @@ import rclpy
 from lifecycle_msgs.srv import ChangeState
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.signals import SignalHandlerOptions
 
 from sfm_depth_ros.config.schema import NodeConfig
 from sfm_depth_ros.errors import ConfigError, SfmDepthError, kind_of
@@ -26,6 +25,7 @@ from sfm_depth_ros.ros.folders import with_own_models
 from sfm_depth_ros.ros.main import StopEvent
 from sfm_depth_ros.ros.parameters import Parameters
 from sfm_depth_ros.ros.qos import is_qos_error
+from sfm_depth_ros.ros.start import init_ros
 
 
 class LogBridge(logging.Handler):
@@ -244,21 +244,11 @@ def _spin_once(executor: SingleThreadedExecutor, node: SfmNode) -> None:
 def spin(make_node: Callable[[], SfmNode], stop: StopEvent) -> int:
     """Make a node, start it and serve it until ``stop`` is set.
 
-    Signals belong to ``main.run_process``, so rclpy installs no handlers.
-
     Returns:
         Exit status.
     """
     stop.is_served = False
-    try:
-        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    except RuntimeError as error:
-        text = str(error).partition(", at /")[0]
-        if "initialize logging" in text or ".log for writing" in text:
-            raise ConfigError(
-                f"{text}: set ROS_LOG_DIR to a folder that can be written"
-            ) from error
-        raise ConfigError(f"ROS arguments: {text}") from error
+    init_ros()
     try:
         node = _made(make_node)
         executor = SingleThreadedExecutor()

@@ -21,9 +21,7 @@ from nav_msgs.msg import Odometry
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
-from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
-from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import CompressedImage, Image
 
 from sfm_depth_ros.camera.image_codec import decode_depth
@@ -41,6 +39,7 @@ from sfm_depth_ros.report.live_state import LiveState
 from sfm_depth_ros.report.pictures import bar_source
 from sfm_depth_ros.ros import qos
 from sfm_depth_ros.ros.conversions import image_to_rgb
+from sfm_depth_ros.ros.start import init_ros, own_arguments
 
 WATCH_S = 0.5  # seconds between two looks at whether somebody looks
 POSE_NS = 100_000_000  # between two positions of the path that are unpacked
@@ -160,12 +159,12 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 def main(stop: threading.Event) -> int:
     """Serve the page until ``stop`` is set."""
-    options = parse(remove_ros_args(sys.argv)[1:])
+    options = parse(own_arguments())
     state = LiveState()
     server = LiveServer(state, options.port, colour_bars())
     sys.stdout.write(f"{server.address}  (Ctrl-C ends it)\n")
     sys.stdout.flush()
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    init_ros()
     executor = SingleThreadedExecutor()
     executor.add_node(Viewer(state))
     try:

@@ -18,6 +18,7 @@ from sfm_depth_ros.bags.options import BagOptions
 from sfm_depth_ros.bags.reader import BagReader
 from sfm_depth_ros.bags.writer import BagWriter
 from sfm_depth_ros.camera.camera_model import CameraModel
+from sfm_depth_ros.camera.image_files import encode_png
 from sfm_depth_ros.cli.main import main
 from sfm_depth_ros.geometry.frames import R_BASE_OPTICAL, rotation_matrix, twist_to_transform
 from sfm_depth_ros.inspection.facts import facts_of_bag
@@ -52,6 +53,7 @@ class Robot:
     turn_factor: float = 1.0
     pose_factor: float = 1.0
     bright: int = 255
+    distortion: tuple[float, ...] = ()
     image_late_s: float = 0.0
     stamp: Callable[[int], int] = lambda stamp: stamp
     mounting: np.ndarray | None = dataclasses.field(default_factory=_mounting)
@@ -76,7 +78,9 @@ class Robot:
         K = [self.focal, 0, width / 2, 0, self.focal, height / 2, 0, 0, 1]
         stamp = self.stamp(now - round(self.image_late_s * SECOND))
         if self.with_camera:
-            camera = CameraModel.from_matrices(K, width, height, frame_id=self.camera_frame)
+            camera = CameraModel.from_matrices(
+                K, width, height, D=self.distortion, frame_id=self.camera_frame
+            )
             bag.write_camera_info(now, camera)
         if self.with_images:
             rng = np.random.default_rng(0 if self.frozen else now // 10**6)
@@ -135,6 +139,17 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
     "other frame": ({"camera_frame": "left"}, "images are in 'optical', camera_info in", "same"),
     "empty frame": ({"image_frame": ""}, "empty frame_id", "driver"),
     "no transform": ({"mounting": None}, "no chain of transforms", "static_transform_publisher"),
+    "millimetres": (
+        {"mounting": _mounting(0.0) + np.eye(4, k=3) * 1500.0},
+        "the camera is 1500 m from the base, as if TF",
+        "give metres",
+    ),
+    "empty lens": ({"distortion": (100.0,) * 5}, "shows nothing", "calibrate the camera again"),
+    "speed of light": (
+        {"twist_factor": 3e8},
+        "80 of 80 messages on /odom cannot be used",
+        "check",
+    ),
     "upside down": ({"mounting": _mounting(180.0)}, "mounted upside down", "image_rotate"),
     "no optical frame": ({"mounting": np.eye(4)}, "is no optical frame", "z forward"),
     "km/h": ({"twist_factor": 3.6}, "3.60 times as fast as the pose moves: km/h?", "metres per"),
@@ -170,6 +185,17 @@ def test_a_damaged_message_is_named_and_ends_nothing(tmp_path: Path) -> None:
     found = [finding for finding in _findings(tmp_path / "bag") if finding.state == "problem"]
     assert any("their bytes are no sensor_msgs/msg/Image" in one.detail for one in found), found
     assert all("record again" in one.remedy for one in found)
+
+
+def test_compressed_images_are_looked_at_by_their_headers(tmp_path: Path) -> None:
+    with BagWriter(tmp_path / "bag") as bag:
+        for index in range(30):
+            size = (1, 1, 3) if index % 15 == 7 else (32, 64, 3)
+            data = b"" if index % 15 == 3 else encode_png(np.full(size, index, np.uint8))
+            bag.write_compressed(START + index * SECOND // 10, data, "optical")
+    details = [finding.detail for finding in _findings(tmp_path / "bag")]
+    assert any("2 of 30 messages" in detail and "cannot be used" in detail for detail in details)
+    assert "images have several sizes: 26 of 64x32, 2 of 1x1" in details
 
 
 def test_a_file_that_is_cut_off_is_named(tmp_path: Path) -> None:

@@ -179,7 +179,12 @@ def test_a_signal_ends_it_cleanly_while_it_plays(bag, start_node, probe):
     [
         (["nowhere"], 1, "nowhere does not exist: give the folder of a bag"),
         (["BAG", "--topics", "/nothing"], 1, "the bag has no topic /nothing"),
-        (["BAG", "--rate", "0"], 2, "--rate > 0"),
+        (["BAG", "--rate", "0"], 2, "expected --rate above 0"),
+        (["BAG", "--rate", "nan"], 2, "expected --rate above 0"),
+        (["BAG", "--rate", "inf"], 2, "at most 1000"),
+        (["BAG", "--start", "nan"], 2, "expected --start of 0 or more"),
+        (["BAG", "--lead", "inf"], 2, "--lead from 0 to 3600"),
+        (["BAG", "--ros-args", "-r", "__ns:=/a b"], 1, "error: ROS arguments: "),
     ],
 )
 def test_what_cannot_be_played_is_one_line(bag, arguments, status, said):
