@@ -76,8 +76,9 @@ class DispNet(DepthNetwork):
             self.apply(_initialise)
             return
         self.apply(keep_variance)
-        for head in self.heads:
-            nn.init.normal_(head.weight, std=FLAT_HEAD)
+        for name, parameter in self.heads.named_parameters():
+            if name.endswith("weight"):
+                nn.init.normal_(parameter, std=FLAT_HEAD)
 
     def outputs(self, image: Tensor) -> list[Tensor]:
         """Disparities (sigmoid) at 1, 1/2, 1/4 and 1/8 of the image's size."""
