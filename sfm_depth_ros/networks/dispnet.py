@@ -71,14 +71,14 @@ class DispNet(DepthNetwork):
             _convolution(here + skip + (level > len(UP_CHANNELS) - HEADS), here, 3, 1, style)
             for level, (here, skip) in enumerate(zip(UP_CHANNELS, skips, strict=True))
         )
-        heads = [nn.Conv2d(here, 1, 3, 1, 1) for here in UP_CHANNELS[-HEADS:]]
-        self.heads = nn.ModuleList(heads)
+        self.heads = nn.ModuleList(nn.Conv2d(here, 1, 3, 1, 1) for here in UP_CHANNELS[-HEADS:])
         if style.activation is not nn.ReLU:
             self.apply(_initialise)
             return
         self.apply(keep_variance)
-        for head in heads:
-            nn.init.normal_(head.weight, std=FLAT_HEAD)
+        for name, parameter in self.heads.named_parameters():
+            if name.endswith("weight"):
+                nn.init.normal_(parameter, std=FLAT_HEAD)
 
     def outputs(self, image: Tensor) -> list[Tensor]:
         """Disparities (sigmoid) at 1, 1/2, 1/4 and 1/8 of the image's size."""
