@@ -146,7 +146,9 @@ class Calibration:
         )
         if math.isfinite(found.photometric) and not found.is_at_limit:
             count = len(self._buffer)
-            factors = (found.depth_factor, found.translation_factor)
+            # A search is too weak for depth, and so are the silhouettes of a scene without texture.
+            is_seen = 2 * found.triangulated >= len(snippets)
+            factors = (found.depth_factor if is_seen else 1.0, found.translation_factor)
             self._scale_by("corrected", *(trusted_within(factor, count) for factor in factors))
 
     def _measured(self, snippets: list[Snippet]) -> Stretch:
