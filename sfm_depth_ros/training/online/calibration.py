@@ -146,7 +146,7 @@ class Calibration:
         )
         if math.isfinite(found.photometric) and not found.is_at_limit:
             count = len(self._buffer)
-            # A search is too weak for depth, and so are the silhouettes of a scene without texture.
+            # A search is too weak for depth, and so are silhouettes of a scene without texture.
             is_seen = 2 * found.triangulated >= len(snippets)
             factors = (found.depth_factor if is_seen else 1.0, found.translation_factor)
             self._scale_by("corrected", *(trusted_within(factor, count) for factor in factors))
