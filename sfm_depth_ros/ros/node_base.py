@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import gc
 import logging
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import rclpy
+import rclpy.task
 from lifecycle_msgs.srv import ChangeState
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -114,6 +116,22 @@ class SfmNode(LifecycleNode):
 
     def _apply(self, config: NodeConfig) -> None:
         self.apply(with_own_models(config, self.get_namespace()))
+
+    async def finished(self, work: concurrent.futures.Future[Any]) -> None:
+        """Wait in a service for another thread's work; inputs and timers are served meanwhile.
+
+        The service needs a callback group that theirs is not.
+        """
+        executor = self.executor
+        assert executor is not None  # it serves this very call
+        done = rclpy.task.Future(executor=executor)
+
+        def notify(_: object) -> None:
+            done.set_result(None)
+            executor.wake()
+
+        work.add_done_callback(notify)
+        await done
 
     def report(self, text: str) -> None:
         """Log the reason, once each time that it changes in more than its numbers.

@@ -6,11 +6,10 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
@@ -56,6 +55,7 @@ from sfm_depth_ros.training.online.trainer import OnlineTrainer
 from sfm_depth_ros.world.camera_spec import HIGHEST, LOWEST, own_camera
 
 MODELS_KEPT = 10
+NOT_CONFIGURED = "the node is not configured"
 
 
 class TrainerNode(SfmNode):
@@ -78,9 +78,10 @@ class TrainerNode(SfmNode):
         self._moving = MovingView(self)
         self._status = DiagnosticsPublisher(self, "training/status", self._diagnose)
         self.create_service(SetBool, "~/set_training", self._on_set_training)
+        beside = MutuallyExclusiveCallbackGroup()  # they wait for a step, inputs do not
         for name in ("save_model", "rollback", "reset", "accept_scale"):
             handler = functools.partial(self._on_request, name)
-            self.create_service(Trigger, f"~/{name}", handler)
+            self.create_service(Trigger, f"~/{name}", handler, callback_group=beside)
 
     def configure(self) -> None:
         """Load the model into a trainer; what it learnt before is taken up again."""
@@ -213,21 +214,23 @@ class TrainerNode(SfmNode):
     def _on_set_training(
         self, request: SetBool.Request, response: SetBool.Response
     ) -> SetBool.Response:
-        return self._respond(response, lambda trainer: trainer.set_training(request.data))
+        response.success = self._trainer is not None
+        response.message = NOT_CONFIGURED
+        if self._trainer is not None:
+            response.message = self._trainer.set_training(request.data)
+        return response
 
-    def _on_request(
+    async def _on_request(
         self, name: str, request: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
-        return self._respond(response, lambda trainer: getattr(trainer, name)())
-
-    def _respond(self, response: Any, work: Callable[[OnlineTrainer], Any]) -> Any:
         if self._trainer is None:
-            response.success, response.message = False, "the node is not configured"
+            response.success, response.message = False, NOT_CONFIGURED
             return response
+        outcome = getattr(self._trainer, name)()
+        await self.finished(outcome)
         try:
-            outcome = work(self._trainer)
-            response.message = str(getattr(outcome, "path", outcome))
-            response.success = True
+            result = outcome.result()
+            response.success, response.message = True, str(getattr(result, "path", result))
         except SfmDepthError as error:
             response.success, response.message = False, str(error)
         return response

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
+from concurrent.futures import Future
 from unittest.mock import Mock
 
 import pytest
@@ -12,6 +14,9 @@ pytest.importorskip("rclpy", reason="rclpy is not installed")
 pytestmark = pytest.mark.ros
 
 import rclpy
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.executors import SingleThreadedExecutor
+from std_srvs.srv import Trigger
 
 from sfm_depth_ros.config.schema import DepthNodeConfig
 from sfm_depth_ros.errors import DataError
@@ -149,3 +154,35 @@ def test_traces_are_part_of_the_text():
     node_base.remove_bridge(bridge)
     assert "outer" in ros.said[0][1]
     assert "ValueError: inner" in ros.said[0][1]
+
+
+def test_a_service_waits_for_another_thread_without_holding_up_the_rest(recorder):
+    work, responses, ticks = Future(), [], []
+
+    async def serve(request, response):
+        await recorder.finished(work)
+        response.success, response.message = True, work.result()
+        return response
+
+    beside = MutuallyExclusiveCallbackGroup()
+    recorder.create_service(Trigger, "slow", serve, callback_group=beside)
+    client = recorder.create_client(
+        Trigger, "slow", callback_group=MutuallyExclusiveCallbackGroup()
+    )
+    recorder.create_timer(0.01, lambda: ticks.append(time.monotonic()))
+    executor = SingleThreadedExecutor()
+    executor.add_node(recorder)
+    assert client.wait_for_service(10.0)
+    asked = client.call_async(Trigger.Request())
+    asked.add_done_callback(lambda done: responses.append(done.result().message))
+    end = time.monotonic() + 1.0
+    while time.monotonic() < end:
+        executor.spin_once(timeout_sec=0.1)
+    assert responses == []
+    assert len(ticks) > 30
+    threading.Timer(0.2, work.set_result, ["saved"]).start()
+    begun = time.monotonic()
+    while not responses and time.monotonic() < begun + 10.0:
+        executor.spin_once(timeout_sec=0.1)
+    assert responses == ["saved"]
+    executor.shutdown()

@@ -7,44 +7,24 @@ from __future__ import annotations
 import queue
 from collections.abc import Callable
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as RequestTimeoutError
 from typing import TypeVar
 
 from sfm_depth_ros.errors import TrainingError
-
-REQUEST_S = 60.0  # limit of a request: a validation and a save may lie in between
 
 _Result = TypeVar("_Result")
 
 
 class Requests:
-    """Queue of work for one thread; whoever waits gets the result or the error."""
+    """Queue of work for one thread; whoever asked gets the result or the error by a future."""
 
     def __init__(self) -> None:
-        self._waiting: queue.Queue[Callable[[], None]] = queue.Queue()
+        self._waiting: queue.SimpleQueue[tuple[Callable[[], object], Future]] = queue.SimpleQueue()
 
-    def wait_for(self, work: Callable[[], _Result]) -> _Result:
-        """Have the worker do something, and wait for its result.
-
-        Raises:
-            TrainingError: The worker is busy for longer than a minute.
-        """
+    def put(self, work: Callable[[], _Result]) -> Future[_Result]:
+        """Have the worker do something when its turn comes; cancelled before, it is left out."""
         result: Future[_Result] = Future()
-
-        def run() -> None:
-            if not result.set_running_or_notify_cancel():  # nobody waits for it any more
-                return
-            try:
-                result.set_result(work())
-            except Exception as error:  # raised again where the result is waited for
-                result.set_exception(error)
-
-        self._waiting.put(run)
-        try:
-            return result.result(REQUEST_S)
-        except RequestTimeoutError as error:
-            result.cancel()  # what was refused must not happen later
-            raise TrainingError("the trainer is busy; try again in a minute") from error
+        self._waiting.put((work, result))
+        return result
 
     def do_next(self) -> bool:
         """Do the oldest that waits; called by the worker.
@@ -54,5 +34,22 @@ class Requests:
         """
         if self._waiting.empty():
             return False
-        self._waiting.get()()
+        work, result = self._waiting.get()
+        if result.set_running_or_notify_cancel():
+            finish(work, result)
         return True
+
+    def refuse_all(self, reason: str) -> None:
+        """End all that wait with an error; called by a worker that ends."""
+        while not self._waiting.empty():
+            _, result = self._waiting.get()
+            if result.set_running_or_notify_cancel():
+                result.set_exception(TrainingError(reason))
+
+
+def finish(work: Callable[[], _Result], result: Future[_Result]) -> None:
+    """Do the work now; its error is raised where the result is asked for."""
+    try:
+        result.set_result(work())
+    except Exception as error:
+        result.set_exception(error)

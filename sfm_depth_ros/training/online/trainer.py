@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from threading import Event, Thread
 from typing import TypeVar
 
@@ -22,7 +23,7 @@ from sfm_depth_ros.training.online.admission import Admission
 from sfm_depth_ros.training.online.loop import OnlineLoop
 from sfm_depth_ros.training.online.pace import rest_s
 from sfm_depth_ros.training.online.parts import TrainerParts
-from sfm_depth_ros.training.online.requests import Requests
+from sfm_depth_ros.training.online.requests import Requests, finish
 from sfm_depth_ros.training.online.saved_state import restore_state, store_state
 from sfm_depth_ros.training.online.status import (
     COLLECTING,
@@ -139,23 +140,21 @@ class OnlineTrainer:
         self._paused = "" if is_on else "by request"
         return "training goes on" if is_on else "training is paused"
 
-    def save_model(self) -> ModelFolder:
+    # Requests: the worker does them between two steps, which may be seconds away
+
+    def save_model(self) -> Future[ModelFolder]:
         """Save the current weights and deploy them, bypassing the guard."""
         return self._request(self._loop.deploy)
 
-    def rollback(self) -> str:
+    def rollback(self) -> Future[str]:
         """Go back to the model before the deployed one."""
         return self._request(self._loop.rollback)
 
-    def accept_scale(self) -> str:
-        """Apply measured scales that wait for a person's word.
-
-        Raises:
-            TrainingError: None wait.
-        """
+    def accept_scale(self) -> Future[str]:
+        """Apply measured scales that wait for a person's word; a TrainingError if none do."""
         return self._request(self._loop.accept_scale)
 
-    def reset(self) -> str:
+    def reset(self) -> Future[str]:
         """Forget the buffer and everything learnt since the start."""
         return self._request(self._loop.reset)
 
@@ -241,12 +240,14 @@ class OnlineTrainer:
             _logger.error("training is paused: %s", reason)
         self._paused = reason
 
-    def _request(self, work: Callable[[], _Result]) -> _Result:
-        """Have the worker do something between two steps, and wait for the result."""
-        if self._thread is None or self._stopping.is_set():
-            self.stop(timeout=None)  # a step may be in progress
-            return work()
-        return self._requests.wait_for(work)
+    def _request(self, work: Callable[[], _Result]) -> Future[_Result]:
+        """Have the worker do something between two steps; without a worker, do it at once."""
+        if self._thread is not None and not self._stopping.is_set():
+            return self._requests.put(work)
+        self.stop(timeout=None)  # a step may be in progress
+        result: Future[_Result] = Future()
+        finish(work, result)
+        return result
 
     def _work(self, stopping: Event, before: Thread | None) -> None:
         if before is not None:
@@ -258,6 +259,7 @@ class OnlineTrainer:
             wall, cpu = time.perf_counter() - wall, time.thread_time() - cpu
             pause = rest_s(wall, cpu, self._loop.learner.training)
             stopping.wait(pause if is_busy else max(pause, IDLE_S))
+        self._requests.refuse_all("training was stopped before that; try again")
         self._save_state()
 
     def _work_once(self) -> bool:

@@ -60,7 +60,7 @@ def train_for_ever(parts: TrainerParts, snippets, first: int) -> None:
             dataclasses.replace(snippet, stamps_ns=snippet.stamps_ns + np.int64(shift))
         )
         if number % 5 == 4:
-            trainer.save_model()
+            trainer.save_model().result(60.0)
         time.sleep(0.02)
 
 

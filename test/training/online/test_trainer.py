@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from sfm_depth_ros.errors import TrainingError
-from sfm_depth_ros.training.online import requests
 from sfm_depth_ros.training.online import trainer as trainer_module
+from sfm_depth_ros.training.online.requests import Requests
 from sfm_depth_ros.training.online.status import InputReport
 from sfm_depth_ros.training.online.trainer import OnlineTrainer
 
@@ -79,13 +79,32 @@ def test_a_start_waits_for_the_step_that_the_stop_did_not(make_trainer, monkeypa
     assert trainer.stop(30.0)
 
 
-def test_a_request_that_was_refused_does_not_happen_later(monkeypatch) -> None:
-    monkeypatch.setattr(requests, "REQUEST_S", 0.05)
-    waiting, done = requests.Requests(), []
-    with pytest.raises(TrainingError, match="busy"):
-        waiting.wait_for(lambda: done.append("deployed"))
-    assert waiting.do_next()
-    assert done == []
+def test_requests_are_done_in_order_cancelled_ones_are_left_out() -> None:
+    waiting, done = Requests(), []
+    first, second, third = (waiting.put(lambda n=n: done.append(n)) for n in (1, 2, 3))
+    assert second.cancel()
+    while waiting.do_next():
+        pass
+    assert done == [1, 3]
+    assert first.done() and third.done()
+
+
+def test_a_request_that_a_stop_overtakes_is_refused(make_trainer, monkeypatch) -> None:
+    trainer, begun, may_end = make_trainer(), threading.Event(), threading.Event()
+
+    def work_once() -> bool:
+        begun.set()
+        return not may_end.wait(30.0)
+
+    monkeypatch.setattr(trainer, "_work_once", work_once)
+    trainer.start()
+    assert begun.wait(30.0)
+    asked = trainer.reset()
+    assert not asked.done()
+    trainer.stop(timeout=0.0)
+    may_end.set()
+    with pytest.raises(TrainingError, match="was stopped before that"):
+        asked.result(30.0)
 
 
 def test_gated_inputs_are_named_and_nothing_is_taken_or_learnt(make_trainer, drive) -> None:
@@ -118,10 +137,10 @@ def test_doubtful_metres_are_refused_until_a_person_accepts_them(make_trainer, d
     status = trainer.status()
     assert "km/h" in status.reason
     assert status.steps == status.models_deployed == 0
-    assert trainer.accept_scale().startswith("scales accepted: depth x 3.")
+    assert trainer.accept_scale().result(60.0).startswith("scales accepted: depth x 3.")
     wait_until(lambda: trainer.status().steps > 0)
     with pytest.raises(TrainingError, match="no measured scale"):
-        trainer.accept_scale()
+        trainer.accept_scale().result(60.0)
 
 
 def test_snippets_without_measured_motion_are_refused(make_trainer, drive) -> None:
@@ -158,7 +177,7 @@ def test_trains_pauses_and_goes_on(make_trainer, drive) -> None:
     time.sleep(0.3)
     assert trainer.status().steps == steps
     assert trainer.status().reason == "by request"
-    folder = trainer.save_model()
+    folder = trainer.save_model().result(60.0)
     assert trainer.status().deployed_model == folder.model_id
     assert trainer.status().models_deployed >= 1
     trainer.set_training(True)
