@@ -23,6 +23,7 @@ from sfm_depth_ros.training.scale_calibration import with_measured_length
 from sfm_depth_ros.training.validation import landmark_errors
 
 FEWEST_WITH_LANDMARKS = 4  # snippets, below which landmarks have no share in a verdict
+LEAST_WITH_LANDMARKS = 0.5  # of the snippets, the same: in scenes without texture they are few
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +54,10 @@ def frame_errors(
 ) -> FrameErrors:
     """Judge a model by what a robot has: images, an odometer, and landmarks made of both.
 
-    Where fewer than four snippets have landmarks, none has: a few would carry half of a verdict.
-    The scale of the smallest photometric error is no stand-in: it is one coarse number for all
-    snippets, and the photometric error is there already.
+    Where fewer than half of the snippets have landmarks, or fewer than four, none has: a few would
+    carry half of a verdict, and in a scene without texture they are silhouettes'. The scale of the
+    smallest photometric error is no stand-in: it is one coarse number for all snippets, and the
+    photometric error is there already.
 
     Args:
         networks: In eval mode.
@@ -74,7 +76,7 @@ def frame_errors(
     ratio = torch.cat(lengths).double().numpy()  # (N, 2)
     found = landmark_errors(networks.depth, batches, landmarks, on_edges=True)
     landmark, depth_ratio = found.abs_rel, found.scale_ratio
-    if found.snippets < FEWEST_WITH_LANDMARKS:
+    if found.snippets < max(FEWEST_WITH_LANDMARKS, LEAST_WITH_LANDMARKS * len(ratio)):
         landmark = depth_ratio = np.full(len(ratio), np.nan)
     return FrameErrors(
         photometric=np.concatenate(photometric),

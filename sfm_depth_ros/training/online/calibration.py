@@ -146,8 +146,9 @@ class Calibration:
         )
         if math.isfinite(found.photometric) and not found.is_at_limit:
             count = len(self._buffer)
-            # A search is too weak for depth, and so are silhouettes of a scene without texture.
-            is_seen = 2 * found.triangulated >= len(snippets)
+            # For depth a search is too weak, as are silhouettes of a scene without texture.
+            landmarks = sum(s.landmarks is None or bool(s.landmarks.any()) for s in snippets)
+            is_seen = 2 * min(found.triangulated, landmarks) >= len(snippets)
             factors = (found.depth_factor if is_seen else 1.0, found.translation_factor)
             self._scale_by("corrected", *(trusted_within(factor, count) for factor in factors))
 
