@@ -23,6 +23,7 @@ from sfm_depth_ros.losses.consistency import left_right_consistency
 from sfm_depth_ros.losses.context import ReprojectionContext
 from sfm_depth_ros.losses.icp import icp_loss
 from sfm_depth_ros.losses.masked_mean import masked_mean
+from sfm_depth_ros.losses.range_normalisation import median_depth, translation_normalised
 from sfm_depth_ros.losses.relative_depth import gradient_matching_loss, scale_invariant_loss
 from sfm_depth_ros.losses.reprojection import explainability_regulariser
 from sfm_depth_ros.losses.smoothness import edge_aware_smoothness
@@ -53,16 +54,19 @@ def consistency(context: ReprojectionContext) -> Tensor | None:
 def icp(context: ReprojectionContext) -> Tensor | None:
     """Misalignment of the point clouds of target and sources (vid2depth), of motion and depth.
 
-    Every second row and column of the target is enough.
+    Lengths are in units of the target's median depth: in metres, clouds of a depth that is still
+    flat would hold the camera still against the velocity. Every second row and column of the
+    target is enough.
     """
     source_depths, K = context.predicted.source_depths, context.observed.K
     if source_depths is None:
         return None
-    clouds = [backproject(depth, K) for depth in source_depths.unbind(1)]
+    unit = median_depth(context.full_size(0))
+    clouds = [backproject(depth, K) / unit for depth in source_depths.unbind(1)]
     of_motion, of_depth = icp_loss(
-        context.points(0)[..., ::2, ::2],
+        context.points(0)[..., ::2, ::2] / unit,
         torch.stack(clouds, dim=1),
-        context.predicted.T_source_target,
+        translation_normalised(context.predicted.T_source_target, unit),
         K,
     )
     return of_motion + of_depth

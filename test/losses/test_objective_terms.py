@@ -145,7 +145,7 @@ def test_clouds_that_align_cost_nothing(observed, predicted) -> None:
     assert icp() == pytest.approx(0.0, abs=1e-9)
     forward = sideways(-STEP, STEP)
     forward[..., 2, 3] = 0.3  # the wall comes no nearer, says the depth of the sources
-    assert icp(T_source_target=forward) > 0.2
+    assert icp(T_source_target=forward) == pytest.approx(0.3 / DEPTH, rel=0.2)
     bent = 5.0 + 0.02 * torch.arange(WIDTH).double().sub(12).square().expand(1, 2, 1, HEIGHT, -1)
     assert icp(source_depths=bent) > 0.02
 
@@ -265,7 +265,7 @@ def test_what_is_relative_already_does_not_change_with_the_unit(moving, predicte
     )
     seen = replace(moving, sparse_depth=wall(6.0))
     relative = ("photometric", "smoothness", "consistency", "stereo", "left_right", "cycle",
-                "sparse_depth")  # fmt: skip
+                "sparse_depth", "icp")  # fmt: skip
     weights = {f"{name}_weight": 1.0 for name in relative}
     metres, ranges = (
         terms(seen, scene, **weights, normalise_range=on, velocity_weight=1.0).as_floats()
