@@ -14,7 +14,6 @@ import faulthandler
 import importlib
 import logging
 import os
-import queue
 import signal
 import sys
 import threading
@@ -26,6 +25,7 @@ from sfm_depth_ros.share import ensure_home
 
 GRACE_S = 1.2
 HARD_LIMIT_S = 10.0  # from a signal to the end of the process, whatever hangs
+DONE = b"\0"  # no signal has this number
 PIP_NAMES = {
     "torch": "torch onnx onnxscript",
     "safetensors": "safetensors",
@@ -62,11 +62,13 @@ def run_process(target: str) -> NoReturn:
         target: ``"package.module:function"``; the function takes a ``StopEvent`` and returns the
             exit status.
     """
-    # A SimpleQueue may be filled from a signal handler at any moment; an Event may not.
-    wake: queue.SimpleQueue[str] = queue.SimpleQueue()
+    # The kernel may hand a signal to any thread, and then no lock that this one waits for is let
+    # go; a descriptor that Python's own handler writes to ends the wait whichever thread it was.
+    woken, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
 
     def on_signal(*_: object) -> None:
-        wake.put("signal")
         # The middleware may hang with the interpreter in its hands; this thread needs neither.
         faulthandler.dump_traceback_later(HARD_LIMIT_S, exit=True)
 
@@ -82,7 +84,7 @@ def run_process(target: str) -> NoReturn:
         target=_call, args=(target, stop, status, wake), name="main-work", daemon=True
     )
     worker.start()
-    if wake.get() == "signal":
+    if os.read(woken, 1) != DONE:
         stop.set()
         worker.join(GRACE_S if stop.is_served else 0.0)
         status = [0]
@@ -93,7 +95,7 @@ def run_process(target: str) -> NoReturn:
     os._exit(status[0])
 
 
-def _call(target: str, stop: StopEvent, status: list[int], wake: queue.SimpleQueue[str]) -> None:
+def _call(target: str, stop: StopEvent, status: list[int], wake: int) -> None:
     code = 1
     try:
         module, _, function = target.partition(":")
@@ -115,7 +117,7 @@ def _call(target: str, stop: StopEvent, status: list[int], wake: queue.SimpleQue
         _logger.log(level, "%s failed", target, exc_info=True)
     finally:
         status.append(code)
-        wake.put("done")
+        os.write(wake, DONE)
 
 
 def _missing(error: ModuleNotFoundError) -> str:

@@ -35,6 +35,14 @@ def hangs(stop):
     print("ready", flush=True)
     time.sleep(60)
 
+def gets_the_signal_itself(stop):
+    import signal, threading
+    time.sleep(0.5)  # the main thread waits by now
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)  # not the main thread
+    stop.wait()
+    print("clean", flush=True)
+    return 0
+
 def keeps_the_interpreter(stop):
     import ctypes
     from sfm_depth_ros.ros import main
@@ -116,6 +124,13 @@ def test_a_signal_ends_it_within_two_seconds_without_a_trace(start, function, nu
     assert time.monotonic() - sent < 2.0
     assert (process.returncode, errors) == (0, "")
     assert output == ("clean\n" if function == "waits" else "")
+
+
+def test_a_signal_that_another_thread_gets_ends_it_too(start):
+    """The kernel chooses the thread; Python runs handlers in the main thread alone."""
+    process = start("gets_the_signal_itself")
+    assert process.communicate(timeout=20) == ("clean\n", "")
+    assert process.returncode == 0
 
 
 def test_a_call_that_keeps_the_interpreter_cannot_keep_the_process(start):
