@@ -8,15 +8,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sfm_depth_ros.estimation.depth_views import BAR_DEPTHS, depth_bar
 from sfm_depth_ros.report import page as html
 from sfm_depth_ros.report.page import number
-from sfm_depth_ros.report.pictures import picture_source
+from sfm_depth_ros.report.pictures import bar_source, picture_source
 from sfm_depth_ros.report.plots import Line, line_plot, svg_source
 from sfm_depth_ros.storage import write_whole
 
 if TYPE_CHECKING:  # needs torch
     from sfm_depth_ros.training.offline.history import RunHistory
 
+_FEW = 20  # rows, which are drawn as points too
 _PICTURES = {
     "target": "image",
     "depth": "predicted depth",
@@ -36,16 +38,23 @@ def write_training_page(
         history: Kept while the run went on; from the resumption on, where it was resumed.
         options: Value of every option of the recipe by dotted name.
     """
-    option_rows = [[name, str(value)] for name, value in options.items()]
     parts = [
         _cards(report),
         html.section("Losses", html.plots(loss_plots(history.rows))),
         html.section("Validation", *_validation(report["validations"])),
         *_pictures(history),
-        html.section("Recipe", html.table(["option", "value"], option_rows)),
+        html.section("Recipe", html.plots(_option_tables(options))),
     ]
     ended = f"{report['steps']} steps, {report['ended']}; best at step {report['best_step']}"
     write_whole(path, html.page(f"Training of model {report['model_id']}", ended, parts))
+
+
+def _option_tables(options: Mapping[str, Any]) -> list[str]:
+    """Options with their values in three tables side by side."""
+    rows = [[name, str(value)] for name, value in options.items()]
+    count = -(-len(rows) // 3)
+    parts = (rows[first : first + count] for first in range(0, len(rows), count))
+    return [html.table(["option", "value"], part) for part in parts]
 
 
 def loss_plots(rows: Sequence[Mapping[str, float]]) -> list[str]:
@@ -55,17 +64,19 @@ def loss_plots(rows: Sequence[Mapping[str, float]]) -> list[str]:
         rows: ``RunHistory.rows``.
     """
     steps = [row["step"] for row in rows]
+    style = "-" if len(rows) > _FEW else ".-"
     names = sorted({name for row in rows for name in row if name.startswith("loss.")})
     lines = []
     for name in names:
         points = [(row["step"], row[name]) for row in rows if row.get(name, 0.0) > 0]
         label = name.removeprefix("loss.")
-        lines.append(Line(label, [x for x, _ in points], [y for _, y in points]))
+        lines.append(Line(label, [x for x, _ in points], [y for _, y in points], "", style))
+    rates = [row["learning_rate"] for row in rows]
     plots = (
         ("Loss terms", line_plot(lines, "step", "mean since the row before", is_log=True)),
         (
             "Learning rate",
-            line_plot([Line("rate", steps, [row["learning_rate"] for row in rows])], "step", ""),
+            line_plot([Line("rate", steps, rates, "", style)], "step", ""),
         ),
     )
     return [html.figure(title, svg_source(svg), "plot wide") for title, svg in plots if svg]
@@ -94,6 +105,8 @@ def _validation(rows: Sequence[Mapping[str, float]]) -> list[str]:
     names = list(dict.fromkeys(name for row in rows for name in row if name != "step"))
     figures = []
     for name in names:
+        if name == "frames":  # always the same
+            continue
         known = [row for row in rows if row.get(name) is not None]
         line = Line(name, [row["step"] for row in known], [row[name] for row in known], "", ".-")
         svg = line_plot([line], "step", name, (4.4, 2.6))
@@ -106,11 +119,13 @@ def _validation(rows: Sequence[Mapping[str, float]]) -> list[str]:
 
 def _pictures(history: RunHistory) -> list[str]:
     """Sections of the first and of the last validation's pictures."""
-    sections = []
+    bar = bar_source(depth_bar()), [f"{depth:g} m" for depth in BAR_DEPTHS]
+    legend, sections = html.legend([bar]), []
     for step, pictures in history.pictures:
         figures = (
             html.figure(_PICTURES.get(name, name), picture_source(picture))
             for name, picture in pictures.items()
         )
-        sections.append(html.section(f"Held-out snippets at step {step}", html.scene(figures)))
+        title = f"Held-out snippets at step {step}"
+        sections.append(html.section(title, html.scene(figures), legend))
     return sections

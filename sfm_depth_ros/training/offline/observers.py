@@ -256,5 +256,5 @@ def _colours(depth: Tensor) -> np.ndarray:
     """``(B, 1, H, W)`` metres, near warm and far dark, on a scale that never changes."""
     column = torch.cat(list(depth[:, 0])).cpu().numpy()  # (B * H, W)
     share = np.sqrt(np.clip(NEAREST / np.maximum(column, 1e-3), 0, 1))
-    turbo = cv2.applyColorMap((255 * share).astype(np.uint8), cv2.COLORMAP_TURBO)
+    turbo = cv2.applyColorMap((20 + 235 * share).astype(np.uint8), cv2.COLORMAP_TURBO)
     return cv2.cvtColor(turbo, cv2.COLOR_BGR2RGB)
