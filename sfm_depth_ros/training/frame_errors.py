@@ -23,7 +23,7 @@ from sfm_depth_ros.training.scale_calibration import with_measured_length
 from sfm_depth_ros.training.validation import landmark_errors
 
 FEWEST_WITH_LANDMARKS = 4  # snippets, below which landmarks have no share in a verdict
-LEAST_WITH_LANDMARKS = 0.25  # of the snippets, the same: in scenes without texture they are few
+LEAST_WITH_LANDMARKS = 0.5  # of the snippets, the same: in scenes without texture they are few
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ def frame_errors(
 ) -> FrameErrors:
     """Judge a model by what a robot has: images, an odometer, and landmarks made of both.
 
-    Where fewer than a quarter of the snippets have landmarks, or than four, none has: a few would
+    Where fewer than half of the snippets have landmarks, or fewer than four, none has: a few would
     carry half of a verdict, and in a scene without texture they are silhouettes'. The scale of the
     smallest photometric error is no stand-in: it is one coarse number for all snippets, and the
     photometric error is there already.
