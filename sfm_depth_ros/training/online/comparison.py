@@ -85,7 +85,7 @@ class HeldOutComparison:
 
         def judged(share: float) -> _Choice:
             chosen = blended(deployment.networks, candidate, share)
-            rehearsed = rehearsal_errors(chosen, exam.rendered, exam.world, exam.is_own)
+            rehearsed = rehearsal_errors(chosen, exam.rendered, exam.world, exam.in_metres)
             reason = forgotten(rehearsed, first, training.max_forgetting)
             if reason and share > SHARES[-1]:  # a smaller share may do
                 return _Choice(chosen, share, None, Verdict(False, False, reason))
@@ -112,9 +112,9 @@ class HeldOutComparison:
         stamps = (int(snippet.stamps_ns[1]) for snippet in snippets)
         key = (deployment.folder.model_id, objective, world, len(self._rendered), *stamps)
         if self._exam is None or self._deployed is None or key != self._compared_on:
-            is_own = rehearsal.is_own if rehearsal is not None else None
+            in_metres = rehearsal.in_metres if rehearsal is not None else None
             self._exam = None  # two at once would take twice the memory
-            self._exam = Exam.of(snippets, self._rendered, training.device, world, is_own)
+            self._exam = Exam.of(snippets, self._rendered, training.device, world, in_metres)
             self._deployed = Judgement.of(deployment.networks, self._exam, objective)
             self.before = self._deployed.means()
             self._compared_on = key
@@ -128,7 +128,7 @@ class HeldOutComparison:
             return
         rendered, origin = [batch.to(device) for batch in rehearsal.held_out()], deployment.origin
         size = rendered_scales(origin, rendered)[0]
-        self.first_rehearsal = rehearsal_errors(origin, rendered, size, rehearsal.is_own)
+        self.first_rehearsal = rehearsal_errors(origin, rendered, size, rehearsal.in_metres)
         self._rendered = [without_sources(batch) for batch in rendered]
 
     def _note(self, verdict: Verdict) -> Verdict:

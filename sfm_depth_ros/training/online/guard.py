@@ -87,7 +87,7 @@ class Exam:
     places: np.ndarray  # `(N,)` number of the place of every snippet
     rendered: Sequence[SnippetBatch]  # Of the rehearsal, held out, with true depth
     world: float = 1.0  # Times that the rendered world is larger than its truth
-    is_own: np.ndarray | None = None  # `(M,)` bool, rendered through the robot's own camera
+    in_metres: np.ndarray | None = None  # `(M,)` bool, rendered ones that are judged in metres
 
     @classmethod
     def of(
@@ -96,13 +96,15 @@ class Exam:
         rendered: Sequence[SnippetBatch],
         device: str,
         world: float = 1.0,
-        is_own: np.ndarray | None = None,
+        in_metres: np.ndarray | None = None,
     ) -> Exam:
         """The exam of snippets of one image size, on a device."""
         batches = LazyBatches(snippets, BATCH, device)
         stamps = np.array([int(snippet.stamps_ns[1]) for snippet in snippets], np.int64)
         rendered = [batch.to(device) for batch in rendered]
-        return cls(batches, landmark_depths(batches), places_of(stamps), rendered, world, is_own)
+        return cls(
+            batches, landmark_depths(batches), places_of(stamps), rendered, world, in_metres
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +125,7 @@ class Judgement:
         """Judge networks in eval mode; ``rehearsed`` are their rehearsal errors where known."""
         errors = frame_errors(networks, exam.batches, exam.landmarks, objective)
         if rehearsed is None:
-            rehearsed = rehearsal_errors(networks, exam.rendered, exam.world, exam.is_own)
+            rehearsed = rehearsal_errors(networks, exam.rendered, exam.world, exam.in_metres)
         return cls(errors, rehearsed)
 
     def means(self) -> HeldOutError:
@@ -143,27 +145,28 @@ def rehearsal_errors(
     networks: NetworkPair,
     rendered: Sequence[SnippetBatch],
     world: float = 1.0,
-    is_own: np.ndarray | None = None,
+    in_metres: np.ndarray | None = None,
 ) -> np.ndarray:
     """abs_rel of every rendered snippet, ``(M,)``.
 
     Through the robot's own camera in metres: places of its drive teach a scale of their own, which
     shows in other places as a wrong one. Through other cameras median-scaled: their metres are
-    none of this robot's, their shape is.
+    none of this robot's, their shape is. Where its own camera is not known (no mounting), theirs
+    are all that shows a scale run away.
 
     Args:
         networks: In eval mode.
         rendered: With true depth.
         world: Times that the rendered world is larger than its truth.
-        is_own: ``(M,)`` which are seen through the robot's own camera; None = none.
+        in_metres: ``(M,)`` which are judged in metres; None = none.
     """
     truths = [world * batch.depth for batch in rendered if batch.depth is not None]
     if not truths:
         return np.zeros(0)
     found = landmark_errors(networks.depth, rendered, truths)
-    if is_own is None:
+    if in_metres is None:
         return found.abs_rel_scaled
-    return np.where(is_own, found.abs_rel, found.abs_rel_scaled)
+    return np.where(in_metres, found.abs_rel, found.abs_rel_scaled)
 
 
 def without_sources(batch: SnippetBatch) -> SnippetBatch:

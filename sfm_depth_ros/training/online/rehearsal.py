@@ -52,14 +52,15 @@ class Rehearsal:
         seed: First seed of the pool.
 
     Attributes:
-        is_own: ``(HELD_OUT,)`` whether a held-out snippet is seen through the robot's own camera.
+        in_metres: ``(HELD_OUT,)`` whether a held-out snippet is judged in metres: those through
+            the robot's own camera, or all where it has none in this world.
     """
 
     def __init__(self, folder: Path, size: tuple[int, int], world: World, seed: int = 0) -> None:
         self.size = size
         self._render, self._seed = world.render, seed
         rows = np.arange(HELD_OUT)
-        self.is_own = (rows // PER_DRIVE % 2 == 0) & world.has_own_camera
+        self.in_metres = (rows // PER_DRIVE % 2 == 0) | (not world.has_own_camera)
         height, width = size
         place = folder / f"{width}x{height}"
         pool = StoreShape(height, width, f"pool of {world.name}")

@@ -145,8 +145,8 @@ def test_rehearsal_error_is_metric_through_the_robots_own_camera_alone(
     rendered = [collate(plane_snippets(2, seed=1, with_truth=True))]
     before, scales = rehearsal_errors(networks, rendered), rendered_scales(networks, rendered)
     own, others = np.array([True, True]), np.array([True, False])
-    metric = rehearsal_errors(networks, rendered, is_own=own)
-    mixed = rehearsal_errors(networks, rendered, is_own=others)
+    metric = rehearsal_errors(networks, rendered, in_metres=own)
+    mixed = rehearsal_errors(networks, rendered, in_metres=others)
     assert mixed == pytest.approx([metric[0], before[1]])
     networks.scale(1.5, 2.0)
     assert rehearsal_errors(networks, rendered) == pytest.approx(before, rel=1e-3)

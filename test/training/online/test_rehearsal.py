@@ -97,3 +97,10 @@ def test_a_small_pool_grows_faster(tmp_path, plane_snippets) -> None:
         counts.append(len(rehearsal.opened.sample(POOL, np.random.default_rng(0))))
     assert counts[2 * FEW - 1] == FEW
     assert counts[-1] - FEW == 2 * RENDER_EVERY // RENDER_EVERY
+
+
+def test_without_a_camera_of_the_robots_own_all_are_judged_in_metres(tmp_path, plane_snippets):
+    snippet = plane_snippets(1, with_truth=True)[0]
+    for has_own, expected in ((True, [True, True, False, False] * (HELD_OUT // 4)), (False, True)):
+        world = World("test", lambda _: snippet, has_own)
+        assert (Rehearsal(tmp_path / f"{has_own}", SIZE, world).in_metres == expected).all()
