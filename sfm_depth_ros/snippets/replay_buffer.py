@@ -24,6 +24,7 @@ from sfm_depth_ros.snippets.store import SUFFIX, encode_snippet, read_snippet
 from sfm_depth_ros.snippets.values import Snippet
 
 MAX_SIMILARITY = 0.98
+EARLY_S = 60.0  # with held-out blocks twice as often: nothing is judged before some are there
 NEIGHBOUR_SIMILARITY = 0.9  # half a second of driving apart, thumbnails are less alike than this
 
 _logger = logging.getLogger(__name__)
@@ -187,7 +188,7 @@ class ReplayBuffer:
                 self._restore(path)
         except OSError as error:
             raise self._disk_error(error) from error
-        self._schedule = HoldoutSchedule.read(self._schedule_file, self._share)
+        self._schedule = HoldoutSchedule.read(self._schedule_file, self._share, EARLY_S)
         for role in self._capacity:
             self._make_room(role)
         if self._entries:
@@ -216,7 +217,7 @@ class ReplayBuffer:
 
     def _role(self, snippet: Snippet) -> Role | None:
         if self._schedule is None:
-            self._schedule = HoldoutSchedule(int(snippet.stamps_ns[0]), self._share)
+            self._schedule = HoldoutSchedule(int(snippet.stamps_ns[0]), self._share, EARLY_S)
             try:
                 self._schedule.write(self._schedule_file)
             except OSError as error:

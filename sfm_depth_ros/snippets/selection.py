@@ -26,7 +26,6 @@ from sfm_depth_ros.storage import write_whole
 BLOCK_S = 2.0
 GUARD_S = 0.5
 FIRST_BLOCK_S = 3.0  # after the first snippet, so that short drives have one too
-EARLY_S = 60.0  # or so, with blocks twice as often: nothing is judged before some are there
 SHORTEST_EARLY_S = 8.0  # between two of these; shorter cycles would leave little to train on
 THUMBNAIL = (16, 8)  # width, height: coarse enough that pixel shifts do not matter
 MOTION_WEIGHT = 0.1  # a fifth more displacement counts like a cosine lower by 0.018
@@ -47,19 +46,18 @@ class Role(Enum):
 
 @dataclass(frozen=True)
 class HoldoutSchedule:
-    """Blocks of time that come again every ``BLOCK_S / share`` seconds.
-
-    In the first minute or so they come twice as often.
-    """
+    """Blocks of time that come every ``BLOCK_S / share`` seconds, at first twice as often."""
 
     anchor_ns: int  # Stamp of the first snippet ever
     share: float  # Share of time held out, 0 = none
+    early_s: float = 0.0  # Time in which they come twice as often, rounded to whole cycles
 
     @classmethod
-    def read(cls, path: Path, share: float) -> HoldoutSchedule | None:
+    def read(cls, path: Path, share: float, early_s: float = 0.0) -> HoldoutSchedule | None:
         """Schedule that was written to a file; None where there is none that can be read."""
         try:
-            return cls(int(json.loads(path.read_text(encoding="utf-8"))["anchor_ns"]), share)
+            anchor_ns = int(json.loads(path.read_text(encoding="utf-8"))["anchor_ns"])
+            return cls(anchor_ns, share, early_s)
         except FileNotFoundError:
             pass
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -91,7 +89,7 @@ class HoldoutSchedule:
 
     def _cycle_s(self, begin_s: float) -> float:
         cycle_s = BLOCK_S / self.share
-        early_s = cycle_s * max(1, round(EARLY_S / cycle_s))  # whole cycles: no block is cut
+        early_s = cycle_s * round(self.early_s / cycle_s)  # whole cycles: no block is cut
         is_early = 0 <= begin_s < early_s and cycle_s >= 2 * SHORTEST_EARLY_S
         return cycle_s / 2 if is_early else cycle_s
 
