@@ -131,7 +131,8 @@ def test_confidence_and_landmarks_are_published_while_somebody_listens(node, pro
         "none",
     )
     # its texture slides sideways while the odometer drives ahead, which is named in time
-    assert facts["input_faults"] == "" or facts["input_faults"].startswith("through the mounting")
+    faults = facts["input_faults"]
+    assert faults == "" or faults.startswith("through the mounting") or "lost in transport" in faults
 
 
 @pytest.mark.parametrize(
