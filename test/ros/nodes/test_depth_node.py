@@ -132,7 +132,9 @@ def test_confidence_and_landmarks_are_published_while_somebody_listens(node, pro
     )
     # its texture slides sideways while the odometer drives ahead, which is named in time
     faults = facts["input_faults"]
-    assert faults == "" or faults.startswith("through the mounting") or "lost in transport" in faults
+    assert (
+        faults == "" or faults.startswith("through the mounting") or "lost in transport" in faults
+    )
 
 
 @pytest.mark.parametrize(
