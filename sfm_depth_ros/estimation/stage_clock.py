@@ -1,6 +1,6 @@
 # Copyright 2026 The sfm_depth_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a frame costs: the time of its stages, and the process's memory."""
+"""Cost of a frame: the time of its stages, and the memory of the process."""
 
 from __future__ import annotations
 
