@@ -36,7 +36,10 @@ class Requests:
             return False
         work, result = self._waiting.get()
         if result.set_running_or_notify_cancel():
-            finish(work, result)
+            try:
+                result.set_result(work())
+            except Exception as error:  # raised again where the result is asked for
+                result.set_exception(error)
         return True
 
     def refuse_all(self, reason: str) -> None:
@@ -45,11 +48,3 @@ class Requests:
             _, result = self._waiting.get()
             if result.set_running_or_notify_cancel():
                 result.set_exception(TrainingError(reason))
-
-
-def finish(work: Callable[[], _Result], result: Future[_Result]) -> None:
-    """Do the work now; its error is raised where the result is asked for."""
-    try:
-        result.set_result(work())
-    except Exception as error:
-        result.set_exception(error)

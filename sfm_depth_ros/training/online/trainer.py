@@ -23,7 +23,7 @@ from sfm_depth_ros.training.online.admission import Admission
 from sfm_depth_ros.training.online.loop import OnlineLoop
 from sfm_depth_ros.training.online.pace import rest_s
 from sfm_depth_ros.training.online.parts import TrainerParts
-from sfm_depth_ros.training.online.requests import Requests, finish
+from sfm_depth_ros.training.online.requests import Requests
 from sfm_depth_ros.training.online.saved_state import restore_state, store_state
 from sfm_depth_ros.training.online.status import (
     COLLECTING,
@@ -140,8 +140,6 @@ class OnlineTrainer:
         self._paused = "" if is_on else "by request"
         return "training goes on" if is_on else "training is paused"
 
-    # Requests: the worker does them between two steps, which may be seconds away
-
     def save_model(self) -> Future[ModelFolder]:
         """Save the current weights and deploy them, bypassing the guard."""
         return self._request(self._loop.deploy)
@@ -241,12 +239,12 @@ class OnlineTrainer:
         self._paused = reason
 
     def _request(self, work: Callable[[], _Result]) -> Future[_Result]:
-        """Have the worker do something between two steps; without a worker, do it at once."""
+        """Have the worker do something after its step of seconds; without one, do it at once."""
         if self._thread is not None and not self._stopping.is_set():
             return self._requests.put(work)
         self.stop(timeout=None)  # a step may be in progress
-        result: Future[_Result] = Future()
-        finish(work, result)
+        result = self._requests.put(work)
+        self._requests.do_next()
         return result
 
     def _work(self, stopping: Event, before: Thread | None) -> None:
