@@ -146,10 +146,11 @@ class OnlineLearner:
             first: In eval mode.
             rendered: Snippets with true depth and motion.
         """
-        scales = rendered_scales(first, [batch.to(self.training.device) for batch in rendered])
-        if not self.world.is_measured:
-            self.world.measure(*scales)
-        self._first_size = self._first_size or scales[0]
+        if not (self.world.is_measured and self._first_size):
+            scales = rendered_scales(first, [batch.to(self.training.device) for batch in rendered])
+            self._first_size = self._first_size or scales[0]
+            if not self.world.is_measured:
+                self.world.measure(*scales)
         self._first_model = FirstModel(first.depth, self._first_size)
 
     @property
